@@ -1,0 +1,18 @@
+//! RTP in, WebM or Matroska bytes out. Sans-I/O: no clock, no socket, no file, no task.
+//!
+//! A [`Recorder`] is driven by [`Input`]s and drained by [`Recorder::poll_output`] after each of them, until it
+//! answers [`Output::Timeout`]. What it wants written is data ([`Output::Append`], [`Output::Patch`]).
+
+mod input;
+mod output;
+mod recorder;
+
+pub use input::{
+    Anchor, Encoding, Input, LayerId, MediaKind, NtpTime, PayloadFormat, Rotation, RtpPacket, TrackConfig,
+    TrackId,
+};
+pub use output::{
+    Codec, Container, KeyframeReason, MediaTime, Output, RecordingSummary, Statistics, TrackStatistics,
+    TrackSummary,
+};
+pub use recorder::{Recorder, RecorderConfig};

@@ -1,0 +1,187 @@
+//! What a recorder answers.
+
+use std::{ops, time::Duration, time::Instant};
+
+use bytes::Bytes;
+
+use crate::{LayerId, MediaKind, TrackId};
+
+/// A point on the recording's timeline: nanoseconds from its origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MediaTime(pub i64);
+
+impl MediaTime {
+    /// The recording's origin.
+    pub const ZERO: Self = Self(0);
+
+    /// From the origin to here; zero for what lies before it.
+    #[must_use]
+    pub fn to_duration(self) -> Duration {
+        Duration::from_nanos(u64::try_from(self.0).unwrap_or(0))
+    }
+}
+
+impl ops::Add<Duration> for MediaTime {
+    type Output = Self;
+
+    fn add(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
+    }
+}
+
+impl ops::Sub for MediaTime {
+    type Output = i64;
+
+    /// Nanoseconds from `other` to here.
+    fn sub(self, other: Self) -> i64 {
+        self.0.saturating_sub(other.0)
+    }
+}
+
+/// A codec as it is in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codec {
+    /// `V_VP8`
+    Vp8,
+    /// `V_VP9`
+    Vp9,
+    /// `V_AV1`
+    Av1,
+    /// `V_MPEG4/ISO/AVC`
+    H264,
+    /// `V_MPEGH/ISO/HEVC`
+    H265,
+    /// `A_OPUS`
+    Opus,
+    /// `A_MS/ACM`, µ-law
+    Pcmu,
+    /// `A_MS/ACM`, A-law
+    Pcma,
+    /// `A_MS/ACM`, G.722
+    G722,
+}
+
+/// The file's DocType. It is [`Webm`](Self::Webm) as long as every track in it is one that WebM allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Container {
+    /// VP8, VP9, AV1 and Opus only.
+    Webm,
+    /// Everything else.
+    Matroska,
+}
+
+/// Why a keyframe is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyframeReason {
+    /// The stream began without one.
+    Start,
+    /// A hole was given up: what follows can't be decoded.
+    Loss,
+    /// Another simulcast layer is to be recorded.
+    LayerSwitch,
+    /// A payload could not be understood.
+    Corrupt,
+}
+
+/// What the recorder's owner has to do.
+#[derive(Debug, Clone)]
+pub enum Output {
+    /// Append these bytes to the file. Parts come large (the configured size) or when they grow old.
+    Append(Bytes),
+    /// Overwrite bytes that were appended earlier.
+    Patch {
+        /// Where, from the beginning of the file.
+        offset: u64,
+        /// What. Never reaches beyond what was appended.
+        bytes: Bytes,
+    },
+    /// Ask the sender for a keyframe.
+    Keyframe(TrackId, LayerId, KeyframeReason),
+    /// The file is complete; after [`Input::Finish`](crate::Input::Finish), once.
+    Finished(RecordingSummary),
+    /// Nothing more for now: call with [`Input::Timeout`](crate::Input::Timeout) at this time, or earlier with
+    /// another input. None: nothing is waited for.
+    Timeout(Option<Instant>),
+}
+
+/// What is in a finished file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordingSummary {
+    /// The file format. None if no frame was ever written: then there is no file.
+    pub container: Option<Container>,
+    /// As in the file's header.
+    pub duration: Duration,
+    /// The file's size.
+    pub bytes: u64,
+    /// The tracks in the file, by number.
+    pub tracks: Vec<TrackSummary>,
+}
+
+/// A track in a finished file. A track of the session that changed its codec is several of these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrackSummary {
+    /// The session's track.
+    pub track: TrackId,
+    /// The Matroska track number, from 1.
+    pub number: u32,
+    /// The track's name ([`TrackConfig::name`](crate::TrackConfig::name)).
+    pub name: String,
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// Its codec.
+    pub codec: Codec,
+    /// Pixels of the first keyframe; zero for audio.
+    pub width: u32,
+    /// Pixels of the first keyframe; zero for audio.
+    pub height: u32,
+    /// When its first frame is presented.
+    pub start: MediaTime,
+    /// When its last frame ends.
+    pub end: MediaTime,
+    /// Frames written.
+    pub frames: u64,
+    /// Of them keyframes.
+    pub keyframes: u64,
+    /// Payload bytes written.
+    pub bytes: u64,
+    /// Packets that never came.
+    pub packets_lost: u64,
+}
+
+/// Counters of a running recorder, cheap to take.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Bytes appended so far, those still in the recorder's buffer included.
+    pub bytes: u64,
+    /// Where the newest frame written ends.
+    pub position: MediaTime,
+    /// Bytes of frames and packets held back for order.
+    pub held_bytes: usize,
+    /// By track.
+    pub tracks: Vec<(TrackId, TrackStatistics)>,
+}
+
+/// Counters of one track, its layers added up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrackStatistics {
+    /// Packets taken in.
+    pub packets: u64,
+    /// Packets that came twice.
+    pub duplicates: u64,
+    /// Packets that came after their place was given up.
+    pub late: u64,
+    /// Packets that never came.
+    pub lost: u64,
+    /// Packets that could not be understood.
+    pub corrupt: u64,
+    /// Frames written.
+    pub frames: u64,
+    /// Frames dropped because what they refer to was lost.
+    pub frames_dropped: u64,
+    /// The layer that is being written.
+    pub layer: LayerId,
+    /// Pixels of the newest keyframe; zero for audio.
+    pub width: u32,
+    /// Pixels of the newest keyframe; zero for audio.
+    pub height: u32,
+}

@@ -1,0 +1,12 @@
+//! The nouns of a recording and their ids: what the database, the object store, the live sessions and the
+//! API all speak of. No I/O.
+
+mod ids;
+mod job;
+mod recording;
+
+pub use ids::{InvalidId, JobId, NodeId, RecordingId, SessionId, TenantId};
+pub use job::{Job, JobKind, JobState};
+pub use recording::{
+    Channel, Codec, Container, EndReason, MediaKind, Recording, RecordingState, Source, Track, UnknownName,
+};

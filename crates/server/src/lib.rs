@@ -1,0 +1,1 @@
+//! Configuration, wiring, gRPC, HTTP, telemetry and shutdown of the recorder.

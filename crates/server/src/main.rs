@@ -1,0 +1,3 @@
+//! The binary `webrtc-recorder`.
+
+fn main() {}

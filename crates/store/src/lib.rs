@@ -1,0 +1,13 @@
+//! Metadata and job leases: what a back end has to do, its errors, and the suite that every back end passes.
+//!
+//! The back ends are crates of their own (`store-postgres`, `store-sqlite`), so that each has its queries checked
+//! against its own database.
+
+mod error;
+mod traits;
+
+pub use error::StoreError;
+pub use traits::{
+    JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter, Recordings, SealOutcome,
+    Sealed, Sessions, Store,
+};

@@ -1,0 +1,240 @@
+//! What a back end does.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use model::{EndReason, Job, JobKind, NodeId, Recording, RecordingId, RecordingState, SessionId, TenantId};
+
+use crate::StoreError;
+
+/// A back end.
+pub trait Store: Sessions + Recordings + JobQueue + Nodes + Send + Sync {}
+impl<T: Sessions + Recordings + JobQueue + Nodes + Send + Sync> Store for T {}
+
+/// A sealed recording, as it goes into the database in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sealed {
+    /// The recording with everything known, its state the one that it is to have.
+    pub recording: Recording,
+    /// Its jobs.
+    pub jobs: Vec<NewJob>,
+}
+
+/// A job to be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewJob {
+    /// What it does.
+    pub kind: JobKind,
+    /// The only node that can run it; none where any can.
+    pub node: Option<NodeId>,
+    /// Not before this.
+    pub run_at: DateTime<Utc>,
+}
+
+/// What [`Sessions::seal`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SealOutcome {
+    /// Written now.
+    Written,
+    /// It had been sealed before; nothing was changed.
+    AlreadySealed,
+}
+
+/// Sessions: live recordings and the node that has them.
+#[async_trait::async_trait]
+pub trait Sessions: Send + Sync {
+    /// Writes the row of a session that begins: `recording` in state RECORDING, and its session row.
+    ///
+    /// # Errors
+    /// `Conflict` if the id is taken; `Unavailable`.
+    async fn begin(&self, recording: &Recording) -> Result<(), StoreError>;
+
+    /// The tenant's recording rows end here: updates the recording (or inserts it, if the database was away when
+    /// it began), replaces its tracks, inserts its jobs and closes the session row, all in one transaction.
+    /// Repeating it changes nothing.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError>;
+
+    /// The node that has (or had) the tenant's session, and why it ended if it did.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn session(
+        &self,
+        tenant: &TenantId,
+        id: SessionId,
+    ) -> Result<(NodeId, Option<EndReason>), StoreError>;
+
+    /// Ids of sessions that the database believes live on `node`.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError>;
+}
+
+/// What to list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RecordingFilter {
+    /// With exactly this name.
+    pub name: Option<String>,
+    /// With exactly this correlation id.
+    pub correlation_id: Option<String>,
+    /// In this state.
+    pub state: Option<RecordingState>,
+    /// Begun at or after this.
+    pub started_from: Option<DateTime<Utc>>,
+    /// Begun before this.
+    pub started_until: Option<DateTime<Utc>>,
+}
+
+/// One page of a list, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The recordings, with their tracks.
+    pub recordings: Vec<Recording>,
+    /// Where the next page begins: pass it as `after`. None on the last.
+    pub next: Option<(DateTime<Utc>, RecordingId)>,
+}
+
+/// Recordings.
+#[async_trait::async_trait]
+pub trait Recordings: Send + Sync {
+    /// The tenant's recording, with its tracks.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError>;
+
+    /// The tenant's recordings, newest first, at most `limit`, after the given place.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &RecordingFilter,
+        after: Option<(DateTime<Utc>, RecordingId)>,
+        limit: u32,
+    ) -> Result<Page, StoreError>;
+}
+
+/// A job that a worker has for the time of its lease.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeasedJob {
+    /// The job, `attempts` counting this run.
+    pub job: Job,
+    /// Tells this lease from any other of the same job.
+    pub lease: uuid::Uuid,
+    /// When it ends unless it is renewed.
+    pub until: DateTime<Utc>,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum JobOutcome {
+    /// Done: the recording's state (where given) and the next jobs are written in the same transaction.
+    Done {
+        /// The recording's new state.
+        recording_state: Option<RecordingState>,
+        /// What comes next.
+        next: Vec<NewJob>,
+    },
+    /// To be run again at this time; the job is FAILED until then.
+    RetryAt {
+        /// When.
+        at: DateTime<Utc>,
+        /// What went wrong.
+        error: String,
+    },
+    /// Given up, in the same transaction as the recording's state PARKED and its error.
+    Parked {
+        /// What went wrong.
+        error: String,
+    },
+}
+
+/// Jobs and their leases.
+#[async_trait::async_trait]
+pub trait JobQueue: Send + Sync {
+    /// Leases the oldest job that is due: of these kinds, bound to `node` or to none, QUEUED or FAILED with its
+    /// time come, or IN_PROGRESS with its lease run out. Committed at once; no transaction is held while it runs.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn lease(
+        &self,
+        node: &NodeId,
+        kinds: &[JobKind],
+        length: Duration,
+    ) -> Result<Option<LeasedJob>, StoreError>;
+
+    /// Prolongs a lease by `length` from now.
+    ///
+    /// # Errors
+    /// `LeaseLost`.
+    async fn renew(&self, leased: &LeasedJob, length: Duration) -> Result<DateTime<Utc>, StoreError>;
+
+    /// Ends a run, in one transaction.
+    ///
+    /// # Errors
+    /// `LeaseLost`; then nothing was changed.
+    async fn finish(&self, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), StoreError>;
+
+    /// The recording's jobs, oldest first.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn jobs_of(&self, recording: RecordingId) -> Result<Vec<Job>, StoreError>;
+
+    /// Makes a PARKED or FAILED job due now.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn retry(&self, tenant: &TenantId, job: model::JobId) -> Result<(), StoreError>;
+
+    /// Jobs by state, for a gauge.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn depth(&self) -> Result<Vec<(JobKind, model::JobState, u64)>, StoreError>;
+
+    /// Returns when jobs may have become due, or after `at_most`, whichever is first.
+    async fn wait_for_jobs(&self, at_most: Duration);
+}
+
+/// A node of the cluster.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// Where its gRPC is reached by the other nodes, `host:port`.
+    pub grpc_address: String,
+    /// When it last said that it lives.
+    pub seen_at: DateTime<Utc>,
+    /// Whether it refuses new sessions.
+    pub draining: bool,
+}
+
+/// Nodes.
+#[async_trait::async_trait]
+pub trait Nodes: Send + Sync {
+    /// Says that a node lives, and where.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn heartbeat(&self, id: &NodeId, grpc_address: &str, draining: bool) -> Result<(), StoreError>;
+
+    /// The node, where it was last seen.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn node(&self, id: &NodeId) -> Result<Node, StoreError>;
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn ping(&self) -> Result<(), StoreError>;
+}
