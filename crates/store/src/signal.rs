@@ -35,8 +35,7 @@ impl JobSignal {
         let now = Instant::now();
         let second_look = (*last.borrow_and_update()).map(|at| at + SECOND_LOOK).filter(|at| *at > now);
         // A wait too long for the clock is a day: then the worker looks again.
-        let deadline =
-            now.checked_add(at_most).unwrap_or_else(|| now + Duration::from_secs(24 * 60 * 60));
+        let deadline = now.checked_add(at_most).unwrap_or_else(|| now + Duration::from_secs(24 * 60 * 60));
         let deadline = second_look.map_or(deadline, |at| at.min(deadline));
         tokio::select! {
             _ = last.changed() => {}
