@@ -1,0 +1,3 @@
+//! Databases and object stores, started for a test on free ports and stopped with it.
+
+pub mod seaweedfs;
