@@ -30,14 +30,14 @@ impl S3 {
         fingerprint: &Fingerprint,
         cancel: &CancellationToken,
     ) -> Result<(), BlobError> {
-        cancellable(cancel, self.abort_abandoned(key)).await?;
+        cancellable(cancel, Box::pin(self.abort_abandoned(key))).await?;
         // Not cancellable: whoever gives up here does not learn the id of the upload, and can't abort it.
         let upload = Upload { key, id: self.create_upload(key, file, fingerprint).await? };
-        let sent = cancellable(cancel, async {
+        let sending = Box::pin(async {
             let parts = self.send_parts(&upload, file, &fingerprint.parts).await?;
             self.complete(&upload, parts).await
-        })
-        .await;
+        });
+        let sent = cancellable(cancel, sending).await;
         if sent.is_err() {
             self.abort(&upload).await;
         }

@@ -31,10 +31,10 @@ impl S3 {
             return Err(BlobError::Mismatch { key: key.to_string(), detail });
         }
         match fingerprint.parts.as_slice() {
-            [only] => cancellable(cancel, self.put_whole(&key, file, &fingerprint, only)).await?,
-            _ => self.put_parts(&key, file, &fingerprint, cancel).await?,
+            [only] => cancellable(cancel, Box::pin(self.put_whole(&key, file, &fingerprint, only))).await?,
+            _ => Box::pin(self.put_parts(&key, file, &fingerprint, cancel)).await?,
         }
-        cancellable(cancel, self.confirm(&key, &fingerprint)).await
+        cancellable(cancel, Box::pin(self.confirm(&key, &fingerprint))).await
     }
 
     async fn put_whole(
