@@ -78,3 +78,50 @@ impl Manifest {
         Ok(manifest)
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A recording as it begins.
+    pub(crate) fn begun() -> Recording {
+        let text = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","tenant":"acme","name":"n","correlation_id":"",
+            "channel":"CALL","source":"WEBRTC","node":"node-1","state":"RECORDING",
+            "started_at":"2026-03-04T05:06:07Z","ended_at":null,"end_reason":null,"container":null,
+            "object_key":null,"duration":{"secs":0,"nanos":0},"bytes":0,"sha256":null,"error":null,"tracks":[]}"#;
+        serde_json::from_str(text).unwrap()
+    }
+
+    fn directory(spool: &Path) -> SessionDirectory {
+        let directory = SessionDirectory::new(spool, begun().id);
+        fs::create_dir(directory.path()).unwrap();
+        directory
+    }
+
+    #[test]
+    fn a_manifest_reads_back_as_it_was_last_written() {
+        let spool = tempfile::tempdir().unwrap();
+        let directory = directory(spool.path());
+        for stage in [Stage::Recording, Stage::Sealed, Stage::Committed] {
+            Manifest::new(stage, begun()).write(&directory, true).unwrap();
+            assert_eq!(Manifest::read(&directory).unwrap(), Manifest::new(stage, begun()));
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_manifest_that_is_broken_or_of_another_version_is_an_error() {
+        let spool = tempfile::tempdir().unwrap();
+        let directory = directory(spool.path());
+        assert!(matches!(Manifest::read(&directory), Err(ManifestError::Io(_))));
+        fs::write(directory.manifest(), b"{\"version\":1,").unwrap();
+        assert!(matches!(Manifest::read(&directory), Err(ManifestError::Json(_))));
+        let future = Manifest { version: 2, ..Manifest::new(Stage::Sealed, begun()) };
+        fs::write(directory.manifest(), serde_json::to_vec(&future).unwrap()).unwrap();
+        assert!(matches!(Manifest::read(&directory), Err(ManifestError::Version(2))));
+        fs::write(directory.manifest(), vec![b' '; 5 << 20]).unwrap();
+        assert!(matches!(Manifest::read(&directory), Err(ManifestError::Io(_))));
+    }
+}

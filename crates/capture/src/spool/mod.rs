@@ -15,3 +15,6 @@ pub(crate) use directory::SessionDirectory;
 pub(crate) use file::{Files, MediaFile, OsFiles};
 pub(crate) use queue::{SpoolFailure, SpoolFile, Written};
 pub(crate) use writer::Writers;
+
+#[cfg(test)]
+mod tests;
