@@ -1,0 +1,1 @@
+//! Databases and object stores, started for a test on free ports and stopped with it.
