@@ -30,7 +30,21 @@ fn muxed(directory: &TempDir, lost: &[usize]) -> PathBuf {
     let status = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(&input)
-        .args(["-f", "lavfi", "-i", beep, "-map", "0", "-map", "1", "-c:v", "copy", "-c:a", "libopus"])
+        .args([
+            "-f",
+            "lavfi",
+            "-i",
+            beep,
+            "-map",
+            "0",
+            "-map",
+            "1",
+            "-c:v",
+            "copy",
+            "-copyinkf",
+            "-c:a",
+            "libopus",
+        ])
         .arg(&output)
         .status()
         .expect("ffmpeg is installed");
@@ -52,16 +66,18 @@ fn whole_file_passes_every_check() {
     assert!(counters.is_whole(), "{counters:?}");
     let offsets = av_offsets_ms(&pictures, &sound(&file, 0).expect("sound"));
     assert_eq!(offsets.len(), 12, "{offsets:?}");
-    assert!(offsets.values().all(|offset| offset.abs() < 2.0), "{offsets:?}");
+    // ffmpeg 5.1 shifts video by Opus' CodecDelay when it writes, and audio by the same when it reads.
+    assert!(offsets.values().all(|offset| (offset + 6.5).abs() < 1.0), "{offsets:?}");
     seek_everywhere(&file, 5, 1).expect("seeks");
     assert!(packets(&file).expect("packets").len() > 900);
 }
 
 #[test]
 fn lost_frames_are_found_by_their_counters() {
+    // The last before a keyframe, so that no other picture is damaged.
     let directory = TempDir::new().expect("a directory");
-    let counters = Counters::of(&pictures(&muxed(&directory, &[100, 101]), 0).expect("pictures"), 360);
-    assert_eq!(counters.missing, [100, 101]);
+    let counters = Counters::of(&pictures(&muxed(&directory, &[118, 119]), 0).expect("pictures"), 360);
+    assert_eq!(counters.missing, [118, 119]);
 }
 
 #[test]

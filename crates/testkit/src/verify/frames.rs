@@ -8,6 +8,9 @@ use crate::signal::{SAMPLE_RATE, read_counter};
 const WIDTH: usize = 160;
 const HEIGHT: usize = 120;
 
+/// Without `-copyts` ffmpeg shifts a file so that its earliest packet is at 0.
+const READ: [&str; 7] = ["-hide_banner", "-nostdin", "-nostats", "-v", "info", "-copyts", "-i"];
+
 /// A decoded picture.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Picture {
@@ -79,8 +82,7 @@ impl Counters {
 pub fn pictures(file: &Path, nth: usize) -> Result<Vec<Picture>, VerifyError> {
     let filter = format!("showinfo,scale={WIDTH}:{HEIGHT}:flags=area,format=gray");
     let map = format!("0:v:{nth}");
-    let mut arguments: Vec<OsString> =
-        ["-hide_banner", "-nostdin", "-v", "info", "-i"].map(Into::into).into();
+    let mut arguments: Vec<OsString> = READ.map(Into::into).into();
     arguments.push(file.into());
     arguments.extend(["-map", &map, "-vf", &filter, "-fps_mode", "passthrough"].map(Into::into));
     arguments.extend(["-f", "rawvideo", "-"].map(Into::into));
@@ -106,8 +108,7 @@ pub fn pictures(file: &Path, nth: usize) -> Result<Vec<Picture>, VerifyError> {
 pub fn sound(file: &Path, nth: usize) -> Result<Sound, VerifyError> {
     let map = format!("0:a:{nth}");
     let rate = SAMPLE_RATE.to_string();
-    let mut arguments: Vec<OsString> =
-        ["-hide_banner", "-nostdin", "-v", "info", "-i"].map(Into::into).into();
+    let mut arguments: Vec<OsString> = READ.map(Into::into).into();
     arguments.push(file.into());
     // The format filter comes first, so that times and lengths that are shown are those of the samples that come out.
     let filter = format!("aformat=sample_fmts=s16:sample_rates={rate}:channel_layouts=mono,ashowinfo");
