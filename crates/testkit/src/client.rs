@@ -1,0 +1,1 @@
+//! Browsers and other WebRTC stacks, driven from a test.
