@@ -1,67 +1,22 @@
 //! Lease a job, run it, retry it, or keep it for a person.
+//!
+//! A job is leased, runs while its lease is renewed, and ends in one transaction: done (with the recording's state and
+//! the next jobs), to be run again, or parked. Nothing here deletes media that has not just been seen, whole, in the
+//! object store.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+mod clean_up;
+mod config;
+mod depth;
+mod error;
+mod lease;
+mod metrics;
+mod perform;
+mod retry;
+mod spool;
+mod upload;
+mod worker;
 
-use blob::BlobStore;
-use model::NodeId;
-use store::Store;
-use tokio_util::sync::CancellationToken;
-
-/// How workers work.
-#[derive(Debug, Clone, PartialEq)]
-pub struct JobsConfig {
-    /// This node.
-    pub node: NodeId,
-    /// The spool's directory: a recording's file is `<spool>/<id>/<id>.<format>`.
-    pub spool: PathBuf,
-    /// Uploads at a time.
-    pub upload_workers: usize,
-    /// Runs of a job before it is parked.
-    pub max_attempts: u32,
-    /// The first wait after a failure; it doubles from run to run, with jitter.
-    pub first_backoff: Duration,
-    /// The longest wait.
-    pub max_backoff: Duration,
-    /// How long a lease lasts; it is renewed at a third of it.
-    pub lease: Duration,
-    /// The longest sleep between looks at the queue.
-    pub poll: Duration,
-}
-
-impl JobsConfig {
-    /// Defaults for a node and its spool.
-    #[must_use]
-    pub fn new(node: NodeId, spool: PathBuf) -> Self {
-        Self {
-            node,
-            spool,
-            upload_workers: 10,
-            max_attempts: 10,
-            first_backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_secs(300),
-            lease: Duration::from_secs(60),
-            poll: Duration::from_secs(5),
-        }
-    }
-}
-
-/// The running workers.
-#[derive(Debug)]
-pub struct Workers {}
-
-impl Workers {
-    /// Starts them. They stop when `shutdown` is cancelled, giving their leases back.
-    #[must_use]
-    pub fn spawn(
-        config: JobsConfig,
-        store: Arc<dyn Store>,
-        blobs: Arc<dyn BlobStore>,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let _ = (config, store, blobs, shutdown);
-        Self {}
-    }
-
-    /// Returns when all have stopped.
-    pub async fn stopped(self) {}
-}
+pub use config::JobsConfig;
+pub use error::JobError;
+pub use metrics::describe as describe_metrics;
+pub use worker::Workers;

@@ -1,0 +1,132 @@
+//! SHA-256 of files, on blocking threads, in bounded memory.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
+
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::BlobError;
+
+/// Bytes read at a time; cancellation is looked at between two reads.
+pub(crate) const READ_BYTES: usize = 256 * 1024;
+
+/// A file's size and SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FileDigest {
+    pub bytes: u64,
+    /// Lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// Why a file was not read to its end.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// It could not be read.
+    Read(io::Error),
+    /// What was read could not be passed on.
+    Write(io::Error),
+    Cancelled,
+}
+
+/// [`BlobError::Source`].
+pub(crate) fn source_error(path: &Path, source: io::Error) -> BlobError {
+    BlobError::Source { path: path.display().to_string(), source }
+}
+
+/// Reads to the end, giving each piece to `each`.
+pub(crate) fn read_all(
+    mut source: impl Read,
+    cancel: &CancellationToken,
+    mut each: impl FnMut(&[u8]) -> io::Result<()>,
+) -> Result<(), ReadError> {
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        if cancel.is_cancelled() {
+            return Err(ReadError::Cancelled);
+        }
+        let got = match source.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(got) => got,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(ReadError::Read(error)),
+        };
+        each(buffer.get(..got).unwrap_or_default()).map_err(ReadError::Write)?;
+    }
+}
+
+/// Size and SHA-256 of an open file, from where it stands.
+pub(crate) fn digest(file: &File, cancel: &CancellationToken) -> Result<FileDigest, ReadError> {
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    read_all(file, cancel, |piece| {
+        hash.update(piece);
+        bytes += piece.len() as u64;
+        Ok(())
+    })?;
+    Ok(FileDigest { bytes, sha256: hex(&hash.finalize()) })
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing into a String can't fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Runs blocking file work. When the future is dropped, or `cancel` is cancelled, the work sees its token cancelled
+/// and ends at the next look.
+pub(crate) async fn blocking<T: Send + 'static>(
+    cancel: &CancellationToken,
+    work: impl FnOnce(&CancellationToken) -> Result<T, BlobError> + Send + 'static,
+) -> Result<T, BlobError> {
+    let token = cancel.child_token();
+    let _cancelled_on_drop = token.clone().drop_guard();
+    match tokio::task::spawn_blocking(move || work(&token)).await {
+        Ok(result) => result,
+        Err(error) => Err(BlobError::Unavailable(format!("file work ended early: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Seek, Write};
+
+    use super::*;
+
+    #[test]
+    fn the_digest_is_that_of_the_whole_file() {
+        let mut file = tempfile::tempfile().unwrap();
+        // FIPS 180-2, appendix B.3: one million times "a".
+        file.write_all(&vec![b'a'; 1_000_000]).unwrap();
+        file.rewind().unwrap();
+        let digest = digest(&file, &CancellationToken::new()).unwrap();
+        assert_eq!(digest.bytes, 1_000_000);
+        assert_eq!(digest.sha256, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+    }
+
+    #[tokio::test]
+    async fn blocking_work_is_told_when_its_future_is_dropped() {
+        let (started, has_started) = tokio::sync::oneshot::channel();
+        let (told, was_told) = tokio::sync::oneshot::channel();
+        let cancel = CancellationToken::new();
+        let work = blocking(&cancel, |token| {
+            let _ = started.send(());
+            while !token.is_cancelled() {
+                std::thread::yield_now();
+            }
+            let _ = told.send(());
+            Ok(())
+        });
+        tokio::select! {
+            _ = work => panic!("nobody cancelled it"),
+            _ = has_started => {}
+        }
+        was_told.await.unwrap();
+    }
+}

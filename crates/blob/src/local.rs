@@ -1,0 +1,240 @@
+//! Objects as files in a directory: the embedded default.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use sha2::{Digest, Sha256};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    BlobError, BlobStore, ObjectInfo, ObjectKey, PutFile,
+    digest::{FileDigest, ReadError, blocking, digest, hex, read_all, source_error},
+    partial::{Partial, sync_directory},
+};
+
+/// Where files are until they are whole. No key may begin with it.
+const INCOMING: &str = ".incoming";
+/// What is older than this in there was left by a crash: no put takes that long.
+const INCOMING_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// A directory; a key is the path of a file below it.
+///
+/// A put makes a hard link to the source where both are on one file system, else a copy; it is read back, hashed and
+/// synced under a temporary name, then renamed, and the directory synced. No content type is kept. `head` reads and
+/// hashes the whole file, because nothing kept beside a file proves what is in it: it takes as long as reading it.
+/// Deleting leaves empty directories.
+#[derive(Debug, Clone)]
+pub struct LocalDir {
+    root: PathBuf,
+}
+
+impl LocalDir {
+    /// Opens a directory, making it where it is missing, and removes what a crash left half-written in it a day or
+    /// more ago.
+    ///
+    /// # Errors
+    /// `Unavailable` or `Refused` if the directory can't be made or read.
+    pub fn open(directory: &Path) -> Result<Self, BlobError> {
+        let incoming = directory.join(INCOMING);
+        fs::create_dir_all(&incoming).map_err(|error| store_error(&incoming, &error))?;
+        let root = fs::canonicalize(directory).map_err(|error| store_error(directory, &error))?;
+        sweep(&incoming, SystemTime::now()).map_err(|error| store_error(&incoming, &error))?;
+        Ok(Self { root })
+    }
+
+    fn path_of(&self, key: &str) -> Result<PathBuf, BlobError> {
+        let key: ObjectKey = key.parse()?;
+        if key.components().next() == Some(INCOMING) {
+            return Err(BlobError::BadKey(key.to_string()));
+        }
+        Ok(self.root.join(key.as_str()))
+    }
+}
+
+#[async_trait::async_trait]
+impl BlobStore for LocalDir {
+    async fn put_file(&self, file: PutFile<'_>, cancel: &CancellationToken) -> Result<ObjectInfo, BlobError> {
+        let target = self.path_of(file.key)?;
+        let (root, key, source) = (self.root.clone(), file.key.to_owned(), file.path.to_owned());
+        let wanted = file.sha256.map(str::to_owned);
+        blocking(cancel, move |cancel| {
+            let partial = Partial::name_in(&root.join(INCOMING));
+            let sent = link_or_copy(&source, partial.path(), cancel)?;
+            let stored = File::open(partial.path()).map_err(|error| store_error(partial.path(), &error))?;
+            let arrived = digest(&stored, cancel).map_err(|error| stored_error(partial.path(), error))?;
+            let wanted = wanted.or(sent.map(|sent| sent.sha256));
+            if let Some(wanted) = wanted.filter(|wanted| *wanted != arrived.sha256) {
+                let detail = format!("its SHA-256 is {}, not {wanted}", arrived.sha256);
+                return Err(BlobError::Mismatch { key, detail });
+            }
+            let parent = target.parent().unwrap_or(&root);
+            create_directories(&root, parent).map_err(|error| store_error(parent, &error))?;
+            partial.persist(&stored, &target).map_err(|error| store_error(&target, &error))?;
+            Ok(info(arrived))
+        })
+        .await
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo, BlobError> {
+        let (path, key) = (self.path_of(key)?, key.to_owned());
+        blocking(&CancellationToken::new(), move |cancel| {
+            let file = open_object(&path, &key)?;
+            digest(&file, cancel).map(info).map_err(|error| stored_error(&path, error))
+        })
+        .await
+    }
+
+    async fn get_file(&self, key: &str, path: &Path) -> Result<ObjectInfo, BlobError> {
+        let (object, key, target) = (self.path_of(key)?, key.to_owned(), path.to_owned());
+        blocking(&CancellationToken::new(), move |cancel| {
+            let source = open_object(&object, &key)?;
+            let to_target =
+                |source: io::Error| BlobError::Target { path: target.display().to_string(), source };
+            let partial = Partial::name_in(target.parent().unwrap_or(Path::new("")));
+            let file = File::create_new(partial.path()).map_err(to_target)?;
+            let sent = copy(&source, &file, cancel).map_err(|error| match error {
+                ReadError::Read(error) => store_error(&object, &error),
+                ReadError::Write(error) => to_target(error),
+                ReadError::Cancelled => BlobError::Cancelled,
+            })?;
+            partial.persist(&file, &target).map_err(to_target)?;
+            Ok(info(sent))
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), BlobError> {
+        let path = self.path_of(key)?;
+        blocking(&CancellationToken::new(), move |_| match fs::remove_file(&path) {
+            Ok(()) => sync_directory(path.parent().unwrap_or(Path::new("/")))
+                .map_err(|error| store_error(&path, &error)),
+            Err(error) if is_absent(&error) => Ok(()),
+            Err(error) => Err(store_error(&path, &error)),
+        })
+        .await
+    }
+
+    async fn download_url(&self, key: &str, _valid: Duration) -> Result<Option<String>, BlobError> {
+        self.path_of(key).map(|_| None)
+    }
+
+    async fn ping(&self) -> Result<(), BlobError> {
+        let incoming = self.root.join(INCOMING);
+        blocking(&CancellationToken::new(), move |_| {
+            // Making a file tells more than looking: the disk may be full, or read-only since an error.
+            let partial = Partial::name_in(&incoming);
+            let mut file =
+                File::create_new(partial.path()).map_err(|error| store_error(&incoming, &error))?;
+            file.write_all(b"ping").map_err(|error| store_error(&incoming, &error))
+        })
+        .await
+    }
+}
+
+/// Gives the source a second name, or copies it; then what was read is returned.
+fn link_or_copy(
+    source: &Path,
+    to: &Path,
+    cancel: &CancellationToken,
+) -> Result<Option<FileDigest>, BlobError> {
+    // A link to a symbolic link would be one more name for a name, not for the bytes.
+    if !fs::symlink_metadata(source).map_err(|error| source_error(source, error))?.is_file() {
+        return Err(source_error(source, io::Error::other("not a regular file")));
+    }
+    // Refused across file systems, on some file systems altogether, and for another user's files where
+    // `fs.protected_hardlinks` is set (proc_sys_fs(5)).
+    if fs::hard_link(source, to).is_ok() {
+        return Ok(None);
+    }
+    let from = File::open(source).map_err(|error| source_error(source, error))?;
+    let copied = File::create_new(to).map_err(|error| store_error(to, &error))?;
+    copy(&from, &copied, cancel).map(Some).map_err(|error| match error {
+        ReadError::Read(error) => source_error(source, error),
+        ReadError::Write(error) => store_error(to, &error),
+        ReadError::Cancelled => BlobError::Cancelled,
+    })
+}
+
+fn copy(from: &File, mut to: &File, cancel: &CancellationToken) -> Result<FileDigest, ReadError> {
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    read_all(from, cancel, |piece| {
+        hash.update(piece);
+        bytes += piece.len() as u64;
+        to.write_all(piece)
+    })?;
+    Ok(FileDigest { bytes, sha256: hex(&hash.finalize()) })
+}
+
+/// Makes the directories between `root` and `directory`, each new name synced.
+fn create_directories(root: &Path, directory: &Path) -> io::Result<()> {
+    let Ok(below) = directory.strip_prefix(root) else { return Ok(()) };
+    let mut path = root.to_owned();
+    for component in below.components() {
+        let parent = path.clone();
+        path.push(component);
+        match fs::create_dir(&path) {
+            Ok(()) => sync_directory(&parent)?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn sweep(incoming: &Path, now: SystemTime) -> io::Result<()> {
+    for entry in fs::read_dir(incoming)? {
+        let entry = entry?;
+        // The time of status change: a hard link has its source's time of modification.
+        let Ok(changed) = entry.metadata().map(|metadata| metadata.ctime()) else { continue };
+        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed.try_into().unwrap_or_default());
+        if now.duration_since(changed).is_ok_and(|age| age > INCOMING_MAX_AGE) {
+            let removed = fs::remove_file(entry.path()).is_ok();
+            tracing::info!(path = %entry.path().display(), removed, "half-written object swept");
+        }
+    }
+    Ok(())
+}
+
+fn open_object(path: &Path, key: &str) -> Result<File, BlobError> {
+    let not_found = || BlobError::NotFound(key.to_owned());
+    let file = File::open(path).map_err(|error| match is_absent(&error) {
+        true => not_found(),
+        false => store_error(path, &error),
+    })?;
+    let is_file = file.metadata().map_err(|error| store_error(path, &error))?.is_file();
+    if is_file { Ok(file) } else { Err(not_found()) }
+}
+
+/// Whether nothing is under a name; a directory is no object either.
+fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | IsADirectory)
+}
+
+fn info(digest: FileDigest) -> ObjectInfo {
+    ObjectInfo { bytes: digest.bytes, sha256: Some(digest.sha256) }
+}
+
+fn stored_error(path: &Path, error: ReadError) -> BlobError {
+    match error {
+        ReadError::Read(error) | ReadError::Write(error) => store_error(path, &error),
+        ReadError::Cancelled => BlobError::Cancelled,
+    }
+}
+
+fn store_error(path: &Path, error: &io::Error) -> BlobError {
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    let text = format!("{}: {error}", path.display());
+    match error.kind() {
+        // A directory where the key wants a file, or the other way round, stays so until a person acts.
+        PermissionDenied | ReadOnlyFilesystem | NotADirectory | IsADirectory | AlreadyExists => {
+            BlobError::Refused(text)
+        }
+        _ => BlobError::Unavailable(text),
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading an object as it comes.
+
+use std::{fs::File, path::Path, time::Duration};
+
+use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{S3, error, error::s3_error, stat::META_SHA256};
+use crate::{
+    BlobError, ObjectInfo, ObjectKey,
+    digest::{blocking, hex},
+    partial::Partial,
+};
+
+/// An object on its way to us.
+pub(super) struct Download {
+    key: String,
+    body: ByteStream,
+    /// The longest silence. The client's own timeouts end with the head of the answer.
+    patience: Duration,
+    announced: Option<u64>,
+    bytes: u64,
+    hash: Sha256,
+    /// The SHA-256 in the object's metadata.
+    noted: Option<String>,
+}
+
+impl Download {
+    /// The next piece; none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
+        let failed = |what: String| BlobError::Unavailable(format!("{}: the download {what}", self.key));
+        let next = tokio::time::timeout(self.patience, self.body.next()).await;
+        match next.map_err(|_| failed("fell silent".to_owned()))? {
+            Some(Ok(piece)) => {
+                self.bytes += piece.len() as u64;
+                self.hash.update(&piece);
+                Ok(Some(piece))
+            }
+            Some(Err(error)) => Err(failed(format!("broke off: {}", error::chain(&error)))),
+            None if self.announced.is_some_and(|announced| announced != self.bytes) => {
+                Err(failed(format!("ended after {} bytes, too early", self.bytes)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// What came, once all has; or that it is not what was put there.
+    fn finish(self) -> Result<ObjectInfo, BlobError> {
+        let sha256 = hex(&self.hash.finalize());
+        if let Some(noted) = self.noted.filter(|noted| *noted != sha256) {
+            let detail = format!("its SHA-256 is {sha256}, not {noted}");
+            return Err(BlobError::Mismatch { key: self.key, detail });
+        }
+        Ok(ObjectInfo { bytes: self.bytes, sha256: Some(sha256) })
+    }
+}
+
+impl S3 {
+    async fn download(&self, key: &ObjectKey) -> Result<Download, BlobError> {
+        let request = self.client.get_object().bucket(&self.config.bucket).key(key.as_str());
+        let object = request.send().await.map_err(|error| s3_error(&error, key.as_str()))?;
+        Ok(Download {
+            key: key.to_string(),
+            announced: object.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
+            noted: object.metadata().and_then(|metadata| metadata.get(META_SHA256)).cloned(),
+            body: object.body,
+            patience: self.config.attempt_timeout,
+            bytes: 0,
+            hash: Sha256::new(),
+        })
+    }
+
+    /// Reads an object and hashes what comes.
+    pub(super) async fn read_back(&self, key: &ObjectKey) -> Result<ObjectInfo, BlobError> {
+        let mut download = self.download(key).await?;
+        while download.next().await?.is_some() {}
+        download.finish()
+    }
+
+    pub(super) async fn get(&self, key: &ObjectKey, path: &Path) -> Result<ObjectInfo, BlobError> {
+        let to_target = |source| BlobError::Target { path: path.display().to_string(), source };
+        let mut download = self.download(key).await?;
+        let partial = Partial::name_in(path.parent().unwrap_or(Path::new("")));
+        let file = File::create_new(partial.path()).map_err(to_target)?;
+        let mut writer = tokio::fs::File::from_std(file);
+        while let Some(piece) = download.next().await? {
+            writer.write_all(&piece).await.map_err(to_target)?;
+        }
+        let info = download.finish()?;
+        writer.flush().await.map_err(to_target)?;
+        let (file, path) = (writer.into_std().await, path.to_owned());
+        blocking(&CancellationToken::new(), move |_| {
+            partial
+                .persist(&file, &path)
+                .map_err(|source| BlobError::Target { path: path.display().to_string(), source })
+        })
+        .await?;
+        Ok(info)
+    }
+}

@@ -1,0 +1,149 @@
+//! Objects in a bucket of Amazon S3, or of a store that speaks its API.
+
+mod config;
+mod error;
+mod fingerprint;
+mod get;
+mod multipart;
+mod put;
+mod stat;
+
+use std::{fmt, path::Path, time::Duration};
+
+use aws_config::BehaviorVersion;
+use aws_sdk_s3::{
+    Client,
+    config::{
+        Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        SharedCredentialsProvider, retry::RetryConfig, timeout::TimeoutConfig,
+    },
+    presigning::PresigningConfig,
+};
+use aws_smithy_http_client::tls;
+use tokio_util::sync::CancellationToken;
+
+use crate::{BlobError, BlobStore, ObjectInfo, ObjectKey, PutFile};
+use error::s3_error;
+
+pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
+
+/// A bucket.
+///
+/// A put reads the file twice: once to hash it, once to send it, so that neither a part nor the whole is ever in memory.
+/// Each part carries its MD5 (and SHA-256, by [`ChecksumMode`]) for the store to check, and the object carries, as
+/// metadata, its SHA-256 together with the ETag and checksum that the store must arrive at by itself if it holds those
+/// very bytes. So `head` can tell by one request whether that SHA-256 holds; where the store's ETag is something else
+/// (KMS or customer keys) and it has no checksum, `head` reads the object back and hashes it.
+#[derive(Clone)]
+pub struct S3 {
+    client: Client,
+    config: S3Config,
+}
+
+impl S3 {
+    /// Makes a client. Nothing is sent to the store yet ([`BlobStore::ping`] does); AWS's chain of credentials may
+    /// read its files.
+    ///
+    /// # Errors
+    /// `BadSetting`; `Refused` if no credentials are to be had.
+    pub async fn connect(config: &S3Config) -> Result<Self, BlobError> {
+        config.check()?;
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
+        let region = Region::new(config.region.clone());
+        let credentials = match &config.access_key {
+            Some(key) => {
+                let token = key.session_token.as_ref().map(|token| token.expose().to_owned());
+                SharedCredentialsProvider::new(Credentials::new(
+                    &key.id,
+                    key.secret.expose(),
+                    token,
+                    None,
+                    "configuration",
+                ))
+            }
+            None => aws_config::defaults(BehaviorVersion::latest())
+                .http_client(http.clone())
+                .region(region.clone())
+                .load()
+                .await
+                .credentials_provider()
+                .ok_or_else(|| BlobError::Refused("no credentials found".to_owned()))?,
+        };
+        // Checksums that the client would compute by itself go in trailers, which many stores don't know. Ours are
+        // computed beforehand and sent as headers.
+        let mut sdk = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .http_client(http)
+            .region(region)
+            .credentials_provider(credentials)
+            .force_path_style(config.path_style)
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            .retry_config(RetryConfig::standard().with_max_attempts(config.attempts))
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(config.connect_timeout)
+                    .operation_attempt_timeout(config.attempt_timeout)
+                    .build(),
+            );
+        sdk.set_endpoint_url(config.endpoint.clone());
+        Ok(Self { client: Client::from_conf(sdk.build()), config: config.clone() })
+    }
+
+    fn uses_checksums(&self) -> bool {
+        self.config.checksums == ChecksumMode::WhenSupported
+    }
+}
+
+impl fmt::Debug for S3 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+#[async_trait::async_trait]
+impl BlobStore for S3 {
+    async fn put_file(&self, file: PutFile<'_>, cancel: &CancellationToken) -> Result<ObjectInfo, BlobError> {
+        self.put(&file, cancel).await
+    }
+
+    async fn head(&self, key: &str) -> Result<ObjectInfo, BlobError> {
+        let key: ObjectKey = key.parse()?;
+        self.info(&key).await
+    }
+
+    async fn get_file(&self, key: &str, path: &Path) -> Result<ObjectInfo, BlobError> {
+        let key: ObjectKey = key.parse()?;
+        self.get(&key, path).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), BlobError> {
+        let key: ObjectKey = key.parse()?;
+        let request = self.client.delete_object().bucket(&self.config.bucket).key(key.as_str());
+        match request.send().await.map_err(|error| s3_error(&error, key.as_str())) {
+            Ok(_) | Err(BlobError::NotFound(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn download_url(&self, key: &str, valid: Duration) -> Result<Option<String>, BlobError> {
+        let key: ObjectKey = key.parse()?;
+        let presigning = PresigningConfig::expires_in(valid)
+            .map_err(|error| BlobError::BadSetting { what: "valid", problem: error.to_string() })?;
+        let request = self.client.get_object().bucket(&self.config.bucket).key(key.as_str());
+        let presigned =
+            request.presigned(presigning).await.map_err(|error| s3_error(&error, key.as_str()))?;
+        Ok(Some(presigned.uri().to_owned()))
+    }
+
+    async fn ping(&self) -> Result<(), BlobError> {
+        let bucket = &self.config.bucket;
+        match self.client.head_bucket().bucket(bucket).send().await.map_err(|error| s3_error(&error, bucket))
+        {
+            Ok(_) => Ok(()),
+            Err(BlobError::NotFound(_)) => Err(BlobError::Refused(format!("no bucket {bucket:?}"))),
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Sending a file and making sure that it arrived.
+
+use std::path::Path;
+
+use aws_sdk_s3::primitives::ByteStream;
+use aws_smithy_types::byte_stream::Length;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    S3,
+    error::s3_error,
+    fingerprint::{Fingerprint, Part},
+    stat::metadata,
+};
+use crate::{BlobError, ObjectInfo, ObjectKey, PutFile, digest::source_error};
+
+/// Bytes read from disk at a time while sending.
+const SEND_BUFFER: usize = 128 * 1024;
+
+impl S3 {
+    pub(super) async fn put(
+        &self,
+        file: &PutFile<'_>,
+        cancel: &CancellationToken,
+    ) -> Result<ObjectInfo, BlobError> {
+        let key: ObjectKey = file.key.parse()?;
+        let (part_bytes, mode) = (self.config.part_bytes, self.config.checksums);
+        let fingerprint = Fingerprint::of(file.path, part_bytes, mode, cancel).await?;
+        if let Some(wanted) = file.sha256.filter(|wanted| *wanted != fingerprint.sha256) {
+            let detail = format!("the local file's SHA-256 is {}, not {wanted}", fingerprint.sha256);
+            return Err(BlobError::Mismatch { key: key.to_string(), detail });
+        }
+        match fingerprint.parts.as_slice() {
+            [only] => cancellable(cancel, Box::pin(self.put_whole(&key, file, &fingerprint, only))).await?,
+            _ => Box::pin(self.put_parts(&key, file, &fingerprint, cancel)).await?,
+        }
+        cancellable(cancel, Box::pin(self.confirm(&key, &fingerprint))).await
+    }
+
+    async fn put_whole(
+        &self,
+        key: &ObjectKey,
+        file: &PutFile<'_>,
+        fingerprint: &Fingerprint,
+        part: &Part,
+    ) -> Result<(), BlobError> {
+        self.client
+            .put_object()
+            .bucket(&self.config.bucket)
+            .key(key.as_str())
+            .content_type(file.content_type)
+            .set_metadata(Some(metadata(fingerprint)))
+            .content_md5(part.content_md5())
+            .set_checksum_sha256(part.checksum())
+            .body(body(file.path, part).await?)
+            .send()
+            .await
+            .map_err(|error| s3_error(&error, key.as_str()))?;
+        Ok(())
+    }
+
+    /// Asks the store what it holds now. What is not what was sent is removed again.
+    async fn confirm(&self, key: &ObjectKey, sent: &Fingerprint) -> Result<ObjectInfo, BlobError> {
+        let detail = match self.info(key).await {
+            Ok(info) if info.bytes == sent.bytes && info.sha256.as_ref() == Some(&sent.sha256) => {
+                return Ok(info);
+            }
+            Ok(info) => {
+                format!("the store has {info:?}, sent were {} bytes, {}", sent.bytes, sent.sha256)
+            }
+            Err(BlobError::Mismatch { detail, .. }) => detail,
+            // It said that it had stored it.
+            Err(BlobError::NotFound(key)) => {
+                return Err(BlobError::Mismatch { key, detail: "it is not there".to_owned() });
+            }
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = crate::BlobStore::delete(self, key.as_str()).await {
+            tracing::warn!(%key, %error, "a damaged object could not be removed");
+        }
+        Err(BlobError::Mismatch { key: key.to_string(), detail })
+    }
+}
+
+/// One part of a file, read while it is sent.
+pub(super) async fn body(path: &Path, part: &Part) -> Result<ByteStream, BlobError> {
+    ByteStream::read_from()
+        .path(path)
+        .offset(part.offset)
+        .length(Length::Exact(part.bytes))
+        .buffer_size(SEND_BUFFER)
+        .build()
+        .await
+        .map_err(|error| source_error(path, std::io::Error::other(error)))
+}
+
+/// Awaits `work` unless it is cancelled first.
+pub(super) async fn cancellable<T>(
+    cancel: &CancellationToken,
+    work: impl Future<Output = Result<T, BlobError>>,
+) -> Result<T, BlobError> {
+    cancel.run_until_cancelled(work).await.unwrap_or(Err(BlobError::Cancelled))
+}

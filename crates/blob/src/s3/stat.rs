@@ -1,0 +1,115 @@
+//! What the store says of an object, and whether that proves its SHA-256.
+
+use std::collections::HashMap;
+
+use aws_sdk_s3::types::ChecksumMode as AskForChecksum;
+
+use super::{S3, error::s3_error, fingerprint::Fingerprint};
+use crate::{BlobError, ObjectInfo, ObjectKey};
+
+/// Metadata: SHA-256 of the content, hexadecimal.
+pub(super) const META_SHA256: &str = "sha256";
+/// Metadata: the ETag that the store arrives at if it holds that content.
+const META_ETAG: &str = "expected-etag";
+/// Metadata: the checksum that the store arrives at if it holds that content.
+const META_CHECKSUM: &str = "expected-checksum";
+
+/// The metadata that goes with an object.
+pub(super) fn metadata(fingerprint: &Fingerprint) -> HashMap<String, String> {
+    let mut metadata = HashMap::from([
+        (META_SHA256.to_owned(), fingerprint.sha256.clone()),
+        (META_ETAG.to_owned(), fingerprint.etag()),
+    ]);
+    metadata.extend(fingerprint.checksum().map(|checksum| (META_CHECKSUM.to_owned(), checksum)));
+    metadata
+}
+
+/// The answer to HEAD.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Stat {
+    bytes: u64,
+    etag: Option<String>,
+    checksum: Option<String>,
+    metadata: HashMap<String, String>,
+}
+
+/// What a HEAD tells of the content's SHA-256.
+#[derive(Debug, PartialEq, Eq)]
+enum Proof {
+    /// The store computed what we computed from content with this SHA-256.
+    Proven(String),
+    /// There is a note of a SHA-256, but nothing that the store computed bears it out.
+    Claimed,
+    /// We did not write this object.
+    Nothing,
+}
+
+impl Stat {
+    fn proof(&self) -> Proof {
+        let Some(sha256) = self.metadata.get(META_SHA256) else { return Proof::Nothing };
+        let confirms = |computed: &Option<String>, expected| {
+            computed.as_ref().is_some_and(|computed| self.metadata.get(expected) == Some(computed))
+        };
+        if confirms(&self.etag, META_ETAG) || confirms(&self.checksum, META_CHECKSUM) {
+            return Proof::Proven(sha256.clone());
+        }
+        Proof::Claimed
+    }
+}
+
+impl S3 {
+    /// Size and proven SHA-256 of an object; reads it back where nothing less proves it.
+    pub(super) async fn info(&self, key: &ObjectKey) -> Result<ObjectInfo, BlobError> {
+        let stat = self.stat(key).await?;
+        let sha256 = match stat.proof() {
+            Proof::Proven(sha256) => Some(sha256),
+            Proof::Nothing => None,
+            Proof::Claimed => {
+                tracing::debug!(%key, "neither ETag nor checksum proves the object: reading it back");
+                return self.read_back(key).await;
+            }
+        };
+        Ok(ObjectInfo { bytes: stat.bytes, sha256 })
+    }
+
+    async fn stat(&self, key: &ObjectKey) -> Result<Stat, BlobError> {
+        let head = self
+            .client
+            .head_object()
+            .bucket(&self.config.bucket)
+            .key(key.as_str())
+            .set_checksum_mode(self.uses_checksums().then_some(AskForChecksum::Enabled))
+            .send()
+            .await
+            .map_err(|error| s3_error(&error, key.as_str()))?;
+        let bytes = head.content_length().and_then(|bytes| u64::try_from(bytes).ok());
+        Ok(Stat {
+            bytes: bytes.ok_or_else(|| BlobError::Unavailable("HEAD told no size".to_owned()))?,
+            etag: head.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
+            checksum: head.checksum_sha256().map(str::to_owned),
+            metadata: head.metadata().cloned().unwrap_or_default(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stat(etag: &str, checksum: Option<&str>, metadata: &[(&str, &str)]) -> Stat {
+        let metadata = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Stat { bytes: 1, etag: Some(etag.to_owned()), checksum: checksum.map(str::to_owned), metadata }
+    }
+
+    #[test]
+    fn a_note_alone_proves_nothing() {
+        let note = [(META_SHA256, "abc"), (META_ETAG, "e-2"), (META_CHECKSUM, "c-2")];
+        let proven = Proof::Proven("abc".to_owned());
+        assert_eq!(stat("e-2", None, &note).proof(), proven);
+        assert_eq!(stat("of-kms", Some("c-2"), &note).proof(), proven);
+        assert_eq!(stat("of-kms", None, &note).proof(), Proof::Claimed);
+        assert_eq!(stat("of-kms", Some("other"), &note).proof(), Proof::Claimed);
+        assert_eq!(stat("e-2", None, &note[..1]).proof(), Proof::Claimed);
+        assert_eq!(stat("e-2", None, &[]).proof(), Proof::Nothing);
+    }
+}

@@ -1,0 +1,211 @@
+//! What every back end does, on a local directory and on a real S3 server.
+
+mod support;
+
+use std::sync::Arc;
+
+use blob::{BlobError, BlobStore, ChecksumMode, LocalDir, PutFile, S3};
+use support::{PART, TestFile, key, put, webm};
+use testkit::servers::seaweedfs::SeaweedFs;
+use tokio_util::sync::CancellationToken;
+
+/// A back end, and what has to live as long.
+struct Backend {
+    store: Box<dyn BlobStore>,
+    _directory: Option<tempfile::TempDir>,
+    _server: Option<Arc<SeaweedFs>>,
+}
+
+async fn local_dir() -> Backend {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Box::new(LocalDir::open(&directory.path().join("objects")).unwrap());
+    Backend { store, _directory: Some(directory), _server: None }
+}
+
+async fn seaweedfs() -> Backend {
+    seaweedfs_with(ChecksumMode::WhenRequired).await
+}
+
+async fn seaweedfs_with_checksums() -> Backend {
+    seaweedfs_with(ChecksumMode::WhenSupported).await
+}
+
+async fn seaweedfs_with(checksums: ChecksumMode) -> Backend {
+    let server = support::seaweedfs().await;
+    let config = blob::S3Config { checksums, ..support::config(&server, server.url()) };
+    let store = Box::new(S3::connect(&config).await.unwrap());
+    Backend { store, _directory: None, _server: Some(server) }
+}
+
+macro_rules! on_every_backend {
+    ($($test:ident),+ $(,)?) => {
+        on_every_backend!(@ local_dir: $($test),+);
+        on_every_backend!(@ seaweedfs: $($test),+);
+        on_every_backend!(@ seaweedfs_with_checksums: $($test),+);
+    };
+    (@ $backend:ident: $($test:ident),+) => {
+        mod $backend {
+            $(#[tokio::test]
+            async fn $test() {
+                let backend = super::$backend().await;
+                super::$test(&*backend.store).await;
+            })+
+        }
+    };
+}
+
+on_every_backend! {
+    what_is_put_is_there,
+    a_file_of_several_parts_arrives_whole,
+    an_empty_file_is_an_object,
+    a_second_put_replaces_the_first,
+    the_source_can_be_removed_after_a_put,
+    unusual_characters_in_a_key_are_kept,
+    a_missing_object_is_not_found,
+    a_deleted_object_is_gone_and_can_be_deleted_again,
+    a_key_that_leads_outside_is_refused_everywhere,
+    a_file_that_is_not_what_was_sealed_is_not_stored,
+    a_missing_source_is_said_to_be_one,
+    a_cancelled_put_stores_nothing,
+    getting_replaces_the_file_that_was_there,
+    getting_into_a_missing_directory_says_so,
+    the_store_answers_a_ping,
+}
+
+async fn what_is_put_is_there(store: &dyn BlobStore) {
+    let (key, file) = (key("a.webm"), TestFile::of(100_000));
+    let sha256 = file.sha256();
+    let request = PutFile { sha256: Some(&sha256), ..webm(&key, &file.path) };
+    assert_eq!(store.put_file(request, &CancellationToken::new()).await.unwrap(), file.info());
+    assert_eq!(store.head(&key).await.unwrap(), file.info());
+    assert_arrives(store, &key, &file).await;
+}
+
+async fn a_file_of_several_parts_arrives_whole(store: &dyn BlobStore) {
+    for bytes in [PART, 2 * PART, 3 * PART + 1] {
+        let (key, file) = (key("a.webm"), TestFile::of(bytes));
+        assert_eq!(put(store, &key, &file).await.unwrap(), file.info());
+        assert_eq!(store.head(&key).await.unwrap(), file.info());
+        assert_arrives(store, &key, &file).await;
+    }
+}
+
+async fn an_empty_file_is_an_object(store: &dyn BlobStore) {
+    let (key, file) = (key("empty.webm"), TestFile::of(0));
+    assert_eq!(put(store, &key, &file).await.unwrap(), file.info());
+    assert_arrives(store, &key, &file).await;
+}
+
+async fn a_second_put_replaces_the_first(store: &dyn BlobStore) {
+    let (key, first, second) = (key("a.webm"), TestFile::of(2 * PART), TestFile::of(1000));
+    put(store, &key, &first).await.unwrap();
+    assert_eq!(put(store, &key, &second).await.unwrap(), second.info());
+    assert_arrives(store, &key, &second).await;
+    // The same once more, as after a crash between the upload and the note of it.
+    assert_eq!(put(store, &key, &second).await.unwrap(), second.info());
+    assert_arrives(store, &key, &second).await;
+}
+
+async fn the_source_can_be_removed_after_a_put(store: &dyn BlobStore) {
+    let (key, file) = (key("a.webm"), TestFile::of(10));
+    put(store, &key, &file).await.unwrap();
+    std::fs::remove_file(&file.path).unwrap();
+    assert_eq!(store.head(&key).await.unwrap(), file.info());
+    assert_arrives(store, &key, &file).await;
+}
+
+async fn unusual_characters_in_a_key_are_kept(store: &dyn BlobStore) {
+    for name in ["a b+c&d=e?f#g%2e.webm", "ü/Ж/…/日.webm", ".hidden", "a\\b"] {
+        let (key, file) = (key(name), TestFile::of(10));
+        put(store, &key, &file).await.unwrap();
+        assert_arrives(store, &key, &file).await;
+        store.delete(&key).await.unwrap();
+        assert!(matches!(store.head(&key).await, Err(BlobError::NotFound(_))), "{name}");
+    }
+}
+
+async fn a_missing_object_is_not_found(store: &dyn BlobStore) {
+    let (key, directory) = (key("a.webm"), tempfile::tempdir().unwrap());
+    assert!(matches!(store.head(&key).await, Err(BlobError::NotFound(k)) if k == key));
+    let target = directory.path().join("target");
+    assert!(matches!(store.get_file(&key, &target).await, Err(BlobError::NotFound(k)) if k == key));
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing may be left");
+}
+
+async fn a_deleted_object_is_gone_and_can_be_deleted_again(store: &dyn BlobStore) {
+    let (key, file) = (key("a.webm"), TestFile::of(10));
+    put(store, &key, &file).await.unwrap();
+    store.delete(&key).await.unwrap();
+    assert!(matches!(store.head(&key).await, Err(BlobError::NotFound(_))));
+    store.delete(&key).await.unwrap();
+}
+
+async fn a_key_that_leads_outside_is_refused_everywhere(store: &dyn BlobStore) {
+    let file = TestFile::of(10);
+    for bad in ["", "../a", "/etc/passwd", "a//b", "a/../../b", "a\0b"] {
+        let target = file.path.with_extension("got");
+        assert!(matches!(put(store, bad, &file).await, Err(BlobError::BadKey(_))), "{bad:?}");
+        assert!(matches!(store.head(bad).await, Err(BlobError::BadKey(_))), "{bad:?}");
+        assert!(matches!(store.get_file(bad, &target).await, Err(BlobError::BadKey(_))), "{bad:?}");
+        assert!(matches!(store.delete(bad).await, Err(BlobError::BadKey(_))), "{bad:?}");
+        let url = store.download_url(bad, std::time::Duration::from_secs(60)).await;
+        assert!(matches!(url, Err(BlobError::BadKey(_))), "{bad:?}");
+    }
+}
+
+async fn a_file_that_is_not_what_was_sealed_is_not_stored(store: &dyn BlobStore) {
+    let (key, sealed, damaged) = (key("a.webm"), TestFile::of(1000), TestFile::of(1001));
+    put(store, &key, &sealed).await.unwrap();
+    let sha256 = sealed.sha256();
+    let request = PutFile { sha256: Some(&sha256), ..webm(&key, &damaged.path) };
+    let refused = store.put_file(request, &CancellationToken::new()).await;
+    assert!(matches!(refused, Err(BlobError::Mismatch { .. })), "{refused:?}");
+    assert_eq!(store.head(&key).await.unwrap(), sealed.info(), "what was there stays");
+}
+
+async fn a_missing_source_is_said_to_be_one(store: &dyn BlobStore) {
+    let (key, directory) = (key("a.webm"), tempfile::tempdir().unwrap());
+    for missing in [directory.path().join("none"), directory.path().to_owned()] {
+        let failed = store.put_file(webm(&key, &missing), &CancellationToken::new()).await;
+        assert!(matches!(failed, Err(BlobError::Source { .. })), "{failed:?}");
+    }
+    assert!(matches!(store.head(&key).await, Err(BlobError::NotFound(_))));
+}
+
+async fn a_cancelled_put_stores_nothing(store: &dyn BlobStore) {
+    let (key, file) = (key("a.webm"), TestFile::of(2 * PART));
+    let cancel = CancellationToken::new();
+    cancel.cancel();
+    let cancelled = store.put_file(webm(&key, &file.path), &cancel).await;
+    assert!(matches!(cancelled, Err(BlobError::Cancelled)), "{cancelled:?}");
+    assert!(matches!(store.head(&key).await, Err(BlobError::NotFound(_))));
+}
+
+async fn getting_replaces_the_file_that_was_there(store: &dyn BlobStore) {
+    let (key, file, directory) = (key("a.webm"), TestFile::of(1000), tempfile::tempdir().unwrap());
+    put(store, &key, &file).await.unwrap();
+    let target = directory.path().join("target");
+    std::fs::write(&target, "what was there").unwrap();
+    assert_eq!(store.get_file(&key, &target).await.unwrap(), file.info());
+    assert_eq!(std::fs::read(&target).unwrap(), file.content);
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file may be left");
+}
+
+async fn getting_into_a_missing_directory_says_so(store: &dyn BlobStore) {
+    let (key, file, directory) = (key("a.webm"), TestFile::of(10), tempfile::tempdir().unwrap());
+    put(store, &key, &file).await.unwrap();
+    let failed = store.get_file(&key, &directory.path().join("none/target")).await;
+    assert!(matches!(failed, Err(BlobError::Target { .. })), "{failed:?}");
+}
+
+async fn the_store_answers_a_ping(store: &dyn BlobStore) {
+    store.ping().await.unwrap();
+}
+
+/// What comes back is what was sent.
+async fn assert_arrives(store: &dyn BlobStore, key: &str, file: &TestFile) {
+    let directory = tempfile::tempdir().unwrap();
+    let target = directory.path().join("target");
+    assert_eq!(store.get_file(key, &target).await.unwrap(), file.info());
+    assert!(std::fs::read(&target).unwrap() == file.content, "{key}: the content differs");
+}

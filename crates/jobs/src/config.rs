@@ -1,0 +1,43 @@
+//! How workers work.
+
+use std::{path::PathBuf, time::Duration};
+
+use model::NodeId;
+
+/// How workers work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct JobsConfig {
+    /// This node.
+    pub node: NodeId,
+    /// The spool's directory: a recording's file is `<spool>/<id>/<id>.<format>`.
+    pub spool: PathBuf,
+    /// Uploads at a time.
+    pub upload_workers: usize,
+    /// Runs of a job before it is parked.
+    pub max_attempts: u32,
+    /// The first wait after a failure; it doubles from run to run, with jitter.
+    pub first_backoff: Duration,
+    /// The longest wait.
+    pub max_backoff: Duration,
+    /// How long a lease lasts; it is renewed at a third of it.
+    pub lease: Duration,
+    /// The longest sleep between looks at the queue.
+    pub poll: Duration,
+}
+
+impl JobsConfig {
+    /// Defaults for a node and its spool.
+    #[must_use]
+    pub fn new(node: NodeId, spool: PathBuf) -> Self {
+        Self {
+            node,
+            spool,
+            upload_workers: 10,
+            max_attempts: 10,
+            first_backoff: Duration::from_secs(1),
+            max_backoff: Duration::from_secs(300),
+            lease: Duration::from_secs(60),
+            poll: Duration::from_secs(5),
+        }
+    }
+}

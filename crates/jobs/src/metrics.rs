@@ -1,0 +1,54 @@
+//! Names of this crate's metrics.
+
+use std::time::Duration;
+
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use model::{JobKind, JobState};
+
+const JOBS: &str = "recorder_jobs";
+const STARTED: &str = "recorder_jobs_started_total";
+const SUCCEEDED: &str = "recorder_jobs_succeeded_total";
+const FAILED: &str = "recorder_jobs_failed_total";
+const PARKED: &str = "recorder_jobs_parked_total";
+const LEASES_LOST: &str = "recorder_jobs_leases_lost_total";
+const DURATION: &str = "recorder_job_duration_seconds";
+
+/// Tells the recorder of metrics what they mean. Call it once, after the recorder is installed.
+pub fn describe() {
+    describe_gauge!(JOBS, "Jobs in the queue of the whole cluster, by kind and state.");
+    describe_counter!(STARTED, "Runs of jobs begun on this node, by kind.");
+    describe_counter!(SUCCEEDED, "Runs that did their work, by kind.");
+    describe_counter!(FAILED, "Runs that failed and will be repeated, by kind.");
+    describe_counter!(PARKED, "Jobs given up and kept for a person, by kind.");
+    describe_counter!(LEASES_LOST, "Runs cancelled because their lease was lost, by kind.");
+    describe_histogram!(DURATION, Unit::Seconds, "Duration of runs, by kind.");
+}
+
+pub(crate) fn set_depth(kind: JobKind, state: JobState, jobs: u64) {
+    // Exact up to 2^53 jobs.
+    gauge!(JOBS, "kind" => kind.as_str(), "state" => state.as_str()).set(jobs as f64);
+}
+
+pub(crate) fn started(kind: JobKind) {
+    counter!(STARTED, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn succeeded(kind: JobKind) {
+    counter!(SUCCEEDED, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn failed(kind: JobKind) {
+    counter!(FAILED, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn parked(kind: JobKind) {
+    counter!(PARKED, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn lease_lost(kind: JobKind) {
+    counter!(LEASES_LOST, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn took(kind: JobKind, duration: Duration) {
+    histogram!(DURATION, "kind" => kind.as_str()).record(duration);
+}

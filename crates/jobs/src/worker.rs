@@ -1,0 +1,123 @@
+//! Takes jobs from the queue as long as there is a free place for them.
+
+use std::{sync::Arc, time::Duration};
+
+use blob::BlobStore;
+use model::JobKind;
+use store::{LeasedJob, Store, StoreError};
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument;
+
+use crate::{JobsConfig, depth, lease::Lease, perform::Context, retry::backoff};
+
+/// Clean-ups at a time: they wait for no upload, and one after the other is quick enough.
+const CLEAN_UP_WORKERS: usize = 1;
+/// The longest wait before a database that failed is asked for jobs again.
+const MAX_STORE_BACKOFF: Duration = Duration::from_secs(30);
+
+/// The running workers.
+#[derive(Debug)]
+pub struct Workers {
+    tasks: TaskTracker,
+}
+
+impl Workers {
+    /// Starts them. They stop when `shutdown` is cancelled, giving their leases back.
+    #[must_use]
+    pub fn spawn(
+        config: JobsConfig,
+        store: Arc<dyn Store>,
+        blobs: Arc<dyn BlobStore>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let tasks = TaskTracker::new();
+        let lanes = [(JobKind::Upload, config.upload_workers), (JobKind::CleanUp, CLEAN_UP_WORKERS)];
+        let context = Arc::new(Context { config, store: store.clone(), blobs });
+        for (kind, places) in lanes {
+            let lane = Lane { kind, places, context: context.clone(), shutdown: shutdown.clone() };
+            tasks.spawn(lane.run());
+        }
+        tasks.spawn(async move { depth::keep(&*store, &shutdown).await });
+        tasks.close();
+        Self { tasks }
+    }
+
+    /// Returns when all have stopped: within some seconds of the cancellation, if the database answers.
+    pub async fn stopped(self) {
+        self.tasks.wait().await;
+    }
+}
+
+/// The workers for one kind of job.
+struct Lane {
+    kind: JobKind,
+    places: usize,
+    context: Arc<Context>,
+    shutdown: CancellationToken,
+}
+
+impl Lane {
+    async fn run(self) {
+        let (mut running, mut failures) = (JoinSet::new(), 0);
+        while !self.shutdown.is_cancelled() {
+            while running.try_join_next().is_some() {}
+            if running.len() >= self.places {
+                self.shutdown.run_until_cancelled(running.join_next()).await;
+                continue;
+            }
+            let asked = Instant::now();
+            // Not cancelled by the shutdown: a lease may be given even if nobody waits for the answer any more.
+            match self
+                .context
+                .store
+                .lease(&self.context.config.node, &[self.kind], self.context.config.lease)
+                .await
+            {
+                Ok(Some(leased)) => {
+                    failures = 0;
+                    running.spawn(self.job(leased, asked));
+                }
+                Ok(None) => {
+                    failures = 0;
+                    let jobs = self.context.store.wait_for_jobs(self.context.config.poll);
+                    self.shutdown.run_until_cancelled(jobs).await;
+                }
+                Err(error) => {
+                    failures += 1;
+                    self.wait_after(&error, failures).await;
+                }
+            }
+        }
+        running.join_all().await;
+    }
+
+    /// One job, in its span.
+    fn job(&self, leased: LeasedJob, asked: Instant) -> impl Future<Output = ()> + Send + 'static {
+        let job = &leased.job;
+        let span = tracing::info_span!(
+            "job",
+            job_id = %job.id,
+            recording_id = %job.recording,
+            kind = %job.kind,
+            attempt = job.attempts,
+        );
+        let (context, shutdown) = (self.context.clone(), self.shutdown.clone());
+        async move {
+            let lease = Lease::new(&context, leased, asked);
+            if shutdown.is_cancelled() {
+                lease.give_back(&shutdown).await;
+            } else {
+                lease.run(&shutdown).await;
+            }
+        }
+        .instrument(span)
+    }
+
+    async fn wait_after(&self, error: &StoreError, failures: u32) {
+        let config = &self.context.config;
+        let wait = backoff(config.first_backoff, MAX_STORE_BACKOFF, failures, rand::random());
+        tracing::warn!(kind = %self.kind, %error, ?wait, "no job could be leased");
+        self.shutdown.run_until_cancelled(tokio::time::sleep(wait)).await;
+    }
+}

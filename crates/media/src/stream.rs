@@ -1,0 +1,189 @@
+//! One RTP source: its packets in order, its frames, its clock.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    Anchor, KeyframeReason, PayloadFormat, RtpPacket,
+    depacketize::{Depacketizer, codec},
+    frame::{Assembler, BufferPool, CodedFrame, FrameCounters, FrameData},
+    reorder::{Pushed, Released, Reorder},
+    sync::StreamClock,
+};
+
+/// Counters of a source.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StreamCounters {
+    pub packets: u64,
+    pub duplicates: u64,
+    pub late: u64,
+    pub lost: u64,
+    pub corrupt: u64,
+    pub frames_dropped: u64,
+}
+
+impl std::ops::AddAssign for StreamCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.duplicates += other.duplicates;
+        self.late += other.late;
+        self.lost += other.lost;
+        self.corrupt += other.corrupt;
+        self.frames_dropped += other.frames_dropped;
+    }
+}
+
+/// The packets of one SSRC.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) ssrc: u32,
+    reorder: Reorder,
+    assembler: Option<Assembler>,
+    pub(crate) clock: StreamClock,
+    clock_rate: u32,
+    anchor: Anchor,
+    counters: StreamCounters,
+}
+
+impl Stream {
+    pub(crate) fn new(ssrc: u32, max_wait: Duration, anchor: Anchor, clock_rate: u32) -> Self {
+        Self {
+            ssrc,
+            reorder: Reorder::new(max_wait),
+            assembler: None,
+            clock: StreamClock::new(clock_rate, anchor),
+            clock_rate,
+            anchor,
+            counters: StreamCounters::default(),
+        }
+    }
+
+    pub(crate) fn counters(&self) -> StreamCounters {
+        let FrameCounters { corrupt, frames_dropped } =
+            self.assembler.as_ref().map_or_else(FrameCounters::default, |assembler| assembler.counters);
+        StreamCounters {
+            lost: self.reorder.lost(),
+            corrupt: self.counters.corrupt + corrupt,
+            frames_dropped: self.counters.frames_dropped + frames_dropped,
+            ..self.counters
+        }
+    }
+
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.reorder.held_bytes()
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.reorder.deadline()
+    }
+
+    /// Takes a packet in; frames that are complete by it go to `frames`.
+    pub(crate) fn push(
+        &mut self,
+        arrival: Instant,
+        packet: RtpPacket,
+        formats: &[PayloadFormat],
+        pool: &mut BufferPool,
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        self.counters.packets += 1;
+        match self.reorder.push(arrival, packet) {
+            Pushed::Next(released) => self.release(released, formats, pool, frames),
+            Pushed::Held => self.pop(arrival, formats, pool, frames),
+            Pushed::Duplicate => self.counters.duplicates += 1,
+            Pushed::Late => self.counters.late += 1,
+        }
+    }
+
+    /// Gives up the holes whose time has come.
+    pub(crate) fn pop(
+        &mut self,
+        now: Instant,
+        formats: &[PayloadFormat],
+        pool: &mut BufferPool,
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        while let Some(released) = self.reorder.pop(now) {
+            self.release(released, formats, pool, frames);
+        }
+    }
+
+    /// Gives up every hole: nothing more comes, or nothing more may be held.
+    pub(crate) fn drain(
+        &mut self,
+        formats: &[PayloadFormat],
+        pool: &mut BufferPool,
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        while let Some(released) = self.reorder.pop_anyway() {
+            self.release(released, formats, pool, frames);
+        }
+    }
+
+    /// The stream is over.
+    pub(crate) fn finish(
+        &mut self,
+        formats: &[PayloadFormat],
+        pool: &mut BufferPool,
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        self.drain(formats, pool, frames);
+        frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
+    }
+
+    /// A reason to ask for a keyframe now.
+    pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> Option<KeyframeReason> {
+        self.assembler.as_mut()?.keyframe_wanted(now)
+    }
+
+    fn release(
+        &mut self,
+        released: Released,
+        formats: &[PayloadFormat],
+        pool: &mut BufferPool,
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        let Released { packet, arrival, after_gap } = released;
+        let payload_type = packet.payload_type;
+        let Some(format) = formats.iter().find(|format| format.payload_type == payload_type) else {
+            self.counters.corrupt += 1;
+            return;
+        };
+        let Some(codec) = codec(format.encoding) else {
+            return;
+        };
+        if format.clock_rate != self.clock_rate {
+            self.clock_rate = format.clock_rate;
+            self.clock = StreamClock::new(format.clock_rate, self.anchor);
+        }
+        if self.assembler.as_ref().map(Assembler::codec) != Some(codec) {
+            frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
+            self.retire_assembler();
+            self.assembler =
+                Depacketizer::new(format).map(|depacketizer| Assembler::new(codec, depacketizer));
+        }
+        match &mut self.assembler {
+            Some(assembler) => {
+                frames.extend(assembler.close_before(&packet, after_gap, pool));
+                frames.extend(assembler.push(&packet, arrival, pool));
+            }
+            None if !packet.payload.is_empty() => frames.push(CodedFrame {
+                codec,
+                channels: format.channels,
+                timestamp: packet.timestamp,
+                arrival,
+                keyframe: true,
+                size: None,
+                rotation: None,
+                data: FrameData::Packet(packet.payload),
+            }),
+            None => {}
+        }
+    }
+
+    fn retire_assembler(&mut self) {
+        if let Some(assembler) = self.assembler.take() {
+            self.counters.corrupt += assembler.counters.corrupt;
+            self.counters.frames_dropped += assembler.counters.frames_dropped;
+        }
+    }
+}
