@@ -1,5 +1,9 @@
 //! What the end-to-end tests share: the recorder under test, tracks to send, and the judgement of a file.
-#![allow(dead_code, reason = "each test binary uses its part")]
+#![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
+
+mod place;
+
+pub use place::Place;
 
 use std::{
     fmt::Display,
