@@ -1,1 +1,81 @@
 //! The store on Postgres.
+//!
+//! Leases end by the database's clock, so the nodes' clocks need not agree. Jobs are taken with
+//! `FOR UPDATE SKIP LOCKED` in one statement that commits at once; waiting workers are woken by LISTEN/NOTIFY.
+//!
+//! Queries are checked against Postgres when the cache in `.sqlx` is made (`migrations/prepare`), and against that
+//! cache by every build.
+
+mod config;
+mod error;
+mod jobs;
+mod listen;
+mod migrate;
+mod nodes;
+mod recordings;
+mod sessions;
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use store::{JobSignal, StoreError};
+
+pub use config::PostgresConfig;
+
+use crate::{error::Failure, listen::Listener};
+
+/// The store on Postgres.
+///
+/// Every call but [`migrate`](Self::migrate) is over after the call timeout of its configuration, with `Unavailable`
+/// if the database hasn't answered: whether it did what was asked is then unknown, and every call may be repeated.
+///
+/// Dropping it ends its connections without waiting for them; [`close`](Self::close) waits.
+#[derive(Debug)]
+pub struct PostgresStore {
+    pool: PgPool,
+    call_timeout: Duration,
+    signal: Arc<JobSignal>,
+    listener: Listener,
+}
+
+impl PostgresStore {
+    /// Connects, and begins to listen for jobs.
+    ///
+    /// # Errors
+    /// `Internal` if the URL can't be read, `Unavailable` if the database can't be reached.
+    pub async fn connect(config: &PostgresConfig) -> Result<Self, StoreError> {
+        // The parser's own message may quote the URL, which may hold a password.
+        let options = PgConnectOptions::from_str(&config.url)
+            .map_err(|_| StoreError::Internal("the URL of the Postgres database can't be read".to_owned()))?;
+        let options = match options.get_application_name() {
+            None => options.application_name("webrtc-recorder"),
+            Some(_) => options,
+        };
+        let pool = PgPoolOptions::new()
+            .max_connections(config.max_connections)
+            .acquire_timeout(config.acquire_timeout)
+            .connect_with(options.clone())
+            .await
+            .map_err(Failure::from)?;
+        let signal = Arc::new(JobSignal::default());
+        let listener = Listener::spawn(options, config.acquire_timeout, Arc::clone(&signal));
+        Ok(Self { pool, call_timeout: config.call_timeout, signal, listener })
+    }
+
+    /// Stops listening, lets running calls end, and closes the connections. Later calls are `Unavailable`.
+    pub async fn close(&self) {
+        self.listener.stop();
+        self.pool.close().await;
+    }
+
+    /// Runs one call for no longer than the call timeout.
+    async fn bounded<T>(&self, call: impl Future<Output = Result<T, Failure>>) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.call_timeout, call).await {
+            Ok(result) => result.map_err(StoreError::from),
+            Err(_) => Err(StoreError::Unavailable(format!("no answer in {:?}", self.call_timeout))),
+        }
+    }
+}

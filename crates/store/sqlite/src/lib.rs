@@ -1,1 +1,73 @@
-//! The store on SQLite, the embedded default.
+//! The store on SQLite, the embedded default: one file, in the process.
+//!
+//! One connection writes, since SQLite lets one write at a time: calls queue for it in order. Others read beside it
+//! (write-ahead log). A commit is on the disk when the call returns. Leases end by this machine's clock.
+//!
+//! Queries are checked against SQLite when the cache in `.sqlx` is made (`migrations/prepare`), and against that
+//! cache by every build.
+
+mod error;
+mod jobs;
+mod migrate;
+mod nodes;
+mod recordings;
+mod sessions;
+
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    Sqlite, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use store::{JobSignal, StoreError};
+
+pub(crate) use crate::error::Failure;
+use crate::error::translate;
+
+/// How long a call waits for its turn to write, and how long SQLite waits for another process that writes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections that read.
+const READERS: u32 = 4;
+
+/// The store on SQLite.
+///
+/// Dropping it closes the file without waiting for running calls; [`close`](Self::close) waits.
+#[derive(Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+    signal: JobSignal,
+}
+
+impl SqliteStore {
+    /// Opens the file, or makes it; its folder has to be there.
+    ///
+    /// # Errors
+    /// `Unavailable` if the file can't be opened, `Internal` if it is no SQLite database.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE);
+        let pool =
+            || SqlitePoolOptions::new().acquire_timeout(PATIENCE).max_lifetime(None).idle_timeout(None);
+        let writer = pool().max_connections(1).connect_with(options.clone()).await.map_err(translate)?;
+        let readers = pool().max_connections(READERS).connect_lazy_with(options);
+        Ok(Self { writer, readers, signal: JobSignal::default() })
+    }
+
+    /// Lets running calls end and closes the file. Later calls are `Unavailable`.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+}
+
+/// A transaction that has the right to write from its begin. One that asks for it later can be refused.
+async fn begin_write(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    writer.begin_with("BEGIN IMMEDIATE").await
+}

@@ -1,3 +1,4 @@
 //! Databases and object stores, started for a test on free ports and stopped with it.
 
+pub mod postgres;
 pub mod seaweedfs;

@@ -1,0 +1,119 @@
+//! Ending a run, and a person's order to try again.
+
+use model::{JobId, RecordingState, TenantId};
+use sqlx::{PgConnection, PgPool};
+use store::{JobOutcome, LeasedJob, StoreError, row};
+use uuid::Uuid;
+
+use crate::{
+    Failure,
+    jobs::{announce, insert},
+};
+
+pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), Failure> {
+    let mut transaction = pool.begin().await?;
+    let (state, run_at, error) = match &outcome {
+        JobOutcome::Done { .. } => ("DONE", None, None),
+        JobOutcome::RetryAt { at, error } => ("FAILED", Some(*at), Some(error)),
+        JobOutcome::Parked { error } => ("PARKED", None, Some(error)),
+    };
+    let error = error.map(|error| row::text(error).into_owned());
+    let ended = sqlx::query!(
+        "UPDATE jobs SET state = $3, run_at = COALESCE($4, run_at), error = $5, lease_until = NULL
+         WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'",
+        leased.job.id.as_uuid(),
+        leased.lease,
+        state,
+        run_at,
+        error.as_deref(),
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if ended.rows_affected() == 0 {
+        return finished_before(&mut transaction, leased).await;
+    }
+    let recording = leased.job.recording;
+    match outcome {
+        JobOutcome::Done { recording_state, next } => {
+            if let Some(state) = recording_state {
+                set_state(&mut transaction, recording.as_uuid(), state).await?;
+            }
+            insert(&mut transaction, recording, &leased.job.tenant, &next).await?;
+        }
+        JobOutcome::Parked { .. } => park(&mut transaction, recording.as_uuid(), error.as_deref()).await?,
+        JobOutcome::RetryAt { .. } => {}
+    }
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// A finish whose answer was lost may be repeated: the job still has this lease, and its run is over.
+async fn finished_before(connection: &mut PgConnection, leased: &LeasedJob) -> Result<(), Failure> {
+    let finished = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM jobs WHERE id = $1 AND lease = $2) AS "finished!""#,
+        leased.job.id.as_uuid(),
+        leased.lease,
+    )
+    .fetch_one(connection)
+    .await?;
+    if finished { Ok(()) } else { Err(StoreError::LeaseLost(leased.job.id).into()) }
+}
+
+/// A recording that was deleted stays so, whatever becomes of its jobs.
+async fn set_state(
+    connection: &mut PgConnection,
+    recording: Uuid,
+    state: RecordingState,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "UPDATE recordings SET state = $2, parked_from = NULL, parked_error = NULL
+         WHERE id = $1 AND state <> 'DELETED'",
+        recording,
+        state.as_str(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn park(connection: &mut PgConnection, recording: Uuid, error: Option<&str>) -> Result<(), Failure> {
+    sqlx::query!(
+        "UPDATE recordings SET state = 'PARKED', parked_from = COALESCE(parked_from, state), parked_error = $2
+         WHERE id = $1 AND state <> 'DELETED'",
+        recording,
+        error,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
+pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<(), Failure> {
+    let mut transaction = pool.begin().await?;
+    let recording = sqlx::query_scalar!(
+        "UPDATE jobs SET state = 'QUEUED', run_at = now(), attempts = 0
+         WHERE id = $1 AND tenant = $2 AND state IN ('PARKED', 'FAILED')
+         RETURNING recording",
+        job.as_uuid(),
+        tenant.as_str(),
+    )
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or(StoreError::NotFound { what: "parked or failed job" })?;
+    // Of two jobs that are retried at the same time the second has to see that the first is not parked any longer.
+    sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR UPDATE", recording)
+        .fetch_one(&mut *transaction)
+        .await?;
+    sqlx::query!(
+        "UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL
+         WHERE id = $1 AND state = 'PARKED' AND parked_from IS NOT NULL
+            AND NOT EXISTS (SELECT FROM jobs WHERE recording = $1 AND state = 'PARKED')",
+        recording,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    announce(&mut transaction).await?;
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,85 @@
+//! Taking a job, and keeping it.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use model::{JobKind, NodeId};
+use sqlx::PgPool;
+use store::{LeasedJob, StoreError, row::JobRow};
+use uuid::Uuid;
+
+use crate::Failure;
+
+/// One statement, committed by itself. A row that another worker is taking at this moment is passed over; the node
+/// that a job is bound to is looked at before the row is locked.
+pub(super) async fn lease(
+    pool: &PgPool,
+    node: &NodeId,
+    kinds: &[JobKind],
+    length: Duration,
+) -> Result<Option<LeasedJob>, Failure> {
+    let lease = Uuid::new_v4();
+    let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
+    let row = sqlx::query!(
+        r#"UPDATE jobs
+           SET state = 'IN_PROGRESS', attempts = attempts + 1, lease = $3,
+               lease_until = now() + make_interval(secs => $4)
+           WHERE id = (
+               SELECT id FROM jobs
+               WHERE due_at <= now() AND (node IS NULL OR node = $1) AND kind = ANY($2)
+               ORDER BY due_at, id
+               LIMIT 1
+               FOR UPDATE SKIP LOCKED
+           )
+           RETURNING id, recording, tenant, kind, state, node, attempts, run_at, error, lease_until AS "until!""#,
+        node.as_str(),
+        &kinds,
+        lease,
+        length.as_secs_f64(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    let job = JobRow {
+        id: row.id,
+        recording: row.recording,
+        tenant: row.tenant,
+        kind: row.kind,
+        state: row.state,
+        node: row.node,
+        attempts: row.attempts,
+        run_at: row.run_at,
+        error: row.error,
+    };
+    Ok(Some(LeasedJob { job: job.read()?, lease, until: row.until }))
+}
+
+/// A lease that has run out is still good while nobody else has taken the job.
+pub(super) async fn renew(
+    pool: &PgPool,
+    leased: &LeasedJob,
+    length: Duration,
+) -> Result<DateTime<Utc>, Failure> {
+    sqlx::query_scalar!(
+        r#"UPDATE jobs SET lease_until = now() + make_interval(secs => $3)
+           WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'
+           RETURNING lease_until AS "until!""#,
+        leased.job.id.as_uuid(),
+        leased.lease,
+        length.as_secs_f64(),
+    )
+    .fetch_optional(pool)
+    .await?
+    .ok_or_else(|| StoreError::LeaseLost(leased.job.id).into())
+}
+
+/// How long until the next job becomes due that isn't yet.
+pub(super) async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Failure> {
+    let seconds = sqlx::query_scalar!(
+        "SELECT EXTRACT(EPOCH FROM min(due_at) - now())::float8 FROM jobs WHERE due_at > now()"
+    )
+    .fetch_one(pool)
+    .await?;
+    // Rounded up to the next millisecond, the timer's own step, so that it is due when the wait is over.
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds + 0.001).unwrap_or(Duration::MAX)))
+}

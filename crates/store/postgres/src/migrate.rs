@@ -1,0 +1,70 @@
+//! Brings the database's tables to this version.
+
+use sqlx::{
+    Acquire as _,
+    migrate::{Migrate as _, MigrateError, Migrator},
+};
+use store::StoreError;
+use tracing::info;
+
+use crate::{Failure, PostgresStore};
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/postgres");
+
+impl PostgresStore {
+    /// Applies the migrations that are pending, each in its transaction, and returns their versions. Nodes that start
+    /// together wait for each other.
+    ///
+    /// # Errors
+    /// `Internal` if the database was migrated by a later version or the tables were changed by hand; `Unavailable`.
+    pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
+        let pending = self.pending().await?;
+        // Not a pooled connection any longer: if a migration fails, the lock that keeps others out ends with it.
+        let mut connection = self.pool.acquire().await.map_err(Failure::from)?.detach();
+        MIGRATOR.run_direct(None, &mut connection, false).await.map_err(translate)?;
+        for version in &pending {
+            info!(version, "migration applied");
+        }
+        Ok(pending)
+    }
+
+    /// The versions of the migrations that are not applied yet.
+    ///
+    /// # Errors
+    /// `Internal` if the database was migrated by a later version; `Unavailable`.
+    pub async fn pending(&self) -> Result<Vec<i64>, StoreError> {
+        self.bounded(async {
+            let mut connection = self.pool.acquire().await?;
+            let connection = connection.acquire().await?;
+            let exists =
+                sqlx::query_scalar!(r#"SELECT to_regclass('_sqlx_migrations') IS NOT NULL AS "exists!""#)
+                    .fetch_one(&mut *connection)
+                    .await?;
+            let applied = if exists {
+                connection.list_applied_migrations(&MIGRATOR.table_name).await.map_err(translate)?
+            } else {
+                Vec::new()
+            };
+            let applied: Vec<i64> = applied.iter().map(|migration| migration.version).collect();
+            if let Some(unknown) = applied.iter().find(|version| !MIGRATOR.version_exists(**version)) {
+                return Err(translate(MigrateError::VersionMissing(*unknown)).into());
+            }
+            Ok(MIGRATOR.iter().map(|m| m.version).filter(|version| !applied.contains(version)).collect())
+        })
+        .await
+    }
+}
+
+fn translate(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::Execute(error) => Failure::from(error).into(),
+        MigrateError::ExecuteMigration(error, version) => match Failure::from(error).into() {
+            StoreError::Internal(text) => StoreError::Internal(format!("migration {version}: {text}")),
+            other => other,
+        },
+        MigrateError::VersionMissing(version) => StoreError::Internal(format!(
+            "the database holds migration {version}, which this version does not know: it was migrated by a later one"
+        )),
+        other => StoreError::Internal(other.to_string()),
+    }
+}

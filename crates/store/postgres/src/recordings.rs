@@ -1,0 +1,146 @@
+//! Recordings, one by one and in lists.
+
+use chrono::{DateTime, Utc};
+use model::{Recording, RecordingId, TenantId};
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use store::{
+    Page, RecordingFilter, Recordings, StoreError,
+    row::{self, RecordingRow, TrackRow},
+};
+use uuid::Uuid;
+
+use crate::{Failure, PostgresStore};
+
+#[async_trait::async_trait]
+impl Recordings for PostgresStore {
+    async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
+        self.bounded(recording(&self.pool, tenant, id)).await
+    }
+
+    async fn list(
+        &self,
+        tenant: &TenantId,
+        filter: &RecordingFilter,
+        after: Option<(DateTime<Utc>, RecordingId)>,
+        limit: u32,
+    ) -> Result<Page, StoreError> {
+        self.bounded(list(&self.pool, tenant, filter, after, limit)).await
+    }
+}
+
+/// A query for recordings: its conditions as literals that are joined, then its arguments.
+macro_rules! recordings {
+    ([$($conditions:tt)+], $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            RecordingRow,
+            "SELECT id, tenant, name, correlation_id, channel, source, node, state, started_at, ended_at, end_reason,
+                container, object_key, duration_ns, bytes, sha256, COALESCE(parked_error, error) AS error
+             FROM recordings " + $($conditions)+,
+            $($argument),+
+        )
+    };
+}
+
+async fn recording(pool: &PgPool, tenant: &TenantId, id: RecordingId) -> Result<Recording, Failure> {
+    let mut snapshot = snapshot(pool).await?;
+    let row = recordings!(["WHERE id = $1 AND tenant = $2"], id.as_uuid(), tenant.as_str())
+        .fetch_optional(&mut *snapshot)
+        .await?
+        .ok_or(StoreError::NotFound { what: "recording" })?;
+    let tracks = tracks(&mut snapshot, &[row.id]).await?;
+    snapshot.commit().await?;
+    let tracks = tracks.into_iter().map(TrackRow::read).collect::<Result<_, _>>()?;
+    Ok(row.read(tracks)?)
+}
+
+async fn list(
+    pool: &PgPool,
+    tenant: &TenantId,
+    filter: &RecordingFilter,
+    after: Option<(DateTime<Utc>, RecordingId)>,
+    limit: u32,
+) -> Result<Page, Failure> {
+    let limit = limit.max(1);
+    let mut snapshot = snapshot(pool).await?;
+    let mut rows = page(&mut snapshot, tenant, filter, after, i64::from(limit) + 1).await?;
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let tracks = tracks(&mut snapshot, &ids).await?;
+    snapshot.commit().await?;
+    let recordings = row::with_tracks(rows, tracks)?;
+    let last = recordings.last().map(|recording| (recording.started_at, recording.id));
+    Ok(Page { next: last.filter(|_| more), recordings })
+}
+
+/// A recording and its tracks are two queries: they have to see the same moment.
+async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
+}
+
+/// The most selective condition of a filter stands alone in its query, so that an index serves it whatever plan
+/// Postgres keeps for the query.
+async fn page(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    filter: &RecordingFilter,
+    after: Option<(DateTime<Utc>, RecordingId)>,
+    limit: i64,
+) -> Result<Vec<RecordingRow>, sqlx::Error> {
+    let name = filter.name.as_deref().map(row::text);
+    let correlation_id = filter.correlation_id.as_deref().map(row::text);
+    let (after_time, after_id) = after.unzip();
+    macro_rules! page_by {
+        ($condition:literal) => {
+            recordings!(
+                ["WHERE tenant = $1
+                    AND ($2::text IS NULL OR name = $2)
+                    AND ($3::text IS NULL OR correlation_id = $3)
+                    AND ($4::text IS NULL OR state = $4)
+                    AND started_at >= COALESCE($5::timestamptz, '-infinity')
+                    AND started_at < COALESCE($6::timestamptz, 'infinity')
+                    AND (started_at, id) < (
+                        COALESCE($7::timestamptz, 'infinity'),
+                        COALESCE($8::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                    )
+                    AND "
+                    + $condition
+                    + "
+                ORDER BY started_at DESC, id DESC
+                LIMIT $9"],
+                tenant.as_str(),
+                name.as_deref(),
+                correlation_id.as_deref(),
+                filter.state.map(|state| state.as_str()),
+                filter.started_from,
+                filter.started_until,
+                after_time,
+                after_id.map(RecordingId::as_uuid),
+                limit,
+            )
+            .fetch_all(connection)
+            .await
+        };
+    }
+    if correlation_id.as_deref().is_some_and(|id| !id.is_empty()) {
+        page_by!("correlation_id <> '' AND left(correlation_id, 256) = left($3, 256)")
+    } else if name.is_some() {
+        page_by!("left(name, 256) = left($2, 256)")
+    } else if filter.state.is_some() {
+        page_by!("state = $4")
+    } else {
+        page_by!("true")
+    }
+}
+
+async fn tracks(connection: &mut PgConnection, recordings: &[Uuid]) -> Result<Vec<TrackRow>, sqlx::Error> {
+    sqlx::query_as!(
+        TrackRow,
+        "SELECT recording, number, mid, kind, codec, width, height, start_ns, duration_ns, frames, bytes, packets_lost
+         FROM tracks WHERE recording = ANY($1) ORDER BY recording, number",
+        recordings,
+    )
+    .fetch_all(connection)
+    .await
+}

@@ -1,0 +1,197 @@
+//! Sessions: begun, and sealed in one transaction.
+
+use model::{EndReason, NodeId, Recording, SessionId, TenantId};
+use sqlx::{PgConnection, PgPool};
+use store::{
+    SealOutcome, Sealed, Sessions, StoreError,
+    row::{self, RecordingRow, TrackRow},
+};
+
+use crate::{Failure, PostgresStore, jobs};
+
+const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
+
+#[async_trait::async_trait]
+impl Sessions for PostgresStore {
+    async fn begin(&self, recording: &Recording) -> Result<(), StoreError> {
+        self.bounded(begin(&self.pool, recording)).await
+    }
+
+    async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError> {
+        self.bounded(seal(&self.pool, sealed)).await
+    }
+
+    async fn session(
+        &self,
+        tenant: &TenantId,
+        id: SessionId,
+    ) -> Result<(NodeId, Option<EndReason>), StoreError> {
+        self.bounded(session(&self.pool, tenant, id)).await
+    }
+
+    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
+        self.bounded(live_on(&self.pool, node)).await
+    }
+}
+
+async fn begin(pool: &PgPool, recording: &Recording) -> Result<(), Failure> {
+    let row = RecordingRow::from(recording);
+    let mut transaction = pool.begin().await?;
+    let written = sqlx::query!(
+        "INSERT INTO sessions (id, tenant, node, started_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
+        row.id,
+        row.tenant,
+        row.node,
+        row.started_at,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if written.rows_affected() == 0 {
+        return begun_before(&mut transaction, &row).await;
+    }
+    write_recording(&mut transaction, &row).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// A begin whose answer was lost may be repeated.
+async fn begun_before(connection: &mut PgConnection, row: &RecordingRow) -> Result<(), Failure> {
+    let same = sqlx::query_scalar!(
+        r#"SELECT tenant = $2 AND node = $3 AND started_at = $4 AND closed_at IS NULL AS "same!"
+           FROM sessions WHERE id = $1"#,
+        row.id,
+        row.tenant,
+        row.node,
+        row.started_at,
+    )
+    .fetch_one(connection)
+    .await?;
+    if same { Ok(()) } else { Err(CONFLICT.into()) }
+}
+
+async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
+    let mut row = RecordingRow::from(&sealed.recording);
+    // Whoever seals without a reason knows of none: nobody was there to see the end.
+    let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
+    let mut transaction = pool.begin().await?;
+    let closed = sqlx::query!(
+        "INSERT INTO sessions (id, tenant, node, started_at, closed_at, end_reason)
+         VALUES ($1, $2, $3, $4, COALESCE($5, now()), $6)
+         ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, end_reason = excluded.end_reason
+         WHERE sessions.closed_at IS NULL AND sessions.tenant = excluded.tenant",
+        row.id,
+        row.tenant,
+        row.node,
+        row.started_at,
+        row.ended_at,
+        end_reason,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if closed.rows_affected() == 0 {
+        return sealed_before(&mut transaction, &row).await;
+    }
+    write_recording(&mut transaction, &row).await?;
+    sqlx::query!("DELETE FROM tracks WHERE recording = $1", row.id).execute(&mut *transaction).await?;
+    for track in &sealed.recording.tracks {
+        write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
+    }
+    jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
+    transaction.commit().await?;
+    Ok(SealOutcome::Written)
+}
+
+async fn sealed_before(connection: &mut PgConnection, row: &RecordingRow) -> Result<SealOutcome, Failure> {
+    let ours = sqlx::query_scalar!(
+        r#"SELECT tenant = $2 AS "ours!" FROM sessions WHERE id = $1"#,
+        row.id,
+        row.tenant
+    )
+    .fetch_one(connection)
+    .await?;
+    if ours { Ok(SealOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
+}
+
+/// Writes the recording's row, or writes it anew.
+async fn write_recording(connection: &mut PgConnection, row: &RecordingRow) -> Result<(), Failure> {
+    sqlx::query!(
+        "INSERT INTO recordings (id, tenant, name, correlation_id, channel, source, node, state, started_at, ended_at,
+            end_reason, container, object_key, duration_ns, bytes, sha256, error)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+         ON CONFLICT (id) DO UPDATE SET
+            name = excluded.name, correlation_id = excluded.correlation_id, channel = excluded.channel,
+            source = excluded.source, node = excluded.node, state = excluded.state,
+            started_at = excluded.started_at, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
+            container = excluded.container, object_key = excluded.object_key, duration_ns = excluded.duration_ns,
+            bytes = excluded.bytes, sha256 = excluded.sha256, error = excluded.error",
+        row.id,
+        row.tenant,
+        row.name,
+        row.correlation_id,
+        row.channel,
+        row.source,
+        row.node,
+        row.state,
+        row.started_at,
+        row.ended_at,
+        row.end_reason,
+        row.container,
+        row.object_key,
+        row.duration_ns,
+        row.bytes,
+        row.sha256,
+        row.error,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_track(connection: &mut PgConnection, row: &TrackRow) -> Result<(), Failure> {
+    sqlx::query!(
+        "INSERT INTO tracks (recording, number, mid, kind, codec, width, height, start_ns, duration_ns, frames, bytes,
+            packets_lost)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        row.recording,
+        row.number,
+        row.mid,
+        row.kind,
+        row.codec,
+        row.width,
+        row.height,
+        row.start_ns,
+        row.duration_ns,
+        row.frames,
+        row.bytes,
+        row.packets_lost,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn session(
+    pool: &PgPool,
+    tenant: &TenantId,
+    id: SessionId,
+) -> Result<(NodeId, Option<EndReason>), Failure> {
+    let row = sqlx::query!(
+        "SELECT node, end_reason FROM sessions WHERE id = $1 AND tenant = $2",
+        id.as_uuid(),
+        tenant.as_str()
+    )
+    .fetch_optional(pool)
+    .await?
+    .ok_or(StoreError::NotFound { what: "session" })?;
+    Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
+}
+
+async fn live_on(pool: &PgPool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
+    let ids = sqlx::query_scalar!(
+        "SELECT id FROM sessions WHERE node = $1 AND closed_at IS NULL ORDER BY id",
+        node.as_str()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(SessionId::from).collect())
+}

@@ -1,0 +1,59 @@
+//! Nodes, and whether the database answers.
+
+use chrono::{DateTime, Utc};
+use model::NodeId;
+use sqlx::SqlitePool;
+use store::{Node, Nodes, StoreError, row};
+
+use crate::{Failure, SqliteStore};
+
+#[async_trait::async_trait]
+impl Nodes for SqliteStore {
+    async fn heartbeat(&self, id: &NodeId, grpc_address: &str, draining: bool) -> Result<(), StoreError> {
+        Ok(heartbeat(&self.writer, id, grpc_address, draining).await?)
+    }
+
+    async fn node(&self, id: &NodeId) -> Result<Node, StoreError> {
+        Ok(node(&self.readers, id).await?)
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query!("SELECT 1 AS one").fetch_one(&self.readers).await.map_err(Failure::from)?;
+        Ok(())
+    }
+}
+
+async fn heartbeat(
+    pool: &SqlitePool,
+    id: &NodeId,
+    grpc_address: &str,
+    draining: bool,
+) -> Result<(), Failure> {
+    let (id, now) = (id.as_str(), Utc::now());
+    let grpc_address = &*row::text(grpc_address);
+    sqlx::query!(
+        "INSERT INTO nodes (id, grpc_address, seen_at, draining) VALUES (?1, ?2, ?3, ?4)
+         ON CONFLICT (id) DO UPDATE
+         SET grpc_address = excluded.grpc_address, seen_at = excluded.seen_at, draining = excluded.draining",
+        id,
+        grpc_address,
+        now,
+        draining,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+async fn node(pool: &SqlitePool, id: &NodeId) -> Result<Node, Failure> {
+    let name = id.as_str();
+    let row = sqlx::query!(
+        r#"SELECT grpc_address, seen_at AS "seen_at: DateTime<Utc>", draining AS "draining: bool"
+           FROM nodes WHERE id = ?1"#,
+        name
+    )
+    .fetch_optional(pool)
+    .await?
+    .ok_or(StoreError::NotFound { what: "node" })?;
+    Ok(Node { id: id.clone(), grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
+}

@@ -1,0 +1,209 @@
+//! Sessions: begun, and sealed in one transaction.
+
+use chrono::Utc;
+use model::{EndReason, NodeId, Recording, SessionId, TenantId};
+use sqlx::{SqliteConnection, SqlitePool};
+use store::{
+    SealOutcome, Sealed, Sessions, StoreError,
+    row::{self, RecordingRow, TrackRow},
+};
+use uuid::fmt::Hyphenated;
+
+use crate::{Failure, SqliteStore, begin_write, jobs};
+
+const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
+
+#[async_trait::async_trait]
+impl Sessions for SqliteStore {
+    async fn begin(&self, recording: &Recording) -> Result<(), StoreError> {
+        Ok(begin(&self.writer, recording).await?)
+    }
+
+    async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError> {
+        let outcome = seal(&self.writer, sealed).await?;
+        self.signal.notify();
+        Ok(outcome)
+    }
+
+    async fn session(
+        &self,
+        tenant: &TenantId,
+        id: SessionId,
+    ) -> Result<(NodeId, Option<EndReason>), StoreError> {
+        Ok(session(&self.readers, tenant, id).await?)
+    }
+
+    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
+        Ok(live_on(&self.readers, node).await?)
+    }
+}
+
+async fn begin(pool: &SqlitePool, recording: &Recording) -> Result<(), Failure> {
+    let row = RecordingRow::from(recording);
+    let id = row.id.hyphenated();
+    let mut transaction = begin_write(pool).await?;
+    let written = sqlx::query!(
+        "INSERT INTO sessions (id, tenant, node, started_at) VALUES (?1, ?2, ?3, ?4) ON CONFLICT (id) DO NOTHING",
+        id,
+        row.tenant,
+        row.node,
+        row.started_at,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if written.rows_affected() == 0 {
+        return begun_before(&mut transaction, &row).await;
+    }
+    write_recording(&mut transaction, &row).await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// A begin whose answer was lost may be repeated.
+async fn begun_before(connection: &mut SqliteConnection, row: &RecordingRow) -> Result<(), Failure> {
+    let id = row.id.hyphenated();
+    let same = sqlx::query_scalar!(
+        r#"SELECT tenant = ?2 AND node = ?3 AND started_at = ?4 AND closed_at IS NULL AS "same!: bool"
+           FROM sessions WHERE id = ?1"#,
+        id,
+        row.tenant,
+        row.node,
+        row.started_at,
+    )
+    .fetch_one(connection)
+    .await?;
+    if same { Ok(()) } else { Err(CONFLICT.into()) }
+}
+
+async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
+    let mut row = RecordingRow::from(&sealed.recording);
+    // Whoever seals without a reason knows of none: nobody was there to see the end.
+    let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
+    let id = row.id.hyphenated();
+    let closed_at = row.ended_at.unwrap_or_else(Utc::now);
+    let mut transaction = begin_write(pool).await?;
+    let closed = sqlx::query!(
+        "INSERT INTO sessions (id, tenant, node, started_at, closed_at, end_reason)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, end_reason = excluded.end_reason
+         WHERE sessions.closed_at IS NULL AND sessions.tenant = excluded.tenant",
+        id,
+        row.tenant,
+        row.node,
+        row.started_at,
+        closed_at,
+        end_reason,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if closed.rows_affected() == 0 {
+        return sealed_before(&mut transaction, &row).await;
+    }
+    write_recording(&mut transaction, &row).await?;
+    sqlx::query!("DELETE FROM tracks WHERE recording = ?1", id).execute(&mut *transaction).await?;
+    for track in &sealed.recording.tracks {
+        write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
+    }
+    jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
+    transaction.commit().await?;
+    Ok(SealOutcome::Written)
+}
+
+async fn sealed_before(
+    connection: &mut SqliteConnection,
+    row: &RecordingRow,
+) -> Result<SealOutcome, Failure> {
+    let id = row.id.hyphenated();
+    let ours = sqlx::query_scalar!(
+        r#"SELECT tenant = ?2 AS "ours!: bool" FROM sessions WHERE id = ?1"#,
+        id,
+        row.tenant
+    )
+    .fetch_one(connection)
+    .await?;
+    if ours { Ok(SealOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
+}
+
+/// Writes the recording's row, or writes it anew.
+async fn write_recording(connection: &mut SqliteConnection, row: &RecordingRow) -> Result<(), Failure> {
+    let id = row.id.hyphenated();
+    sqlx::query!(
+        "INSERT INTO recordings (id, tenant, name, correlation_id, channel, source, node, state, started_at, ended_at,
+            end_reason, container, object_key, duration_ns, bytes, sha256, error)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)
+         ON CONFLICT (id) DO UPDATE SET
+            name = excluded.name, correlation_id = excluded.correlation_id, channel = excluded.channel,
+            source = excluded.source, node = excluded.node, state = excluded.state,
+            started_at = excluded.started_at, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
+            container = excluded.container, object_key = excluded.object_key, duration_ns = excluded.duration_ns,
+            bytes = excluded.bytes, sha256 = excluded.sha256, error = excluded.error",
+        id,
+        row.tenant,
+        row.name,
+        row.correlation_id,
+        row.channel,
+        row.source,
+        row.node,
+        row.state,
+        row.started_at,
+        row.ended_at,
+        row.end_reason,
+        row.container,
+        row.object_key,
+        row.duration_ns,
+        row.bytes,
+        row.sha256,
+        row.error,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn write_track(connection: &mut SqliteConnection, row: &TrackRow) -> Result<(), Failure> {
+    let recording = row.recording.hyphenated();
+    sqlx::query!(
+        "INSERT INTO tracks (recording, number, mid, kind, codec, width, height, start_ns, duration_ns, frames, bytes,
+            packets_lost)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        recording,
+        row.number,
+        row.mid,
+        row.kind,
+        row.codec,
+        row.width,
+        row.height,
+        row.start_ns,
+        row.duration_ns,
+        row.frames,
+        row.bytes,
+        row.packets_lost,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn session(
+    pool: &SqlitePool,
+    tenant: &TenantId,
+    id: SessionId,
+) -> Result<(NodeId, Option<EndReason>), Failure> {
+    let (id, tenant) = (id.as_uuid().hyphenated(), tenant.as_str());
+    let row = sqlx::query!("SELECT node, end_reason FROM sessions WHERE id = ?1 AND tenant = ?2", id, tenant)
+        .fetch_optional(pool)
+        .await?
+        .ok_or(StoreError::NotFound { what: "session" })?;
+    Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
+}
+
+async fn live_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
+    let node = node.as_str();
+    let ids = sqlx::query_scalar!(
+        r#"SELECT id AS "id: Hyphenated" FROM sessions WHERE node = ?1 AND closed_at IS NULL ORDER BY id"#,
+        node
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().map(|id| id.into_uuid().into()).collect())
+}

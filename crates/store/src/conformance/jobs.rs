@@ -1,0 +1,182 @@
+//! How a run ends, and what becomes of the recording.
+
+use chrono::{TimeDelta, Utc};
+use model::{JobId, JobKind, JobState, Recording, RecordingState};
+
+use super::sample::{LONG, ago, clean_up, lease, node, tenant, tenant_named, upload, write_with_jobs};
+use crate::{JobOutcome, NewJob, Store, StoreError};
+
+pub async fn a_job_that_is_done_writes_the_state_and_the_next_jobs(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    let leased = lease(store).await.unwrap();
+    assert_eq!((leased.job.recording, leased.job.attempts), (recording.id, 1));
+    let next = NewJob { node: Some(node("a")), ..clean_up() };
+    let outcome =
+        JobOutcome::Done { recording_state: Some(RecordingState::Available), next: vec![next.clone()] };
+    store.finish(&leased, outcome).await.unwrap();
+
+    assert_eq!(state(store, &recording).await, RecordingState::Available);
+    let jobs = store.jobs_of(recording.id).await.unwrap();
+    let states: Vec<_> = jobs.iter().map(|job| (job.kind, job.state)).collect();
+    assert_eq!(states, [(JobKind::Upload, JobState::Done), (JobKind::CleanUp, JobState::Queued)]);
+    assert_eq!(jobs[1].node, next.node);
+    assert_eq!(lease(store).await.unwrap().job.id, jobs[1].id);
+    assert_eq!(lease(store).await, None);
+}
+
+pub async fn a_failed_job_waits_for_its_time_and_then_runs_again(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    let at = Utc::now() + TimeDelta::hours(1);
+    let leased = lease(store).await.unwrap();
+    store.finish(&leased, JobOutcome::RetryAt { at, error: "no route".to_owned() }).await.unwrap();
+    let job = store.jobs_of(recording.id).await.unwrap().remove(0);
+    assert_eq!((job.state, job.attempts, job.error.as_deref()), (JobState::Failed, 1, Some("no route")));
+    assert_eq!(job.run_at.timestamp_micros(), at.timestamp_micros());
+    assert_eq!(lease(store).await, None);
+    assert_eq!(state(store, &recording).await, RecordingState::Processing);
+
+    let other = write_with_jobs(store, vec![upload()]).await;
+    let leased = lease(store).await.unwrap();
+    store.finish(&leased, JobOutcome::RetryAt { at: ago(1), error: "\0".to_owned() }).await.unwrap();
+    let leased = lease(store).await.unwrap();
+    assert_eq!((leased.job.recording, leased.job.attempts), (other.id, 2));
+    assert_eq!(leased.job.state, JobState::InProgress);
+}
+
+pub async fn a_parked_job_parks_its_recording_with_the_error(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    park(store, "the bucket is gone").await;
+    let read = store.recording(&tenant(), recording.id).await.unwrap();
+    assert_eq!(read.state, RecordingState::Parked);
+    assert_eq!(read.error.as_deref(), Some("the bucket is gone"));
+    assert_eq!(read.tracks, recording.tracks);
+    let job = store.jobs_of(recording.id).await.unwrap().remove(0);
+    assert_eq!((job.state, job.error.as_deref()), (JobState::Parked, Some("the bucket is gone")));
+    assert_eq!(lease(store).await, None);
+}
+
+pub async fn a_parked_job_that_is_retried_sets_the_recording_back(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    park(store, "the bucket is gone").await;
+    let job = store.jobs_of(recording.id).await.unwrap().remove(0);
+    store.retry(&tenant(), job.id).await.unwrap();
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+    let leased = lease(store).await.unwrap();
+    assert_eq!((leased.job.id, leased.job.attempts), (job.id, 1));
+    let outcome = JobOutcome::Done { recording_state: Some(RecordingState::Available), next: Vec::new() };
+    store.finish(&leased, outcome).await.unwrap();
+    let available = Recording { state: RecordingState::Available, ..recording };
+    assert_eq!(store.recording(&tenant(), available.id).await.unwrap(), available);
+}
+
+pub async fn a_recording_with_two_parked_jobs_stays_parked_until_both_are_retried(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload(), clean_up()]).await;
+    park(store, "first").await;
+    park(store, "second").await;
+    let jobs = store.jobs_of(recording.id).await.unwrap();
+    store.retry(&tenant(), jobs[0].id).await.unwrap();
+    assert_eq!(state(store, &recording).await, RecordingState::Parked);
+    store.retry(&tenant(), jobs[1].id).await.unwrap();
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+}
+
+pub async fn parked_jobs_that_are_retried_at_the_same_time_set_the_recording_back(store: &dyn Store) {
+    for _ in 0..10 {
+        let recording = write_with_jobs(store, vec![upload(), clean_up()]).await;
+        park(store, "first").await;
+        park(store, "second").await;
+        let jobs = store.jobs_of(recording.id).await.unwrap();
+        let tenant = tenant();
+        let (a, b) = tokio::join!(store.retry(&tenant, jobs[0].id), store.retry(&tenant, jobs[1].id));
+        a.and(b).unwrap();
+        assert_eq!(state(store, &recording).await, RecordingState::Processing);
+        for _ in 0..2 {
+            let leased = lease(store).await.unwrap();
+            store
+                .finish(&leased, JobOutcome::Done { recording_state: None, next: Vec::new() })
+                .await
+                .unwrap();
+        }
+    }
+}
+
+pub async fn only_a_failed_or_parked_job_of_the_tenant_can_be_retried(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    let job = store.jobs_of(recording.id).await.unwrap().remove(0).id;
+    assert_not_found(&store.retry(&tenant(), job).await);
+    let leased = lease(store).await.unwrap();
+    assert_not_found(&store.retry(&tenant(), job).await);
+    store.finish(&leased, JobOutcome::Parked { error: "x".to_owned() }).await.unwrap();
+    assert_not_found(&store.retry(&tenant_named("other"), job).await);
+    assert_not_found(&store.retry(&tenant(), JobId::new()).await);
+    store.retry(&tenant(), job).await.unwrap();
+    let leased = lease(store).await.unwrap();
+    store.finish(&leased, JobOutcome::Done { recording_state: None, next: Vec::new() }).await.unwrap();
+    assert_not_found(&store.retry(&tenant(), job).await);
+}
+
+pub async fn a_failed_job_that_is_retried_is_due_at_once(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    let at = Utc::now() + TimeDelta::hours(1);
+    let leased = lease(store).await.unwrap();
+    store.finish(&leased, JobOutcome::RetryAt { at, error: "no route".to_owned() }).await.unwrap();
+    store.retry(&tenant(), leased.job.id).await.unwrap();
+    assert_eq!(lease(store).await.unwrap().job.recording, recording.id);
+}
+
+pub async fn a_deleted_recording_is_not_brought_back_by_a_job(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload(), clean_up()]).await;
+    let (first, second) = (lease(store).await.unwrap(), lease(store).await.unwrap());
+    let deleted = JobOutcome::Done { recording_state: Some(RecordingState::Deleted), next: Vec::new() };
+    store.finish(&first, deleted).await.unwrap();
+    let available = JobOutcome::Done { recording_state: Some(RecordingState::Available), next: Vec::new() };
+    store.finish(&second, available).await.unwrap();
+    assert_eq!(state(store, &recording).await, RecordingState::Deleted);
+}
+
+pub async fn depth_counts_the_jobs_that_are_not_done(store: &dyn Store) {
+    assert_eq!(store.depth().await.unwrap(), []);
+    for _ in 0..4 {
+        write_with_jobs(store, vec![upload()]).await;
+    }
+    write_with_jobs(store, vec![clean_up()]).await;
+    let uploads = [JobKind::Upload];
+    let done = store.lease(&node("a"), &uploads, LONG).await.unwrap().unwrap();
+    store.finish(&done, JobOutcome::Done { recording_state: None, next: Vec::new() }).await.unwrap();
+    store.lease(&node("a"), &uploads, LONG).await.unwrap().unwrap();
+    let mut depth = store.depth().await.unwrap();
+    depth.sort_by_key(|(kind, state, _)| (kind.as_str(), state.as_str()));
+    assert_eq!(
+        depth,
+        [
+            (JobKind::CleanUp, JobState::Queued, 1),
+            (JobKind::Upload, JobState::InProgress, 1),
+            (JobKind::Upload, JobState::Queued, 2),
+        ]
+    );
+}
+
+pub async fn jobs_are_listed_oldest_first(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    for _ in 0..3 {
+        let leased = lease(store).await.unwrap();
+        let next = vec![NewJob { run_at: ago(1000), ..upload() }];
+        store.finish(&leased, JobOutcome::Done { recording_state: None, next }).await.unwrap();
+    }
+    let jobs = store.jobs_of(recording.id).await.unwrap();
+    let states: Vec<_> = jobs.iter().map(|job| job.state).collect();
+    assert_eq!(states, [JobState::Done, JobState::Done, JobState::Done, JobState::Queued]);
+}
+
+async fn state(store: &dyn Store, recording: &Recording) -> RecordingState {
+    store.recording(&tenant(), recording.id).await.unwrap().state
+}
+
+async fn park(store: &dyn Store, error: &str) {
+    let leased = lease(store).await.unwrap();
+    store.finish(&leased, JobOutcome::Parked { error: error.to_owned() }).await.unwrap();
+}
+
+fn assert_not_found(result: &Result<(), StoreError>) {
+    assert!(matches!(result, Err(StoreError::NotFound { .. })), "{result:?}");
+}

@@ -1,0 +1,103 @@
+//! What every back end has to do, as checks that run on a fresh, migrated store of its own each.
+//!
+//! A back end's tests take them all with
+//!
+//! ```text
+//! store::conformance_suite!(fresh_store());
+//! ```
+//!
+//! where `fresh_store()` is a future of something that derefs to a [`Store`](crate::Store) and keeps it alive. Checks
+//! panic where a store does wrong.
+
+#![allow(missing_docs, reason = "a check is named by the sentence that it checks")]
+#![allow(clippy::missing_panics_doc, reason = "panicking is how a check fails")]
+#![allow(clippy::unwrap_used, reason = "panicking is how a check fails")]
+
+mod jobs;
+mod leases;
+mod nodes;
+mod recordings;
+pub mod sample;
+mod sessions;
+
+pub use jobs::*;
+pub use leases::*;
+pub use nodes::*;
+pub use recordings::*;
+pub use sessions::*;
+
+/// Makes a test of every check, each on the store that `$fresh` is a future of.
+#[macro_export]
+macro_rules! conformance_suite {
+    ($fresh:expr) => {
+        $crate::conformance_suite! { $fresh;
+            // Sessions
+            a_session_that_begins_is_recording_and_live_on_its_node,
+            a_begin_may_be_repeated_but_an_id_is_not_taken_twice,
+            a_sealed_recording_reads_back_whole,
+            a_seal_closes_the_session_and_makes_the_jobs,
+            sealing_again_changes_nothing,
+            of_seals_at_the_same_time_one_is_written,
+            a_recording_whose_session_was_never_begun_can_be_sealed,
+            another_tenants_session_can_not_be_sealed,
+            a_seal_that_fails_leaves_nothing_behind,
+            a_recording_without_media_is_sealed_with_what_went_wrong,
+            a_seal_without_a_reason_closes_the_session,
+            a_session_of_another_tenant_is_not_found,
+            live_sessions_are_those_of_the_node_that_are_not_sealed,
+            // Recordings
+            a_recording_of_another_tenant_is_not_found,
+            names_keep_every_letter_and_a_nul_is_replaced,
+            a_name_of_any_length_is_kept_and_found,
+            sizes_beyond_32_bits_read_back_and_absurd_ones_do_not_fail,
+            times_are_kept_to_the_microsecond,
+            a_list_is_newest_first_and_of_one_tenant,
+            a_list_is_filtered_by_everything_at_once,
+            a_list_is_filtered_by_time_from_included_until_excluded,
+            pages_are_stable_while_recordings_are_added,
+            pages_part_recordings_that_began_at_the_same_time,
+            a_page_has_the_tracks_of_each_recording,
+            // Jobs
+            a_job_that_is_done_writes_the_state_and_the_next_jobs,
+            a_failed_job_waits_for_its_time_and_then_runs_again,
+            a_parked_job_parks_its_recording_with_the_error,
+            a_parked_job_that_is_retried_sets_the_recording_back,
+            a_recording_with_two_parked_jobs_stays_parked_until_both_are_retried,
+            parked_jobs_that_are_retried_at_the_same_time_set_the_recording_back,
+            only_a_failed_or_parked_job_of_the_tenant_can_be_retried,
+            a_failed_job_that_is_retried_is_due_at_once,
+            a_deleted_recording_is_not_brought_back_by_a_job,
+            depth_counts_the_jobs_that_are_not_done,
+            jobs_are_listed_oldest_first,
+            // Leases
+            a_lease_takes_the_job_that_has_been_due_longest,
+            a_lease_is_exclusive_among_twenty_workers,
+            a_job_is_leased_for_its_kind_and_node_only,
+            a_job_is_not_leased_before_its_time,
+            an_expired_lease_is_taken_over_and_its_holder_has_lost_it,
+            a_lease_that_is_renewed_is_not_taken_over,
+            an_expired_lease_that_nobody_took_is_still_good,
+            a_finish_may_be_repeated_but_not_by_another_lease,
+            a_waiting_worker_wakes_when_a_job_comes,
+            a_waiting_worker_wakes_when_a_job_becomes_due,
+            a_wait_ends_when_nothing_comes,
+            // Nodes
+            a_node_is_where_its_last_heartbeat_said,
+            an_unknown_node_is_not_found,
+            the_database_answers_a_ping,
+        }
+    };
+    ($fresh:expr; $($check:ident),+ $(,)?) => {
+        mod conformance {
+            use super::*;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $check() {
+                    let store = $fresh.await;
+                    $crate::conformance::$check(&*store).await;
+                }
+            )+
+        }
+    };
+}

@@ -1,0 +1,31 @@
+//! Nodes.
+
+use chrono::{TimeDelta, Utc};
+
+use super::sample::node;
+use crate::{Store, StoreError};
+
+pub async fn a_node_is_where_its_last_heartbeat_said(store: &dyn Store) {
+    store.heartbeat(&node("a"), "10.0.0.1:50011", false).await.unwrap();
+    store.heartbeat(&node("b"), "10.0.0.2:50011", false).await.unwrap();
+    let first = store.node(&node("a")).await.unwrap();
+    assert_eq!(
+        (first.id.clone(), &*first.grpc_address, first.draining),
+        (node("a"), "10.0.0.1:50011", false)
+    );
+    assert!((Utc::now() - first.seen_at).abs() < TimeDelta::seconds(30), "{}", first.seen_at);
+    store.heartbeat(&node("a"), "[::1]:50012", true).await.unwrap();
+    let second = store.node(&node("a")).await.unwrap();
+    assert_eq!((&*second.grpc_address, second.draining), ("[::1]:50012", true));
+    assert!(second.seen_at > first.seen_at);
+    assert_eq!(store.node(&node("b")).await.unwrap().grpc_address, "10.0.0.2:50011");
+}
+
+pub async fn an_unknown_node_is_not_found(store: &dyn Store) {
+    let found = store.node(&node("nobody")).await;
+    assert!(matches!(found, Err(StoreError::NotFound { .. })), "{found:?}");
+}
+
+pub async fn the_database_answers_a_ping(store: &dyn Store) {
+    store.ping().await.unwrap();
+}

@@ -1,0 +1,155 @@
+//! Recordings and jobs to check a store with.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use model::{
+    Channel, Codec, Container, EndReason, JobKind, MediaKind, NodeId, Recording, RecordingId, RecordingState,
+    Source, TenantId, Track,
+};
+
+use crate::{LeasedJob, NewJob, Sealed, Store};
+
+/// The lease of a worker that is not to lose it while the check runs.
+pub const LONG: Duration = Duration::from_secs(600);
+
+/// The tenant that most checks act for.
+#[must_use]
+pub fn tenant() -> TenantId {
+    tenant_named("acme")
+}
+
+/// A tenant.
+#[must_use]
+pub fn tenant_named(name: &str) -> TenantId {
+    name.parse().unwrap()
+}
+
+/// A node.
+#[must_use]
+pub fn node(name: &str) -> NodeId {
+    name.parse().unwrap()
+}
+
+/// Now, to the microsecond: what every store keeps.
+#[must_use]
+pub fn now() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6)
+}
+
+/// So many seconds ago.
+#[must_use]
+pub fn ago(seconds: i64) -> DateTime<Utc> {
+    now() - TimeDelta::seconds(seconds)
+}
+
+/// A recording as it is when its session begins on node `a`.
+#[must_use]
+pub fn begun() -> Recording {
+    let id = RecordingId::new();
+    Recording {
+        id,
+        tenant: tenant(),
+        name: "Планёрка 🎙️ 朝会".to_owned(),
+        correlation_id: format!("call-{id}"),
+        channel: Channel::Call,
+        source: Source::Webrtc,
+        node: node("a"),
+        state: RecordingState::Recording,
+        started_at: ago(60),
+        ended_at: None,
+        end_reason: None,
+        container: None,
+        object_key: None,
+        duration: Duration::ZERO,
+        bytes: 0,
+        sha256: None,
+        error: None,
+        tracks: Vec::new(),
+    }
+}
+
+/// The same recording as it is when it is sealed, with video and audio.
+#[must_use]
+pub fn sealed(begun: &Recording) -> Recording {
+    let container = Container::Webm;
+    Recording {
+        state: RecordingState::Processing,
+        ended_at: Some(now()),
+        end_reason: Some(EndReason::Requested),
+        container: Some(container),
+        object_key: Some(Recording::object_key("media", begun.id, begun.started_at, container)),
+        duration: Duration::from_nanos(59_987_654_321),
+        bytes: 11_223_344,
+        sha256: Some("5e".repeat(32)),
+        tracks: vec![video(1), audio(2)],
+        ..begun.clone()
+    }
+}
+
+/// A video track.
+#[must_use]
+pub fn video(number: u32) -> Track {
+    Track {
+        number,
+        mid: "0".to_owned(),
+        kind: MediaKind::Video,
+        codec: Codec::Vp8,
+        width: 1280,
+        height: 720,
+        start: Duration::from_millis(120),
+        duration: Duration::from_nanos(59_867_654_321),
+        frames: 1796,
+        bytes: 10_000_000,
+        packets_lost: 3,
+    }
+}
+
+/// An audio track.
+#[must_use]
+pub fn audio(number: u32) -> Track {
+    Track {
+        number,
+        mid: "1".to_owned(),
+        kind: MediaKind::Audio,
+        codec: Codec::Opus,
+        width: 0,
+        height: 0,
+        start: Duration::ZERO,
+        duration: Duration::from_nanos(59_987_654_321),
+        frames: 2999,
+        bytes: 1_000_000,
+        packets_lost: 0,
+    }
+}
+
+/// An upload that any node can run and that is due.
+#[must_use]
+pub fn upload() -> NewJob {
+    NewJob { kind: JobKind::Upload, node: None, run_at: ago(1) }
+}
+
+/// A clean-up that any node can run and that is due.
+#[must_use]
+pub fn clean_up() -> NewJob {
+    NewJob { kind: JobKind::CleanUp, ..upload() }
+}
+
+/// Begins a recording and seals it with these jobs; returns it as sealed.
+pub async fn write_with_jobs(store: &dyn Store, jobs: Vec<NewJob>) -> Recording {
+    let begun = begun();
+    store.begin(&begun).await.unwrap();
+    let recording = sealed(&begun);
+    store.seal(&Sealed { recording: recording.clone(), jobs }).await.unwrap();
+    recording
+}
+
+/// Seals `recording` without a job.
+pub async fn write(store: &dyn Store, recording: &Recording) {
+    store.seal(&Sealed { recording: recording.clone(), jobs: Vec::new() }).await.unwrap();
+}
+
+/// Leases a job of any kind, for long, on node `a`.
+pub async fn lease(store: &dyn Store) -> Option<LeasedJob> {
+    store.lease(&node("a"), JobKind::ALL, LONG).await.unwrap()
+}

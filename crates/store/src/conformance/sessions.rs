@@ -1,0 +1,144 @@
+//! Sessions: how they begin and how they are sealed.
+
+use model::{EndReason, JobKind, JobState, RecordingId, RecordingState, SessionId};
+
+use super::sample::{
+    audio, begun, clean_up, node, sealed, tenant, tenant_named, upload, video, write, write_with_jobs,
+};
+use crate::{NewJob, SealOutcome, Sealed, Store, StoreError};
+
+pub async fn a_session_that_begins_is_recording_and_live_on_its_node(store: &dyn Store) {
+    let recording = begun();
+    store.begin(&recording).await.unwrap();
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+    assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
+    assert_eq!(store.live_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
+}
+
+pub async fn a_begin_may_be_repeated_but_an_id_is_not_taken_twice(store: &dyn Store) {
+    let recording = begun();
+    store.begin(&recording).await.unwrap();
+    store.begin(&recording).await.unwrap();
+    let mut other = recording.clone();
+    other.tenant = tenant_named("other");
+    assert!(matches!(store.begin(&other).await, Err(StoreError::Conflict { .. })));
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+    write(store, &sealed(&recording)).await;
+    assert!(matches!(store.begin(&recording).await, Err(StoreError::Conflict { .. })));
+}
+
+pub async fn a_sealed_recording_reads_back_whole(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    assert_eq!(recording.tracks, [video(1), audio(2)]);
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+}
+
+pub async fn a_seal_closes_the_session_and_makes_the_jobs(store: &dyn Store) {
+    let bound = NewJob { node: Some(node("a")), ..clean_up() };
+    let recording = write_with_jobs(store, vec![upload(), bound]).await;
+    let session = store.session(&tenant(), recording.id.into()).await.unwrap();
+    assert_eq!(session, (node("a"), Some(EndReason::Requested)));
+    let jobs = store.jobs_of(recording.id).await.unwrap();
+    let kinds: Vec<_> = jobs.iter().map(|job| (job.kind, job.node.clone())).collect();
+    assert_eq!(kinds, [(JobKind::Upload, None), (JobKind::CleanUp, Some(node("a")))]);
+    for job in jobs {
+        assert_eq!((job.recording, job.tenant, job.state), (recording.id, tenant(), JobState::Queued));
+        assert_eq!((job.attempts, job.error), (0, None));
+    }
+}
+
+pub async fn sealing_again_changes_nothing(store: &dyn Store) {
+    let first = write_with_jobs(store, vec![upload()]).await;
+    let mut second = first.clone();
+    second.name = "another name".to_owned();
+    second.end_reason = Some(EndReason::TimeLimit);
+    second.tracks.clear();
+    let outcome = store.seal(&Sealed { recording: second, jobs: vec![upload()] }).await.unwrap();
+    assert_eq!(outcome, SealOutcome::AlreadySealed);
+    assert_eq!(store.recording(&tenant(), first.id).await.unwrap(), first);
+    assert_eq!(store.jobs_of(first.id).await.unwrap().len(), 1);
+}
+
+pub async fn of_seals_at_the_same_time_one_is_written(store: &dyn Store) {
+    let sealed = Sealed { recording: sealed(&begun()), jobs: vec![upload()] };
+    let (a, b, c) = tokio::join!(store.seal(&sealed), store.seal(&sealed), store.seal(&sealed));
+    let written =
+        [a, b, c].map(Result::unwrap).into_iter().filter(|outcome| *outcome == SealOutcome::Written).count();
+    assert_eq!(written, 1);
+    assert_eq!(store.jobs_of(sealed.recording.id).await.unwrap().len(), 1);
+}
+
+pub async fn a_recording_whose_session_was_never_begun_can_be_sealed(store: &dyn Store) {
+    let recording = sealed(&begun());
+    let sealed = Sealed { recording: recording.clone(), jobs: vec![upload()] };
+    assert_eq!(store.seal(&sealed).await.unwrap(), SealOutcome::Written);
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+    assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
+    let session = store.session(&tenant(), recording.id.into()).await.unwrap();
+    assert_eq!(session, (node("a"), Some(EndReason::Requested)));
+}
+
+pub async fn another_tenants_session_can_not_be_sealed(store: &dyn Store) {
+    let recording = begun();
+    store.begin(&recording).await.unwrap();
+    let mut theirs = sealed(&recording);
+    theirs.tenant = tenant_named("other");
+    let outcome = store.seal(&Sealed { recording: theirs, jobs: vec![upload()] }).await;
+    assert!(matches!(outcome, Err(StoreError::Conflict { .. })), "{outcome:?}");
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+}
+
+pub async fn a_seal_that_fails_leaves_nothing_behind(store: &dyn Store) {
+    let recording = begun();
+    store.begin(&recording).await.unwrap();
+    let mut broken = sealed(&recording);
+    broken.tracks = vec![video(1), audio(1)];
+    let outcome = store.seal(&Sealed { recording: broken, jobs: vec![upload()] }).await;
+    assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+    assert_eq!(store.jobs_of(recording.id).await.unwrap(), []);
+    assert_eq!(store.live_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
+    write(store, &sealed(&recording)).await;
+}
+
+pub async fn a_recording_without_media_is_sealed_with_what_went_wrong(store: &dyn Store) {
+    let mut recording = begun();
+    recording.state = RecordingState::Parked;
+    recording.ended_at = Some(recording.started_at);
+    recording.end_reason = Some(EndReason::ConnectTimeout);
+    recording.error = Some("no media came".to_owned());
+    write(store, &recording).await;
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
+}
+
+pub async fn a_seal_without_a_reason_closes_the_session(store: &dyn Store) {
+    let mut recording = sealed(&begun());
+    recording.end_reason = None;
+    write(store, &recording).await;
+    let session = store.session(&tenant(), recording.id.into()).await.unwrap();
+    assert_eq!(session.1, Some(EndReason::Crash));
+    assert_eq!(store.live_on(&node("a")).await.unwrap(), []);
+}
+
+pub async fn a_session_of_another_tenant_is_not_found(store: &dyn Store) {
+    let recording = begun();
+    store.begin(&recording).await.unwrap();
+    for (tenant, id) in [(tenant_named("other"), recording.id), (tenant(), RecordingId::new())] {
+        let found = store.session(&tenant, id.into()).await;
+        assert!(matches!(found, Err(StoreError::NotFound { .. })), "{found:?}");
+    }
+}
+
+pub async fn live_sessions_are_those_of_the_node_that_are_not_sealed(store: &dyn Store) {
+    let (first, second, ended, mut elsewhere) = (begun(), begun(), begun(), begun());
+    elsewhere.node = node("b");
+    for recording in [&first, &second, &ended, &elsewhere] {
+        store.begin(recording).await.unwrap();
+    }
+    write(store, &sealed(&ended)).await;
+    let mut live = store.live_on(&node("a")).await.unwrap();
+    live.sort();
+    assert_eq!(live, [SessionId::from(first.id), SessionId::from(second.id)]);
+    assert_eq!(store.live_on(&node("b")).await.unwrap(), [SessionId::from(elsewhere.id)]);
+    assert_eq!(store.live_on(&node("c")).await.unwrap(), []);
+}
