@@ -3,12 +3,14 @@
 use std::{
     fs::{self, OpenOptions},
     io,
+    path::Path,
     sync::Arc,
 };
 
 use chrono::{DateTime, Utc};
 use media::RecordingSummary;
 use model::{EndReason, Recording, RecordingState};
+use sha2::{Digest as _, Sha256};
 
 use super::{
     SessionDirectory, Written,
@@ -54,7 +56,11 @@ pub(crate) fn seal(
     end: End,
     base_path: &str,
 ) -> io::Result<Recording> {
-    let recording = sealed_recording(begun, summary, end, base_path);
+    let mut recording = sealed_recording(begun, summary, end, base_path);
+    recording.sha256 = match recording.container {
+        Some(_) => Some(sha256(&directory.media_part())?),
+        None => None,
+    };
     Manifest::new(Stage::Sealed, recording.clone()).write(directory, true)?;
     name_media(directory, &recording)?;
     directory.sync()?;
@@ -73,6 +79,13 @@ pub(crate) fn name_media(directory: &SessionDirectory, recording: &Recording) ->
         // Bytes that nobody could read as media stay for a person.
         None => Ok(()),
     }
+}
+
+/// Of a file, lower-case hexadecimal.
+fn sha256(path: &Path) -> io::Result<String> {
+    let mut digest = Sha256::new();
+    io::copy(&mut fs::File::open(path)?, &mut digest)?;
+    Ok(digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn sealed_recording(begun: &Recording, summary: &RecordingSummary, end: End, base_path: &str) -> Recording {
