@@ -222,7 +222,7 @@ impl Assembler {
 
     fn close(&mut self, pool: &mut BufferPool) -> Option<CodedFrame> {
         let open = self.open.take()?;
-        let picture = if open.intact { self.depacketizer.finish(&self.bytes) } else { Ok(None) };
+        let picture = if open.intact { self.depacketizer.finish(&mut self.bytes) } else { Ok(None) };
         match picture {
             Ok(Some(picture)) if picture.keyframe || !self.holding => {
                 self.holding = false;

@@ -26,3 +26,4 @@ pub use output::{
     TrackSummary,
 };
 pub use recorder::{Recorder, RecorderConfig};
+pub use webm::{RecoverError, Recovery, Repair, recover};

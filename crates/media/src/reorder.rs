@@ -140,6 +140,21 @@ impl Reorder {
         }
     }
 
+    /// The packet behind the hole at the front, and how many packets the hole is wide. None for holes wider than a
+    /// packet's redundancy can fill.
+    pub(crate) fn after_hole(&self) -> Option<(&RtpPacket, usize)> {
+        let width = self.window.iter().take(8).take_while(|slot| matches!(slot, Slot::Missing(_))).count();
+        match self.window.get(width) {
+            Some(Slot::Here(_, packet)) if width > 0 => Some((packet, width)),
+            _ => None,
+        }
+    }
+
+    /// A packet that was given up turned out to be in another.
+    pub(crate) fn recovered(&mut self) {
+        self.lost = self.lost.saturating_sub(1);
+    }
+
     /// When the hole at the front is given up.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.window.front()? {

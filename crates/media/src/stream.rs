@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::{
-    Anchor, KeyframeReason, PayloadFormat, RtpPacket,
-    depacketize::{Depacketizer, codec},
+    Anchor, Encoding, KeyframeReason, MediaKind, PayloadFormat, RtpPacket,
+    depacketize::{Depacketizer, codec, red},
     frame::{Assembler, BufferPool, CodedFrame, FrameCounters, FrameData},
     reorder::{Pushed, Released, Reorder},
     sync::StreamClock,
@@ -41,6 +43,8 @@ pub(crate) struct Stream {
     pub(crate) clock: StreamClock,
     clock_rate: u32,
     anchor: Anchor,
+    /// Timestamp of the newest audio frame, which redundant blocks are compared with.
+    newest_audio: Option<u32>,
     counters: StreamCounters,
 }
 
@@ -53,6 +57,7 @@ impl Stream {
             clock: StreamClock::new(clock_rate, anchor),
             clock_rate,
             anchor,
+            newest_audio: None,
             counters: StreamCounters::default(),
         }
     }
@@ -88,7 +93,10 @@ impl Stream {
         self.counters.packets += 1;
         match self.reorder.push(arrival, packet) {
             Pushed::Next(released) => self.release(released, formats, pool, frames),
-            Pushed::Held => self.pop(arrival, formats, pool, frames),
+            Pushed::Held => {
+                self.skip_filled_hole(formats);
+                self.pop(arrival, formats, pool, frames);
+            }
             Pushed::Duplicate => self.counters.duplicates += 1,
             Pushed::Late => self.counters.late += 1,
         }
@@ -149,13 +157,14 @@ impl Stream {
             return;
         };
         let Some(codec) = codec(format.encoding) else {
-            return;
+            return self.unwrap_red(&packet, arrival, formats, frames);
         };
         if format.clock_rate != self.clock_rate {
             self.clock_rate = format.clock_rate;
             self.clock = StreamClock::new(format.clock_rate, self.anchor);
         }
-        if self.assembler.as_ref().map(Assembler::codec) != Some(codec) {
+        let current = self.assembler.as_ref().map(Assembler::codec);
+        if current != Some(codec) && (current.is_some() || codec.kind() == MediaKind::Video) {
             frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
             self.retire_assembler();
             self.assembler =
@@ -166,17 +175,84 @@ impl Stream {
                 frames.extend(assembler.close_before(&packet, after_gap, pool));
                 frames.extend(assembler.push(&packet, arrival, pool));
             }
-            None if !packet.payload.is_empty() => frames.push(CodedFrame {
-                codec,
-                channels: format.channels,
-                timestamp: packet.timestamp,
-                arrival,
-                keyframe: true,
-                size: None,
-                rotation: None,
-                data: FrameData::Packet(packet.payload),
-            }),
-            None => {}
+            None => self.audio(format, packet.timestamp, arrival, packet.payload, frames),
+        }
+    }
+
+    /// A packet of audio is a frame.
+    fn audio(
+        &mut self,
+        format: &PayloadFormat,
+        timestamp: u32,
+        arrival: Instant,
+        payload: Bytes,
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        let Some(codec) = codec(format.encoding).filter(|codec| codec.kind() == MediaKind::Audio) else {
+            self.counters.corrupt += 1;
+            return;
+        };
+        if payload.is_empty() {
+            return;
+        }
+        self.newest_audio = Some(timestamp);
+        frames.push(CodedFrame {
+            codec,
+            channels: format.channels,
+            timestamp,
+            arrival,
+            keyframe: true,
+            size: None,
+            rotation: None,
+            data: FrameData::Packet(payload),
+        });
+    }
+
+    /// The primary block goes on as a packet of its own format; the others do so where they fill a hole.
+    fn unwrap_red(
+        &mut self,
+        packet: &RtpPacket,
+        arrival: Instant,
+        formats: &[PayloadFormat],
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        let Ok(blocks) = red::blocks(&packet.payload) else {
+            self.counters.corrupt += u64::from(!packet.payload.is_empty());
+            return;
+        };
+        let primary = blocks.len().saturating_sub(1);
+        for (index, block) in blocks.into_iter().enumerate() {
+            let timestamp = packet.timestamp.wrapping_sub(block.offset);
+            if index != primary {
+                let fills = self.newest_audio.is_some_and(|newest| {
+                    timestamp.wrapping_sub(newest).cast_signed() > 0
+                        && block.offset > 0
+                        && !block.data.is_empty()
+                });
+                if !fills {
+                    continue;
+                }
+                self.reorder.recovered();
+            }
+            match formats.iter().find(|format| format.payload_type == block.payload_type) {
+                Some(format) => {
+                    self.audio(format, timestamp, arrival, packet.payload.slice(block.data), frames);
+                }
+                None => self.counters.corrupt += 1,
+            }
+        }
+    }
+
+    /// A hole that the redundancy behind it fills is not waited for.
+    fn skip_filled_hole(&mut self, formats: &[PayloadFormat]) {
+        let filled = self.reorder.after_hole().is_some_and(|(packet, width)| {
+            formats
+                .iter()
+                .any(|format| format.payload_type == packet.payload_type && format.encoding == Encoding::Red)
+                && red::blocks(&packet.payload).is_ok_and(|blocks| blocks.len() > width)
+        });
+        if filled {
+            self.reorder.skip_hole();
         }
     }
 

@@ -136,7 +136,7 @@ impl Studio {
                     break;
                 }
                 Output::Keyframe(track, layer, reason) => {
-                    self.keyframes.push((self.now, track, layer, reason))
+                    self.keyframes.push((self.now, track, layer, reason));
                 }
                 Output::Finished(summary) => {
                     assert!(self.summary.replace(summary).is_none(), "finished twice");
