@@ -106,7 +106,7 @@ fn migrate_brings_a_new_database_up_to_date_and_then_has_nothing_to_do() {
 }
 
 /// A recorder that runs, and its first words.
-fn serve(directory: &TempDir, environment: &[(&str, &str)]) -> (Child, String) {
+pub fn serve(directory: &TempDir, environment: &[(&str, &str)]) -> (Child, String) {
     let data = directory.path().to_str().unwrap();
     let flags = ["--data-dir", data, "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
     let media = ["--udp-port-range", "0", "--listen-ips", "127.0.0.1"];
@@ -122,7 +122,7 @@ fn serve(directory: &TempDir, environment: &[(&str, &str)]) -> (Child, String) {
     (child, words)
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
 }
 

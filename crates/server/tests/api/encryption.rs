@@ -15,7 +15,7 @@ use openssl::{
 use tempfile::TempDir;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
-use proto::webrtc_recorder::web_rtc_service_client::WebRtcServiceClient;
+use proto::webrtc_recorder::{StopP2pVideoRequest, web_rtc_service_client::WebRtcServiceClient};
 
 use crate::support::{OFFER, TestApp, upload};
 
@@ -113,6 +113,29 @@ async fn with_a_certificate_both_ports_speak_tls_alone() {
     assert_eq!(https.get(url).send().await.unwrap().status().as_u16(), 200);
     reqwest::get(app.url("/readyz")).await.unwrap_err();
     app.stop().await;
+}
+
+#[tokio::test]
+async fn nodes_that_encrypt_forward_to_each_other() {
+    let authority = Issued::new(None);
+    let files = files(&authority);
+    let shared = tempfile::tempdir().unwrap();
+    let database = shared.path().join("recorder.db");
+    let common = [
+        ("store.url", database.to_str().unwrap()),
+        ("node.advertise", "localhost"),
+        ("tls.certificate", &files.certificate),
+        ("tls.key", &files.key),
+        ("tls.client_ca", &files.ca),
+    ];
+    let owner = TestApp::start(&[&common[..], &[("node.id", "owner")]].concat()).await;
+    let other = TestApp::start(&[&common[..], &[("node.id", "other")]].concat()).await;
+    let ours = Issued::new(Some(&authority));
+    let begun = client(&owner, &authority, Some(&ours)).upload_p2p_video(upload(OFFER)).await.unwrap();
+    let stop = StopP2pVideoRequest { id: begun.into_inner().id };
+    client(&other, &authority, Some(&ours)).stop_p2p_video(stop).await.unwrap();
+    owner.stop().await;
+    other.stop().await;
 }
 
 #[tokio::test]

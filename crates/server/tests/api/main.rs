@@ -11,3 +11,4 @@ mod postgres;
 mod refusals;
 mod standard;
 mod support;
+mod traces;
