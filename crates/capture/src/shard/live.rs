@@ -47,6 +47,8 @@ pub(super) struct Live {
     spool_failure: Option<SpoolFailure>,
     summary: Option<RecordingSummary>,
     seal: Option<EndReason>,
+    /// Whether it panicked.
+    broken: bool,
 }
 
 impl Live {
@@ -78,6 +80,7 @@ impl Live {
             spool_failure: None,
             summary: None,
             seal: None,
+            broken: false,
         }
     }
 
@@ -108,8 +111,12 @@ impl Live {
         self.pump(now);
     }
 
-    /// Does what is due.
-    pub(super) fn handle_timeout(&mut self, now: Instant) {
+    /// Does what is due; with `check_spool` looks whether the disk still takes what it is given.
+    pub(super) fn handle_timeout(&mut self, now: Instant, check_spool: bool) {
+        if check_spool {
+            let result = self.file.check(now);
+            self.note(result);
+        }
         if self.peer.poll_timeout().is_some_and(|due| due <= now) {
             self.peer.handle_timeout(now);
         }
@@ -121,21 +128,13 @@ impl Live {
         self.pump(now);
     }
 
-    /// Looks whether the disk still takes what it is given.
-    pub(super) fn check_spool(&mut self, now: Instant) {
-        if let Err(failure) = self.file.check(now) {
-            self.spool_failure = Some(failure);
-            self.settle(now);
-        }
-    }
-
     pub(super) fn stop(&mut self, reason: EndReason, now: Instant) {
         self.apply(Event::Stop(reason), now);
         self.pump(now);
     }
 
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
-        self.peer.poll_transmit()
+        if self.broken { None } else { self.peer.poll_transmit() }
     }
 
     /// Computes anew when it is due.
@@ -151,6 +150,14 @@ impl Live {
 
     pub(super) fn is_handshaking(&self) -> bool {
         self.peer.is_handshaking()
+    }
+
+    /// Ends it without asking peer and recorder, which can't be trusted any more.
+    pub(super) fn break_off(&mut self) {
+        self.broken = true;
+        self.summary = None;
+        self.state = State::Sealing(EndReason::TransportFailed);
+        self.seal = Some(EndReason::TransportFailed);
     }
 
     /// Whether the recorder has finished, so that it can be taken apart.

@@ -1,10 +1,14 @@
 //! The sessions of a shard.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    panic::{self, AssertUnwindSafe},
+};
 
 use model::SessionId;
 use peer::IceCredentials;
 use rand::{Rng, distr::Alphanumeric};
+use tracing::error;
 
 use super::{
     demux::{Key, Routes},
@@ -54,7 +58,7 @@ impl Sessions {
     /// Does something to a session and marks it.
     pub(super) fn with(&mut self, key: Key, act: impl FnOnce(&mut Live)) {
         let Some(live) = self.places.get_mut(key as usize).and_then(Option::as_deref_mut) else { return };
-        act(live);
+        guarded(live, act);
         if !std::mem::replace(&mut live.dirty, true) {
             self.dirty.push(key);
         }
@@ -91,5 +95,18 @@ impl Sessions {
                 return IceCredentials { ufrag, password: text(32) };
             }
         }
+    }
+}
+
+/// Does something to a session. A panic there is a fault of ours that must not reach the shard's other sessions: it ends
+/// this one, with what is in its file.
+pub(super) fn guarded(live: &mut Live, act: impl FnOnce(&mut Live)) {
+    if live.is_over() {
+        return;
+    }
+    // What a panic leaves half changed is not looked at again: only the file is, and that is repaired.
+    if panic::catch_unwind(AssertUnwindSafe(|| act(live))).is_err() {
+        error!(session_id = %live.id, "the session panicked and ends");
+        live.break_off();
     }
 }

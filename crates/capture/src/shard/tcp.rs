@@ -165,8 +165,9 @@ async fn serve(
         let known = timeout(shard.first_use, is_authenticated).await;
         drop(stranger);
         match known {
-            Ok(Ok(())) => std::future::pending().await,
-            _ => Err(io::Error::from(io::ErrorKind::TimedOut)),
+            // Known, or let go by the shard: then it ends when its last replies are written.
+            Ok(_) => std::future::pending().await,
+            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
         }
     };
     tokio::select! {
@@ -205,4 +206,108 @@ async fn write_datagrams(mut write: OwnedWriteHalf, mut replies: mpsc::Receiver<
         timeout(WRITE_TIMEOUT, write.write_all(&frame)).await??;
     }
     write.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::eventfd::EventFd;
+
+    use super::*;
+
+    struct Listening {
+        address: SocketAddr,
+        shard: ToShard,
+        events: mpsc::Receiver<TcpEvent>,
+    }
+
+    async fn listening(strangers: usize, first_use: Duration, events: usize) -> Listening {
+        let (sender, events) = mpsc::channel(events);
+        let shard = ToShard {
+            events: sender,
+            wake: Arc::new(EventFd::new().unwrap()),
+            dropped: Arc::default(),
+            connections: Arc::new(Semaphore::new(8)),
+            strangers: Arc::new(Semaphore::new(strangers)),
+            first_use,
+            tasks: TaskTracker::new(),
+            cancelled: CancellationToken::new(),
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(listen(listener, 3, shard.clone()));
+        Listening { address, shard, events }
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    async fn opened(listening: &mut Listening) -> (Path, Connection) {
+        match listening.events.recv().await.unwrap() {
+            TcpEvent::Opened { path, connection } => (path, connection),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn datagrams_cross_the_stream_whole_in_both_directions() {
+        let mut listening = listening(8, LONG, 16).await;
+        let mut client = TcpStream::connect(listening.address).await.unwrap();
+        let (path, connection) = opened(&mut listening).await;
+        assert_eq!((path.local, path.remote.address), (3, client.local_addr().unwrap()));
+        // Two frames in one segment and a third in two.
+        client.write_all(&[0, 3, 1, 2, 3, 0, 0, 0, 2, 9]).await.unwrap();
+        client.write_all(&[8]).await.unwrap();
+        for wanted in [&[1, 2, 3][..], &[], &[9, 8]] {
+            let event = listening.events.recv().await.unwrap();
+            let TcpEvent::Datagram { datagram, .. } = event else { panic!("{event:?}") };
+            assert_eq!(&datagram[..], wanted);
+        }
+        assert!(connection.send(Bytes::from_static(b"answer")));
+        drop(connection);
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, b"\0\x06answer");
+        assert!(matches!(listening.events.recv().await, Some(TcpEvent::Closed { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_is_no_datagram_ends_the_connection() {
+        let mut listening = listening(8, LONG, 16).await;
+        let mut client = TcpStream::connect(listening.address).await.unwrap();
+        let _connection = opened(&mut listening).await;
+        client.write_all(&[0xFF, 0xFF]).await.unwrap();
+        assert!(matches!(listening.events.recv().await, Some(TcpEvent::Closed { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_stranger_is_let_go_and_an_authenticated_connection_stays() {
+        let mut listening = listening(1, Duration::from_millis(30), 16).await;
+        let mut known = TcpStream::connect(listening.address).await.unwrap();
+        let (_, mut connection) = opened(&mut listening).await;
+        let mut refused = TcpStream::connect(listening.address).await.unwrap();
+        assert_eq!(refused.read(&mut [0]).await.unwrap(), 0, "one stranger at a time");
+        connection.authenticate();
+        while listening.shard.strangers.available_permits() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let mut stranger = TcpStream::connect(listening.address).await.unwrap();
+        let _stranger = opened(&mut listening).await;
+        assert_eq!(stranger.read(&mut [0]).await.unwrap(), 0);
+        assert!(matches!(listening.events.recv().await, Some(TcpEvent::Closed { .. })));
+        known.write_all(&[0, 1, 7]).await.unwrap();
+        assert!(matches!(listening.events.recv().await, Some(TcpEvent::Datagram { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_is_behind_loses_datagrams_and_they_are_counted() {
+        let mut listening = listening(8, LONG, 2).await;
+        let mut client = TcpStream::connect(listening.address).await.unwrap();
+        let _connection = opened(&mut listening).await;
+        client.write_all(&[0, 1, 7].repeat(10)).await.unwrap();
+        while listening.shard.dropped.load(Ordering::Relaxed) < 8 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        for _ in 0..2 {
+            assert!(matches!(listening.events.recv().await, Some(TcpEvent::Datagram { .. })));
+        }
+    }
 }

@@ -31,7 +31,7 @@ use super::{
     demux::{Key, Path, is_stun},
     live::Live,
     outbox::Outbox,
-    sessions::Sessions,
+    sessions::{Sessions, guarded},
     socket::{Buffers, Receiver},
     tcp::{self, Connection, TcpEvent, TcpLimits, ToShard},
     tick::{Pacer, Wait},
@@ -277,7 +277,8 @@ impl Loop {
         let Begin { offer, written_down, file, bounds, answer } = begin;
         let (environment, config) = (Arc::clone(&self.environment), Arc::clone(&self.peer));
         let mut live = Live::new(environment, config, written_down, file, bounds, now);
-        let result = live.accept_offer(&offer, self.sessions.fresh_credentials(), now).map(|accepted| {
+        let fresh = self.sessions.fresh_credentials();
+        let result = live.accept_offer(&offer, fresh, now).map(|accepted| {
             self.sessions.insert(live, &accepted.ufrag);
             accepted.sdp
         });
@@ -304,11 +305,11 @@ impl Loop {
         let (mut wakeful, mut due) = (self.sessions.is_empty(), None::<Instant>);
         let mut touched = std::mem::take(&mut self.touched);
         for (key, live) in self.sessions.iter_mut() {
-            if check_spool {
-                live.check_spool(now);
+            let is_due = live.due().is_some_and(|due| due <= now);
+            if is_due || check_spool {
+                guarded(live, |live| live.handle_timeout(now, check_spool));
             }
-            if live.due().is_some_and(|due| due <= now) || live.is_over() {
-                live.handle_timeout(now);
+            if is_due || live.is_over() {
                 touched.push(key);
             }
             wakeful |= live.is_handshaking();
@@ -327,12 +328,11 @@ impl Loop {
         for key in dirty.drain(..) {
             self.outbox.fetch(&mut self.sessions, key);
             let Some(live) = self.sessions.get_mut(key) else { continue };
-            live.dirty = false;
-            live.refresh_due();
             self.counters.data_messages += std::mem::take(&mut live.data_messages);
-            if live.is_over()
-                && let Some(ended) = self.remove(key)
-            {
+            live.dirty = false;
+            if !live.is_over() {
+                live.refresh_due();
+            } else if let Some(ended) = self.remove(key) {
                 self.sealer.seal(ended);
             }
         }

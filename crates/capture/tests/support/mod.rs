@@ -1,0 +1,197 @@
+//! A capture with a spool and a ledger of its own, and a sender to record.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::{
+        Arc, LazyLock, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use capture::{
+    Begun, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSession, SpoolConfig, WebrtcConfig,
+};
+use model::{Channel, Recording, TenantId};
+use tempfile::TempDir;
+use testkit::{
+    sender::{Driver, SenderConfig, Session, Track},
+    signal::{Clip, ClipSpec, Codec, clip},
+};
+
+pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// A ledger that remembers, and refuses when told.
+#[derive(Default)]
+pub struct Memory {
+    pub began: Mutex<Vec<Recording>>,
+    pub sealed: Mutex<Vec<Recording>>,
+    pub away: AtomicBool,
+}
+
+#[async_trait::async_trait]
+impl Ledger for Memory {
+    async fn began(&self, recording: &Recording) -> Result<(), LedgerError> {
+        self.here()?;
+        self.began.lock().unwrap().push(recording.clone());
+        Ok(())
+    }
+
+    async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {
+        self.here()?;
+        self.sealed.lock().unwrap().push(recording.clone());
+        Ok(())
+    }
+}
+
+impl Memory {
+    pub fn set_away(&self, away: bool) {
+        self.away.store(away, Ordering::SeqCst);
+    }
+
+    fn here(&self) -> Result<(), LedgerError> {
+        if self.away.load(Ordering::SeqCst) { Err(LedgerError("away".to_owned())) } else { Ok(()) }
+    }
+
+    /// The recording, once it is committed.
+    pub async fn wait_for_one(&self) -> Recording {
+        eventually("a recording is committed", || self.sealed.lock().unwrap().last().cloned()).await
+    }
+}
+
+/// A node and where it keeps things.
+pub struct Node {
+    pub capture: Capture,
+    pub ledger: Arc<Memory>,
+    pub config: CaptureConfig,
+    pub spool: TempDir,
+}
+
+pub fn config(spool: PathBuf) -> CaptureConfig {
+    CaptureConfig {
+        node: Default::default(),
+        base_path: "records".to_owned(),
+        webrtc: WebrtcConfig {
+            port_range: 0..=0,
+            shards: Some(1),
+            receive_buffer: 1 << 20,
+            ..Default::default()
+        },
+        limits: Limits { min_free_bytes: 0, ..Default::default() },
+        spool: SpoolConfig { directory: spool, ..Default::default() },
+    }
+}
+
+impl Node {
+    pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub async fn start_with(change: impl FnOnce(&mut CaptureConfig)) -> Self {
+        let spool = tempfile::tempdir().unwrap();
+        let mut config = config(spool.path().to_owned());
+        change(&mut config);
+        let ledger = Arc::new(Memory::default());
+        let capture = Capture::start(config.clone(), ledger.clone()).await.unwrap();
+        Self { capture, ledger, config, spool }
+    }
+
+    /// Dies and comes back on the same spool, with a ledger that remembers nothing.
+    pub async fn crash_and_restart(self) -> Self {
+        let Self { capture, config, spool, .. } = self;
+        drop(capture);
+        let ledger = Arc::new(Memory::default());
+        let started = eventually_async("the spool is free", || async {
+            Capture::start(config.clone(), ledger.clone()).await.ok()
+        });
+        let capture = started.await;
+        Self { capture, ledger, config, spool }
+    }
+
+    pub async fn begin(&self, sdp_offer: String) -> Begun {
+        self.capture.begin(session(sdp_offer)).await.unwrap()
+    }
+
+    /// Begins a session with a sender that plays these tracks.
+    pub async fn call(&self, driver: &Driver, config: SenderConfig) -> Call {
+        let sender = driver.add(config, LOOPBACK).await.unwrap();
+        let begun = self.begin(sender.offer().await.unwrap()).await;
+        sender.accept_answer(begun.sdp_answer.clone()).await.unwrap();
+        Call { begun, sender }
+    }
+
+    /// Where the sealed media of a recording is.
+    pub fn media(&self, recording: &Recording) -> PathBuf {
+        let extension = recording.container.expect("it has media").extension();
+        self.directory(recording).join(format!("{}.{extension}", recording.id))
+    }
+
+    pub fn directory(&self, recording: &Recording) -> PathBuf {
+        self.spool.path().join(recording.id.to_string())
+    }
+
+    /// Directories of sessions.
+    pub fn directories(&self) -> usize {
+        let entries = std::fs::read_dir(self.spool.path()).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir()).count()
+    }
+}
+
+/// A session and who sends to it.
+pub struct Call {
+    pub begun: Begun,
+    pub sender: Session,
+}
+
+impl Call {
+    /// Waits until so many frames of the first track were sent.
+    pub async fn send_frames(&self, frames: u64) {
+        eventually_async("frames are sent", || async {
+            (self.sender.stats().await.frames.first() >= Some(&frames)).then_some(())
+        })
+        .await;
+    }
+}
+
+pub fn tenant() -> TenantId {
+    TenantId::default()
+}
+
+pub fn session(sdp_offer: String) -> NewSession {
+    NewSession {
+        tenant: tenant(),
+        name: String::new(),
+        correlation_id: "c-1".to_owned(),
+        channel: Channel::Call,
+        sdp_offer,
+    }
+}
+
+pub static VIDEO: LazyLock<Arc<Clip>> = LazyLock::new(|| clip(ClipSpec::small(Codec::Vp8)).unwrap());
+pub static AUDIO: LazyLock<Arc<Clip>> = LazyLock::new(|| clip(ClipSpec::beep()).unwrap());
+
+/// VP8 and Opus.
+pub fn audio_and_video() -> SenderConfig {
+    SenderConfig::playing([Track::of(VIDEO.clone()), Track::of(AUDIO.clone())])
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Asks until there is an answer.
+pub async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    eventually_async(what, || std::future::ready(ask())).await
+}
+
+pub async fn eventually_async<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("it never came to this: {what}"))
+}
