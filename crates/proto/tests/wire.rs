@@ -16,7 +16,7 @@ fn key(number: u8, wire_type: u8) -> u8 {
 }
 
 fn bytes(number: u8, content: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(content.len()).unwrap();
+    let length = u8::try_from(content.len()).expect("short");
     [&[key(number, 2), length], content].concat()
 }
 

@@ -8,7 +8,8 @@ use std::{
 
 use clap::Parser as _;
 use server::{
-    App, Cli, Command, Config, ConfigCommand, Database, StartError, config, logs, signals::asked_to_stop,
+    App, Cli, Command, Config, ConfigCommand, Database, StartError, Traces, config, logs,
+    signals::asked_to_stop,
 };
 
 /// A configuration or command line that can't be used (`EX_USAGE` of sysexits.h).

@@ -29,7 +29,8 @@ async fn collector() -> (String, mpsc::Receiver<Bytes>) {
 async fn a_call_is_a_span_with_its_session_id_at_the_collector() {
     let (url, mut received) = collector().await;
     let directory = tempfile::tempdir().unwrap();
-    let environment = [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_SERVICE_NAME", "recorder-under-test")];
+    let environment =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_SERVICE_NAME", "recorder-under-test")];
     let (mut child, words) = serve(&directory, &environment);
     let (_, rest) = words.split_once("gRPC address=").unwrap();
     let address = rest.split_whitespace().next().unwrap();
