@@ -87,7 +87,7 @@ impl RecorderConfig {
     }
 }
 
-/// A running recorder, killed when dropped; its data directory goes with it.
+/// A running recorder, killed when dropped; its data directory goes with it. If its test has failed, its log is shown.
 pub struct Recorder {
     config: RecorderConfig,
     data_dir: TempDir,
@@ -215,6 +215,14 @@ impl Recorder {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         Err(RecorderError::NotServing { log: self.log() })
+    }
+}
+
+impl Drop for Recorder {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- the recorder's log ---\n{}---", self.log());
+        }
     }
 }
 

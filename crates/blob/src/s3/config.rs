@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn a_value_that_no_store_takes_is_named() {
-        let changes: [(&str, fn(&mut S3Config)); 7] = [
+        type Change = fn(&mut S3Config);
+        let changes: [(&str, Change); 7] = [
             ("bucket", |c| c.bucket.clear()),
             ("region", |c| c.region.clear()),
             ("part_bytes", |c| c.part_bytes = 1 << 20),

@@ -26,6 +26,20 @@ impl Recordings for PostgresStore {
     ) -> Result<Page, StoreError> {
         self.bounded(list(&self.pool, tenant, filter, after, limit)).await
     }
+
+    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
+        self.bounded(async {
+            sqlx::query!(
+                "UPDATE recordings SET sha256 = $2 WHERE id = $1 AND sha256 IS NULL",
+                id.as_uuid(),
+                sha256
+            )
+            .execute(&self.pool)
+            .await?;
+            Ok(())
+        })
+        .await
+    }
 }
 
 /// A query for recordings: its conditions as literals that are joined, then its arguments.

@@ -27,6 +27,15 @@ impl Recordings for SqliteStore {
     ) -> Result<Page, StoreError> {
         Ok(list(&self.readers, tenant, filter, after, limit).await?)
     }
+
+    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
+        let id = id.as_uuid().hyphenated();
+        sqlx::query!("UPDATE recordings SET sha256 = ?2 WHERE id = ?1 AND sha256 IS NULL", id, sha256)
+            .execute(&self.writer)
+            .await
+            .map_err(Failure::from)?;
+        Ok(())
+    }
 }
 
 /// A query for recordings: its conditions as literals that are joined, then its arguments.

@@ -55,12 +55,16 @@ pub fn clip(spec: ClipSpec) -> Result<Arc<Clip>, SignalError> {
     if let Some(clip) = clips.get(&spec) {
         return Ok(clip.clone());
     }
-    let clip = Arc::new(load(spec)?);
+    let clip = Arc::new(read(spec, &fs::read(clip_file(spec)?)?)?);
     clips.insert(spec, clip.clone());
     Ok(clip)
 }
 
-fn load(spec: ClipSpec) -> Result<Clip, SignalError> {
+/// The file of a clip, coded now if it isn't in the cache: IVF, Annex B or Ogg.
+///
+/// # Errors
+/// See [`SignalError`].
+pub fn clip_file(spec: ClipSpec) -> Result<PathBuf, SignalError> {
     let path = cache_dir().join(file_name(spec));
     if !path.exists() {
         fs::create_dir_all(cache_dir())?;
@@ -69,7 +73,7 @@ fn load(spec: ClipSpec) -> Result<Clip, SignalError> {
         encode(spec, &temporary)?;
         fs::rename(&temporary, &path)?;
     }
-    read(spec, &fs::read(&path)?)
+    Ok(path)
 }
 
 /// Beside the other build products, so that `cargo clean` removes it.

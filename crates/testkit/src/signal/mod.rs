@@ -10,7 +10,7 @@ mod encode;
 mod picture;
 
 pub use clip::{Clip, ClipSpec, Codec, Frame};
-pub use encode::{SignalError, clip};
+pub use encode::{SignalError, clip, clip_file};
 pub use picture::{BAR_CELLS, read_counter};
 
 /// Frames a second of every clip.
