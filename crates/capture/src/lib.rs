@@ -15,3 +15,6 @@ mod start;
 pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
 pub use ledger::{Ledger, LedgerError};
+
+#[cfg(test)]
+mod tests;
