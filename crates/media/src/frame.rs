@@ -57,8 +57,9 @@ pub(crate) struct CodedFrame {
     pub codec: Codec,
     /// As the rtpmap states them; zero for video.
     pub channels: u8,
-    /// RTP timestamp.
+    /// RTP timestamp, in ticks of this rate.
     pub timestamp: u32,
+    pub clock_rate: u32,
     /// When its first packet arrived.
     pub arrival: Instant,
     /// Every audio frame is one.
@@ -92,6 +93,7 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Assembler {
     codec: Codec,
+    clock_rate: u32,
     depacketizer: Depacketizer,
     open: Option<Open>,
     bytes: Vec<u8>,
@@ -109,9 +111,10 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    pub(crate) fn new(codec: Codec, depacketizer: Depacketizer) -> Self {
+    pub(crate) fn new(codec: Codec, clock_rate: u32, depacketizer: Depacketizer) -> Self {
         Self {
             codec,
+            clock_rate,
             depacketizer,
             open: None,
             bytes: Vec::new(),
@@ -254,6 +257,7 @@ impl Assembler {
             codec: self.codec,
             channels: 0,
             timestamp: open.timestamp,
+            clock_rate: self.clock_rate,
             arrival: open.arrival,
             keyframe: picture.keyframe,
             size: picture.size,

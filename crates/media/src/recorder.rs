@@ -132,11 +132,10 @@ impl Recorder {
     }
 
     fn rtp(&mut self, track: TrackId, layer: LayerId, arrival: Instant, packet: RtpPacket) {
-        let _ = layer;
         let now = self.advance(arrival);
         let Some(index) = self.index(track) else { return };
         let Some(found) = self.tracks.get_mut(index) else { return };
-        found.rtp(now, packet, &mut self.shared);
+        found.rtp(layer, now, packet, &mut self.shared);
         if let Some((layer, reason)) = found.keyframe_wanted(now) {
             self.outputs.push_back(Output::Keyframe(track, layer, reason));
         }
@@ -154,10 +153,9 @@ impl Recorder {
         ntp: NtpTime,
         rtp_timestamp: u32,
     ) {
-        let _ = layer;
         let now = self.advance(arrival);
         let Some(found) = self.index(track).and_then(|index| self.tracks.get_mut(index)) else { return };
-        found.sender_report(ssrc, now, ntp, rtp_timestamp, &mut self.shared);
+        found.sender_report(layer, ssrc, now, ntp, rtp_timestamp, &mut self.shared);
         self.write_ready();
     }
 
