@@ -16,8 +16,9 @@ use std::{
 const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Tries with other ports, should another process have been quicker to take one of ours.
 const START_TRIES: usize = 5;
-/// What the server logs when S3 answers and the bucket is made.
-const READY: &str = "All enabled components are running and ready to use";
+/// What the server has logged when S3 answers with the bucket made, and when there is a place to write to: without the
+/// latter, which may come seconds later, the first writes hang.
+const READY: [&str; 2] = ["All enabled components are running and ready to use", "added volume server"];
 /// Each service's gRPC port is its HTTP port and this.
 const GRPC_OFFSET: u16 = 10_000;
 /// The first port that is tried; they and their gRPC ports lie below those that the system gives to connections
@@ -52,7 +53,7 @@ pub struct SeaweedFs {
 }
 
 impl SeaweedFs {
-    /// Starts a server and waits until S3 answers.
+    /// Starts a server and waits until S3 takes objects.
     ///
     /// # Errors
     /// [`SeaweedFsError`].
@@ -104,7 +105,7 @@ impl SeaweedFs {
         self.running = None;
     }
 
-    /// Starts the server again, on the same ports and data, and waits until S3 answers.
+    /// Starts the server again, on the same ports and data, and waits until S3 takes objects.
     ///
     /// # Errors
     /// [`SeaweedFsError`].
@@ -115,7 +116,7 @@ impl SeaweedFs {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             let written = fs::read_to_string(&log).unwrap_or_default();
-            if written.contains(READY) {
+            if READY.iter().all(|line| written.contains(line)) {
                 self.running = Some(running);
                 return Ok(());
             }
