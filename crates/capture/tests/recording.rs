@@ -27,7 +27,7 @@ async fn what_was_sent_until_stop_is_in_a_file_that_decodes() {
     assert_eq!(recording.error, None);
     assert_eq!(recording.tracks.len(), 2);
     assert!(recording.object_key.as_deref().unwrap().starts_with("records/"));
-    assert_eq!(*node.ledger.sealed.lock().unwrap(), [recording.clone()]);
+    assert_eq!(*node.ledger.sealed.lock().unwrap(), std::slice::from_ref(&recording));
     assert_eq!(node.capture.count(), 0);
 
     let media = node.media(&recording);

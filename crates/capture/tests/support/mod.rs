@@ -1,5 +1,6 @@
 //! A capture with a spool and a ledger of its own, and a sender to record.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
 use std::{
     net::{IpAddr, Ipv4Addr},
