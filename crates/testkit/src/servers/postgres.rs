@@ -96,7 +96,7 @@ impl Postgres {
         let programs = programs();
         let folder = make_folder();
         let mut server = Self {
-            watchdog: watchdog(&folder, stop_command(&programs, &folder)),
+            watchdog: watchdog(&folder, &stop_command(&programs, &folder)),
             programs,
             folder,
             port: 0,
@@ -217,7 +217,7 @@ fn stop_command(programs: &Path, folder: &Path) -> Command {
 }
 
 /// In a process group of its own, so that a ^C that ends the tests leaves it time to clean up.
-fn watchdog(folder: &Path, stop: Command) -> Child {
+fn watchdog(folder: &Path, stop: &Command) -> Child {
     Command::new("sh")
         .args(["-c", WATCHDOG, "watchdog"])
         .arg(folder)

@@ -132,7 +132,13 @@ impl SeaweedFs {
             .args([format!("-s3.port={s3}"), format!("-master.port={master}")])
             .args([format!("-filer.port={filer}"), format!("-volume.port={volume}")])
             .args([format!("-admin.port={admin}"), format!("-bucket={}", self.bucket())])
-            .args(["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .args([
+                "-webdav=false",
+                "-admin.ui=false",
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+                "-s3.autoCreateBucket=false",
+            ])
             .env("AWS_ACCESS_KEY_ID", self.access_key())
             .env("AWS_SECRET_ACCESS_KEY", self.secret_key());
         command
