@@ -138,7 +138,7 @@ pub fn sealed(config: &JobsConfig, content: &[u8]) -> Recording {
     let file = file(config, &recording);
     fs::create_dir(file.parent().unwrap()).unwrap();
     fs::write(&file, content).unwrap();
-    fs::write(file.with_extension("json"), "{}").unwrap();
+    fs::write(file.with_file_name("manifest.json"), "{}").unwrap();
     recording
 }
 
