@@ -2,16 +2,19 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-use prost::Message as _;
-
 const FILES: &[&str] = &["webrtc_recorder.proto", "storage/storage.proto", "recorder/v1/recording.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
-    let files: Vec<&str> = FILES.iter().copied().filter(|file| root.join(file).exists()).collect();
-    let set = protox::compile(files, [&root])?;
-    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("descriptors.binpb"), set.encode_to_vec())?;
-    tonic_prost_build::configure().build_client(true).build_server(true).compile_fds(set)?;
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_imports(true).include_source_info(true).open_files(FILES)?;
+    // Encoded by the compiler itself: prost's types would drop the google.api.http options.
+    let descriptors = compiler.encode_file_descriptor_set();
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("descriptors.binpb"), descriptors)?;
+    tonic_prost_build::configure()
+        .build_client(true)
+        .build_server(true)
+        .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

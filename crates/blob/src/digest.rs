@@ -16,7 +16,8 @@ pub(crate) const READ_BYTES: usize = 256 * 1024;
 
 /// A file's size and SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FileDigest {
+pub struct FileDigest {
+    /// Its size.
     pub bytes: u64,
     /// Lower-case hexadecimal.
     pub sha256: String,
@@ -67,6 +68,22 @@ pub(crate) fn digest(file: &File, cancel: &CancellationToken) -> Result<FileDige
         Ok(())
     })?;
     Ok(FileDigest { bytes, sha256: hex(&hash.finalize()) })
+}
+
+/// Size and SHA-256 of a local file.
+///
+/// # Errors
+/// `Source` if it can't be read, `Cancelled`.
+pub async fn file_digest(path: &Path, cancel: &CancellationToken) -> Result<FileDigest, BlobError> {
+    let path = path.to_owned();
+    blocking(cancel, move |cancel| {
+        let file = File::open(&path).map_err(|error| source_error(&path, error))?;
+        digest(&file, cancel).map_err(|error| match error {
+            ReadError::Read(error) | ReadError::Write(error) => source_error(&path, error),
+            ReadError::Cancelled => BlobError::Cancelled,
+        })
+    })
+    .await
 }
 
 /// Lower-case hexadecimal.

@@ -12,6 +12,7 @@ mod partial;
 mod s3;
 mod store;
 
+pub use digest::{FileDigest, file_digest};
 pub use error::BlobError;
 pub use key::ObjectKey;
 pub use local::LocalDir;

@@ -1,10 +1,34 @@
 //! The door to the live sessions.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fs::File,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use model::{Channel, EndReason, Recording, RecordingState, SessionId, TenantId};
+use tokio::{sync::oneshot, time::timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::warn;
 
-use crate::{CaptureConfig, ConfigError, Ledger};
+use crate::{
+    CaptureConfig, ConfigError, Ledger, begin,
+    registry::{Entry, Registry},
+    session::sealing::Sealer,
+    shard::{Command, SessionStatistics, Shard, ShardGone},
+    spool::{Files, OsFiles, Writers},
+    start,
+};
+
+/// A shard that takes longer to answer an offer is stuck.
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
+/// How long shutdown waits before it asks the sessions that are left again.
+const STOP_AGAIN: Duration = Duration::from_millis(200);
 
 /// What a caller wants recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,10 +108,11 @@ pub struct SessionStatus {
     pub tracks: Vec<(String, media::TrackStatistics, peer::TrackStatistics)>,
 }
 
-/// The live sessions of this node. Cheap to clone.
+/// The live sessions of this node. Cheap to clone. When the last clone is dropped everything stops where it is, as in a
+/// crash: call [`shutdown`](Self::shutdown) first.
 #[derive(Clone)]
 pub struct Capture {
-    _ledger: Arc<dyn Ledger>,
+    node: Arc<Node>,
 }
 
 impl Capture {
@@ -97,8 +122,7 @@ impl Capture {
     /// [`ConfigError`] names the setting that can't be used: a port that is taken, a directory that can't be
     /// written, a codec that nobody knows.
     pub async fn start(config: CaptureConfig, ledger: Arc<dyn Ledger>) -> Result<Self, ConfigError> {
-        let _ = config;
-        Ok(Self { _ledger: ledger })
+        Ok(Self { node: Arc::new(start::start(config, ledger, Arc::new(OsFiles)).await?) })
     }
 
     /// Answers an offer and begins to record. The session lives from here on, whether or not the caller does.
@@ -106,8 +130,13 @@ impl Capture {
     /// # Errors
     /// [`CaptureError`]; then no session exists.
     pub async fn begin(&self, session: NewSession) -> Result<Begun, CaptureError> {
-        let _ = session;
-        Err(CaptureError::Draining)
+        // A caller that goes away must not leave a session half begun.
+        let begin = begin::begin(Arc::clone(&self.node), session);
+        self.node
+            .tasks
+            .spawn(begin)
+            .await
+            .unwrap_or_else(|error| Err(CaptureError::Internal(format!("beginning failed: {error}"))))
     }
 
     /// Answers another offer of a live session. One that fails leaves the session recording as it was.
@@ -120,8 +149,15 @@ impl Capture {
         id: SessionId,
         sdp_offer: String,
     ) -> Result<String, CaptureError> {
-        let _ = (tenant, sdp_offer);
-        Err(CaptureError::NotFound(id))
+        let entry = self.node.registry.find(tenant, id).ok_or(CaptureError::NotFound(id))?;
+        let (answer, answered) = oneshot::channel();
+        let command = Command::Renegotiate { id, offer: sdp_offer, answer };
+        self.node.shard(entry.shard)?.send(command).await?;
+        match timeout(ANSWER_DEADLINE, answered).await {
+            Ok(Ok(Err(peer::OfferError::Closed))) => Err(CaptureError::Ended(id)),
+            Ok(Ok(answer)) => Ok(answer?),
+            Ok(Err(_)) | Err(_) => Err(CaptureError::Internal("the shard did not answer".to_owned())),
+        }
     }
 
     /// Ends a live session and returns when it is sealed: file closed and safe, rows and jobs committed. Dropping
@@ -135,29 +171,123 @@ impl Capture {
         id: SessionId,
         reason: EndReason,
     ) -> Result<Recording, CaptureError> {
-        let _ = (tenant, reason);
-        Err(CaptureError::NotFound(id))
+        let mut entry = self.node.registry.find(tenant, id).ok_or(CaptureError::NotFound(id))?;
+        self.node.shard(entry.shard)?.send(Command::Stop { id, reason }).await?;
+        match entry.committed.wait_for(Option::is_some).await.as_deref() {
+            Ok(Some(recording)) => Ok(Recording::clone(recording)),
+            Ok(None) | Err(_) => Err(CaptureError::NotFound(id)),
+        }
     }
 
     /// The tenant's live sessions; of all tenants if none is given.
     pub async fn live(&self, tenant: Option<&TenantId>) -> Vec<SessionStatus> {
-        let _ = tenant;
-        Vec::new()
+        let mut counted = self.node.statistics().await;
+        let entries = self.node.registry.all(tenant);
+        let status = |entry: Entry| {
+            let counted = counted.remove(&entry.id);
+            let state = counted.as_ref().map_or(RecordingState::Processing, |_| RecordingState::Recording);
+            let (bytes, tracks) = counted.map(|counted| (counted.bytes, counted.tracks)).unwrap_or_default();
+            SessionStatus { id: entry.id, state, age: entry.begun.elapsed(), bytes, tracks }
+        };
+        entries.into_iter().map(status).collect()
     }
 
-    /// How many sessions are live.
+    /// How many sessions are live or being sealed.
     #[must_use]
     pub fn count(&self) -> usize {
-        0
+        self.node.registry.count()
+    }
+
+    /// Where media is received: an address for each shard and listen address, by UDP and, where it is offered, by
+    /// ICE-TCP.
+    #[must_use]
+    pub fn media_addresses(&self) -> Vec<SocketAddr> {
+        self.node.shards.iter().flat_map(Shard::addresses).copied().collect()
     }
 
     /// Refuses new sessions from here on.
-    pub fn drain(&self) {}
+    pub fn drain(&self) {
+        self.node.draining.store(true, Ordering::Release);
+    }
 
     /// Ends all sessions with [`EndReason::Shutdown`], returns when they are sealed or `at_most` has passed; the
     /// number that was not sealed in time (the next start seals them).
     pub async fn shutdown(&self, at_most: Duration) -> usize {
-        let _ = at_most;
-        0
+        self.drain();
+        if timeout(at_most, self.node.stop_all()).await.is_err() {
+            warn!(sessions = self.count(), "sessions were not sealed in time, the next start goes on");
+        }
+        self.count()
+    }
+}
+
+impl std::fmt::Debug for Capture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Capture").field("sessions", &self.count()).finish_non_exhaustive()
+    }
+}
+
+impl From<ShardGone> for CaptureError {
+    fn from(gone: ShardGone) -> Self {
+        Self::Internal(gone.to_string())
+    }
+}
+
+/// What the clones of a [`Capture`] share.
+pub(crate) struct Node {
+    pub(crate) config: CaptureConfig,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) draining: AtomicBool,
+    pub(crate) sealer: Arc<Sealer>,
+    /// Begins, listeners and connections.
+    pub(crate) tasks: TaskTracker,
+    pub(crate) cancelled: CancellationToken,
+    // Dropped in this order: the shards hand files to the writers.
+    pub(crate) shards: Vec<Shard>,
+    pub(crate) writers: Writers,
+    /// Keeps other processes out of the spool.
+    pub(crate) _spool_lock: File,
+}
+
+impl Node {
+    pub(crate) fn shard(&self, number: usize) -> Result<&Shard, ShardGone> {
+        self.shards.get(number).ok_or(ShardGone)
+    }
+
+    pub(crate) async fn statistics(&self) -> HashMap<SessionId, SessionStatistics> {
+        let mut all = HashMap::new();
+        for shard in &self.shards {
+            // A shard that is stuck must not hold up what the others know.
+            let counted =
+                timeout(ANSWER_DEADLINE, shard.statistics()).await.ok().flatten().unwrap_or_default();
+            all.extend(counted.into_iter().map(|counted| (counted.id, counted)));
+        }
+        all
+    }
+
+    /// Stops every session and waits until the last one is committed.
+    async fn stop_all(&self) {
+        let mut count = self.registry.watch_count();
+        while self.registry.count() > 0 {
+            for entry in self.registry.all(None) {
+                if let Ok(shard) = self.shard(entry.shard) {
+                    let stop = Command::Stop { id: entry.id, reason: EndReason::Shutdown };
+                    // A shard that is gone has no sessions to stop.
+                    let _ = shard.send(stop).await;
+                }
+            }
+            // A session that was just beginning may have come after its stop: ask again.
+            let _ = timeout(STOP_AGAIN, count.wait_for(|count| *count == 0)).await;
+        }
+        self.sealer.tasks.close();
+        self.sealer.tasks.wait().await;
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.cancelled.cancel();
     }
 }

@@ -17,7 +17,8 @@ pub(crate) struct SealedFile<'a> {
     pub container: Container,
     pub key: &'a str,
     pub bytes: u64,
-    pub sha256: &'a str,
+    /// None until the first upload has taken it.
+    pub sha256: Option<&'a str>,
 }
 
 impl<'a> SealedFile<'a> {
@@ -25,7 +26,7 @@ impl<'a> SealedFile<'a> {
         let lacks = |missing| JobError::NoFile { missing };
         let container = recording.container.ok_or(lacks("its format"))?;
         let key = recording.object_key.as_deref().ok_or(lacks("its object key"))?;
-        let sha256 = recording.sha256.as_deref().ok_or(lacks("its SHA-256"))?;
+        let sha256 = recording.sha256.as_deref();
         let name = format!("{}.{}", recording.id, container.extension());
         let path = directory(spool, recording.id).join(name);
         Ok(Self { path, container, key, bytes: recording.bytes, sha256 })
@@ -33,7 +34,8 @@ impl<'a> SealedFile<'a> {
 
     /// Whether this is what the store says that it has.
     pub fn check(&self, stored: &blob::ObjectInfo) -> Result<(), JobError> {
-        if stored.bytes == self.bytes && stored.sha256.as_deref() == Some(self.sha256) {
+        let sha256 = self.sha256.ok_or(JobError::NoFile { missing: "its SHA-256" })?;
+        if stored.bytes == self.bytes && stored.sha256.as_deref() == Some(sha256) {
             return Ok(());
         }
         let detail = format!(
@@ -41,7 +43,7 @@ impl<'a> SealedFile<'a> {
             stored.bytes,
             stored.sha256.as_deref().unwrap_or("unknown"),
             self.bytes,
-            self.sha256
+            sha256
         );
         Err(JobError::ObjectDiffers { key: self.key.to_owned(), detail })
     }

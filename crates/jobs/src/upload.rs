@@ -25,18 +25,44 @@ pub(crate) async fn run(
         Err(error) if error.kind() == ErrorKind::NotFound => return without_file(context, &file).await,
         Err(source) => return Err(JobError::Spool { path: file.path, source }),
     }
+    let sha256 = match file.sha256 {
+        Some(known) => known.to_owned(),
+        None => take_checksum(context, recording, &file, cancel).await?,
+    };
+    let file = SealedFile { sha256: Some(&sha256), ..file };
     let put = PutFile {
         key: file.key,
         path: &file.path,
         content_type: file.container.content_type(),
-        sha256: Some(file.sha256),
+        sha256: file.sha256,
     };
-    let stored = context.blobs.put_file(put, cancel).await.map_err(|error| match error {
-        BlobError::Cancelled => JobError::Cancelled,
-        error => JobError::Blob(error),
-    })?;
+    let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
     file.check(&stored)?;
     Ok(done(context))
+}
+
+/// Sealing doesn't read the file again, so that a stop takes no longer for a long recording. Its checksum is taken and
+/// written down here, before the first byte leaves, so that every copy is held against what was sealed.
+async fn take_checksum(
+    context: &Context,
+    recording: &Recording,
+    file: &SealedFile<'_>,
+    cancel: &CancellationToken,
+) -> Result<String, JobError> {
+    let digest = blob::file_digest(&file.path, cancel).await.map_err(unless_cancelled)?;
+    if digest.bytes != file.bytes {
+        let path = file.path.clone();
+        return Err(JobError::FileDiffers { path, found: digest.bytes, sealed: file.bytes });
+    }
+    context.store.note_sha256(recording.id, &digest.sha256).await?;
+    Ok(digest.sha256)
+}
+
+fn unless_cancelled(error: BlobError) -> JobError {
+    match error {
+        BlobError::Cancelled => JobError::Cancelled,
+        error => JobError::Blob(error),
+    }
 }
 
 /// The file is gone. That is fine if it had been stored before, say by a run whose end could not be written down.

@@ -96,13 +96,25 @@ async fn a_file_that_is_not_what_was_sealed_is_not_stored_but_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_recording_without_a_sealed_file_is_parked() {
+async fn a_checksum_that_is_not_known_is_written_down_before_the_upload() {
     let house = House::new();
+    house.blobs.script([Put::Unavailable]);
     let recording = house.seal(b"media");
     house.store.edit(recording.id, |recording| recording.sha256 = None);
     house.start();
+    house.until(&recording, CleanUp, JobState::Done).await;
+    assert_eq!(house.store.recording_now(recording.id).sha256, recording.sha256);
+    assert_eq!(fs::read(house.object(&recording)).unwrap(), b"media");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recording_without_a_sealed_file_is_parked() {
+    let house = House::new();
+    let recording = house.seal(b"media");
+    house.store.edit(recording.id, |recording| recording.object_key = None);
+    house.start();
     house.until(&recording, Upload, JobState::Parked).await;
-    assert!(house.store.recording_now(recording.id).error.unwrap().contains("SHA-256"));
+    assert!(house.store.recording_now(recording.id).error.unwrap().contains("object key"));
     assert!(house.file(&recording).exists());
 }
 

@@ -3,9 +3,20 @@
 //! A [`Recorder`] is driven by [`Input`]s and drained by [`Recorder::poll_output`] after each of them, until it
 //! answers [`Output::Timeout`]. What it wants written is data ([`Output::Append`], [`Output::Patch`]).
 
+mod depacketize;
+mod file;
+mod frame;
 mod input;
+mod interleave;
+mod layer;
 mod output;
 mod recorder;
+mod reorder;
+mod stream;
+mod sync;
+mod time;
+mod track;
+mod webm;
 
 pub use input::{
     Anchor, Encoding, Input, LayerId, MediaKind, NtpTime, PayloadFormat, Rotation, RtpPacket, TrackConfig,
@@ -16,3 +27,4 @@ pub use output::{
     TrackSummary,
 };
 pub use recorder::{Recorder, RecorderConfig};
+pub use webm::{RecoverError, Recovery, Repair, recover};

@@ -1,8 +1,18 @@
 //! The recorder: all tracks of a session into one file.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant, SystemTime},
+};
 
-use crate::{Input, Output, Statistics};
+use crate::{
+    Input, LayerId, NtpTime, Output, RtpPacket, Statistics, TrackConfig, TrackId,
+    file::File,
+    frame::BufferPool,
+    interleave::Interleaver,
+    sync::SenderClocks,
+    track::{Shared, Track},
+};
 
 /// How a recorder works. The defaults suit WebRTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,36 +50,303 @@ impl Default for RecorderConfig {
     }
 }
 
+/// Where a recording stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Frames wait until all tracks can be placed. Nothing is written yet.
+    Settling,
+    Running,
+    Finished,
+}
+
 /// Records the tracks of one session into one file.
 #[derive(Debug)]
 pub struct Recorder {
     config: RecorderConfig,
-    started: Instant,
+    shared: Shared,
+    tracks: Vec<Track>,
+    interleaver: Interleaver,
+    file: File,
+    phase: Phase,
+    now: Instant,
+    /// When the first frame came.
+    first_frame: Option<Instant>,
+    /// Packets of tracks that were not added.
+    strays: u64,
+    outputs: VecDeque<Output>,
 }
 
 impl Recorder {
     /// A recorder whose session began at `started`, which was `wall` on the calendar (for the file's `DateUTC`).
     #[must_use]
     pub fn new(config: RecorderConfig, started: Instant, wall: SystemTime) -> Self {
-        let _ = wall;
-        Self { config, started }
+        Self {
+            shared: Shared {
+                started,
+                max_wait: config.max_wait,
+                senders: SenderClocks::default(),
+                pool: BufferPool::default(),
+                frames: Vec::new(),
+            },
+            tracks: Vec::new(),
+            interleaver: Interleaver::new(config.interleave),
+            file: File::new(wall),
+            phase: Phase::Settling,
+            now: started,
+            first_frame: None,
+            strays: 0,
+            outputs: VecDeque::new(),
+            config,
+        }
     }
 
     /// Takes an event. Drain [`poll_output`](Self::poll_output) afterwards. After [`Input::Finish`] every further
     /// input is ignored.
     pub fn handle_input(&mut self, input: Input) {
-        let _ = (input, self.started);
+        if self.phase == Phase::Finished {
+            return;
+        }
+        match input {
+            Input::Rtp { track, layer, arrival, packet } => self.rtp(track, layer, arrival, packet),
+            Input::SenderReport { track, layer, ssrc, arrival, ntp, rtp_timestamp } => {
+                self.sender_report(track, layer, ssrc, arrival, ntp, rtp_timestamp);
+            }
+            Input::Timeout(at) => self.timeout(at),
+            Input::AddTrack { track, at } => self.add_track(track, at),
+            Input::EndTrack { track, at } => self.end_track(track, at),
+            Input::Finish(at) => self.finish(at),
+        }
     }
 
     /// The next thing to do; [`Output::Timeout`] when there is nothing more.
     pub fn poll_output(&mut self) -> Output {
-        let _ = self.config;
-        Output::Timeout(None)
+        self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(self.deadline()))
     }
 
     /// Counters, for a person who watches.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
-        Statistics::default()
+        Statistics {
+            bytes: self.file.bytes(),
+            position: self.file.position(),
+            held_bytes: self.held_bytes(),
+            strays: self.strays,
+            tracks: self.tracks.iter().map(|track| (track.config.id, track.statistics())).collect(),
+        }
+    }
+
+    fn rtp(&mut self, track: TrackId, layer: LayerId, arrival: Instant, packet: RtpPacket) {
+        let now = self.advance(arrival);
+        let Some(index) = self.index(track) else {
+            self.strays += 1;
+            return;
+        };
+        let Some(found) = self.tracks.get_mut(index) else { return };
+        found.rtp(layer, now, packet, &mut self.shared);
+        if let Some((layer, reason)) = found.keyframe_wanted(now) {
+            self.outputs.push_back(Output::Keyframe(track, layer, reason));
+        }
+        self.take_frames(index);
+        self.bound_held();
+        self.write_ready();
+    }
+
+    fn sender_report(
+        &mut self,
+        track: TrackId,
+        layer: LayerId,
+        ssrc: u32,
+        arrival: Instant,
+        ntp: NtpTime,
+        rtp_timestamp: u32,
+    ) {
+        let now = self.advance(arrival);
+        let Some(found) = self.index(track).and_then(|index| self.tracks.get_mut(index)) else { return };
+        found.sender_report(layer, ssrc, now, ntp, rtp_timestamp, &mut self.shared);
+        self.write_ready();
+    }
+
+    fn timeout(&mut self, at: Instant) {
+        let now = self.advance(at);
+        for index in 0..self.tracks.len() {
+            if let Some(track) = self.tracks.get_mut(index) {
+                track.timeout(now, &mut self.shared);
+                if let Some((layer, reason)) = track.keyframe_wanted(now) {
+                    self.outputs.push_back(Output::Keyframe(track.config.id, layer, reason));
+                }
+            }
+            self.take_frames(index);
+        }
+        self.write_ready();
+    }
+
+    fn add_track(&mut self, config: TrackConfig, at: Instant) {
+        self.advance(at);
+        match self.index(config.id).and_then(|index| self.tracks.get_mut(index)) {
+            Some(track) => track.config = config,
+            None => self.tracks.push(Track::new(config)),
+        }
+    }
+
+    fn end_track(&mut self, track: TrackId, at: Instant) {
+        let now = self.advance(at);
+        let Some(index) = self.index(track) else { return };
+        self.end_track_at(index, now);
+        self.write_ready();
+    }
+
+    fn end_track_at(&mut self, index: usize, now: Instant) {
+        if let Some(track) = self.tracks.get_mut(index) {
+            track.finish(now, &mut self.shared);
+        }
+        self.take_frames(index);
+        self.interleaver.end(index);
+    }
+
+    fn finish(&mut self, at: Instant) {
+        let now = self.advance(at);
+        for index in 0..self.tracks.len() {
+            self.end_track_at(index, now);
+        }
+        if self.phase == Phase::Settling {
+            self.settle();
+        }
+        self.place_late_tracks(true);
+        while let Some((index, frame)) = self.interleaver.pop_anyway() {
+            self.write(index, frame);
+        }
+        self.phase = Phase::Finished;
+        let summary = self.file.finish(&mut self.tracks, &mut self.outputs);
+        self.outputs.push_back(Output::Finished(summary));
+    }
+
+    /// Moves the recorder's time on, never back.
+    fn advance(&mut self, to: Instant) -> Instant {
+        self.now = self.now.max(to);
+        self.now
+    }
+
+    fn index(&self, track: TrackId) -> Option<usize> {
+        self.tracks.iter().position(|known| known.config.id == track)
+    }
+
+    /// Moves frames that have their times to the interleaver.
+    fn take_frames(&mut self, index: usize) {
+        let Some(track) = self.tracks.get_mut(index) else { return };
+        if self.first_frame.is_none() && track.waiting_since().is_some() {
+            self.first_frame = Some(self.now);
+        }
+        while let Some(frame) = track.timed.pop_front() {
+            self.interleaver.push(index, frame, self.now);
+        }
+    }
+
+    /// Writes what is due and hands out what has gathered.
+    fn write_ready(&mut self) {
+        match self.phase {
+            Phase::Settling if self.is_settled() => self.settle(),
+            Phase::Settling | Phase::Finished => return,
+            Phase::Running => self.place_late_tracks(false),
+        }
+        while let Some((index, frame)) = self.interleaver.pop(self.now) {
+            self.write(index, frame);
+        }
+        let due =
+            self.file.flush_deadline(self.config.append_age).is_some_and(|deadline| deadline <= self.now);
+        if due || self.file.buffered() >= self.config.append_bytes {
+            self.file.flush(&mut self.outputs);
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let Some(first) = self.first_frame else { return false };
+        self.now.saturating_duration_since(first) >= self.config.settle
+            || self.tracks.iter().all(|track| track.ended || track.is_ready())
+    }
+
+    /// Fixes the recording's origin and begins the file.
+    fn settle(&mut self) {
+        let first = self.tracks.iter().filter_map(|track| track.first_time(&self.shared.senders)).min();
+        let Some(origin) = first else { return };
+        self.phase = Phase::Running;
+        self.shared.senders.place();
+        self.file.begin(origin, &self.config, self.now);
+        for index in 0..self.tracks.len() {
+            self.place(index);
+        }
+    }
+
+    /// A track that joined later waits for its first sender report, though no longer than other tracks wait for it.
+    fn place_late_tracks(&mut self, at_once: bool) {
+        for index in 0..self.tracks.len() {
+            let Some(track) = self.tracks.get(index) else { return };
+            let Some(since) = track.waiting_since() else { continue };
+            let patience = self.config.interleave.min(self.config.settle);
+            let waited = self.now.saturating_duration_since(since) >= patience;
+            if at_once || waited || track.ended || track.is_ready() {
+                self.place(index);
+            }
+        }
+    }
+
+    fn place(&mut self, index: usize) {
+        let Some(track) = self.tracks.get_mut(index) else { return };
+        if track.first_unplaced().is_none() {
+            return;
+        }
+        track.place(&self.shared.senders);
+        self.file.declare_first(track, &mut self.outputs);
+        self.take_frames(index);
+    }
+
+    fn write(&mut self, index: usize, frame: crate::interleave::TimedFrame) {
+        let Some(track) = self.tracks.get_mut(index) else { return };
+        self.file.write(track, &frame, self.now, &mut self.outputs);
+        self.shared.pool.give_back(frame.frame.data);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.interleaver.held_bytes() + self.tracks.iter().map(Track::held_bytes).sum::<usize>()
+    }
+
+    /// Past the limit order gives way to memory: the beginning settles early, then holes are given up, then frames
+    /// are written though others may belong before them.
+    fn bound_held(&mut self) {
+        if self.held_bytes() <= self.config.max_held_bytes {
+            return;
+        }
+        if self.phase == Phase::Settling {
+            self.settle();
+        }
+        self.place_late_tracks(true);
+        for index in 0..self.tracks.len() {
+            if let Some(track) = self.tracks.get_mut(index) {
+                track.drain(self.now, &mut self.shared);
+            }
+            self.take_frames(index);
+        }
+        while self.held_bytes() > self.config.max_held_bytes {
+            let Some((index, frame)) = self.interleaver.pop_anyway() else { return };
+            self.write(index, frame);
+        }
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        if self.phase == Phase::Finished {
+            return None;
+        }
+        let holes = self.tracks.iter().filter_map(Track::deadline).min();
+        let settle = match (self.phase, self.first_frame) {
+            (Phase::Settling, Some(first)) => Some(first + self.config.settle),
+            _ => None,
+        };
+        let placing = match self.phase {
+            Phase::Running => self.tracks.iter().filter_map(Track::waiting_since).min(),
+            _ => None,
+        };
+        let placing = placing.map(|since| since + self.config.interleave.min(self.config.settle));
+        let interleave = self.interleaver.deadline();
+        let flush = self.file.flush_deadline(self.config.append_age);
+        [holes, settle, placing, interleave, flush].into_iter().flatten().min()
     }
 }

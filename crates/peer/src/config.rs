@@ -1,8 +1,10 @@
 //! What a peer is made with.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use crate::MediaKind;
+use rtc_crypto::{RTCCryptoProvider, providers::RingProvider};
+
+use crate::{MediaKind, dtls::DtlsContext};
 
 /// The transport under a candidate or an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,7 +103,8 @@ pub struct PeerConfig {
 
 /// Our DTLS identity (an ECDSA P-256 certificate made at start) and the OpenSSL context, shared by all peers.
 pub struct Environment {
-    _private: (),
+    pub(crate) dtls: DtlsContext,
+    pub(crate) crypto: Arc<dyn RTCCryptoProvider>,
 }
 
 /// OpenSSL could not be set up.
@@ -115,7 +118,8 @@ impl Environment {
     /// # Errors
     /// If OpenSSL refuses one of its settings.
     pub fn new() -> Result<Self, EnvironmentError> {
-        Ok(Self { _private: () })
+        let dtls = DtlsContext::new().map_err(|error| EnvironmentError(error.to_string()))?;
+        Ok(Self { dtls, crypto: Arc::new(RingProvider::new()) })
     }
 }
 

@@ -2,15 +2,32 @@
 //! reports and data messages out. No clock, no socket, no task.
 
 mod config;
+mod data;
+mod demux;
+mod dtls;
 mod event;
+mod feedback;
+mod ice;
 mod peer;
+mod receiver;
+mod rtcp;
+mod rtp;
+mod rtx;
+mod sdp;
+mod srtp;
+mod stream;
+mod stun;
+mod tracks;
+mod window;
 
 pub use config::{
     Candidate, CodecPreference, Endpoint, Environment, EnvironmentError, IceCredentials, PeerConfig,
     Protocol, TransportTimeouts,
 };
+pub use dtls::{openssl_predates_dtls_fixes, openssl_version};
 pub use event::{
     CloseReason, Layer, MediaKind, PayloadFormat, PeerEvent, RtpPacket, Track, TrackId, TrackStatistics,
     Transmit,
 };
-pub use peer::{Answer, OfferError, Peer, stun_ufrag};
+pub use peer::{Answer, OfferError, Peer};
+pub use stun::stun_ufrag;

@@ -20,3 +20,10 @@ pub mod google {
         tonic::include_proto!("google.api");
     }
 }
+
+/// `package recorder.v1`: recordings and live sessions.
+pub mod recorder {
+    pub mod v1 {
+        tonic::include_proto!("recorder.v1");
+    }
+}

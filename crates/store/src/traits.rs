@@ -121,6 +121,13 @@ pub trait Recordings: Send + Sync {
         after: Option<(DateTime<Utc>, RecordingId)>,
         limit: u32,
     ) -> Result<Page, StoreError>;
+
+    /// Writes down the SHA-256 of a sealed file (lower-case hexadecimal), before it is first uploaded: every copy is
+    /// then compared with it. One that is known already stays.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError>;
 }
 
 /// A job that a worker has for the time of its lease.

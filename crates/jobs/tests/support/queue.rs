@@ -239,6 +239,13 @@ impl Recordings for MemoryStore {
     ) -> Result<Page, StoreError> {
         absent()
     }
+
+    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
+        if let Some(recording) = self.reach()?.recordings.get_mut(&id) {
+            recording.sha256.get_or_insert_with(|| sha256.to_owned());
+        }
+        Ok(())
+    }
 }
 
 #[async_trait::async_trait]

@@ -57,6 +57,7 @@ macro_rules! conformance_suite {
             pages_are_stable_while_recordings_are_added,
             pages_part_recordings_that_began_at_the_same_time,
             a_page_has_the_tracks_of_each_recording,
+            a_checksum_is_written_down_once,
             // Jobs
             a_job_that_is_done_writes_the_state_and_the_next_jobs,
             a_failed_job_waits_for_its_time_and_then_runs_again,

@@ -191,6 +191,16 @@ pub async fn a_page_has_the_tracks_of_each_recording(store: &dyn Store) {
     assert_eq!(list(store, &RecordingFilter::default()).await, [silent, both, live]);
 }
 
+pub async fn a_checksum_is_written_down_once(store: &dyn Store) {
+    let mut recording = sealed(&begun());
+    recording.sha256 = None;
+    write(store, &recording).await;
+    let (first, second) = ("aa".repeat(32), "bb".repeat(32));
+    store.note_sha256(recording.id, &first).await.unwrap();
+    store.note_sha256(recording.id, &second).await.unwrap();
+    assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().sha256, Some(first));
+}
+
 async fn begun_at(store: &dyn Store, seconds_ago: i64) -> Recording {
     let recording = Recording { started_at: ago(seconds_ago), ..begun() };
     assert!(recording.started_at <= Utc::now());

@@ -1,0 +1,214 @@
+//! Which sessions there are. Nothing is ever evicted: a session leaves when its recording is committed, and from then
+//! on the store knows it.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use model::{Recording, SessionId, TenantId};
+use tokio::sync::watch;
+
+use crate::{CaptureError, Limits, metrics};
+
+/// What waits for a session's end: none until it is committed. The channel closes with none if it never was a session.
+pub(crate) type Committed = watch::Receiver<Option<Arc<Recording>>>;
+
+type Answer = watch::Sender<Option<Arc<Recording>>>;
+type Sessions = HashMap<SessionId, (Entry, Answer)>;
+
+/// A session as the registry knows it.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) id: SessionId,
+    pub(crate) tenant: TenantId,
+    pub(crate) shard: usize,
+    pub(crate) begun: Instant,
+    pub(crate) committed: Committed,
+}
+
+/// The live sessions and the limits on their number.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    sessions: usize,
+    sessions_per_tenant: usize,
+    inner: Mutex<Sessions>,
+    changed: watch::Sender<usize>,
+}
+
+/// A place in the registry that is given back on drop unless the session has begun.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    registry: Arc<Registry>,
+    id: SessionId,
+    kept: bool,
+}
+
+impl Registry {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            sessions: limits.sessions,
+            sessions_per_tenant: limits.sessions_per_tenant,
+            inner: Mutex::default(),
+            changed: watch::Sender::new(0),
+        }
+    }
+
+    /// Takes a place for a session. It is found from here on.
+    ///
+    /// # Errors
+    /// `SessionLimit` of the node or of the tenant.
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        id: SessionId,
+        tenant: &TenantId,
+        shards: usize,
+    ) -> Result<(Reservation, usize), CaptureError> {
+        let mut inner = self.lock();
+        if inner.len() >= self.sessions {
+            return Err(CaptureError::SessionLimit { live: inner.len(), limit: self.sessions });
+        }
+        let of_tenant = inner.values().filter(|(entry, _)| entry.tenant == *tenant).count();
+        if of_tenant >= self.sessions_per_tenant {
+            return Err(CaptureError::SessionLimit { live: of_tenant, limit: self.sessions_per_tenant });
+        }
+        let shard = least_loaded(inner.values().map(|(entry, _)| entry.shard), shards);
+        let (sender, committed) = watch::channel(None);
+        let entry = Entry { id, tenant: tenant.clone(), shard, begun: Instant::now(), committed };
+        inner.insert(id, (entry, sender));
+        self.report(inner.len());
+        Ok((Reservation { registry: Arc::clone(self), id, kept: false }, shard))
+    }
+
+    /// The tenant's session.
+    pub(crate) fn find(&self, tenant: &TenantId, id: SessionId) -> Option<Entry> {
+        self.lock().get(&id).map(|(entry, _)| entry.clone()).filter(|entry| entry.tenant == *tenant)
+    }
+
+    /// The tenant's sessions; of all tenants if none is given.
+    pub(crate) fn all(&self, tenant: Option<&TenantId>) -> Vec<Entry> {
+        let inner = self.lock();
+        let wanted = |entry: &&Entry| tenant.is_none_or(|tenant| entry.tenant == *tenant);
+        inner.values().map(|(entry, _)| entry).filter(wanted).cloned().collect()
+    }
+
+    /// The session is committed: whoever waits for it is answered, and it is forgotten.
+    pub(crate) fn commit(&self, id: SessionId, recording: Recording) {
+        let mut inner = self.lock();
+        if let Some((_, sender)) = inner.remove(&id) {
+            sender.send_replace(Some(Arc::new(recording)));
+        }
+        self.report(inner.len());
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Follows the number of sessions.
+    pub(crate) fn watch_count(&self) -> watch::Receiver<usize> {
+        self.changed.subscribe()
+    }
+
+    fn give_back(&self, id: SessionId) {
+        let mut inner = self.lock();
+        inner.remove(&id);
+        self.report(inner.len());
+    }
+
+    fn report(&self, count: usize) {
+        metrics::sessions_live(count);
+        self.changed.send_replace(count);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        // Nothing that holds the lock can leave the map half changed.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The shard with the fewest sessions, the first of equals.
+fn least_loaded(of_sessions: impl Iterator<Item = usize>, shards: usize) -> usize {
+    let mut load = vec![0_usize; shards.max(1)];
+    for shard in of_sessions {
+        if let Some(load) = load.get_mut(shard) {
+            *load += 1;
+        }
+    }
+    load.iter().enumerate().min_by_key(|&(_, load)| load).map_or(0, |(shard, _)| shard)
+}
+
+impl Reservation {
+    /// The session has begun: it stays until it is committed.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.registry.give_back(self.id);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry(sessions: usize, sessions_per_tenant: usize) -> Arc<Registry> {
+        Arc::new(Registry::new(&Limits { sessions, sessions_per_tenant, ..Limits::default() }))
+    }
+
+    fn tenant(name: &str) -> TenantId {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn a_session_past_a_limit_is_refused_and_none_is_evicted() {
+        let registry = registry(3, 2);
+        let begin = |tenant: &TenantId| registry.reserve(SessionId::new(), tenant, 1);
+        let (a, b) = (tenant("a"), tenant("b"));
+        let _held = [begin(&a).unwrap(), begin(&a).unwrap()];
+        let error = begin(&a).unwrap_err();
+        assert!(matches!(error, CaptureError::SessionLimit { live: 2, limit: 2 }), "{error}");
+        let _third = begin(&b).unwrap();
+        let error = begin(&b).unwrap_err();
+        assert!(matches!(error, CaptureError::SessionLimit { live: 3, limit: 3 }), "{error}");
+        assert_eq!(registry.count(), 3);
+    }
+
+    #[test]
+    fn a_place_that_was_not_used_is_given_back() {
+        let registry = registry(1, 1);
+        let id = SessionId::new();
+        drop(registry.reserve(id, &tenant("a"), 1).unwrap());
+        assert_eq!(registry.count(), 0);
+        registry.reserve(id, &tenant("a"), 1).unwrap().0.keep();
+        assert_eq!(registry.count(), 1);
+    }
+
+    #[test]
+    fn a_session_of_another_tenant_is_not_found() {
+        let registry = registry(1, 1);
+        let id = SessionId::new();
+        registry.reserve(id, &tenant("a"), 1).unwrap().0.keep();
+        assert!(registry.find(&tenant("a"), id).is_some());
+        assert!(registry.find(&tenant("b"), id).is_none());
+        assert_eq!(registry.all(Some(&tenant("b"))).len(), 0);
+        assert_eq!(registry.all(None).len(), 1);
+    }
+
+    #[test]
+    fn sessions_go_to_the_shard_with_the_fewest() {
+        let registry = registry(9, 9);
+        let mut held = Vec::new();
+        for wanted in [0, 1, 2, 0] {
+            let (reservation, shard) = registry.reserve(SessionId::new(), &tenant("a"), 3).unwrap();
+            assert_eq!(shard, wanted);
+            held.push(reservation);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! Media shards. A shard is one thread with its own sockets and its own sessions: a packet goes from the socket to its
+//! session's write buffer with no channel, no lock and no task switch.
+
+pub(crate) mod commands;
+mod demux;
+pub(crate) mod drops;
+mod live;
+mod outbox;
+mod sessions;
+mod socket;
+mod tcp;
+mod thread;
+mod tick;
+
+pub(crate) use commands::{Begin, Command, SessionStatistics, Shard, ShardGone};
+pub(crate) use socket::bind;
+pub(crate) use tcp::TcpLimits;
+pub(crate) use thread::{ShardConfig, spawn};

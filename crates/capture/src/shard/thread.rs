@@ -1,0 +1,383 @@
+//! The loop of a shard.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{SocketAddr, TcpListener, UdpSocket},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use model::SessionId;
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::eventfd::{EfdFlags, EventFd},
+};
+use peer::{Endpoint, Environment, OfferError, PeerConfig, Protocol};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, error::TryRecvError},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{error, warn};
+
+use super::{
+    commands::{Begin, Command, Shard},
+    demux::{Key, Path, is_stun},
+    live::Live,
+    outbox::Outbox,
+    sessions::{Sessions, guarded},
+    socket::{Buffers, Receiver},
+    tcp::{self, Connection, TcpEvent, TcpLimits, ToShard},
+    tick::{Pacer, Wait},
+};
+use crate::{
+    metrics::{ShardCounters, ShardMetrics},
+    session::sealing::{Ended, Sealer},
+};
+
+/// Commands that wait; whoever sends more waits too.
+const COMMANDS: usize = 256;
+/// ICE-TCP datagrams that wait; more are dropped.
+const TCP_EVENTS: usize = 1024;
+/// Batches of one socket before timers get their turn.
+const BATCHES: usize = 64;
+/// How often disks are looked at.
+const SPOOL_CHECK: Duration = Duration::from_millis(100);
+
+/// What a shard is made of.
+pub(crate) struct ShardConfig {
+    pub(crate) number: usize,
+    /// One socket for each address, bound; and the listener on the same address where ICE-TCP is offered.
+    pub(crate) sockets: Vec<(UdpSocket, Option<TcpListener>)>,
+    pub(crate) environment: Arc<Environment>,
+    pub(crate) peer: Arc<PeerConfig>,
+    pub(crate) tick: Duration,
+    pub(crate) tcp: TcpLimits,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) tasks: TaskTracker,
+    pub(crate) cancelled: CancellationToken,
+}
+
+/// Starts the shard's thread and its listeners. Needs a tokio runtime.
+pub(crate) fn spawn(config: ShardConfig) -> io::Result<Shard> {
+    let wake = Arc::new(EventFd::from_flags(EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK)?);
+    let (command_sender, commands) = mpsc::channel(COMMANDS);
+    let (event_sender, tcp_events) = mpsc::channel(TCP_EVENTS);
+    let tcp_dropped = Arc::new(AtomicU64::new(0));
+    let to_shard = ToShard {
+        events: event_sender,
+        wake: Arc::clone(&wake),
+        dropped: Arc::clone(&tcp_dropped),
+        connections: Arc::new(Semaphore::new(config.tcp.connections)),
+        strangers: Arc::new(Semaphore::new(config.tcp.strangers)),
+        first_use: config.tcp.first_use,
+        tasks: config.tasks.clone(),
+        cancelled: config.cancelled.clone(),
+    };
+    let (mut sockets, mut addresses) = (Vec::new(), Vec::new());
+    for (local, (socket, listener)) in (0_u16..).zip(config.sockets) {
+        addresses.push(socket.local_addr()?);
+        sockets.push(socket);
+        if let Some(listener) = listener {
+            let listener = tokio::net::TcpListener::from_std(listener)?;
+            config.tasks.spawn(tcp::listen(listener, local, to_shard.clone()));
+        }
+    }
+    let (waker, on_thread) = (Arc::clone(&wake), addresses.clone());
+    let parts = (config.environment, config.peer, config.sealer, config.tick);
+    let thread = thread::Builder::new().name(format!("media-shard-{}", config.number)).spawn(move || {
+        let (environment, peer, sealer, tick) = parts;
+        let now = Instant::now();
+        let shard = Loop {
+            commands,
+            tcp_events,
+            tcp_dropped,
+            wake: waker,
+            receivers: sockets.into_iter().map(|socket| Receiver::new(socket, now)).collect(),
+            outbox: Outbox::new(on_thread.clone()),
+            addresses: on_thread,
+            buffers: Buffers::new(),
+            connections: HashMap::new(),
+            sessions: Sessions::default(),
+            orphans: Vec::new(),
+            touched: Vec::new(),
+            environment,
+            peer,
+            sealer,
+            pacer: Pacer::new(tick, now),
+            next_spool_check: now,
+            counters: ShardCounters::default(),
+            metrics: ShardMetrics::new(),
+        };
+        shard.run();
+    })?;
+    Ok(Shard::new(command_sender, wake, addresses, thread))
+}
+
+struct Loop {
+    commands: mpsc::Receiver<Command>,
+    tcp_events: mpsc::Receiver<TcpEvent>,
+    tcp_dropped: Arc<AtomicU64>,
+    wake: Arc<EventFd>,
+    receivers: Vec<Receiver>,
+    addresses: Vec<SocketAddr>,
+    buffers: Buffers,
+    connections: HashMap<Path, Connection>,
+    sessions: Sessions,
+    outbox: Outbox,
+    /// ICE-TCP paths of sessions that are over.
+    orphans: Vec<Path>,
+    /// Kept for its memory.
+    touched: Vec<Key>,
+    environment: Arc<Environment>,
+    peer: Arc<PeerConfig>,
+    sealer: Arc<Sealer>,
+    pacer: Pacer,
+    next_spool_check: Instant,
+    counters: ShardCounters,
+    metrics: ShardMetrics,
+}
+
+impl Loop {
+    /// Runs until nobody can send commands any more.
+    fn run(mut self) {
+        let mut wakeful = true;
+        let mut due = None;
+        loop {
+            let wait = self.pacer.wait(Instant::now(), wakeful, due);
+            self.sleep(wait);
+            // First what has arrived, so that a session that is stopped has all that was sent before.
+            if wait.on_sockets || !self.commands.is_empty() || self.pacer.is_due(Instant::now()) {
+                self.receive();
+            }
+            self.receive_tcp();
+            if !self.obey() {
+                return;
+            }
+            (wakeful, due) = self.run_timers();
+            self.flush();
+            self.counters.tcp_dropped += self.tcp_dropped.swap(0, Ordering::Relaxed);
+            self.metrics.report(&mut self.counters);
+        }
+    }
+
+    /// Waits for a command or an ICE-TCP event, for datagrams if wanted, and no longer than told.
+    fn sleep(&self, wait: Wait) {
+        use std::os::fd::AsFd;
+        let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
+        if wait.on_sockets {
+            fds.extend(self.receivers.iter().map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
+        }
+        // Whole milliseconds, rounded up: waking early would only mean waiting again.
+        let millis = wait.at_most.as_micros().div_ceil(1000);
+        let timeout = PollTimeout::try_from(millis).unwrap_or(PollTimeout::MAX);
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => {
+                error!(%error, "the shard's poll failed");
+                thread::sleep(wait.at_most.min(Duration::from_millis(5)));
+            }
+        }
+        // Nothing to read is fine.
+        let _ = self.wake.read();
+    }
+
+    fn receive(&mut self) {
+        for local in 0..self.receivers.len() {
+            for _ in 0..BATCHES {
+                if !self.receive_batch(local) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// One batch of one socket; whether more may wait.
+    fn receive_batch(&mut self, local: usize) -> bool {
+        let (Some(receiver), Some(&address)) = (self.receivers.get_mut(local), self.addresses.get(local))
+        else {
+            return false;
+        };
+        let mut inbox =
+            Inbox { sessions: &mut self.sessions, outbox: &mut self.outbox, counters: &mut self.counters };
+        let result = receiver.receive(&mut self.buffers, |now, source, arrival, datagram| {
+            let remote = Endpoint { protocol: Protocol::Udp, address: source };
+            inbox.take(now, arrival, Path { local: local as u16, remote }, address, datagram);
+        });
+        match result {
+            Ok(batch) => {
+                self.counters.truncated += batch.truncated;
+                batch.more
+            }
+            // An ICMP error of something sent earlier; the socket is fine.
+            Err(Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EINTR) => true,
+            Err(error) => {
+                warn!(%error, "receiving failed");
+                false
+            }
+        }
+    }
+
+    fn receive_tcp(&mut self) {
+        let now = Instant::now();
+        for _ in 0..TCP_EVENTS {
+            match self.tcp_events.try_recv() {
+                Ok(TcpEvent::Opened { path, connection }) => drop(self.connections.insert(path, connection)),
+                Ok(TcpEvent::Closed { path }) => drop(self.connections.remove(&path)),
+                Ok(TcpEvent::Datagram { path, arrival, datagram }) => {
+                    let Some(&address) = self.addresses.get(usize::from(path.local)) else { continue };
+                    let (sessions, outbox) = (&mut self.sessions, &mut self.outbox);
+                    let mut inbox = Inbox { sessions, outbox, counters: &mut self.counters };
+                    inbox.take(now, arrival.min(now), path, address, &datagram);
+                }
+                Err(_) => return,
+            }
+        }
+    }
+
+    /// Carries out commands; false when nobody can send any more.
+    fn obey(&mut self) -> bool {
+        for _ in 0..COMMANDS {
+            let now = Instant::now();
+            match self.commands.try_recv() {
+                Ok(Command::Begin(begin)) => self.begin(*begin, now),
+                Ok(Command::Renegotiate { id, offer, answer }) => {
+                    // Whoever asked may have given up waiting.
+                    let _ = answer.send(self.renegotiate(id, &offer, now));
+                }
+                Ok(Command::Stop { id, reason }) => {
+                    if let Some(key) = self.sessions.find(id) {
+                        self.sessions.with(key, |live| live.stop(reason, now));
+                    }
+                }
+                Ok(Command::Abandon { id, done }) => {
+                    if let Some(key) = self.sessions.find(id) {
+                        drop(self.remove(key));
+                    }
+                    let _ = done.send(());
+                }
+                Ok(Command::Statistics(answer)) => {
+                    let _ =
+                        answer.send(self.sessions.iter_mut().map(|(_, live)| live.statistics()).collect());
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    fn begin(&mut self, begin: Begin, now: Instant) {
+        let Begin { offer, written_down, file, bounds, answer } = begin;
+        let (environment, config) = (Arc::clone(&self.environment), Arc::clone(&self.peer));
+        let mut live = Live::new(environment, config, written_down, file, bounds, now);
+        let fresh = self.sessions.fresh_credentials();
+        let Some(accepted) = guarded(&mut live, |live| live.accept_offer(&offer, fresh, now)) else { return };
+        let result = accepted.map(|accepted| {
+            self.sessions.insert(live, &accepted.ufrag);
+            accepted.sdp
+        });
+        let _ = answer.send(result);
+    }
+
+    fn renegotiate(&mut self, id: SessionId, offer: &str, now: Instant) -> Result<String, OfferError> {
+        let key = self.sessions.find(id).ok_or(OfferError::Closed)?;
+        let fresh = self.sessions.fresh_credentials();
+        let (live, routes) = self.sessions.with_routes(key).ok_or(OfferError::Closed)?;
+        let accepted = guarded(live, |live| live.accept_offer(offer, fresh, now));
+        // A session that panicked over the offer is taken out with its next output.
+        if live.is_over() {
+            self.sessions.mark(key);
+            return Err(OfferError::Closed);
+        }
+        let answer = accepted.unwrap_or(Err(OfferError::Closed))?;
+        routes.add_ufrag(key, &mut live.reach, &answer.ufrag);
+        self.sessions.mark(key);
+        Ok(answer.sdp)
+    }
+
+    /// Calls whose time has come; whether the shard has to be wakeful now, and when the next is due.
+    fn run_timers(&mut self) -> (bool, Option<Instant>) {
+        let now = Instant::now();
+        let check_spool = now >= self.next_spool_check;
+        if check_spool {
+            self.next_spool_check = now + SPOOL_CHECK;
+        }
+        let (mut wakeful, mut due) = (self.sessions.is_empty(), None::<Instant>);
+        let mut touched = std::mem::take(&mut self.touched);
+        for (key, live) in self.sessions.iter_mut() {
+            let is_due = live.due().is_some_and(|due| due <= now);
+            if is_due || check_spool {
+                let _ = guarded(live, |live| live.handle_timeout(now, check_spool));
+            }
+            if is_due || live.is_over() {
+                touched.push(key);
+            }
+            wakeful |= live.is_handshaking();
+            due = [due, live.due()].into_iter().flatten().min();
+        }
+        for key in touched.drain(..) {
+            self.sessions.mark(key);
+        }
+        self.touched = touched;
+        (wakeful, due)
+    }
+
+    /// Sends what the sessions that were touched want sent, and takes out those that are over.
+    fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.sessions.dirty);
+        for key in dirty.drain(..) {
+            self.outbox.fetch(&mut self.sessions, key);
+            let Some(live) = self.sessions.get_mut(key) else { continue };
+            self.counters.data_messages += std::mem::take(&mut live.data_messages);
+            live.dirty = false;
+            if !live.is_over() {
+                live.refresh_due();
+            } else if let Some(ended) = self.remove(key) {
+                self.sealer.seal(ended);
+            }
+        }
+        self.sessions.dirty = dirty;
+        self.outbox.send(&self.receivers, &mut self.connections, &mut self.counters);
+        for path in self.orphans.drain(..) {
+            // Its goodbye is in the connection's queue; without the sender the connection ends behind it.
+            self.connections.remove(&path);
+        }
+    }
+
+    fn remove(&mut self, key: Key) -> Option<Ended> {
+        let (reach, ended) = self.sessions.remove(key)?.into_ended();
+        self.orphans.extend(self.sessions.routes.forget(key, reach).filter(Path::is_tcp));
+        ended
+    }
+}
+
+/// Where datagrams go.
+struct Inbox<'a> {
+    sessions: &'a mut Sessions,
+    outbox: &'a mut Outbox,
+    counters: &'a mut ShardCounters,
+}
+
+impl Inbox<'_> {
+    fn take(&mut self, now: Instant, arrival: Instant, path: Path, destination: SocketAddr, datagram: &[u8]) {
+        self.counters.datagrams += 1;
+        self.counters.bytes += datagram.len() as u64;
+        let Some(key) = self.sessions.routes.route(&path, datagram) else {
+            self.counters.unroutable += 1;
+            return;
+        };
+        let handle = |live: &mut Live| live.handle_datagram(now, arrival, path.remote, destination, datagram);
+        self.sessions.with(key, handle);
+        if is_stun(datagram) {
+            // Its answer may make the path the session's: what follows on the path must find it so.
+            self.outbox.fetch(self.sessions, key);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The directory of one session.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use model::{Container, RecordingId};
+
+/// `<spool>/<id>/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SessionDirectory {
+    spool: PathBuf,
+    path: PathBuf,
+    id: RecordingId,
+}
+
+impl SessionDirectory {
+    pub(crate) fn new(spool: &Path, id: RecordingId) -> Self {
+        Self { spool: spool.to_owned(), path: spool.join(id.to_string()), id }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is known of the recording.
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.path.join("manifest.json")
+    }
+
+    /// The manifest while it is being written.
+    pub(crate) fn manifest_part(&self) -> PathBuf {
+        self.path.join("manifest.json.part")
+    }
+
+    /// The media until it is sealed.
+    pub(crate) fn media_part(&self) -> PathBuf {
+        self.path.join("media.part")
+    }
+
+    /// The sealed media.
+    pub(crate) fn media(&self, container: Container) -> PathBuf {
+        self.path.join(format!("{}.{}", self.id, container.extension()))
+    }
+
+    /// Forces the names in it to disk.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Forces its own name to disk.
+    pub(crate) fn sync_name(&self) -> io::Result<()> {
+        File::open(&self.spool)?.sync_all()
+    }
+
+    /// Removes what a session that never began has made: the manifest and a media file without a byte. Refuses to
+    /// remove media.
+    pub(crate) fn discard(&self) -> io::Result<()> {
+        match fs::metadata(self.media_part()) {
+            Ok(part) if part.len() > 0 => {
+                return Err(io::Error::other("the session that never began has media"));
+            }
+            Ok(_) => fs::remove_file(self.media_part())?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        for path in [self.manifest(), self.manifest_part()] {
+            ignore_missing(fs::remove_file(path))?;
+        }
+        ignore_missing(fs::remove_dir(&self.path))
+    }
+}
+
+fn ignore_missing(result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}

@@ -1,0 +1,268 @@
+//! What waits for the disk, a queue a session: the shard adds to it and never blocks, a writer thread empties it.
+
+use std::{
+    collections::VecDeque,
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::{MediaFile, writer::Writer};
+use crate::metrics;
+
+/// Why the spool takes no more of a session. What was written before stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SpoolFailure {
+    /// No room on the disk.
+    Full,
+    /// The disk took nothing for too long, or more waits for it than is allowed.
+    Stalled,
+    /// The disk refused.
+    Broken,
+}
+
+/// How the writing of a file ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// The file's size in bytes.
+    pub(crate) bytes: u64,
+    /// Why it ends earlier than it should; none: everything is in it.
+    pub(crate) failure: Option<SpoolFailure>,
+}
+
+#[derive(Debug)]
+enum Write {
+    Append(Bytes),
+    Patch { offset: u64, bytes: Bytes },
+}
+
+#[derive(Debug)]
+struct Waiting {
+    writes: VecDeque<Write>,
+    bytes: usize,
+    /// Whether a writer has it on its list.
+    scheduled: bool,
+    /// When the disk last took something, or since when there has been something to take.
+    progress: Instant,
+    failure: Option<SpoolFailure>,
+    ended: Option<oneshot::Sender<Written>>,
+}
+
+/// The queue of one file, shared by the shard, a writer and the syncer.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    file: Box<dyn MediaFile>,
+    waiting: Mutex<Waiting>,
+    /// Bytes in the file. Only the writer changes it.
+    written: AtomicU64,
+    /// What `written` was when the file was last forced to disk, or patched since: `u64::MAX`.
+    synced: AtomicU64,
+}
+
+/// The shard's end of a file's queue.
+#[derive(Debug)]
+pub(crate) struct SpoolFile {
+    queue: Arc<Queue>,
+    writer: Arc<Writer>,
+    max_waiting_bytes: usize,
+    stall_timeout: Duration,
+    appended: u64,
+}
+
+impl SpoolFile {
+    pub(crate) fn new(
+        file: Box<dyn MediaFile>,
+        writer: Arc<Writer>,
+        max_waiting_bytes: usize,
+        stall_timeout: Duration,
+    ) -> Self {
+        let waiting = Waiting {
+            writes: VecDeque::new(),
+            bytes: 0,
+            scheduled: false,
+            progress: Instant::now(),
+            failure: None,
+            ended: None,
+        };
+        let queue = Arc::new(Queue {
+            file,
+            waiting: Mutex::new(waiting),
+            written: AtomicU64::new(0),
+            synced: AtomicU64::new(0),
+        });
+        writer.watch(&queue);
+        Self { queue, writer, max_waiting_bytes, stall_timeout, appended: 0 }
+    }
+
+    /// Adds to the end of the file. Past the byte budget it fails, and everything later is refused: a file has no
+    /// hole.
+    pub(crate) fn append(&mut self, bytes: Bytes, now: Instant) -> Result<(), SpoolFailure> {
+        let length = bytes.len();
+        self.push(Write::Append(bytes), length, now)?;
+        self.appended += length as u64;
+        Ok(())
+    }
+
+    /// Overwrites what was appended earlier.
+    pub(crate) fn patch(&mut self, offset: u64, bytes: Bytes, now: Instant) -> Result<(), SpoolFailure> {
+        let length = bytes.len();
+        self.push(Write::Patch { offset, bytes }, length, now)
+    }
+
+    /// Bytes appended, those that wait included.
+    pub(crate) fn appended(&self) -> u64 {
+        self.appended
+    }
+
+    /// Whether the disk has failed or stalled by now.
+    pub(crate) fn check(&self, now: Instant) -> Result<(), SpoolFailure> {
+        let mut waiting = self.queue.lock();
+        if waiting.failure.is_none()
+            && waiting.bytes > 0
+            && now.saturating_duration_since(waiting.progress) > self.stall_timeout
+        {
+            waiting.failure = Some(SpoolFailure::Stalled);
+        }
+        waiting.failure.map_or(Ok(()), Err)
+    }
+
+    /// No more will come. Answers when everything that was taken is in the file.
+    pub(crate) fn finish(self) -> (Arc<Queue>, oneshot::Receiver<Written>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.queue.lock();
+        waiting.ended = Some(sender);
+        self.schedule(waiting);
+        (self.queue, receiver)
+    }
+
+    fn push(&self, write: Write, length: usize, now: Instant) -> Result<(), SpoolFailure> {
+        let mut waiting = self.queue.lock();
+        if let Some(failure) = waiting.failure {
+            return Err(failure);
+        }
+        if waiting.bytes + length > self.max_waiting_bytes {
+            waiting.failure = Some(SpoolFailure::Stalled);
+            return Err(SpoolFailure::Stalled);
+        }
+        if waiting.bytes == 0 {
+            waiting.progress = now;
+        }
+        waiting.bytes += length;
+        waiting.writes.push_back(write);
+        self.writer.add_waiting(length);
+        self.schedule(waiting);
+        Ok(())
+    }
+
+    fn schedule(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        if !std::mem::replace(&mut waiting.scheduled, true) {
+            drop(waiting);
+            self.writer.schedule(Arc::clone(&self.queue));
+        }
+    }
+}
+
+impl Queue {
+    /// Writes what waits, and goes on until nothing does. Only a writer thread calls it, and only one at a time.
+    pub(crate) fn write_out(&self, writer: &Writer) {
+        loop {
+            let mut waiting = self.lock();
+            let writes = std::mem::take(&mut waiting.writes);
+            if writes.is_empty() {
+                waiting.scheduled = false;
+                let ended = waiting.ended.take();
+                let failure = waiting.failure;
+                drop(waiting);
+                if let Some(ended) = ended {
+                    // Nobody may be waiting any more; the next start then repairs the file.
+                    let _ = ended.send(Written { bytes: self.written.load(Ordering::Acquire), failure });
+                }
+                return;
+            }
+            drop(waiting);
+            self.write_all(writes, writer);
+        }
+    }
+
+    fn write_all(&self, writes: VecDeque<Write>, writer: &Writer) {
+        let mut failure = None;
+        for write in writes {
+            let length = write.length();
+            if failure.is_none() {
+                failure = self.write(&write).err().map(|error| failure_of(&error));
+            }
+            writer.remove_waiting(length);
+            metrics::written(length as u64);
+            let mut waiting = self.lock();
+            waiting.bytes = waiting.bytes.saturating_sub(length);
+            waiting.progress = Instant::now();
+            if failure.is_some() {
+                // What would follow is worth nothing behind a hole.
+                waiting.failure = failure;
+                let dropped: usize = waiting.writes.drain(..).map(|write| write.length()).sum();
+                waiting.bytes = waiting.bytes.saturating_sub(dropped);
+                writer.remove_waiting(dropped);
+            }
+        }
+    }
+
+    fn write(&self, write: &Write) -> io::Result<()> {
+        match write {
+            Write::Append(bytes) => {
+                let end = self.written.load(Ordering::Relaxed);
+                self.file.write_at(bytes, end)?;
+                self.written.store(end + bytes.len() as u64, Ordering::Release);
+            }
+            Write::Patch { offset, bytes } => {
+                self.file.write_at(bytes, *offset)?;
+                self.synced.store(u64::MAX, Ordering::Release);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forces what was written to disk, if anything was since the last time; whether it did.
+    pub(crate) fn sync(&self) -> bool {
+        let written = self.written.load(Ordering::Acquire);
+        if self.synced.swap(written, Ordering::AcqRel) == written {
+            return false;
+        }
+        if self.file.sync().is_err() {
+            self.lock().failure.get_or_insert(SpoolFailure::Broken);
+        }
+        true
+    }
+
+    /// Forces everything to disk.
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        self.file.sync()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        // The holder only moves values; it can't leave them half changed.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write {
+    fn length(&self) -> usize {
+        match self {
+            Self::Append(bytes) | Self::Patch { bytes, .. } => bytes.len(),
+        }
+    }
+}
+
+fn failure_of(error: &io::Error) -> SpoolFailure {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            SpoolFailure::Full
+        }
+        _ => SpoolFailure::Broken,
+    }
+}

@@ -1,0 +1,162 @@
+//! The spool's queue and writers, with files that fail on demand.
+
+use std::{
+    io,
+    sync::{Arc, Condvar, Mutex},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+
+use super::{MediaFile, SpoolFailure, SpoolFile, Writers, Written};
+
+/// A file in memory.
+#[derive(Debug, Default)]
+struct Memory {
+    content: Mutex<Vec<u8>>,
+    /// Bytes that fit; none: any number.
+    room: Option<usize>,
+    /// While it is closed, writes wait.
+    gate: Gate,
+}
+
+#[derive(Debug, Default)]
+struct Gate {
+    closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    fn set_closed(&self, closed: bool) {
+        *self.closed.lock().unwrap() = closed;
+        self.opened.notify_all();
+    }
+
+    fn pass(&self) {
+        let closed = self.closed.lock().unwrap();
+        drop(self.opened.wait_while(closed, |closed| *closed).unwrap());
+    }
+}
+
+#[derive(Debug)]
+struct Handle(Arc<Memory>);
+
+impl MediaFile for Handle {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.gate.pass();
+        let mut content = self.0.content.lock().unwrap();
+        let end = offset as usize + bytes.len();
+        if self.0.room.is_some_and(|room| end > room) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let length = content.len().max(end);
+        content.resize(length, 0);
+        content[offset as usize..end].copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+const STALL: Duration = Duration::from_millis(50);
+
+fn file(writers: &Writers, memory: &Arc<Memory>, budget: usize) -> SpoolFile {
+    let writer = writers.of(model::SessionId::new());
+    SpoolFile::new(Box::new(Handle(Arc::clone(memory))), writer, budget, STALL)
+}
+
+fn writers() -> Writers {
+    Writers::start(2, Duration::from_millis(1)).unwrap()
+}
+
+#[tokio::test]
+async fn appends_and_patches_of_many_files_land_in_their_order() {
+    let writers = writers();
+    let mut ended = Vec::new();
+    let mut files: Vec<_> = (0..8)
+        .map(|_| {
+            let memory = Arc::new(Memory::default());
+            (file(&writers, &memory, 1 << 20), memory)
+        })
+        .collect();
+    for round in 0..200_u8 {
+        for (file, _) in &mut files {
+            let now = Instant::now();
+            file.append(Bytes::from(vec![round; 100]), now).unwrap();
+            file.patch(u64::from(round) * 100, Bytes::from_static(&[0xFF]), now).unwrap();
+        }
+    }
+    let wanted: Vec<u8> =
+        (0..200_u8).flat_map(|round| std::iter::once(0xFF).chain(std::iter::repeat_n(round, 99))).collect();
+    for (file, memory) in files {
+        ended.push((file.finish().1, memory));
+    }
+    for (written, memory) in ended {
+        assert_eq!(written.await.unwrap(), Written { bytes: 20_000, failure: None });
+        assert_eq!(*memory.content.lock().unwrap(), wanted);
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_fails_the_session_and_keeps_what_was_written_without_a_hole() {
+    let writers = writers();
+    let memory = Arc::new(Memory { room: Some(2500), ..Memory::default() });
+    let mut file = file(&writers, &memory, 1 << 20);
+    let now = Instant::now();
+    let mut failure = None;
+    for _ in 0..1000 {
+        failure = file.append(Bytes::from(vec![7; 1000]), now).err();
+        if failure.is_some() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(failure, Some(SpoolFailure::Full));
+    assert_eq!(file.check(now), Err(SpoolFailure::Full));
+    let (_, written) = file.finish();
+    assert_eq!(written.await.unwrap(), Written { bytes: 2000, failure: Some(SpoolFailure::Full) });
+    assert_eq!(memory.content.lock().unwrap().len(), 2000);
+}
+
+#[tokio::test]
+async fn a_disk_that_takes_nothing_stalls_the_session_and_what_was_taken_is_written_later() {
+    let writers = writers();
+    let memory = Arc::new(Memory::default());
+    memory.gate.set_closed(true);
+    let mut file = file(&writers, &memory, 1 << 20);
+    let start = Instant::now();
+    file.append(Bytes::from_static(b"media"), start).unwrap();
+    assert_eq!(file.check(start + STALL), Ok(()));
+    assert_eq!(file.check(start + STALL * 2), Err(SpoolFailure::Stalled));
+    assert_eq!(file.append(Bytes::from_static(b"more"), start), Err(SpoolFailure::Stalled));
+    let (_, written) = file.finish();
+    memory.gate.set_closed(false);
+    assert_eq!(written.await.unwrap(), Written { bytes: 5, failure: Some(SpoolFailure::Stalled) });
+}
+
+#[test]
+fn a_session_that_waits_for_more_than_its_budget_fails_and_never_has_a_hole() {
+    let writers = writers();
+    let memory = Arc::new(Memory::default());
+    memory.gate.set_closed(true);
+    let mut file = file(&writers, &memory, 250);
+    let now = Instant::now();
+    for _ in 0..2 {
+        file.append(Bytes::from(vec![1; 100]), now).unwrap();
+    }
+    assert_eq!(file.append(Bytes::from(vec![2; 100]), now), Err(SpoolFailure::Stalled));
+    assert_eq!(file.append(Bytes::from(vec![3; 1]), now), Err(SpoolFailure::Stalled));
+    memory.gate.set_closed(false);
+    drop(file);
+    drop(writers);
+    assert_eq!(*memory.content.lock().unwrap(), vec![1; 200]);
+}
+
+#[test]
+fn an_idle_session_does_not_stall() {
+    let writers = writers();
+    let file = file(&writers, &Arc::new(Memory::default()), 100);
+    assert_eq!(file.check(Instant::now() + STALL * 100), Ok(()));
+}

@@ -1,0 +1,65 @@
+//! Audio, whose packets are frames already: how long each sounds.
+
+use crate::{
+    Codec,
+    time::{MILLISECOND, SECOND},
+};
+
+/// Nanoseconds that a packet of an audio codec sounds, for one channel count as negotiated.
+pub(crate) fn duration(codec: Codec, channels: u8, payload: &[u8]) -> i64 {
+    let bytes = i64::try_from(payload.len()).unwrap_or(0) / i64::from(channels.max(1));
+    match codec {
+        Codec::Opus => opus_duration(payload),
+        // One byte a sample at 8 kHz; G.722 packs two of its 16 kHz into one.
+        Codec::Pcmu | Codec::Pcma | Codec::G722 => bytes * (SECOND / 8_000),
+        _ => 0,
+    }
+}
+
+/// From the table of contents (RFC 6716 §3.1, table 2) and the frame count (§3.2).
+fn opus_duration(packet: &[u8]) -> i64 {
+    let Some(&toc) = packet.first() else { return 0 };
+    let frame = match toc >> 3 {
+        config @ 0..=11 => [10, 20, 40, 60][usize::from(config & 3)] * MILLISECOND,
+        config @ 12..=15 => [10, 20][usize::from(config & 1)] * MILLISECOND,
+        config => [2_500_000, 5_000_000, 10_000_000, 20_000_000][usize::from(config & 3)],
+    };
+    let count = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => packet.get(1).map_or(0, |count| i64::from(count & 0x3f)),
+    };
+    // No packet is longer than 120 ms (§3.2.5, R5).
+    (frame * count).min(120 * MILLISECOND)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn opus_packets_tell_how_long_they_sound() {
+        for (packet, milliseconds) in [
+            (&[0b0000_0000][..], 10.0),
+            (&[0b0001_1000], 60.0),
+            (&[0b0110_1001], 40.0),
+            (&[0b1000_0000], 2.5),
+            (&[0b1111_1000, 1, 2], 20.0),
+            (&[0b1111_1011, 3], 60.0),
+            (&[0b1111_1011, 63], 120.0),
+            (&[0b1111_1011], 0.0),
+            (&[], 0.0),
+        ] {
+            #[expect(clippy::cast_precision_loss, reason = "small")]
+            let found = duration(Codec::Opus, 2, packet) as f64 / 1e6;
+            assert_eq!(found, milliseconds, "{packet:x?}");
+        }
+    }
+
+    #[test]
+    fn pcm_packets_are_as_long_as_their_bytes() {
+        assert_eq!(duration(Codec::Pcmu, 1, &[0; 160]), 20 * MILLISECOND);
+        assert_eq!(duration(Codec::Pcma, 2, &[0; 320]), 20 * MILLISECOND);
+        assert_eq!(duration(Codec::G722, 1, &[0; 160]), 20 * MILLISECOND);
+    }
+}

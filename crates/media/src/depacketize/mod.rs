@@ -1,0 +1,158 @@
+//! RTP payloads to coded pictures: one file a payload format.
+
+pub(crate) mod audio;
+pub(crate) mod av1;
+mod bits;
+pub(crate) mod h264;
+pub(crate) mod h265;
+mod nal;
+pub(crate) mod red;
+mod vp8;
+mod vp9;
+
+use crate::{Codec, Encoding, PayloadFormat};
+
+/// A payload that its format does not allow. The sender is at fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum DepacketizeError {
+    /// The payload ends inside a header or a length that it announces.
+    #[error("the payload ends early")]
+    Truncated,
+    /// A header's fields contradict each other or the specification.
+    #[error("the payload's header is not valid")]
+    Invalid,
+    /// A fragment without its beginning.
+    #[error("a fragment has no beginning")]
+    Orphan,
+    /// The picture outgrew [`MAX_PICTURE`].
+    #[error("the picture is too large")]
+    TooLarge,
+}
+
+/// The largest coded picture that is put together: twice what 8K at its best needs.
+pub(crate) const MAX_PICTURE: usize = 8 << 20;
+
+/// What a packet is to its picture.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Piece {
+    /// The picture begins here. None where the payload format does not say.
+    pub head: Option<bool>,
+    /// The picture's number, counted by the sender, one by one.
+    pub picture: Option<PictureId>,
+}
+
+/// A picture number of VP8 or VP9, which wraps after 7 or 15 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PictureId {
+    pub number: u16,
+    pub wide: bool,
+}
+
+impl PictureId {
+    /// Seven bits, or fifteen if the first bit is set.
+    fn parse(rest: &mut &[u8]) -> Result<Self, DepacketizeError> {
+        let high = take(rest)?;
+        if high & 0x80 == 0 {
+            return Ok(Self { number: u16::from(high), wide: false });
+        }
+        let low = take(rest)?;
+        Ok(Self { number: u16::from(high & 0x7f) << 8 | u16::from(low), wide: true })
+    }
+
+    /// No picture lies between `before` and this one.
+    pub(crate) fn follows(self, before: Self) -> bool {
+        let mask = if self.wide { 0x7fff } else { 0x7f };
+        self.wide == before.wide && self.number == before.number.wrapping_add(1) & mask
+    }
+}
+
+/// What a complete picture is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Picture {
+    /// It decodes without any other.
+    pub keyframe: bool,
+    /// Width and height in pixels, where the picture tells them: always in a keyframe.
+    pub size: Option<(u32, u32)>,
+}
+
+/// The payload format of a video stream.
+#[derive(Debug)]
+pub(crate) enum Depacketizer {
+    Vp8,
+    Vp9(vp9::Vp9),
+    Av1(av1::Av1),
+    H264(h264::H264),
+    H265(h265::H265),
+}
+
+impl Depacketizer {
+    /// The depacketizer of a video format; None for audio, whose packets are frames already.
+    pub(crate) fn new(format: &PayloadFormat) -> Option<Self> {
+        match format.encoding {
+            Encoding::Vp8 => Some(Self::Vp8),
+            Encoding::Vp9 => Some(Self::Vp9(vp9::Vp9::default())),
+            Encoding::Av1 => Some(Self::Av1(av1::Av1::default())),
+            Encoding::H264 => Some(Self::H264(h264::H264::new(&format.fmtp))),
+            Encoding::H265 => Some(Self::H265(h265::H265::new(&format.fmtp))),
+            Encoding::Opus | Encoding::Pcmu | Encoding::Pcma | Encoding::G722 | Encoding::Red => None,
+        }
+    }
+
+    /// Appends what a packet brings to its picture. After an error the picture is void.
+    pub(crate) fn push(&mut self, payload: &[u8], picture: &mut Vec<u8>) -> Result<Piece, DepacketizeError> {
+        if picture.len() + payload.len() > MAX_PICTURE {
+            return Err(DepacketizeError::TooLarge);
+        }
+        match self {
+            Self::Vp8 => vp8::push(payload, picture),
+            Self::Vp9(vp9) => vp9.push(payload, picture),
+            Self::Av1(av1) => av1.push(payload, picture),
+            Self::H264(h264) => h264.push(payload, picture),
+            Self::H265(h265) => h265.push(payload, picture),
+        }
+    }
+
+    /// Closes a picture: its bytes become those of a block. None if it holds no picture after all.
+    pub(crate) fn finish(&mut self, picture: &mut Vec<u8>) -> Result<Option<Picture>, DepacketizeError> {
+        match self {
+            Self::Vp8 => vp8::finish(picture).map(Some),
+            Self::Vp9(vp9) => vp9.finish(picture).map(Some),
+            Self::Av1(av1) => av1.finish(picture),
+            Self::H264(h264) => h264.finish(picture),
+            Self::H265(h265) => h265.finish(picture),
+        }
+    }
+
+    /// Forgets a picture that was given up.
+    pub(crate) fn abandon(&mut self) {
+        match self {
+            Self::Vp8 => {}
+            Self::Vp9(vp9) => vp9.abandon(),
+            Self::Av1(av1) => av1.abandon(),
+            Self::H264(h264) => h264.abandon(),
+            Self::H265(h265) => h265.abandon(),
+        }
+    }
+}
+
+/// The codec of a payload format. None for those that only wrap others.
+pub(crate) fn codec(encoding: Encoding) -> Option<Codec> {
+    Some(match encoding {
+        Encoding::Vp8 => Codec::Vp8,
+        Encoding::Vp9 => Codec::Vp9,
+        Encoding::Av1 => Codec::Av1,
+        Encoding::H264 => Codec::H264,
+        Encoding::H265 => Codec::H265,
+        Encoding::Opus => Codec::Opus,
+        Encoding::Pcmu => Codec::Pcmu,
+        Encoding::Pcma => Codec::Pcma,
+        Encoding::G722 => Codec::G722,
+        Encoding::Red => return None,
+    })
+}
+
+fn take(rest: &mut &[u8]) -> Result<u8, DepacketizeError> {
+    let (&first, tail) = rest.split_first().ok_or(DepacketizeError::Truncated)?;
+    *rest = tail;
+    Ok(first)
+}

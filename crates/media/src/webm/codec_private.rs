@@ -1,0 +1,54 @@
+//! CodecPrivate of each codec.
+
+use bytes::BufMut;
+
+use crate::{
+    Codec,
+    depacketize::{av1, h264, h265},
+};
+
+/// What a decoder needs before the first block. Empty for VP8 and VP9.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct CodecPrivate(pub Vec<u8>);
+
+impl CodecPrivate {
+    /// From what was negotiated and the track's first frame: a keyframe, if it is video.
+    pub(crate) fn new(codec: Codec, channels: u8, first: &[u8]) -> Self {
+        match codec {
+            Codec::Av1 => Self(av1::codec_configuration(first).unwrap_or_default()),
+            Codec::H264 => Self(h264::decoder_configuration(first).unwrap_or_default()),
+            Codec::H265 => Self(h265::decoder_configuration(first).unwrap_or_default()),
+            Codec::Opus => opus_head(channels),
+            // Format tags of WAVEFORMATEX: MULAW, ALAW, ADPCM_G722.
+            Codec::Pcmu => wave_format(0x0007, channels, 8_000, 8_000, 8),
+            Codec::Pcma => wave_format(0x0006, channels, 8_000, 8_000, 8),
+            Codec::G722 => wave_format(0x028f, channels, 16_000, 8_000, 4),
+            Codec::Vp8 | Codec::Vp9 => Self::default(),
+        }
+    }
+}
+
+/// RFC 7845 §5.1. The pre-skip is libopus's look-ahead, which is part of the sender's path.
+fn opus_head(channels: u8) -> CodecPrivate {
+    let mut head = Vec::with_capacity(19);
+    head.put_slice(b"OpusHead");
+    head.put_u8(1);
+    head.put_u8(channels);
+    head.put_u16_le(312);
+    head.put_u32_le(48_000);
+    head.put_u16_le(0);
+    head.put_u8(0);
+    CodecPrivate(head)
+}
+
+fn wave_format(tag: u16, channels: u8, rate: u32, bytes_per_second: u32, bits: u16) -> CodecPrivate {
+    let mut format = Vec::with_capacity(18);
+    format.put_u16_le(tag);
+    format.put_u16_le(u16::from(channels));
+    format.put_u32_le(rate);
+    format.put_u32_le(bytes_per_second * u32::from(channels));
+    format.put_u16_le(u16::from(channels));
+    format.put_u16_le(bits);
+    format.put_u16_le(0);
+    CodecPrivate(format)
+}

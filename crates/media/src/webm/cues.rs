@@ -1,0 +1,84 @@
+//! The index of a file: where to begin to read for each time.
+
+use super::ebml::{id, put_id, put_master, put_size, put_uint};
+
+/// Entries are thinned out past this many, so that a day of keyframes alone stays below 2 MB.
+const MAX_CUES: usize = 1 << 16;
+
+/// One entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cue {
+    /// Milliseconds, as the block's timestamp.
+    pub time: u64,
+    pub track: u8,
+    /// Of the cluster, from the segment's first byte of data.
+    pub cluster: u64,
+    /// Of the block, from the cluster's first byte of data.
+    pub block: u32,
+}
+
+/// The index while it grows.
+#[derive(Debug, Default)]
+pub(super) struct Cues {
+    cues: Vec<Cue>,
+    /// Milliseconds that must lie between two entries of a track: zero until the index was thinned out.
+    spacing: u64,
+}
+
+impl Cues {
+    pub(super) fn push(&mut self, cue: Cue) {
+        if self.spacing > 0 {
+            let last = self.cues.iter().rev().take(64).find(|last| last.track == cue.track);
+            if last.is_some_and(|last| cue.time < last.time.saturating_add(self.spacing)) {
+                return;
+            }
+        }
+        if self.cues.len() >= MAX_CUES {
+            self.thin_out();
+        }
+        self.cues.push(cue);
+    }
+
+    fn thin_out(&mut self) {
+        self.spacing = (self.spacing * 2).max(1_000);
+        let spacing = self.spacing;
+        let mut last = [None::<u64>; 256];
+        self.cues.retain(|cue| {
+            let Some(before) = last.get_mut(usize::from(cue.track)) else { return false };
+            let keep = before.is_none_or(|before| cue.time >= before.saturating_add(spacing));
+            if keep {
+                *before = Some(cue.time);
+            }
+            keep
+        });
+        // Cues that lie close together on hundreds of tracks.
+        if self.cues.len() >= MAX_CUES {
+            let mut index = 0;
+            self.cues.retain(|_| {
+                index += 1;
+                index % 2 == 0
+            });
+        }
+    }
+
+    /// The Cues element; nothing if there are none.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        if self.cues.is_empty() {
+            return;
+        }
+        let mut content = Vec::with_capacity(self.cues.len() * 20);
+        for cue in &self.cues {
+            put_master(&mut content, id::CUE_POINT, |point| {
+                put_uint(point, id::CUE_TIME, cue.time);
+                put_master(point, id::CUE_TRACK_POSITIONS, |positions| {
+                    put_uint(positions, id::CUE_TRACK, u64::from(cue.track));
+                    put_uint(positions, id::CUE_CLUSTER_POSITION, cue.cluster);
+                    put_uint(positions, id::CUE_RELATIVE_POSITION, u64::from(cue.block));
+                });
+            });
+        }
+        put_id(out, id::CUES);
+        put_size(out, content.len());
+        out.extend_from_slice(&content);
+    }
+}

@@ -1,0 +1,14 @@
+//! Matroska files (RFC 9559), of which WebM is a subset: written as media comes, and recovered if writing was cut.
+
+mod codec_private;
+mod cues;
+mod ebml;
+mod header;
+mod recover;
+mod tracks;
+mod writer;
+
+pub(crate) use codec_private::CodecPrivate;
+pub use recover::{RecoverError, Recovery, Repair, recover};
+pub(crate) use tracks::TrackEntry;
+pub(crate) use writer::{Block, Writer};

@@ -1,0 +1,128 @@
+//! TrackEntries: what a player must know of a track before its first block.
+
+use super::{
+    codec_private::CodecPrivate,
+    ebml::{id, put, put_float, put_master, put_uint},
+};
+use crate::{Codec, MediaKind, Rotation, TrackId};
+
+/// libopus's look-ahead, 312 samples at 48 kHz, in nanoseconds.
+pub(crate) const OPUS_DELAY: i64 = 6_500_000;
+/// What a decoder of Opus needs before a seek's target to have converged (RFC 7845 §4.6).
+const OPUS_PRE_ROLL: u64 = 80_000_000;
+
+/// A track as the file declares it.
+#[derive(Debug, Clone)]
+pub(crate) struct TrackEntry {
+    pub track: TrackId,
+    /// From 1; each block repeats it.
+    pub number: u8,
+    pub name: String,
+    pub codec: Codec,
+    pub channels: u8,
+    pub size: (u32, u32),
+    pub rotation: Rotation,
+    pub private: CodecPrivate,
+}
+
+impl Codec {
+    pub(crate) fn kind(self) -> MediaKind {
+        match self {
+            Self::Vp8 | Self::Vp9 | Self::Av1 | Self::H264 | Self::H265 => MediaKind::Video,
+            Self::Opus | Self::Pcmu | Self::Pcma | Self::G722 => MediaKind::Audio,
+        }
+    }
+
+    /// WebM allows it.
+    pub(crate) fn is_webm(self) -> bool {
+        matches!(self, Self::Vp8 | Self::Vp9 | Self::Av1 | Self::Opus)
+    }
+
+    /// What its decoder swallows at the start, in nanoseconds.
+    pub(crate) fn delay(self) -> i64 {
+        if self == Self::Opus { OPUS_DELAY } else { 0 }
+    }
+
+    fn id(self) -> &'static str {
+        match self {
+            Self::Vp8 => "V_VP8",
+            Self::Vp9 => "V_VP9",
+            Self::Av1 => "V_AV1",
+            Self::H264 => "V_MPEG4/ISO/AVC",
+            Self::H265 => "V_MPEGH/ISO/HEVC",
+            Self::Opus => "A_OPUS",
+            Self::Pcmu | Self::Pcma | Self::G722 => "A_MS/ACM",
+        }
+    }
+
+    fn sampling_frequency(self) -> f64 {
+        match self {
+            Self::Pcmu | Self::Pcma => 8_000.0,
+            Self::G722 => 16_000.0,
+            _ => 48_000.0,
+        }
+    }
+}
+
+impl TrackEntry {
+    /// The session's track and the number in one, never zero: recovery reads the session's track from it.
+    fn uid(&self) -> u64 {
+        (u64::from(self.track.0) + 1) << 8 | u64::from(self.number)
+    }
+
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        put_master(out, id::TRACK_ENTRY, |entry| {
+            put_uint(entry, id::TRACK_NUMBER, u64::from(self.number));
+            put_uint(entry, id::TRACK_UID, self.uid());
+            put_uint(entry, id::TRACK_TYPE, if self.codec.kind() == MediaKind::Video { 1 } else { 2 });
+            put_uint(entry, id::FLAG_LACING, 0);
+            if !self.name.is_empty() {
+                put(entry, id::NAME, self.name.as_bytes());
+            }
+            put(entry, id::LANGUAGE, b"und");
+            put(entry, id::CODEC_ID, self.codec.id().as_bytes());
+            if !self.private.0.is_empty() {
+                put(entry, id::CODEC_PRIVATE, &self.private.0);
+            }
+            if self.codec == Codec::Opus {
+                put_uint(entry, id::CODEC_DELAY, OPUS_DELAY.unsigned_abs());
+                put_uint(entry, id::SEEK_PRE_ROLL, OPUS_PRE_ROLL);
+            }
+            match self.codec.kind() {
+                MediaKind::Video => self.put_video(entry),
+                MediaKind::Audio => self.put_audio(entry),
+            }
+        });
+    }
+
+    fn put_video(&self, entry: &mut Vec<u8>) {
+        put_master(entry, id::VIDEO, |video| {
+            put_uint(video, id::FLAG_INTERLACED, 2);
+            put_uint(video, id::PIXEL_WIDTH, u64::from(self.size.0));
+            put_uint(video, id::PIXEL_HEIGHT, u64::from(self.size.1));
+            // The roll turns the picture counter-clockwise as seen (RFC 9559 §5.1.4.1.28.46).
+            let roll = match self.rotation {
+                Rotation::None => return,
+                Rotation::Clockwise90 => -90.0,
+                Rotation::UpsideDown => 180.0,
+                Rotation::Clockwise270 => 90.0,
+            };
+            put_master(video, id::PROJECTION, |projection| {
+                put_uint(projection, id::PROJECTION_TYPE, 0);
+                put_float(projection, id::PROJECTION_POSE_ROLL, roll);
+            });
+        });
+    }
+
+    fn put_audio(&self, entry: &mut Vec<u8>) {
+        put_master(entry, id::AUDIO, |audio| {
+            put_float(audio, id::SAMPLING_FREQUENCY, self.codec.sampling_frequency());
+            put_uint(audio, id::CHANNELS, u64::from(self.channels));
+            match self.codec {
+                Codec::Pcmu | Codec::Pcma => put_uint(audio, id::BIT_DEPTH, 8),
+                Codec::G722 => put_uint(audio, id::BIT_DEPTH, 4),
+                _ => {}
+            }
+        });
+    }
+}

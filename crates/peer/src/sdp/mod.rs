@@ -1,0 +1,15 @@
+//! The offer/answer exchange (RFC 3264, RFC 8829), from the side that only ever answers and only receives.
+//!
+//! `offer` parses into checked types, `negotiate` chooses what is accepted, `answer` writes it down.
+
+mod answer;
+mod attribute;
+mod codec;
+mod negotiate;
+mod offer;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use answer::{AnswerContext, write_answer};
+pub(crate) use negotiate::{Format, MediaSection, Section, Session, negotiate};
+pub(crate) use offer::{Fingerprint, Offer};

@@ -1,0 +1,146 @@
+//! One RTP source that has proven authentic.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    MediaKind, TrackId,
+    demux::Role,
+    feedback::{keyframe::KeyframeRequests, nack::NackList, report::Reception},
+    rtp::{ExtensionIds, Header},
+    sdp::{Format, MediaSection},
+    window::{Place, Window},
+};
+
+/// What a source has of its section, copied so that a packet needs no look-up in the session.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) ssrc: u32,
+    pub(crate) track: TrackId,
+    pub(crate) layer: u8,
+    pub(crate) role: Role,
+    pub(crate) extension_ids: ExtensionIds,
+    /// Bit n: payload type n is accepted. Of a repair stream: it carries RTX.
+    accepted: u128,
+    /// (RTX payload type, the one that it resends).
+    repairs: Vec<(u8, u8)>,
+    /// Of the packets as they come.
+    pub(crate) window: Window,
+    pub(crate) reception: Reception,
+    /// None where the section has no NACK, and for repair streams.
+    pub(crate) nack: Option<NackList>,
+    pub(crate) keyframes: KeyframeRequests,
+    /// PLI, else FIR, else none.
+    pub(crate) keyframe_by: Option<KeyframeBy>,
+    pub(crate) statistics: StreamStatistics,
+    pub(crate) said_bye: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyframeBy {
+    Pli,
+    Fir,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StreamStatistics {
+    pub(crate) packets: u64,
+    pub(crate) bytes: u64,
+    pub(crate) resent: u64,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        header: &Header<'_>,
+        track: TrackId,
+        layer: u8,
+        role: Role,
+        media: &MediaSection,
+        now: Instant,
+    ) -> Self {
+        let window = Window::new(header.sequence_number);
+        let clock_rate = clock_rate(media, header.payload_type);
+        let mut stream = Self {
+            ssrc: header.ssrc,
+            track,
+            layer,
+            role,
+            extension_ids: media.extension_ids,
+            accepted: 0,
+            repairs: Vec::new(),
+            reception: Reception::new(media.kind, clock_rate, window.highest() + 1, now),
+            window,
+            nack: None,
+            keyframes: KeyframeRequests::default(),
+            keyframe_by: None,
+            statistics: StreamStatistics::default(),
+            said_bye: false,
+        };
+        stream.configure(media);
+        stream
+    }
+
+    /// Takes over what a renegotiation changed.
+    pub(crate) fn configure(&mut self, media: &MediaSection) {
+        self.extension_ids = media.extension_ids;
+        let feedback = media.feedback();
+        let primary = self.role == Role::Primary;
+        let wants_nack = primary && feedback.nack;
+        if wants_nack != self.nack.is_some() {
+            self.nack = wants_nack.then(NackList::default);
+        }
+        self.keyframe_by = match media.kind {
+            MediaKind::Video if primary && feedback.pli => Some(KeyframeBy::Pli),
+            MediaKind::Video if primary && feedback.fir => Some(KeyframeBy::Fir),
+            _ => None,
+        };
+        let bit = |payload_type: u8| 1_u128 << (payload_type & 0x7f);
+        self.accepted = if primary {
+            media.formats.iter().fold(0, |bits, format| bits | bit(format.payload.payload_type))
+        } else {
+            media.repairs.iter().fold(0, |bits, repair| bits | bit(repair.payload_type()))
+        };
+        self.repairs = media.repairs.iter().map(|repair| (repair.payload_type(), repair.primary)).collect();
+    }
+
+    pub(crate) fn accepts(&self, payload_type: u8) -> bool {
+        self.accepted >> (payload_type & 0x7f) & 1 == 1
+    }
+
+    /// The payload type that an RTX payload type resends.
+    pub(crate) fn repaired_payload_type(&self, payload_type: u8) -> Option<u8> {
+        self.repairs.iter().find(|(repair, _)| *repair == payload_type).map(|(_, primary)| *primary)
+    }
+
+    /// Notes a packet that came by this very source. False if it was there before.
+    pub(crate) fn note_packet(&mut self, header: &Header<'_>, arrival: Instant, now: Instant) -> bool {
+        let new = self.note_sequence_number(header.sequence_number, now).0;
+        if new {
+            self.reception.packet(header.timestamp, arrival);
+        }
+        new
+    }
+
+    /// Notes a packet that came by RTX. Says whether it is new, and gives the round trip that its resend took.
+    pub(crate) fn note_repaired(&mut self, sequence_number: u16, now: Instant) -> (bool, Option<Duration>) {
+        let (new, round_trip) = self.note_sequence_number(sequence_number, now);
+        self.statistics.resent += u64::from(new);
+        (new, round_trip)
+    }
+
+    fn note_sequence_number(&mut self, sequence_number: u16, now: Instant) -> (bool, Option<Duration>) {
+        let sequence = self.window.unwrap(sequence_number);
+        match (self.window.note(sequence), &mut self.nack) {
+            (Place::Newest { skipped }, Some(nack)) if skipped > 0 => {
+                nack.hole(sequence - skipped, sequence, now);
+                (true, None)
+            }
+            (Place::Late, Some(nack)) => (true, nack.arrived(sequence, now)),
+            (place, _) => (place != Place::Duplicate, None),
+        }
+    }
+}
+
+fn clock_rate(media: &MediaSection, payload_type: u8) -> u32 {
+    let of = |format: &&Format| format.payload.payload_type == payload_type;
+    media.formats.iter().find(of).or(media.formats.first()).map_or(90_000, |format| format.payload.clock_rate)
+}

@@ -1,0 +1,57 @@
+//! What the recorder does for its callers, the same for gRPC and for HTTP: messages in, messages or an [`ApiError`]
+//! out. Nothing here knows by which of the two a call came.
+
+mod check;
+mod error;
+mod observe;
+mod owner;
+mod recordings;
+mod video;
+
+use std::{sync::Arc, time::Duration};
+
+use capture::Capture;
+use model::NodeId;
+use store::Store;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
+
+pub use error::{ApiError, FieldViolation, Relayed};
+pub use observe::observed;
+
+use crate::grpc::Forwarder;
+
+/// What is allowed in requests.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// The longest name and correlation id, in bytes.
+    pub name_bytes: usize,
+    /// The largest SDP offer, in bytes.
+    pub offer_bytes: usize,
+}
+
+/// The recorder, as its callers see it. Cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    pub(crate) capture: Capture,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) node: NodeId,
+    pub(crate) forwarder: Forwarder,
+    pub(crate) limits: RequestLimits,
+    /// A node that has been silent for longer counts as dead.
+    pub(crate) dead_after: Duration,
+    /// Work that goes on when its caller has gone.
+    pub(crate) work: TaskTracker,
+}
+
+impl Api {
+    /// Runs work that is not to stop half-way when the caller's deadline passes or the connection breaks: those
+    /// bound the wait, not the work.
+    async fn to_the_end<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let task = self.work.spawn(work.in_current_span());
+        task.await.map_err(|error| ApiError::Internal(format!("a task of a call ended early: {error}")))
+    }
+}

@@ -1,0 +1,149 @@
+//! Recordings and live sessions, looked at.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use model::RecordingId;
+use proto::recorder::v1 as pb;
+use store::{RecordingFilter, StoreError};
+
+use super::{Api, ApiError};
+use crate::{auth::Caller, wire};
+
+const DEFAULT_PAGE: u32 = 50;
+const LARGEST_PAGE: u32 = 1000;
+
+impl Api {
+    /// One recording.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`, `Store`.
+    pub async fn get_recording(
+        &self,
+        caller: &Caller,
+        request: pb::GetRecordingRequest,
+    ) -> Result<pb::GetRecordingResponse, ApiError> {
+        let id: RecordingId = request.id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))?;
+        match self.store.recording(&caller.tenant, id).await {
+            Ok(recording) => Ok(pb::GetRecordingResponse { recording: Some(wire::recording(&recording)) }),
+            Err(StoreError::NotFound { .. }) => Err(ApiError::NotFound(id.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A page of the tenant's recordings.
+    ///
+    /// # Errors
+    /// `Invalid`, `Store`.
+    pub async fn list_recordings(
+        &self,
+        caller: &Caller,
+        request: pb::ListRecordingsRequest,
+    ) -> Result<pb::ListRecordingsResponse, ApiError> {
+        let limit = match u32::try_from(request.page_size) {
+            Ok(0) => DEFAULT_PAGE,
+            Ok(size) => size.min(LARGEST_PAGE),
+            Err(_) => return Err(ApiError::invalid("page_size", "must not be negative")),
+        };
+        let after = match request.page_token.as_str() {
+            "" => None,
+            token => Some(
+                read_token(token).ok_or_else(|| ApiError::invalid("page_token", "is no token of a page"))?,
+            ),
+        };
+        let state = wire::recording_state(request.state)
+            .ok_or_else(|| ApiError::invalid("state", "is no RecordingState"))?;
+        let time = |field: &'static str, at: Option<prost_types::Timestamp>| match at {
+            None => Ok(None),
+            Some(at) => wire::instant(at).map(Some).ok_or_else(|| ApiError::invalid(field, "is no time")),
+        };
+        let filter = RecordingFilter {
+            name: Some(request.name).filter(|name| !name.is_empty()),
+            correlation_id: Some(request.correlation_id).filter(|id| !id.is_empty()),
+            state,
+            started_from: time("started_from", request.started_from)?,
+            started_until: time("started_until", request.started_until)?,
+        };
+        let page = self.store.list(&caller.tenant, &filter, after, limit).await?;
+        Ok(pb::ListRecordingsResponse {
+            recordings: page.recordings.iter().map(wire::recording).collect(),
+            next_page_token: page.next.map(write_token).unwrap_or_default(),
+        })
+    }
+
+    /// The tenant's live sessions on this node.
+    ///
+    /// # Errors
+    /// None now.
+    pub async fn list_sessions(
+        &self,
+        caller: &Caller,
+        _request: pb::ListSessionsRequest,
+    ) -> Result<pb::ListSessionsResponse, ApiError> {
+        let live = self.capture.live(Some(&caller.tenant)).await;
+        let sessions = live.iter().map(session).collect();
+        Ok(pb::ListSessionsResponse { sessions })
+    }
+}
+
+fn session(status: &capture::SessionStatus) -> pb::Session {
+    let tracks = status.tracks.iter().map(|(name, media, peer)| pb::SessionTrack {
+        name: name.clone(),
+        packets: wire::count(peer.packets),
+        bytes: wire::count(peer.bytes),
+        packets_resent: wire::count(peer.resent),
+        packets_nacked: wire::count(peer.nacked),
+        packets_lost: wire::count(media.lost),
+        packets_duplicate: wire::count(media.duplicates),
+        packets_late: wire::count(media.late),
+        packets_corrupt: wire::count(media.corrupt),
+        jitter: Some(wire::duration(Duration::try_from_secs_f64(peer.jitter).unwrap_or_default())),
+        plis: wire::count(peer.plis),
+        frames: wire::count(media.frames),
+        frames_dropped: wire::count(media.frames_dropped),
+        width: wire::count32(media.width),
+        height: wire::count32(media.height),
+    });
+    pb::Session {
+        id: status.id.to_string(),
+        state: wire::state(status.state).into(),
+        age: Some(wire::duration(status.age)),
+        bytes: wire::count(status.bytes),
+        tracks: tracks.collect(),
+    }
+}
+
+/// A page token names the last recording of its page: time and id. It holds nothing that its reader does not know.
+fn write_token((at, id): (DateTime<Utc>, RecordingId)) -> String {
+    format!("{}_{id}", at.to_rfc3339_opts(SecondsFormat::Nanos, true))
+}
+
+fn read_token(token: &str) -> Option<(DateTime<Utc>, RecordingId)> {
+    let (at, id) = token.split_once('_')?;
+    let at = DateTime::parse_from_rfc3339(at).ok()?.with_timezone(&Utc);
+    Some((at, id.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_token_reads_back_to_the_nanosecond() {
+        let place = ("2026-03-04T05:06:07.123456789Z".parse().unwrap(), RecordingId::new());
+        assert_eq!(read_token(&write_token(place)), Some(place));
+    }
+
+    #[test]
+    fn what_is_no_page_token_is_refused() {
+        for token in [
+            "x",
+            "_",
+            "2026-03-04T05:06:07Z",
+            "2026-03-04T05:06:07Z_x",
+            "x_01890a5d-ac96-774b-bcce-b302099a8057",
+        ] {
+            assert_eq!(read_token(token), None, "{token}");
+        }
+    }
+}

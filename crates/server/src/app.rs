@@ -1,0 +1,209 @@
+//! The whole wiring: `build` binds everything and serves nothing, `run` serves until it is told to stop.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use capture::Capture;
+use jobs::Workers;
+use store::StoreError;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    api::{Api, RequestLimits},
+    auth::Authenticator,
+    backends::{Database, open_blobs},
+    config::{Config, Origin, StoreUrl},
+    grpc::Forwarder,
+    ledger::StoreLedger,
+    metrics,
+    node::{self, Heartbeat},
+    readiness::Readiness,
+    tls,
+};
+
+/// Why the recorder does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A value of the configuration can't be used on this machine. The operator's to change.
+    #[error("{key} ({origin}): {problem}")]
+    Config {
+        /// The key.
+        key: &'static str,
+        /// Where it was set.
+        origin: Origin,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A directory or a file can't be used.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The database can't be used.
+    #[error("the database {url}: {error}")]
+    Store {
+        /// Which one, without secrets.
+        url: String,
+        /// The cause.
+        error: StoreError,
+    },
+    /// The database has an older schema, and the configuration forbids to change it.
+    #[error("the database {url} lacks migrations {pending:?}: run `webrtc-recorder migrate`")]
+    Pending {
+        /// Which one, without secrets.
+        url: String,
+        /// What is to be applied.
+        pending: Vec<i64>,
+    },
+    /// The object store can't be used.
+    #[error("the object store: {0}")]
+    Blob(#[from] blob::BlobError),
+}
+
+impl StartError {
+    fn config(config: &Config, key: &'static str, problem: String) -> Self {
+        Self::Config { key, origin: config.origin(key), problem }
+    }
+
+    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Io { what, source }
+    }
+}
+
+/// A recorder that is bound and ready to run.
+pub struct App {
+    pub(crate) config: Config,
+    pub(crate) api: Api,
+    pub(crate) auth: Authenticator,
+    pub(crate) database: Database,
+    pub(crate) workers: Workers,
+    pub(crate) stop_workers: CancellationToken,
+    pub(crate) readiness: Readiness,
+    pub(crate) heartbeat: Heartbeat,
+    /// Taken by the run.
+    pub(crate) grpc: Option<TcpListener>,
+    /// Taken by the run.
+    pub(crate) http: Option<TcpListener>,
+    pub(crate) grpc_address: SocketAddr,
+    pub(crate) http_address: SocketAddr,
+    pub(crate) tls: tls::Material,
+}
+
+impl App {
+    /// Opens the database and the object store, binds the ports, seals what a crash left. The media sockets receive
+    /// from here on; no call is answered before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing stays bound.
+    pub async fn build(config: Config) -> Result<Self, StartError> {
+        metrics::exporter();
+        std::fs::create_dir_all(&config.data_dir)
+            .map_err(StartError::io(format!("data_dir {}", config.data_dir.display())))?;
+        let node = node::id(&config).map_err(StartError::io("the node's id"))?;
+        let tls = tls::Material::read(&config.tls)
+            .map_err(|error| StartError::config(&config, error.key, error.problem))?;
+        let (grpc, grpc_address) = bind(&config, "grpc.listen", config.grpc.listen.address()).await?;
+        let (http, http_address) = bind(&config, "http.listen", config.http.listen.address()).await?;
+
+        let database = open_database(&config).await?;
+        let store = database.store();
+        let blobs = open_blobs(&config).await?;
+
+        let ledger = Arc::new(StoreLedger::new(Arc::clone(&store), node.clone()));
+        let settings = config
+            .capture(node.clone())
+            .map_err(StartError::io("the addresses of the machine's interfaces"))?;
+        let capture = Capture::start(settings, ledger)
+            .await
+            .map_err(|error| StartError::config(&config, error.key, error.problem))?;
+
+        let stop_workers = CancellationToken::new();
+        let workers =
+            Workers::spawn(config.jobs(node.clone()), Arc::clone(&store), blobs, stop_workers.clone());
+
+        let readiness = Readiness::new().await;
+        let heartbeat = Heartbeat {
+            id: node.clone(),
+            address: node::advertised(&config, grpc_address),
+            store: Arc::clone(&store),
+            readiness: readiness.clone(),
+            interval: config.node.heartbeat.0,
+        };
+        let api = Api {
+            capture,
+            store,
+            node: node.clone(),
+            forwarder: Forwarder::new(node, tls.grpc_client(), config.shutdown.timeout.0),
+            limits: RequestLimits {
+                name_bytes: config.limits.name_bytes,
+                offer_bytes: config.limits.offer_bytes.as_usize(),
+            },
+            dead_after: node::dead_after(config.node.heartbeat.0),
+            work: TaskTracker::new(),
+        };
+        let auth = Authenticator::new(config.auth.tokens.clone());
+        Ok(Self {
+            config,
+            api,
+            auth,
+            database,
+            workers,
+            stop_workers,
+            readiness,
+            heartbeat,
+            grpc: Some(grpc),
+            http: Some(http),
+            grpc_address,
+            http_address,
+            tls,
+        })
+    }
+
+    /// Where gRPC listens.
+    #[must_use]
+    pub fn grpc_address(&self) -> SocketAddr {
+        self.grpc_address
+    }
+
+    /// Where media is received.
+    #[must_use]
+    pub fn media_addresses(&self) -> Vec<SocketAddr> {
+        self.api.capture.media_addresses()
+    }
+
+    /// Where HTTP listens.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+}
+
+async fn bind(
+    config: &Config,
+    key: &'static str,
+    address: SocketAddr,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refuse =
+        |error: io::Error| StartError::config(config, key, format!("can't listen on {address}: {error}"));
+    let listener = TcpListener::bind(address).await.map_err(refuse)?;
+    let bound = listener.local_addr().map_err(refuse)?;
+    Ok((listener, bound))
+}
+
+/// Opens the database and brings its schema up to date. SQLite always: its file has no other user. Postgres unless
+/// the operator does it by hand.
+async fn open_database(config: &Config) -> Result<Database, StartError> {
+    let database = Database::open(config).await?;
+    let url = || config.store.url.redacted();
+    let refuse = |error| StartError::Store { url: url(), error };
+    if config.store.auto_migrate || matches!(config.store.url, StoreUrl::Sqlite(_)) {
+        database.migrate().await.map_err(refuse)?;
+        return Ok(database);
+    }
+    let pending = database.pending().await.map_err(refuse)?;
+    if pending.is_empty() { Ok(database) } else { Err(StartError::Pending { url: url(), pending }) }
+}

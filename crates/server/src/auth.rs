@@ -1,0 +1,181 @@
+//! Who calls, and what they may do.
+
+use http::HeaderMap;
+use model::TenantId;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    api::ApiError,
+    config::{Role, Secret, Token},
+};
+
+/// The header of existing clients; holds the bare token.
+pub const LEGACY_HEADER: &str = "x-webitel-access";
+
+/// What a call needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    /// Look at recordings and sessions.
+    View,
+    /// Begin, change and end recordings.
+    Record,
+}
+
+impl Role {
+    /// Whether the role is enough.
+    #[must_use]
+    pub fn allows(self, permission: Permission) -> bool {
+        match permission {
+            Permission::View => true,
+            Permission::Record => matches!(self, Self::Recorder | Self::Admin),
+        }
+    }
+}
+
+/// A caller who was let in.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Whose recordings they see.
+    pub tenant: TenantId,
+    /// The name of their token; empty without authentication.
+    pub name: String,
+    /// Their token, to be shown to the node that a call is forwarded to.
+    pub token: Option<Secret>,
+    /// The node that forwarded the call to this one.
+    pub forwarded_by: Option<String>,
+}
+
+/// The header by which a node says that it forwards a call. Such a call is not forwarded again.
+pub const FORWARDED_HEADER: &str = "x-recorder-forwarded-by";
+
+/// The tokens that are known.
+#[derive(Debug, Clone, Default)]
+pub struct Authenticator {
+    tokens: Vec<Token>,
+}
+
+impl Authenticator {
+    /// Knows these tokens; none: everybody is let in, as the tenant `default`.
+    #[must_use]
+    pub fn new(tokens: Vec<Token>) -> Self {
+        Self { tokens }
+    }
+
+    /// The caller behind a request's headers.
+    ///
+    /// # Errors
+    /// `Unauthenticated` without a known token, `Denied` if its role is not enough.
+    pub fn caller(&self, headers: &HeaderMap, permission: Permission) -> Result<Caller, ApiError> {
+        let forwarded_by =
+            headers.get(FORWARDED_HEADER).and_then(|node| node.to_str().ok()).map(str::to_owned);
+        if self.tokens.is_empty() {
+            let tenant = TenantId::default();
+            return Ok(Caller { tenant, name: String::new(), token: None, forwarded_by });
+        }
+        let presented = presented(headers).ok_or(ApiError::Unauthenticated("no token was given"))?;
+        let token = self.find(presented).ok_or(ApiError::Unauthenticated("the token is not known"))?;
+        if !token.role.allows(permission) {
+            return Err(ApiError::Denied { role: token.role });
+        }
+        let (tenant, name) = (token.tenant.clone(), token.name.clone());
+        Ok(Caller { tenant, name, token: Some(Secret::new(presented)), forwarded_by })
+    }
+
+    /// Takes the same time whichever token matches, and however much of it does.
+    fn find(&self, presented: &str) -> Option<&Token> {
+        let hash: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
+        let mut found = None;
+        for token in &self.tokens {
+            let differing = token.sha256.iter().zip(&hash).fold(0, |bits, (a, b)| bits | (a ^ b));
+            if std::hint::black_box(differing) == 0 {
+                found = Some(token);
+            }
+        }
+        found
+    }
+}
+
+fn presented(headers: &HeaderMap) -> Option<&str> {
+    let bearer = headers.get(http::header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let bearer = bearer.and_then(|value| {
+        let (scheme, token) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    });
+    let legacy = || headers.get(LEGACY_HEADER).and_then(|value| value.to_str().ok()).map(str::trim);
+    bearer.or_else(legacy).filter(|token| !token.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn authenticator() -> Authenticator {
+        let token = |secret: &str, tenant: &str, role| Token {
+            tenant: tenant.parse().unwrap(),
+            role,
+            name: secret.to_owned(),
+            sha256: Sha256::digest(secret.as_bytes()).into(),
+        };
+        Authenticator::new(vec![
+            token("one", "acme", Role::Recorder),
+            token("two", "acme", Role::Viewer),
+            token("three", "other", Role::Admin),
+        ])
+    }
+
+    fn headers(name: &'static str, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())])
+    }
+
+    #[test]
+    fn a_known_token_names_its_tenant_in_either_header() {
+        let auth = authenticator();
+        for headers in [
+            headers("authorization", "Bearer one"),
+            headers("authorization", "bearer one"),
+            headers("x-webitel-access", "one"),
+        ] {
+            let caller = auth.caller(&headers, Permission::Record).unwrap();
+            assert_eq!(caller.tenant.as_str(), "acme");
+        }
+    }
+
+    #[test]
+    fn without_a_known_token_nobody_is_let_in() {
+        let auth = authenticator();
+        for headers in [
+            HeaderMap::new(),
+            headers("authorization", "Bearer onee"),
+            headers("authorization", "Basic one"),
+            headers("authorization", "Bearer "),
+            headers("x-webitel-access", ""),
+        ] {
+            let refused = auth.caller(&headers, Permission::View);
+            assert!(matches!(refused, Err(ApiError::Unauthenticated(_))), "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_viewer_may_look_and_not_record() {
+        let auth = authenticator();
+        let headers = headers("authorization", "Bearer two");
+        assert!(auth.caller(&headers, Permission::View).is_ok());
+        let refused = auth.caller(&headers, Permission::Record);
+        assert!(matches!(refused, Err(ApiError::Denied { role: Role::Viewer })));
+    }
+
+    #[test]
+    fn without_tokens_everybody_is_the_default_tenant() {
+        let caller = Authenticator::default().caller(&HeaderMap::new(), Permission::Record).unwrap();
+        assert_eq!(caller.tenant, TenantId::default());
+    }
+
+    #[test]
+    fn a_callers_debug_text_does_not_show_the_token() {
+        let headers = headers("authorization", "Bearer three");
+        let caller = authenticator().caller(&headers, Permission::View).unwrap();
+        assert!(!format!("{:?}", caller.token).contains("three"));
+    }
+}

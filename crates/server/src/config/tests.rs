@@ -1,0 +1,271 @@
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use super::*;
+
+fn environment(variables: &[(&str, &str)]) -> Sources {
+    let pairs = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let mut environment: BTreeMap<String, String> = pairs.collect();
+    environment.entry("HOME".to_owned()).or_insert_with(|| "/home/user".to_owned());
+    Sources { environment, ..Sources::default() }
+}
+
+fn load(variables: &[(&str, &str)]) -> Config {
+    Config::load(&environment(variables)).unwrap()
+}
+
+fn refusal(variables: &[(&str, &str)]) -> String {
+    Config::load(&environment(variables)).unwrap_err().to_string()
+}
+
+fn file(text: &str) -> (tempfile::TempDir, Sources) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("recorder.toml");
+    std::fs::write(&path, text).unwrap();
+    (directory, Sources { file: Some(path), ..environment(&[]) })
+}
+
+fn flag(key: &str, value: &str) -> Flag {
+    Flag { flag: "--set".to_owned(), key: key.to_owned(), value: value.to_owned() }
+}
+
+#[test]
+fn nothing_configured_listens_on_loopback_and_keeps_all_in_the_data_directory() {
+    let config = load(&[]);
+    assert!(config.grpc.listen.is_loopback() && config.http.listen.is_loopback());
+    assert_eq!(config.grpc.listen.address().port(), 50011);
+    let data = PathBuf::from("/home/user/.local/state/webrtc-recorder");
+    assert_eq!(config.data_dir, data);
+    assert_eq!(config.spool.directory, data.join("spool"));
+    assert_eq!(config.store.url, StoreUrl::Sqlite(data.join("recorder.db")));
+    assert!(matches!(config.blob(), BlobConfig::Local(directory) if directory == data.join("objects")));
+}
+
+#[test]
+fn the_data_directory_is_systemds_else_that_of_xdg() {
+    assert_eq!(load(&[("XDG_STATE_HOME", "/x")]).data_dir, PathBuf::from("/x/webrtc-recorder"));
+    let both = [("STATE_DIRECTORY", "/var/lib/recorder:/var/lib/other"), ("XDG_STATE_HOME", "/x")];
+    assert_eq!(load(&both).data_dir, PathBuf::from("/var/lib/recorder"));
+}
+
+#[test]
+fn every_environment_name_of_older_deployments_takes_effect() {
+    type Read = fn(&mut Config) -> String;
+    let rows: &[(&str, &str, Read, &str)] = &[
+        ("ID", "recorder-7", |c| c.node.id.clone().unwrap().to_string(), "recorder-7"),
+        ("BIND_ADDRESS", "127.0.0.1:50099", |c| c.grpc.listen.address().to_string(), "127.0.0.1:50099"),
+        ("PROXY_GRPC_HOST", "10.0.0.7", |c| c.node.advertise.clone().unwrap(), "10.0.0.7"),
+        ("CONSUL", "consul:8500", |c| c.consul.address.clone().unwrap(), "consul:8500"),
+        ("DATA_SOURCE", "postgres://u:p@db/rec", |c| c.store.url.redacted(), "postgres://u:***@db/rec"),
+        (
+            "WEBRTC_CODECS",
+            "video/VP8,opus",
+            |c| format!("{:?}", c.webrtc.codecs),
+            r#"[Codec("VP8"), Codec("opus")]"#,
+        ),
+        (
+            "WEBRTC_UDP_PORT_RANGE",
+            "20000:20010",
+            |c| format!("{:?}", c.webrtc.udp_port_range.0),
+            "20000..=20010",
+        ),
+        (
+            "WEBRTC_ICE_DISCONNECT_TIMEOUT",
+            "7s",
+            |c| format!("{:?}", c.webrtc.ice_disconnected_timeout.0),
+            "7s",
+        ),
+        ("WEBRTC_ICE_FAILED_TIMEOUT", "1m30s", |c| format!("{:?}", c.webrtc.ice_failed_timeout.0), "90s"),
+        (
+            "WEBRTC_ICE_KEEPALIVE_TIMEOUT",
+            "500ms",
+            |c| format!("{:?}", c.webrtc.ice_keepalive_interval.0),
+            "500ms",
+        ),
+        ("CACHE_TEMP_DIR", "/cache", |c| c.spool.directory.display().to_string(), "/cache"),
+        ("UPLOADER_WORKERS", "3", |c| c.jobs.upload_workers.to_string(), "3"),
+        ("UPLOADER_MAX_RETRY", "4", |c| c.jobs(NodeId::default()).max_attempts.to_string(), "5"),
+        ("TRANSCODING_WORKERS", "2", |c| format!("{:?}", c.jobs.transcoding_workers), "Some(2)"),
+        ("TRANSCODING_MAX_RETRY", "6", |c| format!("{:?}", c.jobs.transcoding_max_retry), "Some(6)"),
+        ("LOG_LVL", "debug", |c| c.log.level.0.to_string(), "DEBUG"),
+        ("LOG_JSON", "true", |c| c.log.json.to_string(), "true"),
+        ("LOG_FILE", "/log", |c| format!("{:?}", c.log.file), r#"Some("/log")"#),
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://otel:4317",
+            |c| c.otel.endpoint.clone().unwrap(),
+            "http://otel:4317",
+        ),
+        ("OTEL_SERVICE_NAME", "rec", |c| c.otel.service_name.clone(), "rec"),
+    ];
+    for (name, value, read, want) in rows {
+        let mut config = load(&[(name, value)]);
+        assert_eq!(read(&mut config), *want, "{name}");
+    }
+    let named: Vec<&str> = rows.iter().map(|row| row.0).collect();
+    for legacy in keys::keys().iter().filter_map(|key| key.legacy) {
+        assert!(named.contains(&legacy), "{legacy} is not tested");
+    }
+}
+
+#[test]
+fn a_later_source_goes_before_an_earlier_one_and_is_remembered() {
+    let (_directory, mut sources) = file("[limits]\nsessions = 1\n");
+    let loaded = |sources: &Sources| {
+        let config = Config::load(sources).unwrap();
+        (config.limits.sessions, config.origin("limits.sessions").to_string())
+    };
+    let (sessions, origin) = loaded(&sources);
+    assert_eq!(sessions, 1);
+    assert!(origin.ends_with("recorder.toml:2"), "{origin}");
+    sources.environment.insert("RECORDER__LIMITS__SESSIONS".to_owned(), "2".to_owned());
+    assert_eq!(loaded(&sources), (2, "environment RECORDER__LIMITS__SESSIONS".to_owned()));
+    sources.flags.push(flag("limits.sessions", "3"));
+    assert_eq!(loaded(&sources), (3, "flag --set".to_owned()));
+}
+
+#[test]
+fn a_key_by_rule_goes_before_the_name_of_older_deployments() {
+    let config = load(&[("ID", "old"), ("RECORDER__NODE__ID", "new")]);
+    assert_eq!(config.node.id.unwrap().as_str(), "new");
+}
+
+#[test]
+fn an_empty_variable_of_older_deployments_is_not_set() {
+    assert_eq!(load(&[("CONSUL", ""), ("ID", "")]).consul.address, None);
+}
+
+#[test]
+fn a_bad_value_is_named_with_its_key_and_origin() {
+    for (name, value, key) in [
+        ("WEBRTC_UDP_PORT_RANGE", "70000-70010", "webrtc.udp_port_range"),
+        ("WEBRTC_UDP_PORT_RANGE", "200-100", "webrtc.udp_port_range"),
+        ("WEBRTC_ICE_FAILED_TIMEOUT", "35", "webrtc.ice_failed_timeout"),
+        ("WEBRTC_CODECS", "VP8,H263", "webrtc.codecs"),
+        ("UPLOADER_WORKERS", "-1", "jobs.upload_workers"),
+        ("UPLOADER_WORKERS", "0", "jobs.upload_workers"),
+        ("BIND_ADDRESS", "nowhere", "grpc.listen"),
+        ("LOG_LVL", "loud", "log.level"),
+        ("LOG_JSON", "maybe", "log.json"),
+        ("ID", "a/b", "node.id"),
+        ("DATA_SOURCE", "mysql://u:p@db/rec", "store.url"),
+        ("RECORDER__WEBRTC__LISTEN_IPS", "10.0.0.1,10.0.0.256", "webrtc.listen_ips"),
+    ] {
+        let told = refusal(&[(name, value)]);
+        assert!(told.starts_with(&format!("{key} (environment {name}): ")), "{told}");
+    }
+}
+
+#[test]
+fn every_bad_value_is_told_at_once() {
+    let told = refusal(&[("LOG_LVL", "loud"), ("LOG_JSON", "maybe")]);
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_one() {
+    let (_directory, sources) = file("[grpc]\n\nlisen = \"localhost:1\"\n");
+    let told = Config::load(&sources).unwrap_err().to_string();
+    assert!(told.contains("recorder.toml:3") && told.contains("did you mean grpc.listen?"), "{told}");
+    let (_directory, sources) = file("[nothing]\nlike = \"it\"\n");
+    assert!(Config::load(&sources).unwrap_err().to_string().contains("unknown key"));
+    assert!(refusal(&[("RECORDER__GRPC__LISEN", "x")]).contains("did you mean grpc.listen?"));
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_its_line() {
+    let (_directory, sources) = file("[grpc]\nlisten = \n");
+    let told = Config::load(&sources).unwrap_err().to_string();
+    assert!(told.contains("recorder.toml:2"), "{told}");
+    let missing = Sources { file: Some(PathBuf::from("/no/such.toml")), ..environment(&[]) };
+    assert!(Config::load(&missing).unwrap_err().to_string().contains("/no/such.toml"));
+}
+
+#[test]
+fn it_does_not_listen_beyond_loopback_without_authentication() {
+    for name in ["BIND_ADDRESS", "RECORDER__HTTP__LISTEN"] {
+        for value in ["0.0.0.0:50099", ":50099", "[::]:50099", "192.0.2.1:50099"] {
+            let told = refusal(&[(name, value)]);
+            assert!(told.contains("without authentication"), "{name}={value}: {told}");
+        }
+        load(&[(name, "0.0.0.0:50099"), ("RECORDER__INSECURE", "true")]);
+        load(&[(name, "0.0.0.0:50099"), ("RECORDER__AUTH__TOKENS", TOKENS)]);
+        load(&[(name, "[::1]:50099")]);
+    }
+}
+
+const TOKENS: &str = r#"[{ tenant = "acme", role = "recorder", name = "pbx", sha256 = "2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae" }]"#;
+
+#[test]
+fn tokens_are_read_from_the_file_and_from_the_environment() {
+    let text = TOKENS.trim_matches(['[', ']']);
+    let (_directory, sources) = file(&format!("[auth]\ntokens = [{text}]\n"));
+    for config in [Config::load(&sources).unwrap(), load(&[("RECORDER__AUTH__TOKENS", TOKENS)])] {
+        let [token] = config.auth.tokens.as_slice() else { panic!("one token") };
+        assert_eq!((token.tenant.as_str(), token.role, token.name.as_str()), ("acme", Role::Recorder, "pbx"));
+        assert_eq!(token.sha256[..2], [0x2c, 0x26]);
+    }
+    for bad in [r#"[{ role = "king" }]"#, r#"[{ role = "admin", sha256 = "00" }]"#, r#"[{ token = "x" }]"#] {
+        assert!(refusal(&[("RECORDER__AUTH__TOKENS", bad)]).starts_with("auth.tokens"));
+    }
+}
+
+#[test]
+fn no_secret_is_printed_or_debugged_or_told_in_an_error() {
+    let secrets = [
+        ("DATA_SOURCE", "postgres://user:hunter2@db/rec?password=hunter2"),
+        ("RECORDER__BLOB__S3__BUCKET", "b"),
+        ("RECORDER__BLOB__S3__ACCESS_KEY", "hunter2"),
+        ("RECORDER__BLOB__S3__SECRET_KEY", "hunter2"),
+        ("RECORDER__AUTH__TOKENS", TOKENS),
+    ];
+    let config = load(&secrets);
+    for shown in [config.print(), format!("{config:?}"), format!("{:?}", config.blob())] {
+        assert!(!shown.contains("hunter2") && !shown.contains("2c26b46b"), "{shown}");
+        assert!(shown.contains("***"), "{shown}");
+    }
+    for (name, value) in [
+        ("DATA_SOURCE", "mysql://user:hunter2@db/rec"),
+        ("DATA_SOURCE", "host=db password=hunter2"),
+        ("RECORDER__BLOB__S3__SECRET_KEY", "hunter2"),
+    ] {
+        assert!(!refusal(&[(name, value)]).contains("hunter2"), "{name}");
+    }
+    let (_directory, sources) = file("[blob.s3]\nsecret_key = \"hunter2\" garbage\n");
+    assert!(!Config::load(&sources).unwrap_err().to_string().contains("hunter2"));
+}
+
+#[test]
+fn a_password_with_an_at_sign_in_it_is_hidden_too() {
+    let config = load(&[("DATA_SOURCE", "postgres://user:hun@ter2@db/rec")]);
+    assert_eq!(config.store.url.redacted(), "postgres://user:***@db/rec");
+}
+
+#[test]
+fn what_config_check_prints_is_toml_that_loads() {
+    let (_directory, sources) = file(&load(&[]).print());
+    let again = Config::load(&sources).unwrap();
+    assert_eq!(again.limits.sessions, Config::default().limits.sessions);
+    assert_eq!(again.webrtc.ice_failed_timeout.0, Duration::from_secs(35));
+}
+
+#[test]
+fn loopback_is_a_media_address_only_while_grpc_listens_there() {
+    let loopback = |config: &Config| {
+        let capture = config.capture(NodeId::default()).unwrap();
+        capture.webrtc.listen_ips.iter().any(std::net::IpAddr::is_loopback)
+    };
+    assert!(loopback(&load(&[])));
+    assert!(!loopback(&load(&[("BIND_ADDRESS", "0.0.0.0:50011"), ("RECORDER__INSECURE", "true")])));
+    let given = load(&[("RECORDER__WEBRTC__LISTEN_IPS", "192.0.2.1, 2001:db8::1")]);
+    assert_eq!(given.capture(NodeId::default()).unwrap().webrtc.listen_ips.len(), 2);
+}
+
+#[test]
+fn the_configuration_reference_is_current() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let page = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        page == reference(),
+        "docs/configuration.md: run `webrtc-recorder config reference > docs/configuration.md`"
+    );
+}

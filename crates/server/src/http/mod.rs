@@ -1,0 +1,63 @@
+//! The HTTP port: the three calls as JSON, probes and metrics.
+
+mod json;
+mod probes;
+mod tls;
+mod video;
+
+pub(crate) use tls::TlsListener;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    response::{IntoResponse as _, Response},
+    routing::{get, post, put},
+};
+use http::HeaderValue;
+use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+
+use crate::{api::Api, auth::Authenticator, readiness::Readiness};
+
+/// What the routes need.
+#[derive(Clone)]
+pub struct HttpState {
+    /// What they call.
+    pub api: Api,
+    /// Who may call it.
+    pub auth: Authenticator,
+    /// What the probes tell.
+    pub readiness: Readiness,
+}
+
+/// The routes of the port.
+pub fn router(state: HttpState, max_body_bytes: usize, cors: CorsLayer) -> Router {
+    Router::new()
+        .route("/webrtc/video", post(video::upload))
+        .route("/webrtc/video/{id}", put(video::renegotiate).delete(video::stop))
+        .route("/healthz", get(probes::alive))
+        .route("/readyz", get(probes::ready))
+        .route("/metrics", get(probes::metrics))
+        .fallback(no_such_route)
+        .layer(DefaultBodyLimit::max(max_body_bytes))
+        .layer(cors)
+        .with_state(state)
+}
+
+async fn no_such_route(request: Request) -> Response {
+    let told = format!("no route {} {}", request.method(), request.uri().path());
+    (http::StatusCode::NOT_FOUND, told).into_response()
+}
+
+/// Lets pages of these origins call, and read what gRPC-web answers; none: no page of another origin.
+pub fn cors(origins: &[String]) -> CorsLayer {
+    if origins.is_empty() {
+        return CorsLayer::new();
+    }
+    let allowed = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+    };
+    let told = ["grpc-status", "grpc-message", "grpc-status-details-bin"].map(http::HeaderName::from_static);
+    CorsLayer::new().allow_origin(allowed).allow_methods(Any).allow_headers(Any).expose_headers(told)
+}

@@ -1,0 +1,28 @@
+//! What operators and load balancers ask.
+
+use axum::extract::State;
+use http::{HeaderName, StatusCode, header};
+
+use super::HttpState;
+use crate::{metrics, readiness};
+
+/// The process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// The node takes new sessions.
+pub(super) async fn ready(State(state): State<HttpState>) -> (StatusCode, &'static str) {
+    match state.readiness.state() {
+        readiness::State::Ready => (StatusCode::OK, "ready\n"),
+        readiness::State::DatabaseAway => (StatusCode::SERVICE_UNAVAILABLE, "the database is away\n"),
+        readiness::State::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+    }
+}
+
+/// Prometheus's text format.
+pub(super) async fn metrics(State(state): State<HttpState>) -> ([(HeaderName, &'static str); 1], String) {
+    metrics::gauge!(metrics::names::SESSIONS).set(state.api.capture.count() as f64);
+    let text = metrics::exporter().map(|exporter| exporter.render()).unwrap_or_default();
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}

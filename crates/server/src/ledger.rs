@@ -1,0 +1,56 @@
+//! The ledger that capture writes in: rows and jobs of the store.
+
+use std::sync::Arc;
+
+use capture::{Ledger, LedgerError};
+use chrono::Utc;
+use model::{JobKind, NodeId, Recording, RecordingState};
+use store::{NewJob, SealOutcome, Sealed, Store};
+
+/// What a recording says that has no media: it is no success.
+const NO_MEDIA: &str = "no media was received";
+
+/// Writes sessions and sealed recordings into the store.
+pub struct StoreLedger {
+    store: Arc<dyn Store>,
+    node: NodeId,
+}
+
+impl StoreLedger {
+    /// Writes in the name of a node, which alone has the files.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, node: NodeId) -> Self {
+        Self { store, node }
+    }
+
+    /// With media, the file is to be uploaded; without, there is nothing to do but to tell.
+    fn entry(&self, recording: &Recording) -> Sealed {
+        let mut recording = recording.clone();
+        if recording.container.is_none() {
+            recording.state = RecordingState::Parked;
+            recording.error.get_or_insert_with(|| NO_MEDIA.to_owned());
+            return Sealed { recording, jobs: Vec::new() };
+        }
+        recording.state = RecordingState::Processing;
+        let upload = NewJob { kind: JobKind::Upload, node: Some(self.node.clone()), run_at: Utc::now() };
+        Sealed { recording, jobs: vec![upload] }
+    }
+}
+
+#[async_trait::async_trait]
+impl Ledger for StoreLedger {
+    async fn began(&self, recording: &Recording) -> Result<(), LedgerError> {
+        self.store.begin(recording).await.map_err(|error| LedgerError(error.to_string()))
+    }
+
+    async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {
+        let sealed = self.entry(recording);
+        let outcome = self.store.seal(&sealed).await.map_err(|error| LedgerError(error.to_string()))?;
+        let Recording { id, state, end_reason, bytes, duration, .. } = &sealed.recording;
+        if outcome == SealOutcome::Written {
+            let reason = end_reason.map(tracing::field::display);
+            tracing::info!(session_id = %id, %state, reason, bytes, ?duration, "recording sealed");
+        }
+        Ok(())
+    }
+}

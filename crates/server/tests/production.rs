@@ -1,0 +1,77 @@
+//! The same on the configuration of production: Postgres holds what is known of a recording, S3 the recording.
+
+mod scenarios;
+mod support;
+
+use scenarios::{crashes, records};
+use support::Place;
+use testkit::signal::Codec;
+
+#[tokio::test]
+async fn vp8_is_recorded_whole_and_in_step() {
+    records::codec_is_recorded_whole_and_in_step(&Place::production().await, Codec::Vp8).await;
+}
+
+#[tokio::test]
+async fn vp9_is_recorded_whole_and_in_step() {
+    records::codec_is_recorded_whole_and_in_step(&Place::production().await, Codec::Vp9).await;
+}
+
+#[tokio::test]
+async fn av1_is_recorded_whole_and_in_step() {
+    records::codec_is_recorded_whole_and_in_step(&Place::production().await, Codec::Av1).await;
+}
+
+#[tokio::test]
+async fn h264_is_recorded_whole_and_in_step() {
+    records::codec_is_recorded_whole_and_in_step(&Place::production().await, Codec::H264).await;
+}
+
+#[tokio::test]
+async fn five_percent_of_packets_lost_cost_no_frame() {
+    records::five_percent_of_packets_lost_cost_no_frame(&Place::production().await).await;
+}
+
+#[tokio::test]
+async fn five_percent_of_packets_lost_cost_no_frame_of_the_best_simulcast_layer() {
+    records::five_percent_of_packets_lost_cost_no_frame_of_the_best_simulcast_layer(
+        &Place::production().await,
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn reordered_and_repeated_packets_are_written_once_and_in_order() {
+    records::reordered_and_repeated_packets_are_written_once_and_in_order(&Place::production().await).await;
+}
+
+#[tokio::test]
+async fn sound_that_begins_three_seconds_late_is_still_in_step() {
+    records::sound_that_begins_three_seconds_late_is_still_in_step(&Place::production().await).await;
+}
+
+#[tokio::test]
+async fn track_added_by_renegotiation_goes_into_the_same_file() {
+    records::track_added_by_renegotiation_goes_into_the_same_file(&Place::production().await).await;
+}
+
+#[tokio::test]
+async fn client_that_says_goodbye_has_its_recording_sealed() {
+    records::client_that_says_goodbye_has_its_recording_sealed(&Place::production().await).await;
+}
+
+#[tokio::test]
+async fn blackout_shorter_than_the_grace_time_goes_on_in_the_same_recording() {
+    records::blackout_shorter_than_the_grace_time_goes_on_in_the_same_recording(&Place::production().await)
+        .await;
+}
+
+#[tokio::test]
+async fn kill_at_any_moment_costs_at_most_the_last_second() {
+    crashes::killed_and_recovered(&Place::production().await, 5, 5).await;
+}
+
+#[tokio::test]
+async fn termination_seals_every_live_recording() {
+    crashes::termination_seals_every_live_recording(&Place::production().await).await;
+}

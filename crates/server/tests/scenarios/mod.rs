@@ -1,0 +1,5 @@
+//! What is run on the embedded default and on the configuration of production alike.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub mod crashes;
+pub mod records;
