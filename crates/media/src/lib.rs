@@ -8,6 +8,7 @@ mod file;
 mod frame;
 mod input;
 mod interleave;
+mod layer;
 mod output;
 mod recorder;
 mod reorder;

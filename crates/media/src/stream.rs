@@ -38,11 +38,12 @@ impl std::ops::AddAssign for StreamCounters {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) ssrc: u32,
+    max_wait: Duration,
     reorder: Reorder,
+    /// Its packets are not looked at.
+    asleep: bool,
     assembler: Option<Assembler>,
     pub(crate) clock: StreamClock,
-    clock_rate: u32,
-    anchor: Anchor,
     /// Timestamp of the newest audio frame, which redundant blocks are compared with.
     newest_audio: Option<u32>,
     counters: StreamCounters,
@@ -52,11 +53,11 @@ impl Stream {
     pub(crate) fn new(ssrc: u32, max_wait: Duration, anchor: Anchor, clock_rate: u32) -> Self {
         Self {
             ssrc,
+            max_wait,
             reorder: Reorder::new(max_wait),
+            asleep: false,
             assembler: None,
             clock: StreamClock::new(clock_rate, anchor),
-            clock_rate,
-            anchor,
             newest_audio: None,
             counters: StreamCounters::default(),
         }
@@ -66,7 +67,7 @@ impl Stream {
         let FrameCounters { corrupt, frames_dropped } =
             self.assembler.as_ref().map_or_else(FrameCounters::default, |assembler| assembler.counters);
         StreamCounters {
-            lost: self.reorder.lost(),
+            lost: self.counters.lost + self.reorder.lost(),
             corrupt: self.counters.corrupt + corrupt,
             frames_dropped: self.counters.frames_dropped + frames_dropped,
             ..self.counters
@@ -91,6 +92,7 @@ impl Stream {
         frames: &mut Vec<CodedFrame>,
     ) {
         self.counters.packets += 1;
+        self.asleep = false;
         match self.reorder.push(arrival, packet) {
             Pushed::Next(released) => self.release(released, formats, pool, frames),
             Pushed::Held => {
@@ -138,6 +140,24 @@ impl Stream {
         frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
     }
 
+    /// Drops what comes before the next keyframe.
+    pub(crate) fn hold(&mut self, reason: KeyframeReason) {
+        if let Some(assembler) = &mut self.assembler {
+            assembler.hold(reason);
+        }
+    }
+
+    /// Counts a packet, which is not looked at. What comes after begins anew, with a keyframe.
+    pub(crate) fn sleep(&mut self) {
+        self.counters.packets += 1;
+        if !self.asleep {
+            self.asleep = true;
+            self.counters.lost += self.reorder.lost();
+            self.reorder = Reorder::new(self.max_wait);
+            self.retire_assembler();
+        }
+    }
+
     /// A reason to ask for a keyframe now.
     pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> Option<KeyframeReason> {
         self.assembler.as_mut()?.keyframe_wanted(now)
@@ -159,16 +179,12 @@ impl Stream {
         let Some(codec) = codec(format.encoding) else {
             return self.unwrap_red(&packet, arrival, formats, frames);
         };
-        if format.clock_rate != self.clock_rate {
-            self.clock_rate = format.clock_rate;
-            self.clock = StreamClock::new(format.clock_rate, self.anchor);
-        }
         let current = self.assembler.as_ref().map(Assembler::codec);
         if current != Some(codec) && (current.is_some() || codec.kind() == MediaKind::Video) {
             frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
             self.retire_assembler();
-            self.assembler =
-                Depacketizer::new(format).map(|depacketizer| Assembler::new(codec, depacketizer));
+            self.assembler = Depacketizer::new(format)
+                .map(|depacketizer| Assembler::new(codec, format.clock_rate, depacketizer));
         }
         match &mut self.assembler {
             Some(assembler) => {
@@ -200,6 +216,7 @@ impl Stream {
             codec,
             channels: format.channels,
             timestamp,
+            clock_rate: format.clock_rate,
             arrival,
             keyframe: true,
             size: None,

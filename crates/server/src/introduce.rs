@@ -10,6 +10,12 @@ impl App {
     pub fn introduce(&self) {
         let config = &self.config;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %self.api.node, "webrtc-recorder");
+        let openssl = peer::openssl_version();
+        if peer::openssl_predates_dtls_fixes() {
+            tracing::warn!(openssl, "OpenSSL serves DTLS and lacks fixes of its DTLS code: update it");
+        } else {
+            tracing::info!(openssl, "DTLS");
+        }
         tracing::info!(address = %self.grpc_address, tls = config.tls.certificate.is_some(), "gRPC");
         tracing::info!(address = %self.http_address, tls = config.tls.certificate.is_some(), "HTTP");
         let media = self.media_addresses();

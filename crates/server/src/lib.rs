@@ -21,6 +21,7 @@ mod readiness;
 mod run;
 pub mod signals;
 mod tls;
+mod traces;
 mod wire;
 
 pub use app::{App, StartError};
@@ -28,3 +29,4 @@ pub use backends::Database;
 pub use cli::{Cli, Command, ConfigCommand};
 pub use config::Config;
 pub use run::{Ended, RunError};
+pub use traces::Traces;

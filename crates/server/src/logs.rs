@@ -1,4 +1,4 @@
-//! The log: level, form and place.
+//! The log: level, form and place; and spans to the tracer, where there is one.
 
 use std::{fs::OpenOptions, io, sync::Mutex};
 
@@ -6,25 +6,25 @@ use tracing_subscriber::{
     EnvFilter, Layer as _, Registry, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-use crate::config::Log;
+use crate::{config::Log, traces::Traces};
 
-/// What other crates say at `info` is of no use to an operator.
-const QUIET: &[&str] = &["h2=warn", "hyper=warn", "tower=warn", "sqlx=warn", "aws=warn", "rustls=warn"];
+/// What other crates say at `info` is of no use to an operator; the exporter's own calls are not to be traced.
+const QUIET: &str = "h2=warn,hyper=warn,tower=warn,sqlx=warn,aws=warn,rustls=warn,opentelemetry=warn";
 
 /// Begins to log. `RUST_LOG` goes before the configured level.
 ///
 /// # Errors
 /// The log's file can't be opened.
-pub fn start(log: &Log) -> io::Result<()> {
+pub fn start(log: &Log, traces: Option<&Traces>) -> io::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::new(text),
-        _ => EnvFilter::new(format!("{},{}", log.level.0, QUIET.join(","))),
+        _ => EnvFilter::new(format!("{},{QUIET}", log.level.0)),
     };
     let file = match &log.file {
         Some(path) => Some(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?)),
         None => None,
     };
-    let layer = match (log.json, file) {
+    let lines = match (log.json, file) {
         (true, Some(file)) => fmt::layer::<Registry>().json().with_writer(file).boxed(),
         (true, None) => fmt::layer().json().with_writer(io::stderr).boxed(),
         (false, Some(file)) => fmt::layer().with_ansi(false).with_writer(file).boxed(),
@@ -33,7 +33,11 @@ pub fn start(log: &Log) -> io::Result<()> {
             fmt::layer().with_ansi(ansi).with_writer(io::stderr).boxed()
         }
     };
+    let spans = traces.map(|traces| {
+        let wanted = EnvFilter::new(format!("info,{QUIET}"));
+        tracing_opentelemetry::layer().with_tracer(traces.tracer()).with_filter(wanted)
+    });
     // A second start in one process, as in tests, keeps the first.
-    let _ = tracing_subscriber::registry().with(layer.with_filter(filter)).try_init();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init();
     Ok(())
 }

@@ -8,7 +8,8 @@ use std::{
 
 use clap::Parser as _;
 use server::{
-    App, Cli, Command, Config, ConfigCommand, Database, StartError, config, logs, signals::asked_to_stop,
+    App, Cli, Command, Config, ConfigCommand, Database, StartError, Traces, config, logs,
+    signals::asked_to_stop,
 };
 
 /// A configuration or command line that can't be used (`EX_USAGE` of sysexits.h).
@@ -31,27 +32,35 @@ fn main() -> ExitCode {
             Ok(config) => say(&config.print()),
             Err(errors) => fail(USAGE, &errors),
         },
-        Command::Server => with_config(&cli, |config| run(serve(config))),
-        Command::Migrate => with_config(&cli, |config| run(migrate(config))),
+        Command::Server => with_config(&cli, serve),
+        Command::Migrate => with_config(&cli, migrate),
     }
 }
 
-fn with_config(cli: &Cli, then: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+/// Runs a command with the configuration and the log that it names.
+fn with_config<F: Future<Output = ExitCode>>(cli: &Cli, command: impl FnOnce(Config) -> F) -> ExitCode {
     let config = match Config::load(&cli.sources()) {
         Ok(config) => config,
         Err(errors) => return fail(USAGE, &errors),
     };
-    if let Err(error) = logs::start(&config.log) {
-        return fail(USAGE, &format!("log.file ({}): {error}", config.origin("log.file")));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILURE, &format!("the runtime does not start: {error}")),
+    };
+    let unusable =
+        |key: &str, error: &dyn Display| fail(USAGE, &format!("{key} ({}): {error}", config.origin(key)));
+    let traces = match runtime.block_on(async { Traces::start(&config.otel) }) {
+        Ok(traces) => traces,
+        Err(error) => return unusable("otel.endpoint", &error),
+    };
+    if let Err(error) = logs::start(&config.log, traces.as_ref()) {
+        return unusable("log.file", &error);
     }
-    then(config)
-}
-
-fn run(work: impl Future<Output = ExitCode>) -> ExitCode {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(work),
-        Err(error) => fail(FAILURE, &format!("the runtime does not start: {error}")),
+    let code = runtime.block_on(command(config));
+    if let Some(traces) = traces {
+        traces.finish();
     }
+    code
 }
 
 async fn serve(config: Config) -> ExitCode {

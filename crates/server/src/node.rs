@@ -89,3 +89,53 @@ impl Heartbeat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{Flag, Sources};
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let flag = |(key, value): &(&str, &str)| Flag {
+            flag: "--set".to_owned(),
+            key: (*key).to_owned(),
+            value: (*value).to_owned(),
+        };
+        let flags = settings.iter().map(flag).collect();
+        Config::load(&Sources { file: None, environment: BTreeMap::new(), flags }).unwrap()
+    }
+
+    #[test]
+    fn a_node_that_was_given_no_id_keeps_the_one_it_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let config = config(&[("data_dir", directory.path().to_str().unwrap())]);
+        let made = id(&config).unwrap();
+        assert_eq!(id(&config).unwrap(), made);
+        std::fs::write(directory.path().join("node-id"), "../other").unwrap();
+        assert_eq!(id(&config).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn other_nodes_are_told_the_advertised_host_with_the_port_that_was_bound() {
+        for (advertise, bound, want) in [
+            ("10.0.0.7", "0.0.0.0:50011", "10.0.0.7:50011"),
+            ("10.0.0.7:443", "0.0.0.0:50011", "10.0.0.7:443"),
+            ("recorder-1.example", "0.0.0.0:50011", "recorder-1.example:50011"),
+            ("recorder-1.example:443", "0.0.0.0:50011", "recorder-1.example:443"),
+            ("fd00::7", "[::]:50011", "[fd00::7]:50011"),
+            ("[fd00::7]:443", "[::]:50011", "[fd00::7]:443"),
+            ("", "127.0.0.1:50011", "127.0.0.1:50011"),
+        ] {
+            let config = config(&[("data_dir", "/data"), ("node.advertise", advertise)]);
+            assert_eq!(advertised(&config, bound.parse().unwrap()), want, "{advertise:?}");
+        }
+    }
+
+    #[test]
+    fn a_node_on_every_address_advertises_one_that_can_be_called() {
+        let address = advertised(&config(&[("data_dir", "/data")]), "0.0.0.0:50011".parse().unwrap());
+        assert!(address.ends_with(":50011"), "{address}");
+    }
+}

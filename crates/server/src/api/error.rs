@@ -47,9 +47,6 @@ pub enum ApiError {
     /// Fields of the request can't be used. The caller's fault.
     #[error("bad request")]
     Invalid(Vec<FieldViolation>),
-    /// The body is no JSON of the wanted message. The caller's fault.
-    #[error("{0}")]
-    Json(String),
     /// No recording of the tenant has this id.
     #[error("no recording {0}")]
     NotFound(String),

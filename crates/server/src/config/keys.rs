@@ -61,17 +61,37 @@ pub(crate) fn keys() -> Vec<Key> {
 
 fn general() -> Vec<Key> {
     vec![
-        key("data_dir", |c| &mut c.data_dir, "Holds `recorder.db`, `spool/` and `objects/`.")
-            .default("`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/webrtc-recorder`, else `~/.local/state/webrtc-recorder`"),
+        key("data_dir", |c| &mut c.data_dir, "Holds `recorder.db`, `spool/` and `objects/`.").default(
+            "`$STATE_DIRECTORY`, else `$XDG_STATE_HOME/webrtc-recorder`, else \
+                `~/.local/state/webrtc-recorder`",
+        ),
         key("insecure", |c| &mut c.insecure, "Listen beyond loopback without authentication."),
-        key("node.id", |c| &mut c.node.id, "This node's id, unlike that of every other node on the same database.")
-            .legacy("ID")
-            .default("made at the first start, kept in `<data_dir>/node-id`"),
-        key("node.advertise", |c| &mut c.node.advertise, "Where other nodes reach this one's gRPC: `host` or `host:port`.")
-            .legacy("PROXY_GRPC_HOST")
-            .default("the listen address, or the machine's first address"),
-        key("node.heartbeat", |c| &mut c.node.heartbeat, "How often the node says in the database that it lives. After three times as long it counts as dead."),
-        key("shutdown.timeout", |c| &mut c.shutdown.timeout, "How long live sessions may take to be sealed at the end. What is not sealed by then is at the next start."),
+        key(
+            "node.id",
+            |c| &mut c.node.id,
+            "This node's id, unlike that of every other node on the same database.",
+        )
+        .legacy("ID")
+        .default("made at the first start, kept in `<data_dir>/node-id`"),
+        key(
+            "node.advertise",
+            |c| &mut c.node.advertise,
+            "Where other nodes reach this one's gRPC: `host` or `host:port`.",
+        )
+        .legacy("PROXY_GRPC_HOST")
+        .default("the listen address, or the machine's first address"),
+        key(
+            "node.heartbeat",
+            |c| &mut c.node.heartbeat,
+            "How often the node says in the database that it lives. After three times as long it counts \
+             as dead.",
+        ),
+        key(
+            "shutdown.timeout",
+            |c| &mut c.shutdown.timeout,
+            "How long live sessions may take to be sealed at the end. What is not sealed by then is at \
+             the next start.",
+        ),
     ]
 }
 
@@ -95,24 +115,66 @@ fn ports() -> Vec<Key> {
 
 fn webrtc() -> Vec<Key> {
     vec![
-        key("webrtc.udp_port_range", |c| &mut c.webrtc.udp_port_range, "Media listens on the first ports of it, one a shard, UDP and ICE-TCP. `10000-10999` or `10000:10999`.")
-            .legacy("WEBRTC_UDP_PORT_RANGE"),
+        key(
+            "webrtc.udp_port_range",
+            |c| &mut c.webrtc.udp_port_range,
+            "Media listens on the first ports of it, one a shard, UDP and ICE-TCP. `10000-10999` or \
+             `10000:10999`.",
+        )
+        .legacy("WEBRTC_UDP_PORT_RANGE"),
         key("webrtc.shards", |c| &mut c.webrtc.shards, "Threads that receive media; 0 is one a core."),
         key("webrtc.listen_ips", |c| &mut c.webrtc.listen_ips, "Addresses that media listens on.")
             .default("all of the machine but loopback, and loopback too while gRPC listens on loopback"),
-        key("webrtc.public_ips", |c| &mut c.webrtc.public_ips, "Addresses that are announced instead of those (NAT 1:1)."),
-        key("webrtc.ice_tcp", |c| &mut c.webrtc.ice_tcp, "Whether ICE over TCP is offered, on the same ports."),
-        key("webrtc.codecs", |c| &mut c.webrtc.codecs, "Codecs that are accepted, best first. `VP8` or `video/VP8`.")
-            .legacy("WEBRTC_CODECS"),
-        key("webrtc.tick", |c| &mut c.webrtc.tick, "How often a shard drains its socket while no handshake is under way."),
-        key("webrtc.ice_disconnected_timeout", |c| &mut c.webrtc.ice_disconnected_timeout, "Silence until a session counts as disconnected. It records on if the client comes back.")
-            .legacy("WEBRTC_ICE_DISCONNECT_TIMEOUT"),
-        key("webrtc.ice_failed_timeout", |c| &mut c.webrtc.ice_failed_timeout, "Silence until a session ends and is sealed.")
-            .legacy("WEBRTC_ICE_FAILED_TIMEOUT"),
-        key("webrtc.ice_keepalive_interval", |c| &mut c.webrtc.ice_keepalive_interval, "Accepted for older deployments, without effect: the client sends the keepalives and the recorder answers them.")
-            .legacy("WEBRTC_ICE_KEEPALIVE_TIMEOUT"),
-        key("webrtc.connect_timeout", |c| &mut c.webrtc.connect_timeout, "From the offer until media could flow; then the session ends."),
-        key("webrtc.receive_buffer", |c| &mut c.webrtc.receive_buffer, "The receive buffer that is asked of the kernel for each media socket."),
+        key(
+            "webrtc.public_ips",
+            |c| &mut c.webrtc.public_ips,
+            "Addresses that are announced instead of those (NAT 1:1).",
+        ),
+        key(
+            "webrtc.ice_tcp",
+            |c| &mut c.webrtc.ice_tcp,
+            "Whether ICE over TCP is offered, on the same ports.",
+        ),
+        key(
+            "webrtc.codecs",
+            |c| &mut c.webrtc.codecs,
+            "Codecs that are accepted, best first. `VP8` or `video/VP8`.",
+        )
+        .legacy("WEBRTC_CODECS"),
+        key(
+            "webrtc.tick",
+            |c| &mut c.webrtc.tick,
+            "How often a shard drains its socket while no handshake is under way.",
+        ),
+        key(
+            "webrtc.ice_disconnected_timeout",
+            |c| &mut c.webrtc.ice_disconnected_timeout,
+            "Silence until a session counts as disconnected. It records on if the client comes back.",
+        )
+        .legacy("WEBRTC_ICE_DISCONNECT_TIMEOUT"),
+        key(
+            "webrtc.ice_failed_timeout",
+            |c| &mut c.webrtc.ice_failed_timeout,
+            "Silence until a session ends and is sealed.",
+        )
+        .legacy("WEBRTC_ICE_FAILED_TIMEOUT"),
+        key(
+            "webrtc.ice_keepalive_interval",
+            |c| &mut c.webrtc.ice_keepalive_interval,
+            "Accepted for older deployments, without effect: the client sends the keepalives and the \
+             recorder answers them.",
+        )
+        .legacy("WEBRTC_ICE_KEEPALIVE_TIMEOUT"),
+        key(
+            "webrtc.connect_timeout",
+            |c| &mut c.webrtc.connect_timeout,
+            "From the offer until media could flow; then the session ends.",
+        ),
+        key(
+            "webrtc.receive_buffer",
+            |c| &mut c.webrtc.receive_buffer,
+            "The receive buffer that is asked of the kernel for each media socket.",
+        ),
     ]
 }
 
@@ -176,7 +238,8 @@ fn storage() -> Vec<Key> {
         key(
             "store.auto_migrate",
             |c| &mut c.store.auto_migrate,
-            "Bring the schema up to date at the start. If false, a start on Postgres with an older schema is refused; SQLite is always brought up to date.",
+            "Bring the schema up to date at the start. If false, a start on Postgres with an older \
+             schema is refused; SQLite is always brought up to date.",
         ),
     ]
 }
@@ -262,14 +325,16 @@ fn access() -> Vec<Key> {
         key(
             "auth.tokens",
             |c| &mut c.auth.tokens,
-            "Tokens that may call, each `{ tenant = \"…\", role = \"viewer|recorder|admin\", sha256 = \"…\", name = \"…\" }`; `sha256` as of `printf %s \"$TOKEN\" | sha256sum`. Secret.",
+            "Tokens that may call, each `{ tenant = \"…\", role = \"viewer|recorder|admin\", sha256 = \
+             \"…\", name = \"…\" }`; `sha256` as of `printf %s \"$TOKEN\" | sha256sum`. Secret.",
         ),
         key("tls.certificate", |c| &mut c.tls.certificate, "Certificate chain of both ports, PEM."),
         key("tls.key", |c| &mut c.tls.key, "Its private key, PEM."),
         key(
             "tls.client_ca",
             |c| &mut c.tls.client_ca,
-            "Clients have to show a certificate of this authority, PEM. Other nodes are checked against it too.",
+            "Clients have to show a certificate of this authority, PEM. Other nodes are checked against \
+             it too.",
         ),
     ]
 }

@@ -9,9 +9,11 @@ mod load;
 mod print;
 mod raw;
 mod reference;
+mod secret;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod token;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -22,7 +24,9 @@ pub use convert::BlobConfig;
 pub(crate) use interfaces::outer_address;
 pub use load::{ConfigErrors, Flag, Origin, Problem, Sources};
 pub use reference::reference;
-pub use settings::{ByteSize, Codec, GoDuration, Level, Listen, PortRange, Role, Secret, StoreUrl, Token};
+pub use secret::{Secret, StoreUrl};
+pub use settings::{ByteSize, Codec, GoDuration, Level, Listen, PortRange};
+pub use token::{Role, Token};
 
 /// The merged, checked configuration. `Debug` shows no secret.
 #[derive(Debug, Clone)]

@@ -2,7 +2,6 @@
 //! except for secrets, which show as `***`.
 
 use std::{
-    fmt,
     net::{IpAddr, SocketAddr, ToSocketAddrs as _},
     ops::RangeInclusive,
     path::PathBuf,
@@ -11,15 +10,12 @@ use std::{
 };
 
 use capture::WebrtcConfig;
-use model::{NodeId, TenantId};
+use model::NodeId;
 
 use super::{
     duration::{parse_bytes, parse_duration, show_bytes, show_duration},
     raw::Raw,
 };
-
-/// What is shown instead of a secret.
-pub(crate) const HIDDEN: &str = "***";
 
 /// A value that can be configured. The text of an error never repeats a secret.
 pub(crate) trait Setting: Sized {
@@ -31,7 +27,7 @@ pub(crate) fn quote(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-fn text_of(raw: &Raw, want: &str) -> Result<String, String> {
+pub(crate) fn text_of(raw: &Raw, want: &str) -> Result<String, String> {
     raw.scalar().ok_or_else(|| format!("{want} is wanted, not a list or table"))
 }
 
@@ -232,94 +228,6 @@ impl Setting for Listen {
     }
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-
-    /// The text itself.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(HIDDEN)
-    }
-}
-
-impl Setting for Secret {
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        text_of(raw, "a text").map(Self)
-    }
-    fn show(&self) -> String {
-        quote(HIDDEN)
-    }
-}
-
-/// Which database.
-#[derive(Clone, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// A file of this machine.
-    Sqlite(PathBuf),
-    /// A Postgres URL, which may hold a password.
-    Postgres(Secret),
-}
-
-impl StoreUrl {
-    /// The URL without what is secret in it.
-    #[must_use]
-    pub fn redacted(&self) -> String {
-        let Self::Postgres(Secret(url)) = self else {
-            return match self {
-                Self::Sqlite(path) => path.to_string_lossy().into_owned(),
-                Self::Postgres(_) => HIDDEN.to_owned(),
-            };
-        };
-        // Everything but scheme, user, host and database name goes: options may hold passwords too.
-        let base = url.split_once('?').map_or(url.as_str(), |(base, _)| base);
-        let options = if base.len() == url.len() { String::new() } else { format!("?{HIDDEN}") };
-        let Some((scheme, rest)) = base.split_once("://") else { return HIDDEN.to_owned() };
-        match rest.rsplit_once('@') {
-            None => format!("{scheme}://{rest}{options}"),
-            Some((user, host)) => match user.split_once(':') {
-                None => format!("{scheme}://{user}@{host}{options}"),
-                Some((user, _)) => format!("{scheme}://{user}:{HIDDEN}@{host}{options}"),
-            },
-        }
-    }
-}
-
-impl fmt::Debug for StoreUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.redacted())
-    }
-}
-
-impl Setting for StoreUrl {
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        let text = text_of(raw, "a database URL")?;
-        match text.split_once("://") {
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres(Secret(text))),
-            Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite(PathBuf::from(path))),
-            None if !text.is_empty() && !text.contains('=') => Ok(Self::Sqlite(PathBuf::from(text))),
-            _ => Err("a URL postgres://user:password@host/database or the path of an SQLite file is wanted"
-                .to_owned()),
-        }
-    }
-    fn show(&self) -> String {
-        quote(&self.redacted())
-    }
-}
-
 /// The name of a codec as [`WebrtcConfig::DEFAULT_CODECS`] spells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Codec(pub String);
@@ -363,91 +271,4 @@ impl Setting for Level {
     fn show(&self) -> String {
         quote(&self.0.to_string().to_ascii_lowercase())
     }
-}
-
-/// What the holder of a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Look at recordings.
-    Viewer,
-    /// Look, and record.
-    Recorder,
-    /// Everything.
-    Admin,
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Viewer => "viewer",
-            Self::Recorder => "recorder",
-            Self::Admin => "admin",
-        })
-    }
-}
-
-/// A static token, kept as its hash.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Token {
-    /// Whose recordings its holder sees.
-    pub tenant: TenantId,
-    /// What its holder may do.
-    pub role: Role,
-    /// What it is called in the log.
-    pub name: String,
-    /// SHA-256 of the token.
-    pub sha256: [u8; 32],
-}
-
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.show())
-    }
-}
-
-impl Setting for Token {
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        let Raw::Table(fields) = raw else {
-            return Err("a token is a table {tenant, role, sha256, name}".to_owned());
-        };
-        if let Some(unknown) =
-            fields.keys().find(|key| !["tenant", "role", "sha256", "name"].contains(&key.as_str()))
-        {
-            return Err(format!("a token has no field {unknown:?}: only tenant, role, sha256, name"));
-        }
-        let field = |name: &str| fields.get(name).and_then(Raw::scalar);
-        let tenant = field("tenant").map_or_else(|| Ok(TenantId::default()), |tenant| tenant.parse());
-        let role = match field("role").unwrap_or_default().as_str() {
-            "viewer" => Role::Viewer,
-            "recorder" => Role::Recorder,
-            "admin" => Role::Admin,
-            other => return Err(format!("{other:?} is no role: viewer, recorder, admin")),
-        };
-        let sha256 = field("sha256").and_then(|hex| digest(&hex));
-        Ok(Self {
-            tenant: tenant.map_err(|error: model::InvalidId| error.to_string())?,
-            role,
-            name: field("name").unwrap_or_default(),
-            sha256: sha256.ok_or("sha256 has to be the token's SHA-256 in 64 hexadecimal digits")?,
-        })
-    }
-    fn show(&self) -> String {
-        let Self { tenant, role, name, .. } = self;
-        format!(
-            "{{ tenant = {}, role = \"{role}\", name = {}, sha256 = \"{HIDDEN}\" }}",
-            quote(tenant.as_str()),
-            quote(name)
-        )
-    }
-}
-
-fn digest(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
-    }
-    Some(bytes)
 }

@@ -127,7 +127,6 @@ fn verdict(error: &ApiError) -> Verdict {
         ApiError::Unauthenticated(_) => Verdict::new(Code::Unauthenticated, "UNAUTHENTICATED", text),
         ApiError::Denied { .. } => Verdict::new(Code::PermissionDenied, "ROLE_NOT_ENOUGH", text),
         ApiError::Invalid(violations) => invalid(violations),
-        ApiError::Json(_) => Verdict::new(Code::InvalidArgument, "BAD_JSON", text),
         ApiError::NotFound(_) => Verdict::new(Code::NotFound, "RECORDING_NOT_FOUND", text),
         ApiError::Ended(_) => Verdict::new(Code::FailedPrecondition, "SESSION_ENDED", text),
         ApiError::OwnerAway(_) => Verdict::new(Code::Unavailable, "NODE_AWAY", text).retry(RETRY_LATER),

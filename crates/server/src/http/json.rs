@@ -31,7 +31,8 @@ pub(super) fn read<T: Message + Default>(name: &str, body: &[u8]) -> Result<T, A
     let mut json = serde_json::Deserializer::from_slice(body);
     // Clients of the gateway in front of the earlier service may send fields that the proto does not have.
     let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let bad = |error: serde_json::Error| ApiError::Json(format!("the body is not the wanted JSON: {error}"));
+    let bad =
+        |error: serde_json::Error| ApiError::invalid("body", format!("is not the wanted JSON: {error}"));
     let message = DynamicMessage::deserialize_with_options(descriptor, &mut json, &options).map_err(bad)?;
     json.end().map_err(bad)?;
     message
@@ -131,9 +132,9 @@ mod tests {
     fn what_is_unknown_is_passed_over_and_a_wrong_type_is_refused() {
         assert!(upload(&json!({"future": 1, "channel": "FutureChannel"})).is_ok());
         for bad in [json!({"name": 1}), json!([]), json!("x")] {
-            assert!(matches!(upload(&bad), Err(ApiError::Json(_))), "{bad}");
+            assert!(matches!(upload(&bad), Err(ApiError::Invalid(_))), "{bad}");
         }
-        assert!(matches!(read::<UploadP2pVideoRequest>(UPLOAD, b"{} {}"), Err(ApiError::Json(_))));
+        assert!(matches!(read::<UploadP2pVideoRequest>(UPLOAD, b"{} {}"), Err(ApiError::Invalid(_))));
     }
 
     #[test]

@@ -258,3 +258,32 @@ fn complaint(command: &mut Command) -> Option<String> {
 fn fail(complaint: &str) -> ! {
     panic!("{complaint}")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_dropped_leaves_nothing_behind() {
+        let server = Postgres::start();
+        let (port, folder) = (server.port, server.folder.clone());
+        assert_ne!(server.create_database(), server.create_database());
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+        drop(server);
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_server_that_was_stopped_starts_again_on_its_port() {
+        let server = Postgres::start();
+        let url = server.url();
+        server.stop_immediately();
+        assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
+        server.start_again();
+        assert_eq!(server.url(), url);
+        assert!(TcpStream::connect(("127.0.0.1", server.port)).is_ok());
+    }
+}

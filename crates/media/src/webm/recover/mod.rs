@@ -28,8 +28,8 @@ use crate::{
 const MAX_CLUSTER_PATCHES: usize = 1 << 16;
 /// A block's timestamp stays below this, in milliseconds: a century.
 const MAX_TIME: u64 = 3_200_000_000_000;
-/// As in the recorder: what a last video frame is shown at most, in milliseconds.
-const LONGEST_LAST_FRAME: i64 = 200;
+/// As in the recorder: video frames further apart, in milliseconds, have a pause between them.
+const LONGEST_FRAME: i64 = 200;
 
 /// What is to be done with a file that was found.
 #[derive(Debug, Clone, PartialEq)]
@@ -86,7 +86,8 @@ pub fn recover(file: impl Read + Seek) -> Result<Recovery, RecoverError> {
     }
     let length = elements.length();
     let closed = header.segment_size.and_then(|size| size.checked_add(header.layout.segment)) == Some(length);
-    if let (true, true, Some(milliseconds)) = (closed, scan.index_ends == Some(length), header.duration) {
+    let closed = closed && scan.index_ends == Some(length) && scan.open_clusters.is_empty();
+    if let (true, Some(milliseconds)) = (closed, header.duration) {
         let duration = Duration::try_from_secs_f64(milliseconds / 1_000.0).unwrap_or_default();
         return Ok(Recovery::Complete(scan.summary(header.container, duration, length)));
     }
@@ -123,6 +124,8 @@ struct Found {
     summary: TrackSummary,
     /// Milliseconds of the last block.
     last: Option<i64>,
+    /// Milliseconds that a video frame takes.
+    frame: i64,
 }
 
 /// The walk through the clusters.
@@ -131,7 +134,7 @@ struct Scan {
     first_cluster: u64,
     segment: u64,
     tracks: Vec<Found>,
-    audio_only: bool,
+    video_seen: bool,
     cues: Cues,
     /// The end of the last whole block.
     whole: u64,
@@ -147,7 +150,7 @@ impl Scan {
         Self {
             first_cluster: header.layout.end,
             segment: header.layout.segment,
-            audio_only: tracks.iter().all(|found| found.summary.kind == MediaKind::Audio),
+            video_seen: false,
             tracks,
             cues: Cues::default(),
             whole: header.layout.end,
@@ -247,8 +250,9 @@ impl Scan {
             return Ok(true);
         };
         found.take(i64::try_from(time).unwrap_or(0), keyframe, &bytes[4..count], end - head.data - 4);
+        self.video_seen |= found.summary.kind == MediaKind::Video;
         let video_key = keyframe && found.summary.kind == MediaKind::Video;
-        if video_key || (self.audio_only && first) {
+        if video_key || (first && !self.video_seen) {
             self.cues.push(Cue {
                 time,
                 track: number,
@@ -290,7 +294,7 @@ impl Found {
             bytes: 0,
             packets_lost: 0,
         };
-        Self { declared, summary, last: None }
+        Self { declared, summary, last: None, frame: 33 }
     }
 
     fn take(&mut self, time: i64, keyframe: bool, beginning: &[u8], bytes: u64) {
@@ -302,7 +306,13 @@ impl Found {
                 let samples = i64::try_from(bytes).unwrap_or(0) / i64::from(self.declared.channels.max(1));
                 samples.min(1 << 20) * (MILLISECOND / 8)
             }
-            _ => self.last.map_or(33, |last| (time - last).clamp(0, LONGEST_LAST_FRAME)) * MILLISECOND,
+            _ => {
+                let step = self.last.map_or(0, |last| time - last);
+                if (1..=LONGEST_FRAME).contains(&step) {
+                    self.frame = step;
+                }
+                self.frame * MILLISECOND
+            }
         };
         self.last = Some(time);
         let summary = &mut self.summary;

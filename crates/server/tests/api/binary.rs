@@ -1,0 +1,192 @@
+//! The binary: what it prints, how it exits.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Output, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tempfile::TempDir;
+
+fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_webrtc-recorder"));
+    command.env_clear().env("HOME", "/nonexistent").args(arguments);
+    command
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    command(arguments).envs(environment.iter().copied()).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout)
+}
+
+#[test]
+fn a_bad_value_exits_64_and_names_key_and_origin() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("recorder.toml");
+    std::fs::write(&path, "[limits]\nsessions = \"many\"\n").unwrap();
+    let file = path.to_str().unwrap();
+    for (arguments, environment, want) in [
+        (
+            vec!["config", "check"],
+            vec![("WEBRTC_UDP_PORT_RANGE", "70000")],
+            "webrtc.udp_port_range (environment WEBRTC_UDP_PORT_RANGE): ",
+        ),
+        (
+            vec!["server"],
+            vec![("WEBRTC_ICE_FAILED_TIMEOUT", "soon")],
+            "webrtc.ice_failed_timeout (environment WEBRTC_ICE_FAILED_TIMEOUT): ",
+        ),
+        (vec!["config", "check", "--config", file], vec![], "recorder.toml:2): "),
+        (vec!["migrate", "--config", file], vec![], "limits.sessions ("),
+        (vec!["server", "--udp-port-range", "x"], vec![], "webrtc.udp_port_range (flag --udp-port-range): "),
+        (vec!["server", "--set", "grpc.lisen=x"], vec![], "did you mean grpc.listen?"),
+        (
+            vec!["server"],
+            vec![("BIND_ADDRESS", "0.0.0.0:0")],
+            "grpc.listen (environment BIND_ADDRESS): it would listen beyond loopback",
+        ),
+        (vec!["server", "--no-such-flag"], vec![], "--no-such-flag"),
+    ] {
+        let output = run(&arguments, &environment);
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", told(&output));
+        assert!(told(&output).contains(want), "{arguments:?}: {}", told(&output));
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_exits_64_and_names_the_key() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let directory = tempfile::tempdir().unwrap();
+    let output =
+        run(&["server", "--data-dir", directory.path().to_str().unwrap(), "--grpc-listen", &address], &[]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(told(&output).contains("grpc.listen (flag --grpc-listen): "), "{}", told(&output));
+}
+
+#[test]
+fn config_check_prints_the_merged_result_without_secrets() {
+    let environment = [
+        ("DATA_SOURCE", "postgres://app:hunter2@db/rec"),
+        ("UPLOADER_WORKERS", "3"),
+        ("RECORDER__BLOB__S3__BUCKET", "records"),
+        ("RECORDER__BLOB__S3__ACCESS_KEY", "hunter2"),
+        ("RECORDER__BLOB__S3__SECRET_KEY", "hunter2"),
+    ];
+    let output = run(&["config", "check"], &environment);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let printed = told(&output);
+    assert!(!printed.contains("hunter2"), "{printed}");
+    assert!(printed.contains("url = \"postgres://app:***@db/rec\"  # environment DATA_SOURCE"), "{printed}");
+    assert!(printed.contains("upload_workers = 3  # environment UPLOADER_WORKERS"), "{printed}");
+}
+
+#[test]
+fn the_version_is_printed() {
+    let output = run(&["version"], &[]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(told(&output).starts_with(&format!("webrtc-recorder {}", env!("CARGO_PKG_VERSION"))));
+}
+
+#[test]
+fn migrate_brings_a_new_database_up_to_date_and_then_has_nothing_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().to_str().unwrap();
+    for want in ["applied [", "up to date"] {
+        let output = run(&["migrate", "--data-dir", data], &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+        assert!(String::from_utf8_lossy(&output.stdout).contains(want), "{}", told(&output));
+    }
+}
+
+/// A recorder that runs, and its first words.
+pub fn serve(directory: &TempDir, environment: &[(&str, &str)]) -> (Child, String) {
+    let data = directory.path().to_str().unwrap();
+    let flags = ["--data-dir", data, "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
+    let media = ["--udp-port-range", "0", "--listen-ips", "127.0.0.1"];
+    let mut command = command(&[&["server"], &flags[..], &media[..]].concat());
+    let mut child = command.envs(environment.iter().copied()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut words = String::new();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    while !words.contains(" ready") {
+        assert!(lines.read_line(&mut words).unwrap() > 0, "it ended early:\n{words}");
+    }
+    // Whatever it says later must find a reader.
+    std::thread::spawn(move || std::io::copy(&mut lines, &mut std::io::sink()));
+    (child, words)
+}
+
+pub fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
+}
+
+#[test]
+fn it_starts_with_nothing_configured_says_where_it_is_and_ends_on_either_signal() {
+    for name in [Signal::SIGTERM, Signal::SIGINT] {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut child, words) = serve(&directory, &[]);
+        for part in ["gRPC address=127.0.0.1:", "HTTP address=127.0.0.1:", "media addresses=", "data_dir="] {
+            assert!(words.contains(part), "{part} is missing:\n{words}");
+        }
+        signal(&child, name);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+        assert!(directory.path().join("recorder.db").exists());
+    }
+}
+
+#[test]
+fn what_older_deployments_set_without_effect_is_told_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut child, words) = serve(&directory, &[("CONSUL", "consul:8500"), ("TRANSCODING_WORKERS", "4")]);
+    for part in ["registration is not part of this version", "jobs.transcoding_workers"] {
+        assert_eq!(words.matches(part).count(), 1, "{part}:\n{words}");
+    }
+    signal(&child, Signal::SIGTERM);
+    child.wait().unwrap();
+}
+
+#[test]
+fn systemd_is_told_that_it_is_ready() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("notify");
+    let socket = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+    let (mut child, _) = serve(&directory, &[("NOTIFY_SOCKET", path.to_str().unwrap())]);
+    let mut word = [0; 64];
+    let length = socket.recv(&mut word).unwrap();
+    assert_eq!(&word[..length], b"READY=1");
+    signal(&child, Signal::SIGTERM);
+    let length = socket.recv(&mut word).unwrap();
+    assert_eq!(&word[..length], b"STOPPING=1");
+    child.wait().unwrap();
+}
+
+#[test]
+fn secrets_are_not_logged_not_even_when_the_database_can_not_be_reached() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("log");
+    let data = directory.path().to_str().unwrap();
+    let environment = [
+        ("LOG_FILE", log.to_str().unwrap()),
+        ("LOG_LVL", "trace"),
+        ("LOG_JSON", "true"),
+        ("RECORDER__BLOB__S3__BUCKET", "records"),
+        ("RECORDER__BLOB__S3__ENDPOINT", "http://127.0.0.1:1"),
+        ("RECORDER__BLOB__S3__ACCESS_KEY", "hunter2"),
+        ("RECORDER__BLOB__S3__SECRET_KEY", "hunter2"),
+        ("DATA_SOURCE", "postgres://app:hunter2@127.0.0.1:1/rec"),
+    ];
+    let output = run(
+        &["server", "--data-dir", data, "--grpc-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"],
+        &environment,
+    );
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let logged = std::fs::read_to_string(&log).unwrap() + &told(&output);
+    assert!(logged.contains("postgres://app:***@127.0.0.1:1/rec"), "{logged}");
+    assert!(!logged.contains("hunter2"), "{logged}");
+}

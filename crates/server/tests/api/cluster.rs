@@ -1,0 +1,109 @@
+//! Two nodes on one database: each answers for the other's sessions.
+
+use std::time::Duration;
+
+use model::{Channel, NodeId, Recording, RecordingId, RecordingState, Source, TenantId};
+use proto::{
+    recorder::v1::{GetRecordingRequest, RecordingState as State},
+    webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest},
+};
+use store::{Nodes as _, Sessions as _};
+use store_sqlite::SqliteStore;
+use tonic::Code;
+use tonic_types::StatusExt as _;
+
+use crate::support::{OFFER, TOKENS, TestApp, upload, with_token};
+
+#[tokio::test]
+async fn a_call_that_reaches_another_node_is_answered_by_the_owner() {
+    let shared = tempfile::tempdir().unwrap();
+    let database = shared.path().join("recorder.db");
+    let common = [("store.url", database.to_str().unwrap()), ("auth.tokens", TOKENS)];
+    let owner = TestApp::start(&[&common[..], &[("node.id", "owner")]].concat()).await;
+    let other = TestApp::start(&[&common[..], &[("node.id", "other")]].concat()).await;
+    let begun = owner.webrtc().upload_p2p_video(with_token("recorder-token", upload(OFFER))).await.unwrap();
+    let id = begun.into_inner().id;
+
+    let renegotiate =
+        |offer: &str| RenegotiateP2pVideoRequest { id: id.clone(), sdp_offer: offer.to_owned() };
+    let answer = other.webrtc().renegotiate_p2p_video(with_token("recorder-token", renegotiate(OFFER))).await;
+    assert!(answer.unwrap().into_inner().sdp_answer.starts_with("v=0"));
+    let refused =
+        other.webrtc().renegotiate_p2p_video(with_token("recorder-token", renegotiate("no sdp"))).await;
+    let details = refused.unwrap_err().get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "sdp_offer");
+
+    let stop = StopP2pVideoRequest { id: id.clone() };
+    let theirs = other.webrtc().stop_p2p_video(with_token("other-token", stop.clone())).await;
+    assert_eq!(theirs.unwrap_err().code(), Code::NotFound);
+    for _ in 0..2 {
+        other.webrtc().stop_p2p_video(with_token("recorder-token", stop.clone())).await.unwrap();
+    }
+    let get = with_token("recorder-token", GetRecordingRequest { id });
+    let sealed = other.recordings().get_recording(get).await.unwrap().into_inner().recording.unwrap();
+    assert_eq!((sealed.state(), sealed.node.as_str()), (State::Parked, "owner"));
+    owner.stop().await;
+    other.stop().await;
+}
+
+fn session_of(node: &str) -> Recording {
+    let id = RecordingId::new();
+    Recording {
+        id,
+        tenant: TenantId::default(),
+        name: id.to_string(),
+        correlation_id: String::new(),
+        channel: Channel::Call,
+        source: Source::Webrtc,
+        node: node.parse::<NodeId>().unwrap(),
+        state: RecordingState::Recording,
+        started_at: chrono::Utc::now(),
+        ended_at: None,
+        end_reason: None,
+        container: None,
+        object_key: None,
+        duration: Duration::ZERO,
+        bytes: 0,
+        sha256: None,
+        error: None,
+        tracks: Vec::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_node_is_dead_is_unavailable_with_a_time_to_try_again() {
+    let app = TestApp::start(&[("node.heartbeat", "50ms")]).await;
+    let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
+    // Never heard of; heard of long ago; heard of just now and gone since.
+    for node in ["unheard", "silent", "gone"] {
+        let session = session_of(node);
+        store.begin(&session).await.unwrap();
+        if node != "unheard" {
+            store.heartbeat(&node.parse().unwrap(), "127.0.0.1:1", false).await.unwrap();
+        }
+        if node == "silent" {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        let stop = StopP2pVideoRequest { id: session.id.to_string() };
+        let status = app.webrtc().stop_p2p_video(stop).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{node}: {status}");
+        assert!(status.get_error_details().retry_info().is_some(), "{node}: {status}");
+    }
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn two_nodes_that_take_each_other_for_the_owner_do_not_call_in_circles() {
+    let shared = tempfile::tempdir().unwrap();
+    let database = shared.path().join("recorder.db");
+    let first = TestApp::start(&[("store.url", database.to_str().unwrap()), ("node.id", "first")]).await;
+    let store = SqliteStore::open(&database).await.unwrap();
+    // The row says `third`, whose address is that of `first`.
+    let session = session_of("third");
+    store.begin(&session).await.unwrap();
+    store.heartbeat(&"third".parse().unwrap(), &first.grpc.to_string(), false).await.unwrap();
+    let stop = StopP2pVideoRequest { id: session.id.to_string() };
+    let status = first.webrtc().stop_p2p_video(stop).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    first.stop().await;
+}

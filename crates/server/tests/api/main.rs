@@ -1,0 +1,14 @@
+//! The API as its callers see it, on a recorder in this process or on the binary. Media has its own tests.
+
+#![allow(clippy::unwrap_used, clippy::panic)] // Also outside of the tests' own functions.
+
+mod access;
+mod binary;
+mod cluster;
+mod encryption;
+mod lifecycle;
+mod postgres;
+mod refusals;
+mod standard;
+mod support;
+mod traces;

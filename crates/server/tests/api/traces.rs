@@ -1,0 +1,50 @@
+//! Traces reach a collector.
+
+use axum::{Router, body::Bytes, http::header::CONTENT_TYPE, routing::post};
+use nix::sys::signal::Signal;
+use proto::webrtc_recorder::{StopP2pVideoRequest, web_rtc_service_client::WebRtcServiceClient};
+use tokio::sync::mpsc;
+
+use crate::{
+    binary::{serve, signal},
+    support::NOBODY,
+};
+
+const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+
+/// A collector: answers each export with an empty message, and hands on what it got.
+async fn collector() -> (String, mpsc::Receiver<Bytes>) {
+    let (sender, received) = mpsc::channel(100);
+    let export = post(move |body: Bytes| async move {
+        sender.send(body).await.unwrap();
+        ([(CONTENT_TYPE, "application/grpc"), ("grpc-status".parse().unwrap(), "0")], vec![0; 5])
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(listener, Router::new().route(EXPORT, export)).await });
+    (url, received)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_is_a_span_with_its_session_id_at_the_collector() {
+    let (url, mut received) = collector().await;
+    let directory = tempfile::tempdir().unwrap();
+    let environment =
+        [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_SERVICE_NAME", "recorder-under-test")];
+    let (mut child, words) = serve(&directory, &environment);
+    let (_, rest) = words.split_once("gRPC address=").unwrap();
+    let address = rest.split_whitespace().next().unwrap();
+    let mut client = WebRtcServiceClient::connect(format!("http://{address}")).await.unwrap();
+    client.stop_p2p_video(StopP2pVideoRequest { id: NOBODY.to_owned() }).await.unwrap_err();
+    signal(&child, Signal::SIGTERM);
+    child.wait().unwrap();
+
+    let mut all = Vec::new();
+    while let Ok(body) = received.try_recv() {
+        all.extend(body);
+    }
+    let text = String::from_utf8_lossy(&all);
+    for part in ["recorder-under-test", "StopP2PVideo", NOBODY] {
+        assert!(text.contains(part), "{part} did not reach the collector: {text}");
+    }
+}
