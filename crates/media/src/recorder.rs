@@ -39,7 +39,7 @@ impl Default for RecorderConfig {
     fn default() -> Self {
         Self {
             max_wait: Duration::from_secs(1),
-            settle: Duration::from_secs(2),
+            settle: Duration::from_millis(400),
             interleave: Duration::from_secs(1),
             max_held_bytes: 16 << 20,
             append_bytes: 64 << 10,

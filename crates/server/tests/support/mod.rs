@@ -36,8 +36,11 @@ pub fn ok<T, E: Display>(result: Result<T, E>, what: &str) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
+/// The binary that was built with this test, or the one that `RECORDER_BINARY` names: a release build, an installed
+/// package.
 pub fn config() -> RecorderConfig {
-    RecorderConfig::new(env!("CARGO_BIN_EXE_webrtc-recorder")).env("LOG_LVL", "info")
+    let built = || env!("CARGO_BIN_EXE_webrtc-recorder").into();
+    RecorderConfig::new(std::env::var_os("RECORDER_BINARY").unwrap_or_else(built)).env("LOG_LVL", "info")
 }
 
 pub async fn start(config: RecorderConfig) -> Recorder {
