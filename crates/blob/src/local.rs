@@ -238,3 +238,126 @@ fn store_error(path: &Path, error: &io::Error) -> BlobError {
         _ => BlobError::Unavailable(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened() -> (tempfile::TempDir, LocalDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = LocalDir::open(&directory.path().join("objects")).unwrap();
+        (directory, store)
+    }
+
+    fn incoming(store: &LocalDir) -> usize {
+        fs::read_dir(store.root.join(INCOMING)).unwrap().count()
+    }
+
+    async fn put(store: &LocalDir, key: &str, path: &Path) -> Result<ObjectInfo, BlobError> {
+        let file = PutFile { key, path, content_type: "video/webm", sha256: None };
+        store.put_file(file, &CancellationToken::new()).await
+    }
+
+    #[tokio::test]
+    async fn an_object_on_the_same_file_system_is_a_hard_link_and_leaves_no_stub() {
+        let (directory, store) = opened();
+        let source = directory.path().join("source");
+        fs::write(&source, "media").unwrap();
+        // Twice: renaming one link over another to the same file does nothing, and would leave the first behind.
+        for _ in 0..2 {
+            put(&store, "a/b", &source).await.unwrap();
+            assert_eq!(incoming(&store), 0);
+        }
+        let object = fs::metadata(store.root.join("a/b")).unwrap();
+        assert_eq!(object.ino(), fs::metadata(&source).unwrap().ino());
+    }
+
+    #[tokio::test]
+    async fn a_symbolic_link_is_no_source() {
+        let (directory, store) = opened();
+        let (source, link) = (directory.path().join("source"), directory.path().join("link"));
+        fs::write(&source, "media").unwrap();
+        std::os::unix::fs::symlink(&source, &link).unwrap();
+        assert!(matches!(put(&store, "a", &link).await, Err(BlobError::Source { .. })));
+    }
+
+    #[test]
+    fn a_copy_is_hashed_as_it_is_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        fs::write(&from, vec![7; 600_000]).unwrap();
+        let (source, target) = (File::open(&from).unwrap(), File::create_new(&to).unwrap());
+        let sent = copy(&source, &target, &CancellationToken::new()).unwrap();
+        assert_eq!(digest(&File::open(&to).unwrap(), &CancellationToken::new()).unwrap(), sent);
+        assert_eq!(sent.bytes, 600_000);
+    }
+
+    #[tokio::test]
+    async fn a_put_that_is_cancelled_midway_leaves_nothing() {
+        let (directory, store) = opened();
+        let source = directory.path().join("source");
+        fs::write(&source, vec![7; 64 << 20]).unwrap();
+        let cancel = CancellationToken::new();
+        let file = PutFile { key: "a", path: &source, content_type: "video/webm", sha256: None };
+        let put = store.put_file(file, &cancel);
+        let cancelled = tokio::join!(put, async {
+            // Until the file is there under its temporary name, which is when hashing it begins.
+            while incoming(&store) == 0 {
+                tokio::task::yield_now().await;
+            }
+            cancel.cancel();
+        });
+        assert!(matches!(cancelled.0, Err(BlobError::Cancelled)), "{cancelled:?}");
+        assert_eq!(incoming(&store), 0);
+        assert!(!store.root.join("a").exists());
+    }
+
+    #[test]
+    fn what_a_crash_left_is_swept_after_a_day() {
+        let (directory, store) = opened();
+        let stub = store.root.join(INCOMING).join("stub");
+        fs::write(&stub, "half").unwrap();
+        LocalDir::open(&directory.path().join("objects")).unwrap();
+        assert!(stub.exists(), "another process may be writing it");
+        sweep(&store.root.join(INCOMING), SystemTime::now() + INCOMING_MAX_AGE + Duration::from_secs(60))
+            .unwrap();
+        assert!(!stub.exists());
+    }
+
+    #[tokio::test]
+    async fn half_written_objects_have_no_key() {
+        let (_directory, store) = opened();
+        let key = format!("{INCOMING}/stub");
+        assert!(matches!(store.head(&key).await, Err(BlobError::BadKey(_))));
+    }
+
+    #[tokio::test]
+    async fn a_key_below_an_object_is_refused_and_not_found() {
+        let (directory, store) = opened();
+        let source = directory.path().join("source");
+        fs::write(&source, "media").unwrap();
+        put(&store, "a/b", &source).await.unwrap();
+        assert!(matches!(put(&store, "a/b/c", &source).await, Err(BlobError::Refused(_))));
+        assert!(matches!(put(&store, "a", &source).await, Err(BlobError::Refused(_))));
+        assert!(matches!(store.head("a/b/c").await, Err(BlobError::NotFound(_))));
+        assert!(matches!(store.head("a").await, Err(BlobError::NotFound(_))));
+        assert_eq!(incoming(&store), 0);
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_went_away_does_not_answer_a_ping() {
+        let (_directory, store) = opened();
+        fs::remove_dir_all(&store.root).unwrap();
+        assert!(matches!(store.ping().await, Err(BlobError::Unavailable(_))));
+    }
+
+    #[tokio::test]
+    async fn damage_on_the_disk_is_seen_by_head() {
+        let (directory, store) = opened();
+        let source = directory.path().join("source");
+        fs::write(&source, "media").unwrap();
+        let stored = put(&store, "a", &source).await.unwrap();
+        fs::write(store.root.join("a"), "medib").unwrap();
+        assert_ne!(store.head("a").await.unwrap(), stored);
+    }
+}

@@ -1,5 +1,7 @@
 //! What every back end does, on a local directory and on a real S3 server.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::sync::Arc;

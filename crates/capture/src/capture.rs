@@ -256,7 +256,7 @@ impl Node {
         self.shards.get(number).ok_or(ShardGone)
     }
 
-    async fn statistics(&self) -> HashMap<SessionId, SessionStatistics> {
+    pub(crate) async fn statistics(&self) -> HashMap<SessionId, SessionStatistics> {
         let mut all = HashMap::new();
         for shard in &self.shards {
             // A shard that is stuck must not hold up what the others know.

@@ -1,4 +1,16 @@
 //! Live sessions: the registry, the media shards that receive them, and the spool that keeps what they write.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `begin` | takes a place, makes the directory, answers the offer, writes it down |
+//! | `registry` | which sessions there are, and how many may be |
+//! | `shard` | threads that receive: socket, demultiplexing, timers, commands, ICE-TCP |
+//! | `session` | a session's states as a pure step; how it is sealed |
+//! | `spool` | files, writers, manifests, seal, recovery |
+//! | `start` | everything that can be wrong with the configuration |
+//!
+//! A packet goes from the socket to its session's write buffer on one thread; the disk has threads of its own; the
+//! ledger is told by tokio tasks. What a data channel carries is counted and dropped: it is not kept yet.
 
 mod begin;
 mod capture;
@@ -15,3 +27,6 @@ mod start;
 pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
 pub use ledger::{Ledger, LedgerError};
+
+#[cfg(test)]
+mod tests;

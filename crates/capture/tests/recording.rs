@@ -4,7 +4,7 @@ mod support;
 
 use capture::CaptureError;
 use model::{Container, EndReason, RecordingState};
-use support::{Node, audio_and_video, eventually, tenant};
+use support::{Call, LOOPBACK, Nat, Node, audio_and_video, eventually, tenant};
 use testkit::{sender::Driver, verify};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -27,7 +27,7 @@ async fn what_was_sent_until_stop_is_in_a_file_that_decodes() {
     assert_eq!(recording.error, None);
     assert_eq!(recording.tracks.len(), 2);
     assert!(recording.object_key.as_deref().unwrap().starts_with("records/"));
-    assert_eq!(*node.ledger.sealed.lock().unwrap(), [recording.clone()]);
+    assert_eq!(*node.ledger.sealed.lock().unwrap(), std::slice::from_ref(&recording));
     assert_eq!(node.capture.count(), 0);
 
     let media = node.media(&recording);
@@ -46,4 +46,27 @@ async fn what_was_sent_until_stop_is_in_a_file_that_decodes() {
         manifest.contains("COMMITTED").then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_whose_address_changes_goes_on_in_the_same_recording() {
+    // Two addresses, so that the one that the client talks to matters.
+    let listen_ips = vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
+    let node = Node::start_with(|config| config.webrtc.listen_ips = listen_ips).await;
+    let driver = Driver::start().unwrap();
+    let sender = driver.add(audio_and_video(), LOOPBACK).await.unwrap();
+    let begun = node.begin(sender.offer().await.unwrap()).await;
+    let nat = Nat::towards(node.capture.media_addresses()[1]).await;
+    sender.accept_answer(nat.rewrite(&begun.sdp_answer)).await.unwrap();
+    let call = Call { begun, sender };
+    call.send_frames(30).await;
+    nat.rebind().await;
+    call.send_frames(240).await;
+    let recording = node.capture.stop(&tenant(), call.begun.id, EndReason::Requested).await.unwrap();
+    let media = node.media(&recording);
+    verify::decode_strictly(&media).unwrap();
+    let pictures = verify::pictures(&media, 0).unwrap();
+    let last = pictures.last().unwrap().time;
+    assert!(last > 7.5, "the last picture is at {last} s");
+    assert!(pictures.len() > 120, "{} pictures", pictures.len());
 }

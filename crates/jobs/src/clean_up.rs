@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use model::{Container, Recording, RecordingState};
+use model::{Container, Recording};
 use store::JobOutcome;
 
 use crate::{
@@ -28,9 +28,7 @@ pub(crate) async fn run(context: &Context, recording: &Recording) -> Result<JobO
         remove(&spool, &directory).map_err(|source| JobError::Spool { path: directory, source })
     });
     removal.await.map_err(|_| JobError::Panicked)??;
-    // An earlier clean-up may have been parked, and the recording with it; it is verified now.
-    let recording_state = (recording.state == RecordingState::Parked).then_some(RecordingState::Available);
-    Ok(JobOutcome::Done { recording_state, next: Vec::new() })
+    Ok(JobOutcome::Done { recording_state: None, next: Vec::new() })
 }
 
 /// The directory goes as a whole, but one file of it alone was verified: it must not have changed since, and no other

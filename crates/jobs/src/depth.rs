@@ -29,7 +29,8 @@ fn set(counts: &[(JobKind, JobState, u64)]) {
     let counts: HashMap<_, _> = counts.iter().map(|&(kind, state, jobs)| ((kind, state), jobs)).collect();
     // Those too that the store leaves out because there are none: the gauge would stay at the last number.
     for &kind in JobKind::ALL {
-        for &state in JobState::ALL {
+        // Those that are done aren't in the queue any more, and are not counted.
+        for &state in JobState::ALL.iter().filter(|state| **state != JobState::Done) {
             metrics::set_depth(kind, state, counts.get(&(kind, state)).copied().unwrap_or_default());
         }
     }

@@ -15,7 +15,7 @@ const DURATION: &str = "recorder_job_duration_seconds";
 
 /// Tells the recorder of metrics what they mean. Call it once, after the recorder is installed.
 pub fn describe() {
-    describe_gauge!(JOBS, "Jobs in the queue of the whole cluster, by kind and state.");
+    describe_gauge!(JOBS, "Jobs of the whole cluster that are not done, by kind and state.");
     describe_counter!(STARTED, "Runs of jobs begun on this node, by kind.");
     describe_counter!(SUCCEEDED, "Runs that did their work, by kind.");
     describe_counter!(FAILED, "Runs that failed and will be repeated, by kind.");

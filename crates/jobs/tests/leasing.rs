@@ -1,5 +1,7 @@
 //! Leases: kept while a job runs, lost, given back; and workers beside each other.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::{sync::Arc, time::Duration};

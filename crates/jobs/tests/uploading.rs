@@ -1,5 +1,7 @@
 //! From the spool into the object store: what happens when all is well, and when it isn't.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::fs;

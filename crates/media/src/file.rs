@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Codec, MediaKind, MediaTime, Output, RecorderConfig, RecordingSummary, TrackSummary,
+    Codec, MediaTime, Output, RecorderConfig, RecordingSummary, TrackSummary,
     frame::CodedFrame,
     interleave::TimedFrame,
     time::{LocalNanos, MILLISECOND},
@@ -159,10 +159,7 @@ impl File {
 }
 
 fn codec_private(frame: &CodedFrame, channels: u8) -> CodecPrivate {
-    match frame.codec.kind() {
-        MediaKind::Audio => CodecPrivate::audio(frame.codec, channels),
-        MediaKind::Video => CodecPrivate::default(),
-    }
+    CodecPrivate::new(frame.codec, channels, frame.data.as_ref())
 }
 
 fn summary(track: &Track, number: u32, codec: Codec, (width, height): (u32, u32)) -> TrackSummary {

@@ -57,8 +57,9 @@ pub(crate) struct CodedFrame {
     pub codec: Codec,
     /// As the rtpmap states them; zero for video.
     pub channels: u8,
-    /// RTP timestamp.
+    /// RTP timestamp, in ticks of this rate.
     pub timestamp: u32,
+    pub clock_rate: u32,
     /// When its first packet arrived.
     pub arrival: Instant,
     /// Every audio frame is one.
@@ -92,6 +93,7 @@ struct Open {
 #[derive(Debug)]
 pub(crate) struct Assembler {
     codec: Codec,
+    clock_rate: u32,
     depacketizer: Depacketizer,
     open: Option<Open>,
     bytes: Vec<u8>,
@@ -109,9 +111,10 @@ pub(crate) struct Assembler {
 }
 
 impl Assembler {
-    pub(crate) fn new(codec: Codec, depacketizer: Depacketizer) -> Self {
+    pub(crate) fn new(codec: Codec, clock_rate: u32, depacketizer: Depacketizer) -> Self {
         Self {
             codec,
+            clock_rate,
             depacketizer,
             open: None,
             bytes: Vec::new(),
@@ -222,7 +225,7 @@ impl Assembler {
 
     fn close(&mut self, pool: &mut BufferPool) -> Option<CodedFrame> {
         let open = self.open.take()?;
-        let picture = if open.intact { self.depacketizer.finish(&self.bytes) } else { Ok(None) };
+        let picture = if open.intact { self.depacketizer.finish(&mut self.bytes) } else { Ok(None) };
         match picture {
             Ok(Some(picture)) if picture.keyframe || !self.holding => {
                 self.holding = false;
@@ -254,11 +257,131 @@ impl Assembler {
             codec: self.codec,
             channels: 0,
             timestamp: open.timestamp,
+            clock_rate: self.clock_rate,
             arrival: open.arrival,
             keyframe: picture.keyframe,
             size: picture.size,
             rotation: open.rotation,
             data: FrameData::Assembled(std::mem::replace(&mut self.bytes, pool.take())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Encoding, PayloadFormat};
+
+    struct Bench {
+        assembler: Assembler,
+        pool: BufferPool,
+        start: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
+            let start = Instant::now();
+            let format = PayloadFormat {
+                payload_type: 96,
+                encoding: Encoding::Vp8,
+                clock_rate: 90_000,
+                channels: 0,
+                fmtp: String::new(),
+            };
+            let depacketizer = Depacketizer::new(&format).unwrap();
+            Self {
+                assembler: Assembler::new(Codec::Vp8, 90_000, depacketizer),
+                pool: BufferPool::default(),
+                start,
+            }
+        }
+
+        /// A packet written as `K` or `P` (a frame's first packet), `.` (one more), `|` (with the marker), `!` in front
+        /// (packets were lost before it), `?` (not VP8). Gives the frames that come out as (timestamp, keyframe).
+        fn push(&mut self, timestamp: u32, packet: &str) -> Vec<(u32, bool)> {
+            let head: &[u8] = if packet.contains('K') {
+                &[0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 64, 0, 64, 0]
+            } else if packet.contains('P') {
+                &[0x10, 1, 0, 0]
+            } else if packet.contains('?') {
+                &[0x80]
+            } else {
+                &[0x00, 7]
+            };
+            let rtp = RtpPacket {
+                ssrc: 1,
+                payload_type: 96,
+                sequence_number: 0,
+                timestamp,
+                marker: packet.contains('|'),
+                rotation: None,
+                payload: Bytes::copy_from_slice(head),
+            };
+            let before = self.assembler.close_before(&rtp, packet.contains('!'), &mut self.pool);
+            let after = self.assembler.push(&rtp, self.start, &mut self.pool);
+            before.into_iter().chain(after).map(|frame| (frame.timestamp, frame.keyframe)).collect()
+        }
+
+        fn asked(&mut self) -> Option<KeyframeReason> {
+            self.assembler.keyframe_wanted(self.start)
+        }
+    }
+
+    #[test]
+    fn pictures_end_with_the_marker_or_with_the_next_timestamp() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.push(1, "K"), []);
+        assert_eq!(bench.push(1, ".|"), [(1, true)]);
+        assert_eq!(bench.push(2, "P"), []);
+        assert_eq!(bench.push(3, "P|"), [(2, false), (3, false)]);
+        assert_eq!(bench.asked(), None);
+    }
+
+    #[test]
+    fn a_stream_that_begins_in_the_middle_waits_and_asks() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.push(1, "P|"), []);
+        assert_eq!(bench.asked(), Some(KeyframeReason::Start));
+        assert_eq!(bench.asked(), None, "paced");
+        assert_eq!(bench.push(2, "P|"), []);
+        assert_eq!(bench.push(3, "K|"), [(3, true)]);
+        assert_eq!(bench.assembler.counters.frames_dropped, 2);
+    }
+
+    #[test]
+    fn a_lost_head_tail_or_picture_holds_until_the_next_keyframe() {
+        for lost in [&["!.|"][..], &["P", "!P|"], &["P", "!.|"], &["!P|"]] {
+            let mut bench = Bench::new();
+            assert_eq!(bench.push(1, "K|"), [(1, true)]);
+            for (step, packet) in (2..).zip(lost) {
+                // The second of two is a new picture only if it begins one.
+                let timestamp = if packet.contains('P') { step } else { 2 };
+                assert_eq!(bench.push(timestamp, packet), [], "{lost:?}");
+            }
+            assert_eq!(bench.asked(), Some(KeyframeReason::Loss), "{lost:?}");
+            assert_eq!(bench.push(8, "P|"), [], "{lost:?}");
+            assert_eq!(bench.push(9, "K|"), [(9, true)], "{lost:?}");
+            assert_eq!(bench.push(10, "P|"), [(10, false)], "{lost:?}");
+        }
+    }
+
+    #[test]
+    fn a_keyframe_right_after_a_hole_is_taken() {
+        let mut bench = Bench::new();
+        bench.push(1, "K|");
+        assert_eq!(bench.push(5, "!K|"), [(5, true)]);
+        assert_eq!(bench.asked(), None);
+    }
+
+    #[test]
+    fn a_payload_that_is_not_valid_spoils_its_picture_alone_until_a_keyframe() {
+        let mut bench = Bench::new();
+        bench.push(1, "K|");
+        assert_eq!(bench.push(2, "P"), []);
+        assert_eq!(bench.push(2, "?|"), []);
+        assert_eq!(bench.asked(), Some(KeyframeReason::Corrupt));
+        assert_eq!(bench.push(3, "K|"), [(3, true)]);
+        assert_eq!((bench.assembler.counters.corrupt, bench.assembler.counters.frames_dropped), (1, 1));
     }
 }

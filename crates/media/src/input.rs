@@ -115,7 +115,7 @@ pub struct RtpPacket {
     pub marker: bool,
     /// The picture's rotation where the packet tells it (usually the last of a keyframe).
     pub rotation: Option<Rotation>,
-    /// The payload, padding removed. Never empty.
+    /// The payload, padding removed. Empty if the packet is padding alone: it takes its place in the sequence.
     pub payload: Bytes,
 }
 

@@ -114,3 +114,88 @@ impl Interleaver {
         Some((track, frame))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Codec, frame::FrameData};
+
+    struct Bench {
+        interleaver: Interleaver,
+        start: Instant,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
+            let start = Instant::now();
+            Self { interleaver: Interleaver::new(Duration::from_millis(1_000)), start }
+        }
+
+        fn at(&self, milliseconds: u64) -> Instant {
+            self.start + Duration::from_millis(milliseconds)
+        }
+
+        fn push(&mut self, now: u64, track: usize, time: LocalNanos) {
+            let now = self.at(now);
+            let frame = CodedFrame {
+                codec: Codec::Opus,
+                channels: 2,
+                timestamp: 0,
+                clock_rate: 48_000,
+                arrival: now,
+                keyframe: true,
+                size: None,
+                rotation: None,
+                data: FrameData::Packet(Bytes::from_static(b"x")),
+            };
+            self.interleaver.push(track, TimedFrame { time, duration: 0, frame }, now);
+        }
+
+        fn pop(&mut self, now: u64) -> Vec<LocalNanos> {
+            let now = self.at(now);
+            std::iter::from_fn(|| self.interleaver.pop(now)).map(|(_, frame)| frame.time).collect()
+        }
+    }
+
+    #[test]
+    fn a_frame_goes_when_none_before_it_can_come() {
+        let mut bench = Bench::new();
+        bench.push(0, 0, 10);
+        assert_eq!(bench.pop(0), [10]);
+        bench.push(1, 1, 5);
+        bench.push(2, 1, 25);
+        // Track 0 is awaited now.
+        assert_eq!(bench.pop(2), []);
+        bench.push(3, 0, 20);
+        assert_eq!(bench.pop(3), [5, 20]);
+        bench.push(4, 0, 30);
+        assert_eq!(bench.pop(4), [25]);
+    }
+
+    #[test]
+    fn a_silent_track_is_awaited_no_longer_than_configured() {
+        let mut bench = Bench::new();
+        bench.push(0, 0, 1);
+        bench.push(0, 1, 2);
+        bench.push(500, 1, 3);
+        assert_eq!(bench.pop(500), [1]);
+        // Track 0 spoke at 0, so it is not waited for after 1000.
+        assert_eq!(bench.interleaver.deadline(), Some(bench.at(1_000)));
+        assert_eq!(bench.pop(999), []);
+        assert_eq!(bench.pop(1_000), [2, 3]);
+        assert_eq!(bench.interleaver.held_bytes(), 0);
+    }
+
+    #[test]
+    fn a_track_that_ended_is_not_awaited() {
+        let mut bench = Bench::new();
+        bench.push(0, 0, 1);
+        bench.push(0, 1, 2);
+        assert_eq!(bench.pop(0), [1]);
+        bench.interleaver.end(0);
+        assert_eq!(bench.pop(0), [2]);
+    }
+}

@@ -8,6 +8,7 @@ mod file;
 mod frame;
 mod input;
 mod interleave;
+mod layer;
 mod output;
 mod recorder;
 mod reorder;
@@ -26,3 +27,4 @@ pub use output::{
     TrackSummary,
 };
 pub use recorder::{Recorder, RecorderConfig};
+pub use webm::{RecoverError, Recovery, Repair, recover};

@@ -157,6 +157,8 @@ pub struct Statistics {
     pub position: MediaTime,
     /// Bytes of frames and packets held back for order.
     pub held_bytes: usize,
+    /// Packets of tracks that were not added.
+    pub strays: u64,
     /// By track.
     pub tracks: Vec<(TrackId, TrackStatistics)>,
 }

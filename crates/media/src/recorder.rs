@@ -71,6 +71,8 @@ pub struct Recorder {
     now: Instant,
     /// When the first frame came.
     first_frame: Option<Instant>,
+    /// Packets of tracks that were not added.
+    strays: u64,
     outputs: VecDeque<Output>,
 }
 
@@ -92,6 +94,7 @@ impl Recorder {
             phase: Phase::Settling,
             now: started,
             first_frame: None,
+            strays: 0,
             outputs: VecDeque::new(),
             config,
         }
@@ -127,16 +130,19 @@ impl Recorder {
             bytes: self.file.bytes(),
             position: self.file.position(),
             held_bytes: self.held_bytes(),
+            strays: self.strays,
             tracks: self.tracks.iter().map(|track| (track.config.id, track.statistics())).collect(),
         }
     }
 
     fn rtp(&mut self, track: TrackId, layer: LayerId, arrival: Instant, packet: RtpPacket) {
-        let _ = layer;
         let now = self.advance(arrival);
-        let Some(index) = self.index(track) else { return };
+        let Some(index) = self.index(track) else {
+            self.strays += 1;
+            return;
+        };
         let Some(found) = self.tracks.get_mut(index) else { return };
-        found.rtp(now, packet, &mut self.shared);
+        found.rtp(layer, now, packet, &mut self.shared);
         if let Some((layer, reason)) = found.keyframe_wanted(now) {
             self.outputs.push_back(Output::Keyframe(track, layer, reason));
         }
@@ -154,10 +160,9 @@ impl Recorder {
         ntp: NtpTime,
         rtp_timestamp: u32,
     ) {
-        let _ = layer;
         let now = self.advance(arrival);
         let Some(found) = self.index(track).and_then(|index| self.tracks.get_mut(index)) else { return };
-        found.sender_report(ssrc, now, ntp, rtp_timestamp, &mut self.shared);
+        found.sender_report(layer, ssrc, now, ntp, rtp_timestamp, &mut self.shared);
         self.write_ready();
     }
 

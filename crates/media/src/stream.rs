@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use crate::{
-    Anchor, KeyframeReason, PayloadFormat, RtpPacket,
-    depacketize::{Depacketizer, codec},
+    Anchor, Encoding, KeyframeReason, MediaKind, PayloadFormat, RtpPacket,
+    depacketize::{Depacketizer, codec, red},
     frame::{Assembler, BufferPool, CodedFrame, FrameCounters, FrameData},
     reorder::{Pushed, Released, Reorder},
     sync::StreamClock,
@@ -36,11 +38,14 @@ impl std::ops::AddAssign for StreamCounters {
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) ssrc: u32,
+    max_wait: Duration,
     reorder: Reorder,
+    /// Its packets are not looked at.
+    asleep: bool,
     assembler: Option<Assembler>,
     pub(crate) clock: StreamClock,
-    clock_rate: u32,
-    anchor: Anchor,
+    /// Timestamp of the newest audio frame, which redundant blocks are compared with.
+    newest_audio: Option<u32>,
     counters: StreamCounters,
 }
 
@@ -48,11 +53,12 @@ impl Stream {
     pub(crate) fn new(ssrc: u32, max_wait: Duration, anchor: Anchor, clock_rate: u32) -> Self {
         Self {
             ssrc,
+            max_wait,
             reorder: Reorder::new(max_wait),
+            asleep: false,
             assembler: None,
             clock: StreamClock::new(clock_rate, anchor),
-            clock_rate,
-            anchor,
+            newest_audio: None,
             counters: StreamCounters::default(),
         }
     }
@@ -61,7 +67,7 @@ impl Stream {
         let FrameCounters { corrupt, frames_dropped } =
             self.assembler.as_ref().map_or_else(FrameCounters::default, |assembler| assembler.counters);
         StreamCounters {
-            lost: self.reorder.lost(),
+            lost: self.counters.lost + self.reorder.lost(),
             corrupt: self.counters.corrupt + corrupt,
             frames_dropped: self.counters.frames_dropped + frames_dropped,
             ..self.counters
@@ -86,9 +92,13 @@ impl Stream {
         frames: &mut Vec<CodedFrame>,
     ) {
         self.counters.packets += 1;
+        self.asleep = false;
         match self.reorder.push(arrival, packet) {
             Pushed::Next(released) => self.release(released, formats, pool, frames),
-            Pushed::Held => self.pop(arrival, formats, pool, frames),
+            Pushed::Held => {
+                self.skip_filled_hole(formats);
+                self.pop(arrival, formats, pool, frames);
+            }
             Pushed::Duplicate => self.counters.duplicates += 1,
             Pushed::Late => self.counters.late += 1,
         }
@@ -130,6 +140,24 @@ impl Stream {
         frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
     }
 
+    /// Drops what comes before the next keyframe.
+    pub(crate) fn hold(&mut self, reason: KeyframeReason) {
+        if let Some(assembler) = &mut self.assembler {
+            assembler.hold(reason);
+        }
+    }
+
+    /// Counts a packet, which is not looked at. What comes after begins anew, with a keyframe.
+    pub(crate) fn sleep(&mut self) {
+        self.counters.packets += 1;
+        if !self.asleep {
+            self.asleep = true;
+            self.counters.lost += self.reorder.lost();
+            self.reorder = Reorder::new(self.max_wait);
+            self.retire_assembler();
+        }
+    }
+
     /// A reason to ask for a keyframe now.
     pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> Option<KeyframeReason> {
         self.assembler.as_mut()?.keyframe_wanted(now)
@@ -149,34 +177,99 @@ impl Stream {
             return;
         };
         let Some(codec) = codec(format.encoding) else {
-            return;
+            return self.unwrap_red(&packet, arrival, formats, frames);
         };
-        if format.clock_rate != self.clock_rate {
-            self.clock_rate = format.clock_rate;
-            self.clock = StreamClock::new(format.clock_rate, self.anchor);
-        }
-        if self.assembler.as_ref().map(Assembler::codec) != Some(codec) {
+        let current = self.assembler.as_ref().map(Assembler::codec);
+        if current != Some(codec) && (current.is_some() || codec.kind() == MediaKind::Video) {
             frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
             self.retire_assembler();
-            self.assembler =
-                Depacketizer::new(format).map(|depacketizer| Assembler::new(codec, depacketizer));
+            self.assembler = Depacketizer::new(format)
+                .map(|depacketizer| Assembler::new(codec, format.clock_rate, depacketizer));
         }
         match &mut self.assembler {
             Some(assembler) => {
                 frames.extend(assembler.close_before(&packet, after_gap, pool));
                 frames.extend(assembler.push(&packet, arrival, pool));
             }
-            None if !packet.payload.is_empty() => frames.push(CodedFrame {
-                codec,
-                channels: format.channels,
-                timestamp: packet.timestamp,
-                arrival,
-                keyframe: true,
-                size: None,
-                rotation: None,
-                data: FrameData::Packet(packet.payload),
-            }),
-            None => {}
+            None => self.audio(format, packet.timestamp, arrival, packet.payload, frames),
+        }
+    }
+
+    /// A packet of audio is a frame.
+    fn audio(
+        &mut self,
+        format: &PayloadFormat,
+        timestamp: u32,
+        arrival: Instant,
+        payload: Bytes,
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        let Some(codec) = codec(format.encoding).filter(|codec| codec.kind() == MediaKind::Audio) else {
+            self.counters.corrupt += 1;
+            return;
+        };
+        if payload.is_empty() {
+            return;
+        }
+        self.newest_audio = Some(timestamp);
+        frames.push(CodedFrame {
+            codec,
+            channels: format.channels,
+            timestamp,
+            clock_rate: format.clock_rate,
+            arrival,
+            keyframe: true,
+            size: None,
+            rotation: None,
+            data: FrameData::Packet(payload),
+        });
+    }
+
+    /// The primary block goes on as a packet of its own format; the others do so where they fill a hole.
+    fn unwrap_red(
+        &mut self,
+        packet: &RtpPacket,
+        arrival: Instant,
+        formats: &[PayloadFormat],
+        frames: &mut Vec<CodedFrame>,
+    ) {
+        let Ok(blocks) = red::blocks(&packet.payload) else {
+            self.counters.corrupt += u64::from(!packet.payload.is_empty());
+            return;
+        };
+        let primary = blocks.len().saturating_sub(1);
+        for (index, block) in blocks.into_iter().enumerate() {
+            let timestamp = packet.timestamp.wrapping_sub(block.offset);
+            if index != primary {
+                let fills = self.newest_audio.is_some_and(|newest| {
+                    timestamp.wrapping_sub(newest).cast_signed() > 0
+                        && block.offset > 0
+                        && !block.data.is_empty()
+                });
+                if !fills {
+                    continue;
+                }
+                self.reorder.recovered();
+            }
+            match formats.iter().find(|format| format.payload_type == block.payload_type) {
+                Some(format) => {
+                    self.audio(format, timestamp, arrival, packet.payload.slice(block.data), frames);
+                }
+                None => self.counters.corrupt += 1,
+            }
+        }
+    }
+
+    /// A hole that the redundancy behind it fills is not waited for.
+    fn skip_filled_hole(&mut self, formats: &[PayloadFormat]) {
+        let filled = self.reorder.after_hole().is_some_and(|(packet, width)| {
+            formats
+                .iter()
+                .any(|format| format.payload_type == packet.payload_type && format.encoding == Encoding::Red)
+                && red::blocks(&packet.payload).is_ok_and(|blocks| blocks.len() > width)
+        });
+        if filled {
+            self.reorder.skip_hole();
         }
     }
 

@@ -1,4 +1,4 @@
-//! One track of the session: its source, its place on the timeline, its entries in the file.
+//! One track of the session: its layers, its place on the timeline, its entries in the file.
 
 use std::{
     collections::VecDeque,
@@ -10,15 +10,19 @@ use crate::{
     depacketize::audio,
     frame::{BufferPool, CodedFrame},
     interleave::TimedFrame,
+    layer::Layer,
     stream::{Stream, StreamCounters},
-    sync::{Observed, SenderClocks},
+    sync::{Observed, SenderClocks, StreamClock},
     time::{LocalNanos, MILLISECOND, RtpTicks, nanos_between},
 };
 
-/// A video frame without a successor is taken to be shown as long as its predecessor was, but no longer than this.
-const LONGEST_LAST_FRAME: i64 = 200 * MILLISECOND;
-/// A source that was followed by another is listened to again only after the other has been silent this long.
-const SOURCE_RETURNS: Duration = Duration::from_secs(1);
+/// A video frame without a successor is taken to be shown as long as the one before; what lies further apart than
+/// this is a pause, and no frame's length.
+const LONGEST_FRAME: i64 = 200 * MILLISECOND;
+/// Simulcast layers begin within this time of each other; a file that is not begun yet then begins with the best.
+const LAYERS_BEGIN: Duration = Duration::from_millis(500);
+/// Layers beyond these are not listened to.
+const MAX_LAYERS: usize = 8;
 
 /// What tracks share.
 #[derive(Debug)]
@@ -50,12 +54,9 @@ pub(crate) struct Entry {
 #[derive(Debug)]
 pub(crate) struct Track {
     pub(crate) config: TrackConfig,
-    stream: Option<Stream>,
-    layer: LayerId,
-    /// The source before, whose stragglers must not bring it back.
-    former: Option<(u32, Instant)>,
-    newest: Option<Instant>,
-    retired: StreamCounters,
+    layers: Vec<Layer>,
+    /// The layer that is written, by its place in `layers`.
+    selected: Option<usize>,
     unplaced: VecDeque<Unplaced>,
     unplaced_bytes: usize,
     /// When the first frame came that is not placed.
@@ -66,6 +67,7 @@ pub(crate) struct Track {
     pub(crate) timed: VecDeque<TimedFrame>,
     last: Option<(LocalNanos, i64)>,
     pub(crate) entries: Vec<Entry>,
+    /// The entry of the last frame, by its place in `entries`.
     pub(crate) current: usize,
     pub(crate) frames: u64,
     pub(crate) frames_unwritten: u64,
@@ -76,11 +78,8 @@ impl Track {
     pub(crate) fn new(config: TrackConfig) -> Self {
         Self {
             config,
-            stream: None,
-            layer: LayerId::default(),
-            former: None,
-            newest: None,
-            retired: StreamCounters::default(),
+            layers: Vec::new(),
+            selected: None,
             unplaced: VecDeque::new(),
             unplaced_bytes: 0,
             waiting_since: None,
@@ -96,55 +95,74 @@ impl Track {
         }
     }
 
-    /// Takes a packet in. Returns whether frames may have come of it.
-    pub(crate) fn rtp(&mut self, arrival: Instant, packet: RtpPacket, shared: &mut Shared) {
-        if !self.accept_source(arrival, packet.ssrc, packet.payload_type, shared) {
+    /// Takes a packet in. Frames that come of it are in [`timed`](Self::timed), or wait to be placed.
+    pub(crate) fn rtp(&mut self, layer: LayerId, arrival: Instant, packet: RtpPacket, shared: &mut Shared) {
+        let Some(index) = self.layer(layer) else { return };
+        let Some(layer) = self.layers.get_mut(index) else { return };
+        self.ended = false;
+        if !layer.accepts(arrival, &packet, &self.config) {
             return;
         }
-        self.newest = Some(arrival);
-        let Some(stream) = &mut self.stream else { return };
+        if !layer.is_from(packet.ssrc) {
+            self.change_source(index, arrival, &packet, shared);
+        }
+        let asleep = self.is_of_no_use(index, arrival);
+        let Some(stream) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) else { return };
+        if asleep {
+            stream.sleep();
+            return;
+        }
         stream.push(arrival, packet, &self.config.formats, &mut shared.pool, &mut shared.frames);
-        self.take_frames(arrival, shared);
+        self.take_frames(index, arrival, shared);
     }
 
     pub(crate) fn sender_report(
         &mut self,
+        layer: LayerId,
         ssrc: u32,
         arrival: Instant,
         ntp: NtpTime,
         rtp_timestamp: u32,
         shared: &mut Shared,
     ) {
-        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.ssrc == ssrc) {
-            let arrival = nanos_between(shared.started, arrival);
-            stream.clock.observe_report(ntp, rtp_timestamp, arrival, &mut shared.senders);
-        }
+        let Some(layer) = self.layer(layer).and_then(|index| self.layers.get_mut(index)) else { return };
+        layer.sender_report(ssrc, arrival, ntp, rtp_timestamp, shared);
     }
 
     pub(crate) fn timeout(&mut self, now: Instant, shared: &mut Shared) {
-        let Some(stream) = &mut self.stream else { return };
-        stream.pop(now, &self.config.formats, &mut shared.pool, &mut shared.frames);
-        self.take_frames(now, shared);
+        for index in 0..self.layers.len() {
+            if let Some(stream) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) {
+                stream.pop(now, &self.config.formats, &mut shared.pool, &mut shared.frames);
+            }
+            self.take_frames(index, now, shared);
+        }
     }
 
     /// Nothing that is missing is waited for any more.
     pub(crate) fn drain(&mut self, now: Instant, shared: &mut Shared) {
-        let Some(stream) = &mut self.stream else { return };
-        stream.drain(&self.config.formats, &mut shared.pool, &mut shared.frames);
-        self.take_frames(now, shared);
+        for index in 0..self.layers.len() {
+            if let Some(stream) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) {
+                stream.drain(&self.config.formats, &mut shared.pool, &mut shared.frames);
+            }
+            self.take_frames(index, now, shared);
+        }
     }
 
-    /// The track is over.
+    /// The track is over, until it sends again.
     pub(crate) fn finish(&mut self, now: Instant, shared: &mut Shared) {
         self.ended = true;
-        let Some(stream) = &mut self.stream else { return };
-        stream.finish(&self.config.formats, &mut shared.pool, &mut shared.frames);
-        self.take_frames(now, shared);
+        for index in 0..self.layers.len() {
+            if let Some(stream) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) {
+                stream.finish(&self.config.formats, &mut shared.pool, &mut shared.frames);
+            }
+            self.take_frames(index, now, shared);
+        }
     }
 
     /// Frames are there, and it is known where they belong as well as it will be soon.
     pub(crate) fn is_ready(&self) -> bool {
-        let tied = self.stream.as_ref().is_some_and(|stream| stream.clock.is_tied());
+        let clock = self.selected().and_then(|layer| layer.stream.as_ref()).map(|stream| &stream.clock);
+        let tied = clock.is_some_and(StreamClock::is_tied);
         !self.unplaced.is_empty() && (tied || self.config.anchor == Anchor::Arrival)
     }
 
@@ -167,7 +185,7 @@ impl Track {
     pub(crate) fn place(&mut self, senders: &SenderClocks) {
         self.placed = true;
         self.waiting_since = None;
-        if let Some(stream) = &mut self.stream {
+        if let Some(stream) = self.selected_mut().and_then(|layer| layer.stream.as_mut()) {
             stream.clock.place();
         }
         for unplaced in std::mem::take(&mut self.unplaced) {
@@ -178,23 +196,30 @@ impl Track {
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.stream.as_ref()?.deadline()
+        self.layers.iter().filter_map(|layer| layer.stream.as_ref()?.deadline()).min()
     }
 
     pub(crate) fn held_bytes(&self) -> usize {
-        self.unplaced_bytes + self.stream.as_ref().map_or(0, Stream::held_bytes)
+        let streams = self.layers.iter().filter_map(|layer| layer.stream.as_ref());
+        self.unplaced_bytes + streams.map(Stream::held_bytes).sum::<usize>()
     }
 
+    /// A layer to ask for a keyframe now, and why.
     pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> Option<(LayerId, KeyframeReason)> {
-        let reason = self.stream.as_mut()?.keyframe_wanted(now)?;
-        Some((self.layer, reason))
+        let selected = self.selected;
+        self.layers.iter_mut().enumerate().find_map(|(index, layer)| {
+            if !layer.is_alive(now) {
+                return None;
+            }
+            let reason = layer.stream.as_mut()?.keyframe_wanted(now)?;
+            let other = selected.is_some_and(|selected| selected != index);
+            Some((layer.id, if other { KeyframeReason::LayerSwitch } else { reason }))
+        })
     }
 
     fn counters(&self) -> StreamCounters {
-        let mut counters = self.retired;
-        if let Some(stream) = &self.stream {
-            counters += stream.counters();
-        }
+        let mut counters = StreamCounters::default();
+        self.layers.iter().for_each(|layer| counters += layer.counters());
         counters
     }
 
@@ -212,69 +237,75 @@ impl Track {
             corrupt: counters.corrupt,
             frames: self.frames,
             frames_dropped: counters.frames_dropped + self.frames_unwritten,
-            layer: self.layer,
+            layer: self.selected().map_or(LayerId::default(), |layer| layer.id),
             width: self.size.0,
             height: self.size.1,
         }
     }
 
-    /// Makes `ssrc` the track's source if it is not yet. False for a straggler of the source before.
-    fn accept_source(&mut self, arrival: Instant, ssrc: u32, payload_type: u8, shared: &mut Shared) -> bool {
-        if self.stream.as_ref().is_some_and(|stream| stream.ssrc == ssrc) {
-            return true;
-        }
-        if let (Some((former, _)), Some(newest)) = (self.former, self.newest)
-            && former == ssrc
-            && arrival.saturating_duration_since(newest) < SOURCE_RETURNS
-        {
-            self.retired.packets += 1;
-            self.retired.late += 1;
-            return false;
-        }
-        let format = self.config.formats.iter().find(|format| format.payload_type == payload_type);
-        let Some(rate) = format.map(|format| format.clock_rate) else {
-            self.retired.packets += 1;
-            self.retired.corrupt += 1;
-            return false;
-        };
-        if let Some(mut before) = self.stream.take() {
-            before.finish(&self.config.formats, &mut shared.pool, &mut shared.frames);
-            self.former = Some((before.ssrc, arrival));
-            self.retired += before.counters();
-            self.stream = Some(before);
-            self.take_frames(arrival, shared);
-            self.fix_unplaced(&shared.senders);
-        }
-        self.stream = Some(Stream::new(ssrc, shared.max_wait, self.config.anchor, rate));
-        true
+    fn selected(&self) -> Option<&Layer> {
+        self.layers.get(self.selected?)
     }
 
-    fn take_frames(&mut self, now: Instant, shared: &mut Shared) {
+    fn selected_mut(&mut self) -> Option<&mut Layer> {
+        self.layers.get_mut(self.selected?)
+    }
+
+    /// The place of a layer in the list, which it joins if it is new.
+    fn layer(&mut self, id: LayerId) -> Option<usize> {
+        let known = self.layers.iter().position(|layer| layer.id == id);
+        if known.is_none() && self.layers.len() < MAX_LAYERS {
+            self.layers.push(Layer::new(id));
+            return Some(self.layers.len() - 1);
+        }
+        known
+    }
+
+    fn change_source(&mut self, index: usize, arrival: Instant, packet: &RtpPacket, shared: &mut Shared) {
+        if let Some(before) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) {
+            before.finish(&self.config.formats, &mut shared.pool, &mut shared.frames);
+            self.take_frames(index, arrival, shared);
+        }
+        if self.selected == Some(index) {
+            self.fix_unplaced(&shared.senders);
+        }
+        if let Some(layer) = self.layers.get_mut(index) {
+            layer.follow(packet, &self.config, shared);
+        }
+    }
+
+    /// A layer that is known to be worse than the one that is written is not put together.
+    fn is_of_no_use(&self, index: usize, now: Instant) -> bool {
+        let (Some(selected), Some(layer)) = (self.selected(), self.layers.get(index)) else { return false };
+        self.selected != Some(index)
+            && layer.area > 0
+            && layer.area <= selected.area
+            && selected.is_alive(now)
+    }
+
+    fn take_frames(&mut self, index: usize, now: Instant, shared: &mut Shared) {
         if shared.frames.is_empty() {
             return;
         }
         let mut frames = std::mem::take(&mut shared.frames);
         for frame in frames.drain(..) {
-            self.frame(frame, now, shared);
+            self.frame(index, frame, now, shared);
         }
         shared.frames = frames;
     }
 
-    fn frame(&mut self, frame: CodedFrame, now: Instant, shared: &Shared) {
+    fn frame(&mut self, index: usize, frame: CodedFrame, now: Instant, shared: &mut Shared) {
         let arrival = nanos_between(shared.started, frame.arrival);
+        let Some(ticks) = self.observe(index, &frame, arrival, shared) else { return };
+        if let (Some((width, height)), Some(layer)) = (frame.size, self.layers.get_mut(index)) {
+            layer.area = u64::from(width) * u64::from(height);
+        }
+        if self.selected != Some(index) && !self.switch_to(index, &frame, now, &shared.senders) {
+            return shared.pool.give_back(frame.data);
+        }
         self.size = frame.size.unwrap_or(self.size);
-        let Some(stream) = &mut self.stream else { return };
-        let ticks = match stream.clock.observe(frame.timestamp, arrival, &shared.senders) {
-            Observed::Steady(ticks) => ticks,
-            Observed::Jumped(ticks) => {
-                self.fix_unplaced(&shared.senders);
-                let Some(stream) = &mut self.stream else { return };
-                stream.clock.reanchor(ticks, arrival, &shared.senders);
-                ticks
-            }
-        };
         if self.placed {
-            let Some(stream) = &mut self.stream else { return };
+            let Some(stream) = self.selected_mut().and_then(|layer| layer.stream.as_mut()) else { return };
             stream.clock.place();
             let time = stream.clock.time(ticks, &shared.senders);
             self.emit(time, frame);
@@ -285,17 +316,77 @@ impl Track {
         }
     }
 
+    /// Tells the layer's clock of a frame.
+    fn observe(
+        &mut self,
+        index: usize,
+        frame: &CodedFrame,
+        arrival: LocalNanos,
+        shared: &mut Shared,
+    ) -> Option<RtpTicks> {
+        let layer = self.layers.get_mut(index)?;
+        let clock = &mut layer.stream.as_mut()?.clock;
+        let begins = !clock.has_begun();
+        match clock.observe(frame.timestamp, frame.clock_rate, arrival, &shared.senders) {
+            Observed::Steady(ticks) => {
+                if begins {
+                    layer.take_early_report(shared);
+                }
+                Some(ticks)
+            }
+            Observed::Jumped(ticks) => {
+                if self.selected == Some(index) {
+                    self.fix_unplaced(&shared.senders);
+                }
+                let layer = self.layers.get_mut(index)?;
+                layer.stream.as_mut()?.clock.reanchor(ticks, frame.clock_rate, arrival, &shared.senders);
+                Some(ticks)
+            }
+        }
+    }
+
+    /// Whether a frame of another layer becomes the next of the track: a keyframe of a better layer does, and one of the
+    /// best that is left once the written one has stalled. Others are asked to send one where they would be better.
+    fn switch_to(&mut self, index: usize, frame: &CodedFrame, now: Instant, senders: &SenderClocks) -> bool {
+        let Some(layer) = self.layers.get(index) else { return false };
+        let better = match self.selected() {
+            None => true,
+            Some(selected) if selected.is_alive(now) => layer.area > selected.area,
+            Some(_) => !self.layers.iter().any(|other| other.is_alive(now) && other.area > layer.area),
+        };
+        if !better {
+            return false;
+        }
+        if !frame.keyframe {
+            if let Some(layer) = self.layers.get_mut(index) {
+                layer.hold(KeyframeReason::LayerSwitch);
+            }
+            return false;
+        }
+        let just_begun =
+            self.waiting_since.is_some_and(|since| now.saturating_duration_since(since) < LAYERS_BEGIN);
+        if just_begun && self.selected.is_some() {
+            self.unplaced.clear();
+            self.unplaced_bytes = 0;
+        }
+        self.fix_unplaced(senders);
+        self.selected = Some(index);
+        true
+    }
+
     fn unplaced_time(&self, unplaced: &Unplaced, senders: &SenderClocks) -> LocalNanos {
-        let by_clock = || self.stream.as_ref().map_or(0, |stream| stream.clock.time(unplaced.ticks, senders));
+        let stream = self.selected().and_then(|layer| layer.stream.as_ref());
+        let by_clock = || stream.map_or(0, |stream| stream.clock.time(unplaced.ticks, senders));
         unplaced.time.unwrap_or_else(by_clock)
     }
 
     /// The clock is about to change: the frames that wait keep the times that it gave them.
     fn fix_unplaced(&mut self, senders: &SenderClocks) {
-        let Some(stream) = &self.stream else { return };
-        for unplaced in &mut self.unplaced {
-            unplaced.time.get_or_insert_with(|| stream.clock.time(unplaced.ticks, senders));
+        let mut unplaced = std::mem::take(&mut self.unplaced);
+        for waiting in &mut unplaced {
+            waiting.time = Some(self.unplaced_time(waiting, senders));
         }
+        self.unplaced = unplaced;
     }
 
     /// A track's times only grow: players reject what does not.
@@ -305,7 +396,8 @@ impl Track {
             (codec @ (Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722), _) => {
                 audio::duration(codec, frame.channels, frame.data.as_ref())
             }
-            (_, Some((last, _))) => (time - last).min(LONGEST_LAST_FRAME),
+            (_, Some((last, _))) if time - last <= LONGEST_FRAME => time - last,
+            (_, Some((_, duration))) => duration,
             (_, None) => 1_000 * MILLISECOND / 30,
         };
         self.last = Some((time, duration));

@@ -1,12 +1,13 @@
 //! What ffmpeg and ffprobe say of a recording.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
 mod harness;
 
 use harness::{
     Studio, coded, ms, ntp, packetize,
     player::OnDisk,
+    script::Script,
     sender::{AUDIO, Source, VIDEO, opus_track, vp8_track},
 };
 use media::{Container, RecorderConfig};
@@ -62,4 +63,34 @@ fn a_call_becomes_a_webm_that_plays_and_seeks() {
     assert_eq!(streams[0]["nb_read_packets"], coded::opus().len().min(500).to_string());
     assert_eq!(summary.tracks[1].frames, 250);
     assert_eq!(studio.keyframes, []);
+}
+
+#[test]
+fn a_beep_is_heard_within_2_ms_of_the_frame_that_was_captured_with_it() {
+    for video_first in [0, 25, 400] {
+        let mut studio = Studio::new(RecorderConfig::default());
+        studio.add(opus_track());
+        studio.add(vp8_track());
+        let (mut audio, mut video) = (Source::opus(), Source::vp8());
+        let mut script = Script::default();
+        for (index, packet) in coded::opus_beep().into_iter().enumerate() {
+            let at = ms(20 * index as u64 + video_first);
+            let packets = audio.frame(at, vec![packet]);
+            script.rtp(at + ms(30), AUDIO, packets);
+        }
+        for (index, frame) in coded::vp8().iter().take(75).enumerate() {
+            let at = ms(40 * index as u64);
+            let packets = video.frame(at, packetize::vp8(frame, index as u16));
+            script.rtp(at + ms(45), VIDEO, packets);
+        }
+        script.reports(AUDIO, &audio, ms(250), ms(3_000), ms(1_000));
+        script.reports(VIDEO, &video, ms(300), ms(3_000), ms(1_000));
+        script.play(&mut studio);
+        let file = OnDisk::new(&studio.finish().1, "webm");
+        assert_eq!(file.format()["start_time"], "0.000000");
+        // Frame 25 was captured a second after frame 0; the beep a second after the first sample.
+        let seen = file.packet_times(1)[25] + video_first as f64 / 1_000.0;
+        let heard = file.first_sound();
+        assert!((heard - seen).abs() <= 0.002, "heard {heard}, seen {seen}");
+    }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Binding {
 pub(crate) fn resolve(session: &Session, header: &Header<'_>) -> Option<Binding> {
     let (place, media) = find_section(session, header)?;
     let ids = &media.extension_ids;
-    let repair = media.repairs.iter().any(|repair| repair.payload_type == header.payload_type);
+    let repair = media.repairs.iter().any(|repair| repair.payload_type() == header.payload_type);
     if !repair && !accepts(media, header.payload_type) {
         return None;
     }
@@ -86,7 +86,7 @@ fn accepts(media: &MediaSection, payload_type: u8) -> bool {
 }
 
 fn knows(media: &MediaSection, payload_type: u8) -> bool {
-    accepts(media, payload_type) || media.repairs.iter().any(|repair| repair.payload_type == payload_type)
+    accepts(media, payload_type) || media.repairs.iter().any(|repair| repair.payload_type() == payload_type)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! reports and data messages out. No clock, no socket, no task.
 
 mod config;
+mod data;
 mod demux;
 mod dtls;
 mod event;

@@ -10,6 +10,7 @@ use std::{
 use crate::{
     CloseReason, Endpoint, Environment, IceCredentials, Layer, PeerConfig, PeerEvent, TrackId,
     TrackStatistics, Transmit,
+    data::{DataChannels, MAX_MESSAGE},
     dtls::{Dtls, DtlsEvent, Established},
     ice::{Ice, Presence},
     receiver::{Receiver, Times},
@@ -60,8 +61,6 @@ pub enum OfferError {
 
 /// Events and datagrams that wait to be taken. The caller drains after each input; past this an input is dropped.
 const MAX_QUEUED: usize = 4096;
-/// The largest data message that is reassembled.
-const MAX_DATA_MESSAGE: usize = 256 * 1024;
 
 /// One client.
 #[derive(Debug)]
@@ -73,9 +72,11 @@ pub struct Peer {
     ice: Ice,
     dtls: Option<Dtls>,
     receiver: Option<Receiver>,
+    data: Option<DataChannels>,
     /// What the client's certificate has to be. None before the first offer.
     fingerprint: Option<Fingerprint>,
     connect_deadline: Option<Instant>,
+    connected: bool,
     session_id: u64,
     answers: u64,
     closed: bool,
@@ -96,8 +97,10 @@ impl Peer {
             ice: Ice::new(),
             dtls: None,
             receiver: None,
+            data: None,
             fingerprint: None,
             connect_deadline: None,
+            connected: false,
             session_id: 0,
             answers: 0,
             closed: false,
@@ -125,6 +128,12 @@ impl Peer {
         if self.fingerprint.is_some_and(|known| known != offer.fingerprint) {
             return Err(OfferError::Malformed(
                 "the DTLS fingerprint is another than before: a new connection needs a new session"
+                    .to_owned(),
+            ));
+        }
+        if self.connected && self.receiver.is_none() && session.media().next().is_some() {
+            return Err(OfferError::Malformed(
+                "media can't be added: the connection was made for data alone, without keys for SRTP"
                     .to_owned(),
             ));
         }
@@ -158,7 +167,7 @@ impl Peer {
             credentials,
             fingerprint: self.environment.dtls.fingerprint(),
             candidates: &self.config.candidates,
-            max_message_bytes: MAX_DATA_MESSAGE,
+            max_message_bytes: MAX_MESSAGE,
         };
         Answer { sdp: write_answer(&self.session, &context), ufrag: credentials.ufrag.clone() }
     }
@@ -193,7 +202,7 @@ impl Peer {
             self.note_presence(now);
         }
         self.transmits.extend(outcome.response);
-        if outcome.moved && self.receiver.is_some() {
+        if outcome.moved && self.connected {
             self.events.push_back(PeerEvent::PathChanged(source));
         }
         self.events.extend(outcome.retired.into_iter().map(PeerEvent::UfragRetired));
@@ -235,7 +244,7 @@ impl Peer {
         for event in events {
             match event {
                 DtlsEvent::Established(established) => self.handle_established(&established),
-                DtlsEvent::Data(_) => self.ice.heard(now),
+                DtlsEvent::Data(packet) => self.handle_data(packet, now),
                 DtlsEvent::Closed => {
                     if let Some(dtls) = &mut self.dtls {
                         dtls.close();
@@ -257,22 +266,49 @@ impl Peer {
             return self
                 .finish(CloseReason::Dtls("the client's certificate isn't the one of its offer".to_owned()));
         }
-        let crypto = Arc::clone(&self.environment.crypto);
-        match Srtp::new(established.profile, &established.keying_material, crypto) {
-            Ok(srtp) => {
-                let round_trip = self.dtls.as_ref().and_then(Dtls::round_trip);
-                self.receiver = Some(Receiver::new(srtp, &self.session, round_trip));
-                self.connect_deadline = None;
-                if let Some(path) = self.ice.path() {
-                    self.events.push_back(PeerEvent::Connected {
-                        remote: path.remote,
-                        cipher: established.cipher,
-                        srtp_profile: established.profile.name(),
-                    });
-                }
-            }
-            Err(error) => self.finish(CloseReason::Dtls(error)),
+        if let Err(error) = self.start_receiver(established) {
+            self.say_goodbye();
+            return self.finish(CloseReason::Dtls(error));
         }
+        self.connected = true;
+        self.connect_deadline = None;
+        if let Some(path) = self.ice.path() {
+            self.events.push_back(PeerEvent::Connected {
+                remote: path.remote,
+                cipher: established.cipher,
+                srtp_profile: established.srtp.as_ref().map_or("", |(profile, _)| profile.name()),
+            });
+        }
+    }
+
+    fn start_receiver(&mut self, established: &Established) -> Result<(), String> {
+        let Some((profile, keying_material)) = &established.srtp else {
+            let data_alone = self.session.media().next().is_none();
+            return if data_alone { Ok(()) } else { Err("no SRTP profile in common".to_owned()) };
+        };
+        let srtp = Srtp::new(*profile, keying_material, Arc::clone(&self.environment.crypto))?;
+        let round_trip = self.dtls.as_ref().and_then(Dtls::round_trip);
+        self.receiver = Some(Receiver::new(srtp, &self.session, round_trip));
+        Ok(())
+    }
+
+    fn handle_data(&mut self, packet: Vec<u8>, now: Instant) {
+        self.ice.heard(now);
+        self.note_presence(now);
+        if self.session.has_data() {
+            self.data.get_or_insert_with(DataChannels::new).handle_packet(packet, now, &mut self.events);
+            self.flush_data();
+        }
+    }
+
+    fn flush_data(&mut self) {
+        if let (Some(data), Some(dtls)) = (&mut self.data, &mut self.dtls) {
+            while let Some(packet) = data.poll_transmit() {
+                // A packet that is lost here is resent by SCTP; a session that is broken says so when it's read.
+                let _ = dtls.send(&packet);
+            }
+        }
+        self.flush_dtls();
     }
 
     fn flush_dtls(&mut self) {
@@ -284,7 +320,7 @@ impl Peer {
 
     /// Reports a change between silence and its end.
     fn note_presence(&mut self, now: Instant) {
-        if self.receiver.is_none() {
+        if !self.connected {
             return;
         }
         match self.ice.presence_change(now, &self.config.timeouts) {
@@ -306,6 +342,12 @@ impl Peer {
         if let Some(dtls) = &mut self.dtls {
             dtls.handle_timeout(now);
             self.flush_dtls();
+        }
+        if let Some(data) =
+            self.data.as_mut().filter(|data| data.poll_timeout().is_some_and(|due| due <= now))
+        {
+            data.handle_timeout(now, &mut self.events);
+            self.flush_data();
         }
         self.send_feedback(now);
         self.note_presence(now);
@@ -329,6 +371,7 @@ impl Peer {
             self.connect_deadline,
             self.dtls.as_ref().and_then(Dtls::poll_timeout),
             self.receiver.as_ref().and_then(Receiver::poll_timeout),
+            self.data.as_ref().and_then(DataChannels::poll_timeout),
             presence,
         ]
         .into_iter()
@@ -377,6 +420,7 @@ impl Peer {
         if !self.closed {
             self.closed = true;
             self.dtls = None;
+            self.data = None;
             self.events.push_back(PeerEvent::Closed(reason));
         }
     }
@@ -384,7 +428,7 @@ impl Peer {
     /// Whether a DTLS handshake is under way, so that datagrams should be handed in at once, not on a tick.
     #[must_use]
     pub fn is_handshaking(&self) -> bool {
-        !self.closed && self.receiver.is_none() && self.ice.path().is_some()
+        !self.closed && !self.connected && self.ice.path().is_some()
     }
 
     /// Whether `close` was called or the peer closed itself.

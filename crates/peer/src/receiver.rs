@@ -462,11 +462,6 @@ impl Receiver {
             add(total, stream);
         }
     }
-
-    #[cfg(test)]
-    pub(crate) fn sizes(&self) -> (usize, usize) {
-        (self.streams.len(), self.admitted.len())
-    }
 }
 
 fn add(total: &mut TrackStatistics, stream: &Stream) {

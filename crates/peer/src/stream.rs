@@ -97,9 +97,9 @@ impl Stream {
         self.accepted = if primary {
             media.formats.iter().fold(0, |bits, format| bits | bit(format.payload.payload_type))
         } else {
-            media.repairs.iter().fold(0, |bits, repair| bits | bit(repair.payload_type))
+            media.repairs.iter().fold(0, |bits, repair| bits | bit(repair.payload_type()))
         };
-        self.repairs = media.repairs.iter().map(|repair| (repair.payload_type, repair.primary)).collect();
+        self.repairs = media.repairs.iter().map(|repair| (repair.payload_type(), repair.primary)).collect();
     }
 
     pub(crate) fn accepts(&self, payload_type: u8) -> bool {

@@ -5,10 +5,26 @@ mod support;
 
 use scenarios::records;
 use support::Place;
+use testkit::signal::Codec;
 
 #[tokio::test]
-async fn every_codec_is_recorded_whole_and_in_step() {
-    records::every_codec_is_recorded_whole_and_in_step(&Place::embedded()).await;
+async fn vp8_is_recorded_whole_and_in_step() {
+    records::codec_is_recorded_whole_and_in_step(&Place::embedded(), Codec::Vp8).await;
+}
+
+#[tokio::test]
+async fn vp9_is_recorded_whole_and_in_step() {
+    records::codec_is_recorded_whole_and_in_step(&Place::embedded(), Codec::Vp9).await;
+}
+
+#[tokio::test]
+async fn av1_is_recorded_whole_and_in_step() {
+    records::codec_is_recorded_whole_and_in_step(&Place::embedded(), Codec::Av1).await;
+}
+
+#[tokio::test]
+async fn h264_is_recorded_whole_and_in_step() {
+    records::codec_is_recorded_whole_and_in_step(&Place::embedded(), Codec::H264).await;
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use model::{Job, NodeId, Recording, RecordingId, TenantId, Track};
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{RecordingFilter, StoreError};
 
 /// A row of `recordings`.
 #[derive(Debug, Clone)]
@@ -198,6 +198,19 @@ pub fn with_tracks(rows: Vec<RecordingRow>, tracks: Vec<TrackRow>) -> Result<Vec
         .collect()
 }
 
+/// The place in a list, newest first, that what is wanted comes after: the end of the page before, or the filter's
+/// `started_until`, whichever is older. One bound instead of two, so that one search of an index serves both.
+#[must_use]
+pub fn after(
+    filter: &RecordingFilter,
+    page: Option<(DateTime<Utc>, RecordingId)>,
+) -> Option<(DateTime<Utc>, Uuid)> {
+    let page = page.map(|(started_at, id)| (started_at, id.as_uuid()));
+    // No id is smaller than the nil UUID: all that began at this very time are left out.
+    let until = filter.started_until.map(|until| (until, Uuid::nil()));
+    [page, until].into_iter().flatten().min()
+}
+
 /// Text as a database takes it. Postgres refuses U+0000 in text; a name that holds one must not keep a recording
 /// from being sealed, so it becomes U+FFFD.
 #[must_use]
@@ -255,6 +268,17 @@ mod tests {
     fn a_negative_count_is_an_unreadable_row() {
         assert!(matches!(unsigned::<u64>(-1, "bytes"), Err(StoreError::Corrupt(_))));
         assert!(matches!(unsigned::<u32>(1 << 32, "width"), Err(StoreError::Corrupt(_))));
+    }
+
+    #[test]
+    fn a_page_and_a_time_limit_together_are_the_older_of_both() {
+        let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+        let (old, new, id) = (time("2026-01-01T00:00:00Z"), time("2026-01-02T00:00:00Z"), RecordingId::new());
+        let until = |at| RecordingFilter { started_until: Some(at), ..RecordingFilter::default() };
+        assert_eq!(after(&RecordingFilter::default(), None), None);
+        assert_eq!(after(&until(old), None), Some((old, Uuid::nil())));
+        assert_eq!(after(&until(old), Some((new, id))), Some((old, Uuid::nil())));
+        assert_eq!(after(&until(new), Some((old, id))), Some((old, id.as_uuid())));
     }
 
     #[test]

@@ -45,16 +45,19 @@ pub enum SealOutcome {
 pub trait Sessions: Send + Sync {
     /// Writes the row of a session that begins: `recording` in state RECORDING, and its session row.
     ///
+    /// Repeating it changes nothing, while the session lives.
+    ///
     /// # Errors
     /// `Conflict` if the id is taken; `Unavailable`.
     async fn begin(&self, recording: &Recording) -> Result<(), StoreError>;
 
     /// The tenant's recording rows end here: updates the recording (or inserts it, if the database was away when
     /// it began), replaces its tracks, inserts its jobs and closes the session row, all in one transaction.
-    /// Repeating it changes nothing.
+    /// Repeating it changes nothing. Without an end reason it is `CRASH`: nobody was there to see the end.
     ///
     /// # Errors
-    /// `Unavailable`.
+    /// `Unavailable`; `Conflict` if the id is another tenant's; `Internal` if two tracks have one number. Then nothing
+    /// was changed.
     async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError>;
 
     /// The node that has (or had) the tenant's session, and why it ended if it did.
@@ -98,7 +101,7 @@ pub struct Page {
     pub next: Option<(DateTime<Utc>, RecordingId)>,
 }
 
-/// Recordings.
+/// Recordings. Times are kept to the microsecond at least; U+0000 in a text becomes U+FFFD.
 #[async_trait::async_trait]
 pub trait Recordings: Send + Sync {
     /// The tenant's recording, with its tracks.
@@ -107,7 +110,7 @@ pub trait Recordings: Send + Sync {
     /// `NotFound`.
     async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError>;
 
-    /// The tenant's recordings, newest first, at most `limit`, after the given place.
+    /// The tenant's recordings, newest first, at most `limit` (and at least one), after the given place.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -183,7 +186,8 @@ pub trait JobQueue: Send + Sync {
     /// `LeaseLost`.
     async fn renew(&self, leased: &LeasedJob, length: Duration) -> Result<DateTime<Utc>, StoreError>;
 
-    /// Ends a run, in one transaction.
+    /// Ends a run, in one transaction. A lease that has run out is still good while nobody else has taken the job;
+    /// repeating an end whose answer was lost changes nothing. A recording that is DELETED stays so.
     ///
     /// # Errors
     /// `LeaseLost`; then nothing was changed.
@@ -195,19 +199,21 @@ pub trait JobQueue: Send + Sync {
     /// `Unavailable`.
     async fn jobs_of(&self, recording: RecordingId) -> Result<Vec<Job>, StoreError>;
 
-    /// Makes a PARKED or FAILED job due now.
+    /// Makes a PARKED or FAILED job due now, its attempts counted anew. A recording that was parked by its jobs goes
+    /// back to the state it had, once none of them is parked any longer.
     ///
     /// # Errors
-    /// `NotFound`.
+    /// `NotFound`, also for a job in any other state.
     async fn retry(&self, tenant: &TenantId, job: model::JobId) -> Result<(), StoreError>;
 
-    /// Jobs by state, for a gauge.
+    /// How many jobs there are that aren't DONE, by kind and state, for a gauge. Where there are none, nothing is said.
     ///
     /// # Errors
     /// `Unavailable`.
     async fn depth(&self) -> Result<Vec<(JobKind, model::JobState, u64)>, StoreError>;
 
-    /// Returns when jobs may have become due, or after `at_most`, whichever is first.
+    /// Returns when jobs may have become due, or after `at_most`, whichever is first. A job of which nobody heard (made
+    /// while the database was away, or by another process on SQLite) is found after `at_most`: let it be seconds.
     async fn wait_for_jobs(&self, at_most: Duration);
 }
 

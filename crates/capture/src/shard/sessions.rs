@@ -58,7 +58,8 @@ impl Sessions {
     /// Does something to a session and marks it.
     pub(super) fn with(&mut self, key: Key, act: impl FnOnce(&mut Live)) {
         let Some(live) = self.places.get_mut(key as usize).and_then(Option::as_deref_mut) else { return };
-        guarded(live, act);
+        // Whether it acted shows in the session itself.
+        let _ = guarded(live, act);
         if !std::mem::replace(&mut live.dirty, true) {
             self.dirty.push(key);
         }
@@ -98,15 +99,17 @@ impl Sessions {
     }
 }
 
-/// Does something to a session. A panic there is a fault of ours that must not reach the shard's other sessions: it ends
-/// this one, with what is in its file.
-pub(super) fn guarded(live: &mut Live, act: impl FnOnce(&mut Live)) {
+/// Does something to a session that isn't over; none if it is. A panic there is a fault of ours that must not reach the
+/// shard's other sessions: it ends this one, with what is in its file.
+pub(super) fn guarded<T>(live: &mut Live, act: impl FnOnce(&mut Live) -> T) -> Option<T> {
     if live.is_over() {
-        return;
+        return None;
     }
     // What a panic leaves half changed is not looked at again: only the file is, and that is repaired.
-    if panic::catch_unwind(AssertUnwindSafe(|| act(live))).is_err() {
+    let result = panic::catch_unwind(AssertUnwindSafe(|| act(live)));
+    if result.is_err() {
         error!(session_id = %live.id, "the session panicked and ends");
         live.break_off();
     }
+    result.ok()
 }

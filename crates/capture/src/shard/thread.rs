@@ -278,7 +278,8 @@ impl Loop {
         let (environment, config) = (Arc::clone(&self.environment), Arc::clone(&self.peer));
         let mut live = Live::new(environment, config, written_down, file, bounds, now);
         let fresh = self.sessions.fresh_credentials();
-        let result = live.accept_offer(&offer, fresh, now).map(|accepted| {
+        let Some(accepted) = guarded(&mut live, |live| live.accept_offer(&offer, fresh, now)) else { return };
+        let result = accepted.map(|accepted| {
             self.sessions.insert(live, &accepted.ufrag);
             accepted.sdp
         });
@@ -289,7 +290,13 @@ impl Loop {
         let key = self.sessions.find(id).ok_or(OfferError::Closed)?;
         let fresh = self.sessions.fresh_credentials();
         let (live, routes) = self.sessions.with_routes(key).ok_or(OfferError::Closed)?;
-        let answer = live.accept_offer(offer, fresh, now)?;
+        let accepted = guarded(live, |live| live.accept_offer(offer, fresh, now));
+        // A session that panicked over the offer is taken out with its next output.
+        if live.is_over() {
+            self.sessions.mark(key);
+            return Err(OfferError::Closed);
+        }
+        let answer = accepted.unwrap_or(Err(OfferError::Closed))?;
         routes.add_ufrag(key, &mut live.reach, &answer.ufrag);
         self.sessions.mark(key);
         Ok(answer.sdp)
@@ -307,7 +314,7 @@ impl Loop {
         for (key, live) in self.sessions.iter_mut() {
             let is_due = live.due().is_some_and(|due| due <= now);
             if is_due || check_spool {
-                guarded(live, |live| live.handle_timeout(now, check_spool));
+                let _ = guarded(live, |live| live.handle_timeout(now, check_spool));
             }
             if is_due || live.is_over() {
                 touched.push(key);

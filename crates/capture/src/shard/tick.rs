@@ -26,6 +26,9 @@ impl Pacer {
     /// The longest wait: counters are reported and disks are looked at even when nothing happens.
     const LONGEST: Duration = Duration::from_secs(1);
 
+    /// The shortest: a timer that stays due must not make the thread spin.
+    const SHORTEST: Duration = Duration::from_millis(1);
+
     pub(crate) fn new(tick: Duration, now: Instant) -> Self {
         Self { tick, next: now }
     }
@@ -35,9 +38,11 @@ impl Pacer {
         if wakeful || self.tick.is_zero() {
             self.next = now;
             let at_most = due.map_or(Self::LONGEST, |due| due.saturating_duration_since(now));
-            return Wait { at_most: at_most.min(Self::LONGEST), on_sockets: true };
+            return Wait { at_most: at_most.clamp(Self::SHORTEST, Self::LONGEST), on_sockets: true };
         }
-        self.next += self.tick;
+        if self.next <= now {
+            self.next += self.tick;
+        }
         if self.next <= now {
             // Late by more than a tick: ticks that were missed are not made up for.
             self.next = now + self.tick;
@@ -63,6 +68,8 @@ mod tests {
         let mut pacer = Pacer::new(TICK, start);
         let at = |ms: u64| start + Duration::from_millis(ms);
         let rows = [(0, 5), (5, 5), (12, 3), (15, 5), (40, 5), (46, 4)];
+        // The last: woken early by a command.
+        let rows = rows.into_iter().chain([(48, 2), (49, 1), (50, 5)]);
         for (now, wait) in rows {
             let wanted = Wait { at_most: Duration::from_millis(wait), on_sockets: false };
             assert_eq!(pacer.wait(at(now), false, None), wanted, "at {now} ms");
@@ -77,6 +84,7 @@ mod tests {
         let wanted = Wait { at_most: Duration::from_millis(70), on_sockets: true };
         assert_eq!(pacer.wait(start, true, Some(due)), wanted);
         assert_eq!(pacer.wait(start, true, None).at_most, Pacer::LONGEST);
+        assert_eq!(pacer.wait(start, true, Some(start)).at_most, Pacer::SHORTEST);
         assert!(pacer.is_due(start));
     }
 }

@@ -5,12 +5,13 @@
 use std::{
     fs::{self, File, OpenOptions},
     io,
+    os::unix::fs::FileExt,
     path::Path,
     time::SystemTime,
 };
 
 use chrono::{DateTime, Utc};
-use media::RecordingSummary;
+use media::{RecordingSummary, Recovery};
 use model::{EndReason, Recording, RecordingId};
 use tracing::{error, info, warn};
 
@@ -70,8 +71,7 @@ fn recover(directory: &SessionDirectory, base_path: &str) -> Result<Option<Recor
     let recording = manifest.recording;
     match manifest.stage {
         Stage::Committed => {
-            let media = recording.container.map(|container| directory.media(container));
-            if !media.is_some_and(|media| media.exists()) {
+            if recording.container.is_some_and(|container| !directory.media(container).exists()) {
                 // The clean-up job took the media and was interrupted.
                 directory.discard()?;
             }
@@ -98,29 +98,52 @@ fn last_written(directory: &SessionDirectory) -> io::Result<DateTime<Utc>> {
     }
 }
 
-/// Repairs `media.part` and seals it.
+/// Repairs `media.part` and seals it. A file that is none of ours any more is kept beside a recording that says so.
 pub(crate) fn repair_and_seal(
     directory: &SessionDirectory,
     begun: &Recording,
     end: End,
     base_path: &str,
 ) -> Result<Recording, RecoverError> {
-    let summary = match OpenOptions::new().read(true).write(true).open(directory.media_part()) {
-        Ok(mut file) => repair(&mut file)?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => no_media(),
+    let (summary, error) = match OpenOptions::new().read(true).write(true).open(directory.media_part()) {
+        Ok(file) => match repair(&file) {
+            Ok(summary) => (summary, None),
+            Err(media::RecoverError::Io(error)) => return Err(error.into()),
+            Err(error @ media::RecoverError::Foreign) => (no_media(), Some(unreadable(directory, &error))),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => (no_media(), None),
         Err(error) => return Err(error.into()),
     };
-    Ok(seal::seal(directory, begun, &summary, end, base_path)?)
+    Ok(seal::seal(directory, begun, &summary, error, end, base_path)?)
+}
+
+fn unreadable(directory: &SessionDirectory, error: &media::RecoverError) -> String {
+    error!(file = %directory.media_part().display(), %error, "media can't be repaired, it stays");
+    format!("the media can't be repaired, it is kept on the node: {error}")
 }
 
 fn no_media() -> RecordingSummary {
     RecordingSummary { container: None, duration: std::time::Duration::ZERO, bytes: 0, tracks: Vec::new() }
 }
 
-/// Cuts the file behind its last whole cluster and writes what a recorder writes when it finishes.
-fn repair(file: &mut File) -> io::Result<RecordingSummary> {
+/// Cuts the file behind its last whole frame and writes what a recorder writes when it finishes. Interrupted, it can be
+/// done again.
+fn repair(file: &File) -> Result<RecordingSummary, media::RecoverError> {
     if file.metadata()?.len() == 0 {
         return Ok(no_media());
     }
-    Err(io::Error::other("its media was not closed"))
+    let summary = match media::recover(file)? {
+        Recovery::NoMedia => return Ok(no_media()),
+        Recovery::Complete(summary) => summary,
+        Recovery::Repair(repair) => {
+            file.set_len(repair.truncate)?;
+            file.write_all_at(&repair.append, repair.truncate)?;
+            for (offset, bytes) in &repair.patches {
+                file.write_all_at(bytes, *offset)?;
+            }
+            repair.summary
+        }
+    };
+    file.sync_all()?;
+    Ok(summary)
 }

@@ -37,7 +37,7 @@ pub(crate) fn seal_finished(
     base_path: &str,
 ) -> io::Result<Recording> {
     queue.sync_all()?;
-    seal(directory, begun, summary, end, base_path)
+    seal(directory, begun, summary, None, end, base_path)
 }
 
 /// Whether everything that the recorder wrote is in the file.
@@ -46,15 +46,17 @@ pub(crate) fn is_whole(summary: Option<&RecordingSummary>, written: Written) -> 
 }
 
 /// Writes down what the media is, then gives it its name. In this order a crash in between leaves a directory that
-/// says itself what is missing.
+/// says itself what is missing. `error` is for the person who reads the recording.
 pub(crate) fn seal(
     directory: &SessionDirectory,
     begun: &Recording,
     summary: &RecordingSummary,
+    error: Option<String>,
     end: End,
     base_path: &str,
 ) -> io::Result<Recording> {
-    let recording = sealed_recording(begun, summary, end, base_path);
+    let mut recording = sealed_recording(begun, summary, end, base_path);
+    recording.error = error.or(recording.error);
     Manifest::new(Stage::Sealed, recording.clone()).write(directory, true)?;
     name_media(directory, &recording)?;
     directory.sync()?;
@@ -95,8 +97,8 @@ fn sealed_recording(begun: &Recording, summary: &RecordingSummary, end: End, bas
 
 /// The ledger has committed it: nothing is left to do at the next start. A directory without media goes.
 pub(crate) fn mark_committed(directory: &SessionDirectory, recording: Recording) -> io::Result<()> {
-    if recording.container.is_none() {
-        return directory.discard();
+    if recording.container.is_none() && directory.discard().is_ok() {
+        return Ok(());
     }
     if !directory.path().try_exists()? {
         // The clean-up job was quicker.

@@ -1,8 +1,9 @@
 //! A capture with a spool and a ledger of its own, and a sender to record.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::{
         Arc, LazyLock, Mutex,
@@ -20,6 +21,7 @@ use testkit::{
     sender::{Driver, SenderConfig, Session, Track},
     signal::{Clip, ClipSpec, Codec, clip},
 };
+use tokio::net::UdpSocket;
 
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -194,4 +196,65 @@ pub async fn eventually_async<T, F: Future<Output = Option<T>>>(what: &str, mut 
         }
     };
     tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("it never came to this: {what}"))
+}
+
+/// A NAT between a sender and a node: what the node sees of the sender is the NAT's outside address.
+pub struct Nat {
+    inside: Arc<UdpSocket>,
+    outside: Arc<Mutex<Arc<UdpSocket>>>,
+    server: SocketAddr,
+    client: Arc<Mutex<Option<SocketAddr>>>,
+}
+
+impl Nat {
+    pub async fn towards(server: SocketAddr) -> Self {
+        let inside = Arc::new(UdpSocket::bind((LOOPBACK, 0)).await.unwrap());
+        let first = Arc::new(UdpSocket::bind((LOOPBACK, 0)).await.unwrap());
+        let nat = Self { inside, outside: Arc::new(Mutex::new(first)), server, client: Arc::default() };
+        nat.carry_down();
+        let (inside, outside, client) = (nat.inside.clone(), nat.outside.clone(), nat.client.clone());
+        tokio::spawn(async move {
+            let mut datagram = [0; 2048];
+            while let Ok((length, source)) = inside.recv_from(&mut datagram).await {
+                *client.lock().unwrap() = Some(source);
+                let outside = outside.lock().unwrap().clone();
+                let _ = outside.send_to(&datagram[..length], server).await;
+            }
+        });
+        nat
+    }
+
+    /// The answer, leading to the NAT instead of the node.
+    pub fn rewrite(&self, answer: &str) -> String {
+        let (server, inside) = (self.server, self.inside.local_addr().unwrap());
+        let address = |address: SocketAddr| format!("{} {}", address.ip(), address.port());
+        let others = |line: &&str| !line.starts_with("a=candidate") || line.contains(&address(server));
+        let lines: Vec<_> = answer.lines().filter(others).collect();
+        (lines.join("\r\n") + "\r\n").replace(&address(server), &address(inside))
+    }
+
+    /// Gives the sender another outside address; nothing comes through the one before any more.
+    pub async fn rebind(&self) {
+        let fresh = Arc::new(UdpSocket::bind((LOOPBACK, 0)).await.unwrap());
+        *self.outside.lock().unwrap() = fresh;
+        self.carry_down();
+    }
+
+    fn carry_down(&self) {
+        let (inside, client) = (self.inside.clone(), self.client.clone());
+        let outside = self.outside.lock().unwrap().clone();
+        let current = self.outside.clone();
+        tokio::spawn(async move {
+            let mut datagram = [0; 2048];
+            while let Ok((length, _)) = outside.recv_from(&mut datagram).await {
+                if !Arc::ptr_eq(&outside, &current.lock().unwrap()) {
+                    return;
+                }
+                let client = *client.lock().unwrap();
+                if let Some(client) = client {
+                    let _ = inside.send_to(&datagram[..length], client).await;
+                }
+            }
+        });
+    }
 }

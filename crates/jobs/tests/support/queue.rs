@@ -31,6 +31,7 @@ struct State {
     away: bool,
     leases: usize,
     renewals: usize,
+    parked_from: HashMap<RecordingId, RecordingState>,
 }
 
 struct Row {
@@ -184,7 +185,9 @@ impl JobQueue for MemoryStore {
             }
             JobOutcome::Parked { error } => {
                 (row.job.state, row.job.error) = (JobState::Parked, Some(error.clone()));
-                let recording = state.recordings.get_mut(&leased.job.recording).unwrap();
+                let State { recordings, parked_from, .. } = &mut *state;
+                let recording = recordings.get_mut(&leased.job.recording).unwrap();
+                parked_from.insert(recording.id, recording.state);
                 (recording.state, recording.error) = (RecordingState::Parked, Some(error));
             }
         }
@@ -202,6 +205,10 @@ impl JobQueue for MemoryStore {
         let row = state.jobs.iter_mut().find(|row| row.job.id == job);
         let row = row.ok_or(StoreError::NotFound { what: "job" })?;
         (row.job.state, row.job.attempts, row.due) = (JobState::Queued, 0, Instant::now());
+        let id = row.job.recording;
+        if let Some(before) = state.parked_from.remove(&id) {
+            state.recordings.get_mut(&id).unwrap().state = before;
+        }
         self.changed.notify_waiters();
         Ok(())
     }

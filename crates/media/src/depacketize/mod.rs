@@ -1,7 +1,14 @@
 //! RTP payloads to coded pictures: one file a payload format.
 
 pub(crate) mod audio;
+pub(crate) mod av1;
+mod bits;
+pub(crate) mod h264;
+pub(crate) mod h265;
+mod nal;
+pub(crate) mod red;
 mod vp8;
+mod vp9;
 
 use crate::{Codec, Encoding, PayloadFormat};
 
@@ -14,6 +21,9 @@ pub(crate) enum DepacketizeError {
     /// A header's fields contradict each other or the specification.
     #[error("the payload's header is not valid")]
     Invalid,
+    /// A fragment without its beginning.
+    #[error("a fragment has no beginning")]
+    Orphan,
     /// The picture outgrew [`MAX_PICTURE`].
     #[error("the picture is too large")]
     TooLarge,
@@ -39,6 +49,16 @@ pub(crate) struct PictureId {
 }
 
 impl PictureId {
+    /// Seven bits, or fifteen if the first bit is set.
+    fn parse(rest: &mut &[u8]) -> Result<Self, DepacketizeError> {
+        let high = take(rest)?;
+        if high & 0x80 == 0 {
+            return Ok(Self { number: u16::from(high), wide: false });
+        }
+        let low = take(rest)?;
+        Ok(Self { number: u16::from(high & 0x7f) << 8 | u16::from(low), wide: true })
+    }
+
     /// No picture lies between `before` and this one.
     pub(crate) fn follows(self, before: Self) -> bool {
         let mask = if self.wide { 0x7fff } else { 0x7f };
@@ -59,6 +79,10 @@ pub(crate) struct Picture {
 #[derive(Debug)]
 pub(crate) enum Depacketizer {
     Vp8,
+    Vp9(vp9::Vp9),
+    Av1(av1::Av1),
+    H264(h264::H264),
+    H265(h265::H265),
 }
 
 impl Depacketizer {
@@ -66,7 +90,11 @@ impl Depacketizer {
     pub(crate) fn new(format: &PayloadFormat) -> Option<Self> {
         match format.encoding {
             Encoding::Vp8 => Some(Self::Vp8),
-            _ => None,
+            Encoding::Vp9 => Some(Self::Vp9(vp9::Vp9::default())),
+            Encoding::Av1 => Some(Self::Av1(av1::Av1::default())),
+            Encoding::H264 => Some(Self::H264(h264::H264::new(&format.fmtp))),
+            Encoding::H265 => Some(Self::H265(h265::H265::new(&format.fmtp))),
+            Encoding::Opus | Encoding::Pcmu | Encoding::Pcma | Encoding::G722 | Encoding::Red => None,
         }
     }
 
@@ -77,18 +105,34 @@ impl Depacketizer {
         }
         match self {
             Self::Vp8 => vp8::push(payload, picture),
+            Self::Vp9(vp9) => vp9.push(payload, picture),
+            Self::Av1(av1) => av1.push(payload, picture),
+            Self::H264(h264) => h264.push(payload, picture),
+            Self::H265(h265) => h265.push(payload, picture),
         }
     }
 
     /// Closes a picture: its bytes become those of a block. None if it holds no picture after all.
-    pub(crate) fn finish(&mut self, picture: &[u8]) -> Result<Option<Picture>, DepacketizeError> {
+    pub(crate) fn finish(&mut self, picture: &mut Vec<u8>) -> Result<Option<Picture>, DepacketizeError> {
         match self {
             Self::Vp8 => vp8::finish(picture).map(Some),
+            Self::Vp9(vp9) => vp9.finish(picture).map(Some),
+            Self::Av1(av1) => av1.finish(picture),
+            Self::H264(h264) => h264.finish(picture),
+            Self::H265(h265) => h265.finish(picture),
         }
     }
 
     /// Forgets a picture that was given up.
-    pub(crate) fn abandon(&mut self) {}
+    pub(crate) fn abandon(&mut self) {
+        match self {
+            Self::Vp8 => {}
+            Self::Vp9(vp9) => vp9.abandon(),
+            Self::Av1(av1) => av1.abandon(),
+            Self::H264(h264) => h264.abandon(),
+            Self::H265(h265) => h265.abandon(),
+        }
+    }
 }
 
 /// The codec of a payload format. None for those that only wrap others.
@@ -105,4 +149,10 @@ pub(crate) fn codec(encoding: Encoding) -> Option<Codec> {
         Encoding::G722 => Codec::G722,
         Encoding::Red => return None,
     })
+}
+
+fn take(rest: &mut &[u8]) -> Result<u8, DepacketizeError> {
+    let (&first, tail) = rest.split_first().ok_or(DepacketizeError::Truncated)?;
+    *rest = tail;
+    Ok(first)
 }

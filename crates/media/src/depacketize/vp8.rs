@@ -1,6 +1,6 @@
 //! VP8 (RFC 7741).
 
-use super::{DepacketizeError, Picture, PictureId, Piece};
+use super::{DepacketizeError, Picture, PictureId, Piece, take};
 
 /// Appends a packet's share of the frame (§4.2: the payload descriptor comes first).
 pub(super) fn push(payload: &[u8], frame: &mut Vec<u8>) -> Result<Piece, DepacketizeError> {
@@ -16,7 +16,7 @@ fn descriptor(payload: &[u8]) -> Result<(Piece, &[u8]), DepacketizeError> {
     if first & 0x80 != 0 {
         let extensions = take(&mut rest)?;
         if extensions & 0x80 != 0 {
-            picture = Some(picture_id(&mut rest)?);
+            picture = Some(PictureId::parse(&mut rest)?);
         }
         if extensions & 0x40 != 0 {
             take(&mut rest)?;
@@ -30,21 +30,6 @@ fn descriptor(payload: &[u8]) -> Result<(Piece, &[u8]), DepacketizeError> {
         return Err(DepacketizeError::Truncated);
     }
     Ok((Piece { head: Some(head), picture }, rest))
-}
-
-fn picture_id(rest: &mut &[u8]) -> Result<PictureId, DepacketizeError> {
-    let high = take(rest)?;
-    if high & 0x80 == 0 {
-        return Ok(PictureId { number: u16::from(high), wide: false });
-    }
-    let low = take(rest)?;
-    Ok(PictureId { number: u16::from(high & 0x7f) << 8 | u16::from(low), wide: true })
-}
-
-fn take(rest: &mut &[u8]) -> Result<u8, DepacketizeError> {
-    let (&first, tail) = rest.split_first().ok_or(DepacketizeError::Truncated)?;
-    *rest = tail;
-    Ok(first)
 }
 
 /// Reads the frame header (RFC 6386 §9.1).

@@ -104,7 +104,7 @@ struct Last {
 pub(crate) enum Observed {
     /// It goes on as before.
     Steady(RtpTicks),
-    /// The clock can't have got there by running. Call [`StreamClock::reanchor`] once the times of the frames before
+    /// The clock can't have got there by running, or it is another clock. Call [`StreamClock::reanchor`] once the times of the frames before
     /// have been taken.
     Jumped(RtpTicks),
 }
@@ -124,6 +124,11 @@ impl StreamClock {
         }
     }
 
+    /// A frame has come.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// A sender report has told where this stream belongs.
     pub(crate) fn is_tied(&self) -> bool {
         self.sender.is_some()
@@ -133,10 +138,18 @@ impl StreamClock {
     pub(crate) fn observe(
         &mut self,
         timestamp: u32,
+        rate: u32,
         arrival: LocalNanos,
         senders: &SenderClocks,
     ) -> Observed {
         let ticks = self.unwrapper.unwrap(timestamp);
+        if rate != self.rate {
+            if self.last.is_some() {
+                return Observed::Jumped(ticks);
+            }
+            self.rate = rate;
+            self.reports = Reports::new(rate);
+        }
         let media = nominal(ticks.0, self.rate);
         if self.by_arrival.is_none() {
             self.by_arrival = Some(Follower::new(media, arrival));
@@ -164,7 +177,13 @@ impl StreamClock {
     }
 
     /// Starts over at `ticks`: what came before and this frame lie as far apart as their arrivals.
-    pub(crate) fn reanchor(&mut self, ticks: RtpTicks, arrival: LocalNanos, senders: &SenderClocks) {
+    pub(crate) fn reanchor(
+        &mut self,
+        ticks: RtpTicks,
+        rate: u32,
+        arrival: LocalNanos,
+        senders: &SenderClocks,
+    ) {
         let time = match self.last {
             Some(last) => {
                 let before = last.target.saturating_add(self.correction);
@@ -174,7 +193,8 @@ impl StreamClock {
             }
             None => arrival,
         };
-        self.reports.clear();
+        self.rate = rate;
+        self.reports = Reports::new(rate);
         self.sender = None;
         self.correction = 0;
         let mut by_arrival = Follower::new(nominal(ticks.0, self.rate), time);

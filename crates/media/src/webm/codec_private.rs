@@ -2,22 +2,28 @@
 
 use bytes::BufMut;
 
-use crate::Codec;
+use crate::{
+    Codec,
+    depacketize::{av1, h264, h265},
+};
 
 /// What a decoder needs before the first block. Empty for VP8 and VP9.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct CodecPrivate(pub Vec<u8>);
 
 impl CodecPrivate {
-    /// For audio.
-    pub(crate) fn audio(codec: Codec, channels: u8) -> Self {
+    /// From what was negotiated and the track's first frame: a keyframe, if it is video.
+    pub(crate) fn new(codec: Codec, channels: u8, first: &[u8]) -> Self {
         match codec {
+            Codec::Av1 => Self(av1::codec_configuration(first).unwrap_or_default()),
+            Codec::H264 => Self(h264::decoder_configuration(first).unwrap_or_default()),
+            Codec::H265 => Self(h265::decoder_configuration(first).unwrap_or_default()),
             Codec::Opus => opus_head(channels),
             // Format tags of WAVEFORMATEX: MULAW, ALAW, ADPCM_G722.
             Codec::Pcmu => wave_format(0x0007, channels, 8_000, 8_000, 8),
             Codec::Pcma => wave_format(0x0006, channels, 8_000, 8_000, 8),
             Codec::G722 => wave_format(0x028f, channels, 16_000, 8_000, 4),
-            _ => Self::default(),
+            Codec::Vp8 | Codec::Vp9 => Self::default(),
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{Container, time::nanos};
 /// Bytes for Tracks and the Void after it, so that tracks may join while the file is written.
 pub(super) const TRACKS_REGION: usize = 8 << 10;
 /// Bytes for SeekHead: three entries of at most 21 bytes, and the Void after them.
-const SEEK_HEAD_REGION: usize = 96;
+pub(super) const SEEK_HEAD_REGION: usize = 96;
 /// Duration as an element: id, size, a float of eight bytes.
 const DURATION_ELEMENT: usize = 11;
 /// 2001-01-01, where DateUTC counts from.

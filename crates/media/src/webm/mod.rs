@@ -4,9 +4,11 @@ mod codec_private;
 mod cues;
 mod ebml;
 mod header;
+mod recover;
 mod tracks;
 mod writer;
 
 pub(crate) use codec_private::CodecPrivate;
+pub use recover::{RecoverError, Recovery, Repair, recover};
 pub(crate) use tracks::TrackEntry;
 pub(crate) use writer::{Block, Writer};

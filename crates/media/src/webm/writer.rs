@@ -13,7 +13,7 @@ use super::{
     header::{self, Layout},
     tracks::TrackEntry,
 };
-use crate::{Codec, Container, MediaKind, Output};
+use crate::{Container, MediaKind, Output};
 
 /// A keyframe opens a new cluster only if the last one has lasted this long, in milliseconds.
 const MIN_CLUSTER: i64 = 500;
@@ -53,6 +53,8 @@ pub(crate) struct Writer {
     max_cluster: i64,
     cluster: Option<Cluster>,
     cues: Cues,
+    /// As long as there is no video, each cluster's first block is in the index.
+    video_seen: bool,
     buffer: BytesMut,
     /// Bytes handed out.
     flushed: u64,
@@ -73,6 +75,7 @@ impl Writer {
                 .clamp(1, MAX_RELATIVE),
             cluster: None,
             cues: Cues::default(),
+            video_seen: false,
             buffer: BytesMut::from(&header[..]),
             flushed: 0,
             buffered_since: Some(now),
@@ -120,8 +123,8 @@ impl Writer {
 
     /// Writes a block.
     pub(crate) fn block(&mut self, block: &Block<'_>, now: Instant, out: &mut VecDeque<Output>) {
-        let codec = self.tracks.get(usize::from(block.track).wrapping_sub(1)).map(|track| track.codec);
-        let video_key = block.keyframe && codec.map(Codec::kind) == Some(MediaKind::Video);
+        let kind = self.tracks.get(usize::from(block.track).wrapping_sub(1)).map(|track| track.codec.kind());
+        let video_key = block.keyframe && kind == Some(MediaKind::Video);
         if self.wants_cluster(block.time, video_key) {
             self.end_cluster(out);
         }
@@ -130,9 +133,8 @@ impl Writer {
             Some(cluster) => cluster.time,
             None => self.begin_cluster(block.time),
         };
-        let audio_only =
-            new_cluster && self.tracks.iter().all(|track| track.codec.kind() == MediaKind::Audio);
-        if video_key || audio_only {
+        self.video_seen |= kind == Some(MediaKind::Video);
+        if video_key || (new_cluster && !self.video_seen) {
             self.cue(block);
         }
         let relative = i16::try_from(block.time - cluster_time).unwrap_or(0);

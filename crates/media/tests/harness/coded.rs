@@ -62,7 +62,7 @@ pub fn vp8() -> &'static [Vec<u8>] {
     static CELL: OnceLock<Frames> = OnceLock::new();
     cached(&CELL, || {
         ivf(&ffmpeg(
-            "-f lavfi -i testsrc2=size=320x180:rate=25:duration=10 -c:v libvpx -b:v 600k -deadline realtime -cpu-used 8 -g 25 -f ivf",
+            "-f lavfi -i testsrc2=size=320x180:rate=25:duration=10 -c:v libvpx -b:v 600k -deadline realtime -cpu-used 8 -g 25 -auto-alt-ref 0 -f ivf",
         ))
     })
 }
@@ -75,4 +75,97 @@ pub fn opus() -> &'static [Vec<u8>] {
             "-f lavfi -i sine=frequency=1000:beep_factor=4:duration=10:sample_rate=48000 -ac 2 -c:a libopus -b:a 48k -f ogg",
         ))
     })
+}
+
+/// As [`vp8`].
+pub fn vp9() -> &'static [Vec<u8>] {
+    static CELL: OnceLock<Frames> = OnceLock::new();
+    cached(&CELL, || {
+        ivf(&ffmpeg(
+            "-f lavfi -i testsrc2=size=320x180:rate=25:duration=10 -c:v libvpx-vp9 -b:v 600k -deadline realtime -cpu-used 8 -g 25 -auto-alt-ref 0 -lag-in-frames 0 -f ivf",
+        ))
+    })
+}
+
+/// As [`vp8`]; temporal units with their delimiters.
+pub fn av1() -> &'static [Vec<u8>] {
+    static CELL: OnceLock<Frames> = OnceLock::new();
+    cached(&CELL, || {
+        ivf(&ffmpeg(
+            "-f lavfi -i testsrc2=size=320x180:rate=25:duration=10 -c:v libaom-av1 -usage realtime -cpu-used 8 -b:v 600k -g 25 -lag-in-frames 0 -f ivf",
+        ))
+    })
+}
+
+/// As [`vp8`]; access units of NAL units, without start codes.
+pub fn h264() -> Vec<Vec<Vec<u8>>> {
+    static CELL: OnceLock<Frames> = OnceLock::new();
+    let file = cached(&CELL, || {
+        vec![ffmpeg(
+            "-f lavfi -i testsrc2=size=320x180:rate=25:duration=10 -pix_fmt yuv420p -c:v libx264 -preset ultrafast -tune zerolatency -profile:v baseline -b:v 600k -g 25 -bsf:v h264_metadata=aud=insert -f h264",
+        )]
+    });
+    access_units(&file[0], |unit| unit[0] & 0x1f == 9)
+}
+
+/// As [`h264`].
+pub fn h265() -> Vec<Vec<Vec<u8>>> {
+    static CELL: OnceLock<Frames> = OnceLock::new();
+    let file = cached(&CELL, || {
+        vec![ffmpeg(
+            "-f lavfi -i testsrc2=size=320x180:rate=25:duration=10 -pix_fmt yuv420p -c:v libx265 -preset ultrafast -tune zerolatency -x265-params log-level=error:keyint=25:repeat-headers=1 -b:v 600k -bsf:v hevc_metadata=aud=insert -f hevc",
+        )]
+    });
+    access_units(&file[0], |unit| unit[0] >> 1 & 0x3f == 35)
+}
+
+/// Annex B to access units, which begin with a delimiter that is left out here as browsers don't send it.
+fn access_units(file: &[u8], is_delimiter: impl Fn(&[u8]) -> bool) -> Vec<Vec<Vec<u8>>> {
+    let mut starts = Vec::new();
+    for at in 0..file.len().saturating_sub(3) {
+        if file[at..at + 3] == [0, 0, 1] {
+            starts.push(at);
+        }
+    }
+    starts.push(file.len());
+    let mut units: Vec<Vec<Vec<u8>>> = Vec::new();
+    for pair in starts.windows(2) {
+        let mut unit = &file[pair[0] + 3..pair[1]];
+        while let Some((0, rest)) = unit.split_last() {
+            unit = rest;
+        }
+        if is_delimiter(unit) {
+            units.push(Vec::new());
+        } else {
+            units.last_mut().expect("a delimiter first").push(unit.to_vec());
+        }
+    }
+    units
+}
+
+/// 10 s in packets of 20 ms of one byte a sample pair or sample: 160 bytes each.
+pub fn telephone(encoder: &str) -> Frames {
+    let (rate, container) = match encoder {
+        "g722" => (16_000, "g722"),
+        "pcm_mulaw" => (8_000, "mulaw"),
+        _ => (8_000, "alaw"),
+    };
+    let file = ffmpeg(&format!(
+        "-f lavfi -i sine=frequency=440:duration=10:sample_rate={rate} -ac 1 -c:a {encoder} -f {container}"
+    ));
+    file.chunks(160).map(<[u8]>::to_vec).collect()
+}
+
+/// 3 s of stereo, silent up to the first second, then a tone.
+pub fn opus_beep() -> Frames {
+    ogg(&ffmpeg(
+        "-f lavfi -i aevalsrc=exprs=0.5*gte(t\\,1)*sin(2*PI*1000*t):s=48000:d=3 -ac 2 -c:a libopus -b:a 96k -f ogg",
+    ))
+}
+
+/// A second of VP8 of a size.
+pub fn vp8_of(size: &str) -> Frames {
+    ivf(&ffmpeg(&format!(
+        "-f lavfi -i testsrc2=size={size}:rate=25:duration=1 -c:v libvpx -b:v 1M -deadline realtime -cpu-used 8 -auto-alt-ref 0 -f ivf"
+    )))
 }

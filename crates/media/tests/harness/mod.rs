@@ -1,9 +1,18 @@
 //! A recorder under a virtual clock, coded streams to feed it with, and players to judge what it wrote.
-#![allow(dead_code, unreachable_pub, missing_docs, clippy::unwrap_used, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::cast_precision_loss
+)]
 
 pub mod coded;
 pub mod packetize;
+pub mod parse;
 pub mod player;
+pub mod script;
 pub mod sender;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -50,6 +59,9 @@ pub struct Studio {
     pub keyframes: Vec<(Duration, TrackId, LayerId, KeyframeReason)>,
     pub summary: Option<RecordingSummary>,
     pub most_held: usize,
+    /// Keep what is on disk after each output.
+    pub keep_states: bool,
+    pub states: Vec<Vec<u8>>,
     deadline: Option<Instant>,
 }
 
@@ -72,6 +84,8 @@ impl Studio {
             keyframes: Vec::new(),
             summary: None,
             most_held: 0,
+            keep_states: false,
+            states: Vec::new(),
             deadline: None,
         }
     }
@@ -114,8 +128,19 @@ impl Studio {
     }
 
     pub fn report(&mut self, at: Duration, track: TrackId, ssrc: u32, ntp: NtpTime, rtp_timestamp: u32) {
+        self.report_layer(at, track, LayerId(0), ssrc, ntp, rtp_timestamp);
+    }
+
+    pub fn report_layer(
+        &mut self,
+        at: Duration,
+        track: TrackId,
+        layer: LayerId,
+        ssrc: u32,
+        ntp: NtpTime,
+        rtp_timestamp: u32,
+    ) {
         self.advance(at);
-        let layer = LayerId(0);
         self.input(Input::SenderReport { track, layer, ssrc, arrival: self.start + at, ntp, rtp_timestamp });
     }
 
@@ -130,13 +155,16 @@ impl Studio {
         loop {
             let output = self.recorder.poll_output();
             self.disk.take(&output);
+            if self.keep_states && matches!(output, Output::Append(_) | Output::Patch { .. }) {
+                self.states.push(self.disk.bytes.clone());
+            }
             match output {
                 Output::Timeout(deadline) => {
                     self.deadline = deadline;
                     break;
                 }
                 Output::Keyframe(track, layer, reason) => {
-                    self.keyframes.push((self.now, track, layer, reason))
+                    self.keyframes.push((self.now, track, layer, reason));
                 }
                 Output::Finished(summary) => {
                     assert!(self.summary.replace(summary).is_none(), "finished twice");

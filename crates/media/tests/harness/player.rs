@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
+/// A track that joins late must be probed for: players have a limit for that.
+const PROBE_ALL: [&str; 4] = ["-analyzeduration", "60M", "-probesize", "50M"];
+
 /// A file on disk for a player, gone when dropped.
 pub struct OnDisk {
     pub path: PathBuf,
@@ -19,18 +22,37 @@ impl OnDisk {
     /// Decodes everything; any complaint fails.
     pub fn decodes_clean(&self) {
         let output = Command::new("ffmpeg")
-            .args(["-hide_banner", "-loglevel", "warning", "-nostdin", "-xerror", "-threads", "1", "-i"])
+            .args(["-hide_banner", "-loglevel", "warning", "-nostdin", "-xerror", "-threads", "1"])
+            .args(PROBE_ALL)
+            .args(["-i"])
             .arg(&self.path)
             .args(["-map", "0", "-f", "null", "-"])
             .output()
             .expect("ffmpeg must be installed");
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.trim().is_empty(), "ffmpeg: {said}");
+        // Matroska names no channel layout, so ffmpeg says so of each track that is not Opus.
+        let complaint =
+            said.lines().find(|line| !line.trim().is_empty() && !line.starts_with("Guessed Channel"));
+        assert!(output.status.success() && complaint.is_none(), "ffmpeg: {said}");
+    }
+
+    /// When the first sound is heard, in seconds of presentation time.
+    pub fn first_sound(&self) -> f64 {
+        let output = Command::new("ffmpeg")
+            .args(["-hide_banner", "-nostdin", "-copyts", "-i"])
+            .arg(&self.path)
+            .args(["-map", "0:a:0", "-af", "silencedetect=noise=-30dB:d=0.2", "-f", "null", "-"])
+            .output()
+            .expect("ffmpeg must be installed");
+        let said = String::from_utf8_lossy(&output.stderr);
+        let (_, end) = said.split_once("silence_end: ").expect("a silence that ends");
+        end.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     pub fn ffprobe(&self, arguments: &str) -> String {
         let output = Command::new("ffprobe")
             .args(["-hide_banner", "-loglevel", "error"])
+            .args(PROBE_ALL)
             .args(arguments.split_whitespace())
             .args(["-of", "default=noprint_wrappers=0"])
             .arg(&self.path)

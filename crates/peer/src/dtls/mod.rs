@@ -33,8 +33,8 @@ const MAX_QUEUED: usize = 64;
 
 /// What the handshake came to.
 pub(crate) struct Established {
-    pub(crate) profile: SrtpProfile,
-    pub(crate) keying_material: Vec<u8>,
+    /// The profile and its exported keys. None if the client offered none, as it needn't for data alone.
+    pub(crate) srtp: Option<(SrtpProfile, Vec<u8>)>,
     /// SHA-256 of the client's certificate.
     pub(crate) client_fingerprint: [u8; 32],
     /// In the engine's words.
@@ -161,10 +161,6 @@ impl Dtls {
 
     pub(crate) fn poll_transmit(&mut self) -> Option<Bytes> {
         self.outgoing.pop_front()
-    }
-
-    pub(crate) fn is_established(&self) -> bool {
-        self.established
     }
 
     /// How long the client took to answer our first flight, if nothing had to be resent.

@@ -105,17 +105,20 @@ impl OpensslSession {
         if ssl.extms_support() != Some(true) {
             return Err(failed("the client doesn't support the extended master secret"));
         }
-        let profile = ssl
-            .selected_srtp_profile()
-            .and_then(|profile| SrtpProfile::from_id(profile.id().as_raw()))
-            .ok_or_else(|| failed("no SRTP profile in common"))?;
-        let mut keying_material = vec![0; profile.keying_material_length()];
-        ssl.export_keying_material(&mut keying_material, EXPORTER_LABEL, None)
-            .map_err(|error| DtlsError(error.to_string()))?;
+        let profile =
+            ssl.selected_srtp_profile().and_then(|profile| SrtpProfile::from_id(profile.id().as_raw()));
+        let srtp = match profile {
+            Some(profile) => {
+                let mut keying_material = vec![0; profile.keying_material_length()];
+                ssl.export_keying_material(&mut keying_material, EXPORTER_LABEL, None)
+                    .map_err(|error| DtlsError(error.to_string()))?;
+                Some((profile, keying_material))
+            }
+            None => None,
+        };
         let certificate = ssl.peer_certificate().ok_or_else(|| failed("the client sent no certificate"))?;
         Ok(Established {
-            profile,
-            keying_material,
+            srtp,
             client_fingerprint: fingerprint(&certificate).map_err(|error| DtlsError(error.to_string()))?,
             cipher: ssl.current_cipher().map_or("", |cipher| cipher.name()),
         })

@@ -90,7 +90,7 @@ pub fn openssl_predates_dtls_fixes() -> bool {
 
 /// `0xMNN00PP0`: major, minor, patch.
 fn predates_fixes(number: u64) -> bool {
-    number < 0x3010_0000 && number < FIXED
+    number < FIXED
 }
 
 #[cfg(test)]

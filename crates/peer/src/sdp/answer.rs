@@ -3,7 +3,7 @@
 use std::{fmt, fmt::Write as _, net::IpAddr};
 
 use super::{
-    attribute::Feedback,
+    attribute::{Feedback, RtpMap},
     negotiate::{Content, MediaSection, Section, Session},
 };
 use crate::{Candidate, IceCredentials, Protocol};
@@ -75,7 +75,19 @@ fn write_rejected(out: &mut String, section: &Section) -> fmt::Result {
     out.push_str("c=IN IP4 0.0.0.0\r\n");
     write_mid(out, section)?;
     out.push_str("a=inactive\r\n");
+    for codec in &section.refused {
+        write_rtpmap(out, &codec.map)?;
+        write_fmtp_and_feedback(out, codec.map.payload_type, &codec.fmtp, Feedback::default())?;
+    }
     Ok(())
+}
+
+fn write_rtpmap(out: &mut String, map: &RtpMap) -> fmt::Result {
+    write!(out, "a=rtpmap:{} {}/{}", map.payload_type, map.encoding_name, map.clock_rate)?;
+    match map.channels {
+        Some(channels) => write!(out, "/{channels}\r\n"),
+        None => out.write_str("\r\n"),
+    }
 }
 
 fn write_mid(out: &mut String, section: &Section) -> fmt::Result {
@@ -133,7 +145,8 @@ fn payload_types(media: &MediaSection) -> String {
     for format in &media.formats {
         let payload_type = format.payload.payload_type;
         let repairs = media.repairs.iter().filter(|repair| repair.primary == payload_type);
-        for payload_type in std::iter::once(payload_type).chain(repairs.map(|repair| repair.payload_type)) {
+        for payload_type in std::iter::once(payload_type).chain(repairs.map(|repair| repair.map.payload_type))
+        {
             let _ = write!(list, "{}{payload_type}", if list.is_empty() { "" } else { " " });
         }
     }
@@ -151,15 +164,11 @@ fn write_media(out: &mut String, media: &MediaSection) -> fmt::Result {
     }
     for format in &media.formats {
         let payload = &format.payload;
-        write!(out, "a=rtpmap:{} {}/{}", payload.payload_type, payload.encoding_name, payload.clock_rate)?;
-        match format.channels {
-            Some(channels) => write!(out, "/{channels}\r\n")?,
-            None => out.push_str("\r\n"),
-        }
+        write_rtpmap(out, &format.map)?;
         write_fmtp_and_feedback(out, payload.payload_type, &payload.fmtp, format.feedback)?;
         for repair in media.repairs.iter().filter(|repair| repair.primary == payload.payload_type) {
-            write!(out, "a=rtpmap:{} rtx/{}\r\n", repair.payload_type, repair.clock_rate)?;
-            write_fmtp_and_feedback(out, repair.payload_type, &repair.fmtp, Feedback::default())?;
+            write_rtpmap(out, &repair.map)?;
+            write_fmtp_and_feedback(out, repair.map.payload_type, &repair.fmtp, Feedback::default())?;
         }
     }
     if !media.rids.is_empty() {

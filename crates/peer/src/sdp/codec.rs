@@ -39,12 +39,7 @@ pub(super) fn accepted_repairs(section: &OfferedSection, formats: &[Format]) -> 
         .filter(|codec| codec.map.encoding_name.eq_ignore_ascii_case("rtx"))
         .filter_map(|codec| {
             let primary = fmtp_parameter(&codec.fmtp, "apt")?.parse().ok().filter(accepted)?;
-            Some(Repair {
-                payload_type: codec.map.payload_type,
-                primary,
-                clock_rate: codec.map.clock_rate,
-                fmtp: codec.fmtp.clone(),
-            })
+            Some(Repair { map: codec.map.clone(), primary, fmtp: codec.fmtp.clone() })
         })
         .collect()
 }
@@ -88,7 +83,7 @@ fn format(codec: &OfferedCodec, kind: MediaKind) -> Format {
             fmtp: codec.fmtp.clone(),
         },
         feedback: codec.feedback,
-        channels: codec.map.channels,
+        map: codec.map.clone(),
     }
 }
 

@@ -1,9 +1,9 @@
 //! What is accepted of an offer.
 
 use super::{
-    attribute::Feedback,
+    attribute::{Feedback, RtpMap},
     codec::{accepted_formats, accepted_repairs, offered_names},
-    offer::{Offer, OfferedSection},
+    offer::{Offer, OfferedCodec, OfferedSection},
 };
 use crate::{MediaKind, OfferError, PayloadFormat, PeerConfig, rtp::ExtensionIds};
 
@@ -25,6 +25,8 @@ pub(crate) struct Section {
     pub(super) media: String,
     pub(super) protocol: String,
     pub(super) offered_formats: Vec<String>,
+    /// Of a rejected section: even there some clients want each payload type explained.
+    pub(super) refused: Vec<OfferedCodec>,
     pub(crate) content: Content,
 }
 
@@ -56,18 +58,22 @@ pub(crate) struct MediaSection {
 pub(crate) struct Format {
     pub(crate) payload: PayloadFormat,
     pub(crate) feedback: Feedback,
-    /// As the rtpmap had it.
-    pub(super) channels: Option<u8>,
+    pub(super) map: RtpMap,
 }
 
 /// An accepted RTX payload type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Repair {
-    pub(crate) payload_type: u8,
+    pub(super) map: RtpMap,
     /// The payload type that it resends.
     pub(crate) primary: u8,
-    pub(super) clock_rate: u32,
     pub(super) fmtp: String,
+}
+
+impl Repair {
+    pub(crate) fn payload_type(&self) -> u8 {
+        self.map.payload_type
+    }
 }
 
 impl Section {
@@ -119,6 +125,7 @@ pub(crate) fn negotiate(offer: &Offer, config: &PeerConfig, first: bool) -> Resu
                 media: section.media.clone(),
                 protocol: section.protocol.clone(),
                 offered_formats: section.formats.clone(),
+                refused: if content == Content::Rejected { section.codecs.clone() } else { Vec::new() },
                 content,
             }
         })

@@ -74,7 +74,7 @@ impl Offer {
             return Err(OfferError::TooLarge { bytes: sdp.len(), limit: config.max_offer_bytes });
         }
         let description = SessionDescription::unmarshal(&mut Cursor::new(sdp.as_bytes()))
-            .map_err(|error| malformed(error.to_string()))?;
+            .map_err(|error| malformed(format!("it is no SDP ({error})")))?;
         let media = &description.media_descriptions;
         if media.is_empty() {
             return Err(OfferError::NoMedia);

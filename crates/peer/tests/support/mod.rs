@@ -1,6 +1,9 @@
 //! A client (str0m) and our peer, joined by a network in memory and in virtual time.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+pub mod raw;
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -104,7 +104,7 @@ async fn page(
 ) -> Result<Vec<RecordingRow>, sqlx::Error> {
     let name = filter.name.as_deref().map(row::text);
     let correlation_id = filter.correlation_id.as_deref().map(row::text);
-    let (after_time, after_id) = after.unzip();
+    let (after_time, after_id) = row::after(filter, after).unzip();
     macro_rules! page_by {
         ($condition:literal) => {
             recordings!(
@@ -113,24 +113,22 @@ async fn page(
                     AND ($3::text IS NULL OR correlation_id = $3)
                     AND ($4::text IS NULL OR state = $4)
                     AND started_at >= COALESCE($5::timestamptz, '-infinity')
-                    AND started_at < COALESCE($6::timestamptz, 'infinity')
                     AND (started_at, id) < (
-                        COALESCE($7::timestamptz, 'infinity'),
-                        COALESCE($8::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+                        COALESCE($6::timestamptz, 'infinity'),
+                        COALESCE($7::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                     )
                     AND "
                     + $condition
                     + "
                 ORDER BY started_at DESC, id DESC
-                LIMIT $9"],
+                LIMIT $8"],
                 tenant.as_str(),
                 name.as_deref(),
                 correlation_id.as_deref(),
                 filter.state.map(|state| state.as_str()),
                 filter.started_from,
-                filter.started_until,
                 after_time,
-                after_id.map(RecordingId::as_uuid),
+                after_id,
                 limit,
             )
             .fetch_all(connection)

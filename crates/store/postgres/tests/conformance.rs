@@ -1,4 +1,5 @@
 //! Postgres passes the suite of every back end.
+#![allow(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 use store_postgres::{PostgresConfig, PostgresStore};
 use testkit::servers::postgres::Postgres;

@@ -102,10 +102,10 @@ async fn page(
 ) -> Result<Vec<RecordingRow>, sqlx::Error> {
     let name = filter.name.as_deref().map(row::text);
     let correlation_id = filter.correlation_id.as_deref().map(row::text);
-    let (after_time, after_id) = after.unzip();
+    let (after_time, after_id) = row::after(filter, after).unzip();
     let (tenant, name, correlation_id) = (tenant.as_str(), name.as_deref(), correlation_id.as_deref());
     let state = filter.state.map(RecordingState::as_str);
-    let after_id = after_id.map(|id| id.as_uuid().hyphenated());
+    let after_id = after_id.map(Uuid::hyphenated);
     macro_rules! page_by {
         ($condition:literal) => {
             recordings!(
@@ -114,19 +114,17 @@ async fn page(
                     AND (?3 IS NULL OR correlation_id = ?3)
                     AND (?4 IS NULL OR state = ?4)
                     AND started_at >= COALESCE(?5, '')
-                    AND started_at < COALESCE(?6, '~')
-                    AND (started_at, id) < (COALESCE(?7, '~'), COALESCE(?8, '~'))
+                    AND (started_at, id) < (COALESCE(?6, '~'), COALESCE(?7, '~'))
                     AND "
                     + $condition
                     + "
                 ORDER BY started_at DESC, id DESC
-                LIMIT ?9"],
+                LIMIT ?8"],
                 tenant,
                 name,
                 correlation_id,
                 state,
                 filter.started_from,
-                filter.started_until,
                 after_time,
                 after_id,
                 limit,

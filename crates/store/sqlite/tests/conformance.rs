@@ -1,4 +1,5 @@
 //! SQLite passes the suite of every back end.
+#![allow(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 use std::ops::Deref;
 

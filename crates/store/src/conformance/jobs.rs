@@ -80,19 +80,39 @@ pub async fn a_recording_with_two_parked_jobs_stays_parked_until_both_are_retrie
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
 
+pub async fn parked_jobs_that_are_retried_at_the_same_time_set_the_recording_back(store: &dyn Store) {
+    for _ in 0..10 {
+        let recording = write_with_jobs(store, vec![upload(), clean_up()]).await;
+        park(store, "first").await;
+        park(store, "second").await;
+        let jobs = store.jobs_of(recording.id).await.unwrap();
+        let tenant = tenant();
+        let (a, b) = tokio::join!(store.retry(&tenant, jobs[0].id), store.retry(&tenant, jobs[1].id));
+        a.and(b).unwrap();
+        assert_eq!(state(store, &recording).await, RecordingState::Processing);
+        for _ in 0..2 {
+            let leased = lease(store).await.unwrap();
+            store
+                .finish(&leased, JobOutcome::Done { recording_state: None, next: Vec::new() })
+                .await
+                .unwrap();
+        }
+    }
+}
+
 pub async fn only_a_failed_or_parked_job_of_the_tenant_can_be_retried(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let job = store.jobs_of(recording.id).await.unwrap().remove(0).id;
-    assert_not_found(store.retry(&tenant(), job).await);
+    assert_not_found(&store.retry(&tenant(), job).await);
     let leased = lease(store).await.unwrap();
-    assert_not_found(store.retry(&tenant(), job).await);
+    assert_not_found(&store.retry(&tenant(), job).await);
     store.finish(&leased, JobOutcome::Parked { error: "x".to_owned() }).await.unwrap();
-    assert_not_found(store.retry(&tenant_named("other"), job).await);
-    assert_not_found(store.retry(&tenant(), JobId::new()).await);
+    assert_not_found(&store.retry(&tenant_named("other"), job).await);
+    assert_not_found(&store.retry(&tenant(), JobId::new()).await);
     store.retry(&tenant(), job).await.unwrap();
     let leased = lease(store).await.unwrap();
     store.finish(&leased, JobOutcome::Done { recording_state: None, next: Vec::new() }).await.unwrap();
-    assert_not_found(store.retry(&tenant(), job).await);
+    assert_not_found(&store.retry(&tenant(), job).await);
 }
 
 pub async fn a_failed_job_that_is_retried_is_due_at_once(store: &dyn Store) {
@@ -157,6 +177,6 @@ async fn park(store: &dyn Store, error: &str) {
     store.finish(&leased, JobOutcome::Parked { error: error.to_owned() }).await.unwrap();
 }
 
-fn assert_not_found(result: Result<(), StoreError>) {
+fn assert_not_found(result: &Result<(), StoreError>) {
     assert!(matches!(result, Err(StoreError::NotFound { .. })), "{result:?}");
 }

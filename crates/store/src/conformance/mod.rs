@@ -2,7 +2,7 @@
 //!
 //! A back end's tests take them all with
 //!
-//! ```ignore
+//! ```text
 //! store::conformance_suite!(fresh_store());
 //! ```
 //!
@@ -64,6 +64,7 @@ macro_rules! conformance_suite {
             a_parked_job_parks_its_recording_with_the_error,
             a_parked_job_that_is_retried_sets_the_recording_back,
             a_recording_with_two_parked_jobs_stays_parked_until_both_are_retried,
+            parked_jobs_that_are_retried_at_the_same_time_set_the_recording_back,
             only_a_failed_or_parked_job_of_the_tenant_can_be_retried,
             a_failed_job_that_is_retried_is_due_at_once,
             a_deleted_recording_is_not_brought_back_by_a_job,

@@ -96,7 +96,7 @@ impl Postgres {
         let programs = programs();
         let folder = make_folder();
         let mut server = Self {
-            watchdog: watchdog(&folder, stop_command(&programs, &folder)),
+            watchdog: watchdog(&folder, &stop_command(&programs, &folder)),
             programs,
             folder,
             port: 0,
@@ -217,7 +217,7 @@ fn stop_command(programs: &Path, folder: &Path) -> Command {
 }
 
 /// In a process group of its own, so that a ^C that ends the tests leaves it time to clean up.
-fn watchdog(folder: &Path, stop: Command) -> Child {
+fn watchdog(folder: &Path, stop: &Command) -> Child {
     Command::new("sh")
         .args(["-c", WATCHDOG, "watchdog"])
         .arg(folder)
@@ -257,4 +257,33 @@ fn complaint(command: &mut Command) -> Option<String> {
 #[expect(clippy::panic, reason = "a test that has no database has failed")]
 fn fail(complaint: &str) -> ! {
     panic!("{complaint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_dropped_leaves_nothing_behind() {
+        let server = Postgres::start();
+        let (port, folder) = (server.port, server.folder.clone());
+        assert_ne!(server.create_database(), server.create_database());
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_ok());
+        drop(server);
+        assert!(TcpStream::connect(("127.0.0.1", port)).is_err());
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn a_server_that_was_stopped_starts_again_on_its_port() {
+        let server = Postgres::start();
+        let url = server.url();
+        server.stop_immediately();
+        assert!(TcpStream::connect(("127.0.0.1", server.port)).is_err());
+        server.start_again();
+        assert_eq!(server.url(), url);
+        assert!(TcpStream::connect(("127.0.0.1", server.port)).is_ok());
+    }
 }

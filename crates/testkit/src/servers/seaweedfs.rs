@@ -1,23 +1,31 @@
 //! SeaweedFS: a real S3 server in one process.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
     fs::{self, File},
     io,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 /// The longest that a start may take; it takes a second where nothing else runs.
-const START_PATIENCE: Duration = Duration::from_secs(60);
+const START_PATIENCE: Duration = Duration::from_secs(30);
 /// Tries with other ports, should another process have been quicker to take one of ours.
 const START_TRIES: usize = 5;
-/// What the server logs when S3 answers and the bucket is made.
-const READY: &str = "All enabled components are running and ready to use";
+/// What the server has logged when S3 answers with the bucket made, and when there is a place to write to: without the
+/// latter, which may come seconds later, the first writes hang.
+const READY: [&str; 2] = ["All enabled components are running and ready to use", "added volume server"];
 /// Each service's gRPC port is its HTTP port and this.
 const GRPC_OFFSET: u16 = 10_000;
+/// The first port that is tried; they and their gRPC ports lie below those that the system gives to connections
+/// (32768 on Linux), which could take one before the server does.
+const FIRST_PORT: u16 = 11_000;
+/// Ports given to servers of this process, which may not have bound them yet.
+static GIVEN_PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 /// `weed`, killed as soon as the pipe to this shell's standard input closes: on our drop, and however else we end.
 const GUARD: &str = r#""$@" & child=$!; cat >/dev/null; kill -9 "$child"; wait "$child" 2>/dev/null"#;
 
@@ -45,7 +53,7 @@ pub struct SeaweedFs {
 }
 
 impl SeaweedFs {
-    /// Starts a server and waits until S3 answers.
+    /// Starts a server and waits until S3 takes objects.
     ///
     /// # Errors
     /// [`SeaweedFsError`].
@@ -97,7 +105,7 @@ impl SeaweedFs {
         self.running = None;
     }
 
-    /// Starts the server again, on the same ports and data, and waits until S3 answers.
+    /// Starts the server again, on the same ports and data, and waits until S3 takes objects.
     ///
     /// # Errors
     /// [`SeaweedFsError`].
@@ -108,7 +116,7 @@ impl SeaweedFs {
         let deadline = Instant::now() + START_PATIENCE;
         loop {
             let written = fs::read_to_string(&log).unwrap_or_default();
-            if written.contains(READY) {
+            if READY.iter().all(|line| written.contains(line)) {
                 self.running = Some(running);
                 return Ok(());
             }
@@ -132,7 +140,13 @@ impl SeaweedFs {
             .args([format!("-s3.port={s3}"), format!("-master.port={master}")])
             .args([format!("-filer.port={filer}"), format!("-volume.port={volume}")])
             .args([format!("-admin.port={admin}"), format!("-bucket={}", self.bucket())])
-            .args(["-webdav=false", "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0"])
+            .args([
+                "-webdav=false",
+                "-admin.ui=false",
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+                "-s3.autoCreateBucket=false",
+            ])
             .env("AWS_ACCESS_KEY_ID", self.access_key())
             .env("AWS_SECRET_ACCESS_KEY", self.secret_key());
         command
@@ -170,22 +184,16 @@ struct Ports {
 impl Ports {
     /// Ports that are free now, as are the gRPC ports above them.
     fn free() -> io::Result<Self> {
-        // Kept until all are chosen, so that none is chosen twice.
-        let mut held = Vec::new();
+        let mut given = GIVEN_PORTS.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = || -> io::Result<u16> {
-            loop {
-                let http = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-                let port = http.local_addr()?.port();
-                let grpc =
-                    port.checked_add(GRPC_OFFSET).map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)));
-                let fits = matches!(grpc, Some(Ok(_)));
-                // Those that don't fit are kept as well: else the system may offer them again.
-                held.push(http);
-                held.extend(grpc.and_then(Result::ok));
-                if fits {
+            for _ in 0..1000 {
+                let port = rand::random_range(FIRST_PORT..FIRST_PORT + GRPC_OFFSET);
+                let is_free = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
+                if is_free(port) && is_free(port + GRPC_OFFSET) && given.insert(port) {
                     return Ok(port);
                 }
             }
+            Err(io::Error::other("no free port"))
         };
         Ok(Self { s3: next()?, master: next()?, filer: next()?, volume: next()?, admin: next()? })
     }

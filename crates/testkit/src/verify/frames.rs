@@ -55,12 +55,13 @@ impl Counters {
                 continue;
             };
             if let Some(last) = counters.last {
-                let step = (number + length - last % length) % length;
+                let [shown, last, length] = [number, last, length].map(u32::from);
+                let step = (shown + length - last % length) % length;
                 if step == 0 || step > length / 2 {
                     counters.repeated.push(number);
                     continue;
                 }
-                counters.missing.extend((1..step).map(|lost| (last + lost) % length));
+                counters.missing.extend((1..step).map(|lost| ((last + lost) % length) as u16));
             }
             counters.first.get_or_insert(number);
             counters.last = Some(number);
@@ -203,6 +204,7 @@ mod tests {
     fn clip_that_begins_again_is_no_loss() {
         assert!(Counters::of(&shown(&[357, 358, 359, 0, 1, 2]), 360).is_whole());
         assert_eq!(Counters::of(&shown(&[358, 1]), 360).missing, [359, 0]);
+        assert!(Counters::of(&shown(&[0, 1, 2]), u16::MAX).is_whole());
     }
 
     #[test]

@@ -151,7 +151,9 @@ pub fn decode_strictly(file: &Path) -> Result<(), VerifyError> {
             .map(Into::into)
             .into();
     arguments.extend([OsString::from("-i"), file.into()]);
-    arguments.extend(["-map", "0:v?", "-map", "0:a?", "-f", "null", "-"].map(Into::into));
+    // Every picture once and at its own time: otherwise ffmpeg complains of the rate that it has guessed.
+    arguments.extend(["-map", "0:v?", "-map", "0:a?", "-fps_mode", "passthrough"].map(Into::into));
+    arguments.extend(["-enc_time_base", "-1", "-f", "null", "-"].map(Into::into));
     let output = run("ffmpeg", arguments)?;
     if output.stderr.is_empty() {
         return Ok(());

@@ -101,6 +101,10 @@ pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resul
     .fetch_optional(&mut *transaction)
     .await?
     .ok_or(StoreError::NotFound { what: "parked or failed job" })?;
+    // Of two jobs that are retried at the same time the second has to see that the first is not parked any longer.
+    sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR UPDATE", recording)
+        .fetch_one(&mut *transaction)
+        .await?;
     sqlx::query!(
         "UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL
          WHERE id = $1 AND state = 'PARKED' AND parked_from IS NOT NULL

@@ -44,7 +44,7 @@ pub(super) async fn finish(
             insert(&mut transaction, recording, &leased.job.tenant, &next).await?;
         }
         JobOutcome::Parked { .. } => {
-            park(&mut transaction, recording.as_uuid().hyphenated(), error.as_deref()).await?
+            park(&mut transaction, recording.as_uuid().hyphenated(), error.as_deref()).await?;
         }
         JobOutcome::RetryAt { .. } => {}
     }

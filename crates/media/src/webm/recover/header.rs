@@ -1,0 +1,176 @@
+//! The header of a file that we began.
+
+use std::io::{self, Read, Seek};
+
+use super::super::{
+    ebml::id,
+    header::{Layout, SEEK_HEAD_REGION},
+};
+use super::elements::{Elements, Head, children, uint};
+use crate::{Codec, Container, TrackId};
+
+/// Larger header elements are not ours.
+const MAX_ELEMENT: usize = 64 << 10;
+
+/// A track that the header declares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Declared {
+    pub number: u8,
+    pub track: TrackId,
+    pub name: String,
+    pub codec: Codec,
+    pub size: (u32, u32),
+    pub channels: u8,
+}
+
+/// A header that is there to its end.
+#[derive(Debug)]
+pub(super) struct Header {
+    pub layout: Layout,
+    pub container: Container,
+    /// The segment's size is known.
+    pub segment_size: Option<u64>,
+    /// The file's duration in milliseconds, once it was closed.
+    pub duration: Option<f64>,
+    pub tracks: Vec<Declared>,
+}
+
+/// Why there is no header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoHeader {
+    /// The file ends inside it.
+    Cut,
+    /// It isn't one that we write.
+    Foreign,
+}
+
+impl Header {
+    pub(super) fn read<R: Read + Seek>(elements: &mut Elements<R>) -> io::Result<Result<Self, NoHeader>> {
+        let length = elements.length();
+        let mut found = Parts::default();
+        let mut at = 0;
+        loop {
+            let Some(head) = elements.head(at, length)? else {
+                return Ok(Err(if length.saturating_sub(at) < 12 {
+                    NoHeader::Cut
+                } else {
+                    NoHeader::Foreign
+                }));
+            };
+            if head.id == id::CLUSTER {
+                return Ok(found.complete(&head).ok_or(NoHeader::Foreign));
+            }
+            if head.id == id::SEGMENT && found.ebml.is_some() {
+                found.segment = Some(head);
+                at = head.data;
+                continue;
+            }
+            let expected = matches!(head.id, id::EBML | id::SEEK_HEAD | id::INFO | id::TRACKS | id::VOID);
+            let Some(end) = head.end().filter(|end| expected && *end - head.at <= MAX_ELEMENT as u64) else {
+                return Ok(Err(NoHeader::Foreign));
+            };
+            let Some(data) = elements.data(&head, MAX_ELEMENT)? else { return Ok(Err(NoHeader::Cut)) };
+            if head.id != id::VOID && (found.ebml.is_none() != (head.id == id::EBML)) {
+                return Ok(Err(NoHeader::Foreign));
+            }
+            found.take(head, data);
+            at = end;
+        }
+    }
+}
+
+#[derive(Default)]
+struct Parts {
+    ebml: Option<(Head, Vec<u8>)>,
+    segment: Option<Head>,
+    seek_head: Option<Head>,
+    info: Option<(Head, Vec<u8>)>,
+    tracks: Option<(Head, Vec<u8>)>,
+}
+
+impl Parts {
+    fn take(&mut self, head: Head, data: Vec<u8>) {
+        match head.id {
+            id::EBML => self.ebml = Some((head, data)),
+            id::SEEK_HEAD => self.seek_head = Some(head),
+            id::INFO => self.info = Some((head, data)),
+            id::TRACKS => self.tracks = Some((head, data)),
+            _ => {}
+        }
+    }
+
+    /// None if the parts are not where we put them.
+    fn complete(self, cluster: &Head) -> Option<Header> {
+        let (ebml, ebml_data) = self.ebml?;
+        let segment = self.segment?;
+        let (info, info_data) = self.info?;
+        let (tracks, tracks_data) = self.tracks?;
+        let (doc_type, name) = children(&ebml_data).find(|(head, _)| head.id == id::DOC_TYPE)?;
+        let container = match name {
+            b"webm" => Container::Webm,
+            b"matroska" => Container::Matroska,
+            _ => return None,
+        };
+        let scale = children(&info_data).find(|(head, _)| head.id == id::TIMESTAMP_SCALE)?.1;
+        let (slot, duration) = children(&info_data).find(|(head, _)| {
+            head.end() == Some(head.at + 11) && matches!(head.id, id::DURATION | id::VOID)
+        })?;
+        let layout = Layout {
+            doc_type: ebml.data + doc_type.at,
+            segment_size: segment.data - 8,
+            segment: segment.data,
+            seek_head: segment.data,
+            info: info.at,
+            duration: info.data + slot.at,
+            tracks: tracks.at,
+            end: cluster.at,
+        };
+        let ours = uint(scale) == 1_000_000
+            && segment.data - segment.at == 12
+            && self.seek_head?.at == segment.data
+            && info.at == segment.data + SEEK_HEAD_REGION as u64;
+        let milliseconds = duration.first_chunk::<8>().map(|bytes| f64::from_be_bytes(*bytes));
+        ours.then(|| Header {
+            layout,
+            container,
+            segment_size: segment.size,
+            duration: milliseconds.filter(|_| slot.id == id::DURATION),
+            tracks: children(&tracks_data).filter_map(|(_, entry)| declared(entry)).take(126).collect(),
+        })
+    }
+}
+
+fn declared(entry: &[u8]) -> Option<Declared> {
+    let child = |wanted| children(entry).find(|(head, _)| head.id == wanted).map(|(_, data)| data);
+    let of = |parent: Option<&[u8]>, wanted| {
+        let found = children(parent?).find(|(head, _)| head.id == wanted).map(|(_, data)| uint(data));
+        found.and_then(|value| u32::try_from(value).ok())
+    };
+    let uid = uint(child(id::TRACK_UID)?);
+    let video = child(id::VIDEO);
+    Some(Declared {
+        number: u8::try_from(uint(child(id::TRACK_NUMBER)?))
+            .ok()
+            .filter(|number| (1..=126).contains(number))?,
+        track: TrackId(u32::try_from((uid >> 8).checked_sub(1)?).ok()?),
+        name: String::from_utf8_lossy(child(id::NAME).unwrap_or_default()).into_owned(),
+        codec: codec(child(id::CODEC_ID)?, child(id::CODEC_PRIVATE).unwrap_or_default())?,
+        size: (of(video, id::PIXEL_WIDTH).unwrap_or(0), of(video, id::PIXEL_HEIGHT).unwrap_or(0)),
+        channels: of(child(id::AUDIO), id::CHANNELS).and_then(|count| u8::try_from(count).ok()).unwrap_or(1),
+    })
+}
+
+fn codec(name: &[u8], private: &[u8]) -> Option<Codec> {
+    Some(match (name, private) {
+        (b"V_VP8", _) => Codec::Vp8,
+        (b"V_VP9", _) => Codec::Vp9,
+        (b"V_AV1", _) => Codec::Av1,
+        (b"V_MPEG4/ISO/AVC", _) => Codec::H264,
+        (b"V_MPEGH/ISO/HEVC", _) => Codec::H265,
+        (b"A_OPUS", _) => Codec::Opus,
+        (b"A_MS/ACM", [0x07, 0x00, ..]) => Codec::Pcmu,
+        (b"A_MS/ACM", [0x06, 0x00, ..]) => Codec::Pcma,
+        (b"A_MS/ACM", [0x8f, 0x02, ..]) => Codec::G722,
+        _ => return None,
+    })
+}

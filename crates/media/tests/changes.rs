@@ -1,0 +1,255 @@
+//! Tracks that come, go and change, all in one file.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
+
+mod harness;
+
+use std::time::Duration;
+
+use harness::{
+    Studio, coded, ms, ntp, packetize, parse,
+    player::OnDisk,
+    script::{Script, captured, film_coded, spread, talk_coded, vp8},
+    sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
+};
+use media::{Codec, Encoding, Input, KeyframeReason, LayerId, MediaKind, RecorderConfig, TrackId};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn tracks_join_late_and_leave_early_in_one_file() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    studio.add(opus_track());
+    studio.add(vp8_track());
+    let mut script = Script::default();
+    film_coded(&mut script, &mut Source::vp8(), &coded::vp8()[..150], ms(30));
+    talk_coded(&mut script, &mut Source::opus(), &coded::opus()[..500], ms(30));
+    let (late, early): (Vec<_>, Vec<_>) = script.0.into_iter().partition(|(arrival, _)| *arrival > ms(6_100));
+    Script(early).play(&mut studio);
+    let at = studio.instant();
+    studio.input(Input::EndTrack { track: VIDEO, at });
+    let screen = TrackId(7);
+    studio.add(track(screen, MediaKind::Video, vec![format(98, Encoding::Vp9, 90_000, 0)]));
+    let mut source = Source::new(99, 98, 90_000);
+    let mut script = Script(late);
+    for (index, frame) in coded::vp9()[..75].iter().enumerate() {
+        let at = ms(7_000 + 40 * index as u64);
+        let packets = source.frame(at, packetize::vp9(frame, index as u16));
+        script.rtp(at + ms(30), screen, packets);
+    }
+    script.play(&mut studio);
+    let (summary, bytes) = studio.finish();
+    let file = OnDisk::new(&bytes, "webm");
+    file.decodes_clean();
+    let streams = file.streams();
+    let names: Vec<_> =
+        streams.iter().map(|stream| (&*stream["codec_name"], &*stream["nb_read_packets"])).collect();
+    assert_eq!(names, [("opus", "500"), ("vp8", "150"), ("vp9", "75")]);
+    assert_eq!(summary.tracks[2].name, "t7");
+    assert!((file.packet_times(2)[0] - 7.0).abs() < 0.05);
+}
+
+#[test]
+fn a_codec_that_changes_is_another_track_of_the_file() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    let formats = vec![format(96, Encoding::Vp8, 90_000, 0), format(102, Encoding::H264, 90_000, 0)];
+    studio.add(track(VIDEO, MediaKind::Video, formats));
+    let mut source = Source::vp8();
+    let mut script = Script::default();
+    let h264 = coded::h264();
+    for index in 0..150_u16 {
+        let at = ms(40 * u64::from(index));
+        // VP8, H264, VP8 for two seconds each.
+        let payloads = if (50..100).contains(&index) {
+            source.payload_type = 102;
+            packetize::h264(&h264[usize::from(index - 50)])
+        } else {
+            source.payload_type = 96;
+            packetize::vp8(&coded::vp8()[usize::from(index % 50)], index)
+        };
+        let packets = source.frame(at, payloads);
+        script.rtp(at, VIDEO, packets);
+    }
+    script.play(&mut studio);
+    let (summary, bytes) = studio.finish();
+    let found: Vec<_> = summary.tracks.iter().map(|track| (track.codec, track.frames, track.track)).collect();
+    assert_eq!(found, [(Codec::Vp8, 100, VIDEO), (Codec::H264, 50, VIDEO)]);
+    OnDisk::new(&bytes, "mkv").decodes_clean();
+}
+
+#[test]
+fn ten_changes_of_size_stay_in_one_track() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    studio.add(vp8_track());
+    let small = coded::vp8_of("320x180");
+    let large = coded::vp8_of("1280x720");
+    let mut source = Source::vp8();
+    let mut script = Script::default();
+    let mut index = 0_u16;
+    for change in 0..10 {
+        for frame in if change % 2 == 0 { &small[..25] } else { &large[..25] } {
+            let at = ms(40 * u64::from(index));
+            let packets = source.frame(at, packetize::vp8(frame, index));
+            script.rtp(at, VIDEO, packets);
+            index += 1;
+        }
+    }
+    script.play(&mut studio);
+    assert_eq!(studio.recorder.statistics().tracks[0].1.width, 1_280);
+    let (summary, bytes) = studio.finish();
+    assert_eq!((summary.tracks.len(), summary.tracks[0].frames), (1, 250));
+    let file = OnDisk::new(&bytes, "webm");
+    file.decodes_clean();
+    assert_eq!(file.streams()[0]["nb_read_frames"], "250");
+}
+
+#[test]
+fn a_source_that_changes_goes_on_in_its_track() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    studio.add(vp8_track());
+    let mut script = Script::default();
+    let mut index = 0_u16;
+    for restart in 0..4_u32 {
+        let mut source = Source::vp8();
+        source.ssrc += restart;
+        source.base = source.base.wrapping_mul(restart + 1);
+        source.sequence_number = source.sequence_number.wrapping_mul(restart as u16 * 3 + 1);
+        let from = 2 * SECOND * restart;
+        for frame in &coded::vp8()[..50] {
+            let at = ms(40 * u64::from(index));
+            let packets = source.frame(at, packetize::vp8(frame, index));
+            script.rtp(at + ms(30), VIDEO, packets);
+            index += 1;
+        }
+        script.reports(VIDEO, &source, from + ms(200), from + 2 * SECOND, SECOND);
+    }
+    script.play(&mut studio);
+    let (summary, bytes) = studio.finish();
+    assert_eq!((summary.tracks.len(), summary.tracks[0].frames), (1, 200));
+    let file = OnDisk::new(&bytes, "webm");
+    file.decodes_clean();
+    for (index, time) in file.packet_times(0).into_iter().enumerate() {
+        assert!((time - 0.04 * index as f64).abs() <= 0.002, "{index}: {time}");
+    }
+}
+
+/// Three layers of 25 fps for `seconds`, a keyframe every `gop` frames; `sends` says which layers send when.
+fn simulcast(
+    gop: usize,
+    seconds: u32,
+    sends: impl Fn(usize, Duration) -> bool,
+) -> (Studio, Vec<parse::BlockRead>) {
+    let mut studio = Studio::new(RecorderConfig::default());
+    studio.add(vp8_track());
+    let mut script = Script::default();
+    let mut sources: Vec<_> = (0..3_u32)
+        .map(|layer| Source { ssrc: 10 + layer, base: 77_777_777 * layer, ..Source::vp8() })
+        .collect();
+    for index in 0..25 * seconds {
+        let at = ms(40) * index;
+        for (layer, source) in sources.iter_mut().enumerate() {
+            if !sends(layer, at) {
+                continue;
+            }
+            let size = [(320, 180), (640, 360), (1_280, 720)][layer];
+            let frame = vp8(at, (index as usize).is_multiple_of(gop), size);
+            let packets = source.frame(at, packetize::vp8(&frame, index as u16));
+            script.layer(at + ms(30 + 5 * layer as u64), VIDEO, LayerId(layer as u8), packets);
+            if index % 25 == 7 {
+                script.report_of(at + ms(30), VIDEO, LayerId(layer as u8), source, at, ntp(at));
+            }
+        }
+    }
+    script.play(&mut studio);
+    let blocks = parse::blocks(&studio.finish().1);
+    (studio, blocks)
+}
+
+#[test]
+fn the_best_layer_that_sends_is_written() {
+    let (studio, blocks) = simulcast(25, 10, |_, _| true);
+    let summary = studio.summary.unwrap();
+    assert_eq!((summary.tracks.len(), summary.tracks[0].width, blocks.len()), (1, 1_280, 250));
+    assert!(spread(&blocks) <= 2.0, "{}", spread(&blocks));
+    assert_eq!(studio.keyframes, []);
+}
+
+#[test]
+fn a_layer_that_stalls_is_left_and_taken_up_again_on_keyframes() {
+    let away = ms(4_500)..ms(8_500);
+    let (studio, blocks) = simulcast(25, 14, |layer, at| layer < 2 || !away.contains(&at));
+    assert!(spread(&blocks) <= 2.0, "{}", spread(&blocks));
+    assert!(blocks.windows(2).all(|pair| pair[0].time < pair[1].time));
+    // A second to see the stall, up to a second for the next keyframe.
+    let gap = blocks.windows(2).map(|pair| captured(&pair[1]) - captured(&pair[0])).max().unwrap();
+    assert!(gap <= ms(2_100), "{gap:?}");
+    assert!(blocks.len() > 290, "{}", blocks.len());
+    assert!(
+        studio
+            .keyframes
+            .iter()
+            .any(|(.., layer, why)| *layer == LayerId(1) && *why == KeyframeReason::LayerSwitch)
+    );
+    let widths: Vec<_> = blocks
+        .iter()
+        .filter(|block| block.keyframe)
+        .map(|block| u16::from_le_bytes([block.data[6], block.data[7]]))
+        .collect();
+    assert_eq!(widths.first(), Some(&1_280));
+    assert!(widths.contains(&640) && !widths.contains(&320), "{widths:?}");
+    assert_eq!(widths.last(), Some(&1_280));
+}
+
+#[test]
+fn a_layer_that_comes_later_is_asked_for_a_keyframe_and_then_taken() {
+    // Keyframes only where one is asked for would never come here: each layer has one each four seconds.
+    let (studio, blocks) = simulcast(100, 12, |layer, at| layer < 2 || at >= 5 * SECOND);
+    assert!(studio.keyframes.iter().any(|(at, _, layer, why)| *layer == LayerId(2)
+        && *why == KeyframeReason::LayerSwitch
+        && *at < ms(5_200)));
+    // The picture of the switch is there in both sizes.
+    assert!((300..=301).contains(&blocks.len()), "{}", blocks.len());
+    assert!(spread(&blocks) <= 2.0);
+}
+
+#[test]
+fn a_header_that_is_full_drops_further_tracks_and_says_so() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    let mut sources = Vec::new();
+    for number in 0..80_u32 {
+        let name = "a name of a hundred bytes or so, as nobody gives to a track, but then who knows what people do, really";
+        let config = media::TrackConfig { id: TrackId(number), name: name.to_owned(), ..opus_track() };
+        studio.add(config);
+        sources.push(Source { ssrc: number, ..Source::opus() });
+    }
+    for index in 0..100_u32 {
+        let at = ms(20) * index;
+        for (number, source) in sources.iter_mut().enumerate() {
+            let packets = source.frame(at, vec![harness::script::opus(at)]);
+            for packet in packets {
+                studio.rtp(at, TrackId(number as u32), packet);
+            }
+        }
+    }
+    let (summary, bytes) = studio.finish();
+    assert!(summary.tracks.len() > 20 && summary.tracks.len() < 80, "{}", summary.tracks.len());
+    assert!(summary.tracks.iter().all(|track| track.frames == 100));
+    let dropped =
+        studio.recorder.statistics().tracks.iter().filter(|(_, track)| track.frames_dropped == 100).count();
+    assert_eq!(dropped + summary.tracks.len(), 80);
+    assert_eq!(OnDisk::new(&bytes, "webm").streams().len(), summary.tracks.len());
+}
+
+#[test]
+fn a_session_without_a_frame_leaves_no_file() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    studio.add(opus_track());
+    let mut video = Source::vp8();
+    // Packets, but never a keyframe.
+    studio.add(vp8_track());
+    for packet in video.frame(ms(0), packetize::vp8(&vp8(ms(0), false, (2, 2)), 0)) {
+        studio.rtp(ms(10), VIDEO, packet);
+    }
+    let (summary, bytes) = studio.finish();
+    assert_eq!((summary.container, summary.bytes, bytes.len()), (None, 0, 0));
+    let _ = AUDIO;
+}

@@ -1,0 +1,173 @@
+//! Files that were cut off.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
+
+mod harness;
+
+use std::{io::Cursor, time::Duration};
+
+use harness::{
+    Studio, coded, ms, parse,
+    player::OnDisk,
+    script::{Dice, Script, at_rate, film_coded, talk_coded},
+    sender::{Source, opus_track, vp8_track},
+};
+use media::{Container, RecorderConfig, RecordingSummary, Recovery, recover};
+
+/// Does to a file what a recovery says.
+fn apply(mut bytes: Vec<u8>, recovery: Recovery) -> (Vec<u8>, RecordingSummary) {
+    match recovery {
+        Recovery::Complete(summary) => (bytes, summary),
+        Recovery::NoMedia => panic!("no media"),
+        Recovery::Repair(repair) => {
+            bytes.truncate(usize::try_from(repair.truncate).unwrap());
+            bytes.extend_from_slice(&repair.append);
+            for (offset, patch) in repair.patches {
+                let start = usize::try_from(offset).unwrap();
+                bytes[start..start + patch.len()].copy_from_slice(&patch);
+            }
+            (bytes, repair.summary)
+        }
+    }
+}
+
+/// What is on disk after each output of a call, and what it is when closed.
+fn call(config: RecorderConfig, script: Script) -> (Vec<Vec<u8>>, Vec<u8>, RecordingSummary) {
+    let mut studio = Studio::new(config);
+    studio.keep_states = true;
+    studio.add(opus_track());
+    studio.add(vp8_track());
+    script.play(&mut studio);
+    let (summary, bytes) = studio.finish();
+    (std::mem::take(&mut studio.states), bytes, summary)
+}
+
+fn coded_call() -> Script {
+    let mut script = Script::default();
+    film_coded(&mut script, &mut Source::vp8(), coded::vp8(), ms(30));
+    talk_coded(&mut script, &mut Source::opus(), &coded::opus()[..500], ms(30));
+    script
+}
+
+fn small_call() -> Script {
+    let mut script = Script::default();
+    script.film(&mut Source::vp8(), &at_rate(25, Duration::ZERO, Duration::from_secs(4)), 25, ms(30));
+    script.talk(&mut Source::opus(), Duration::ZERO, Duration::from_secs(4), ms(30));
+    script
+}
+
+#[test]
+fn a_file_cut_at_any_byte_is_whole_up_to_the_cut() {
+    let config = RecorderConfig { append_bytes: 1, cluster: ms(1_000), ..RecorderConfig::default() };
+    let (_, whole, _) = call(config, small_call());
+    let blocks = parse::blocks(&whole);
+    let first_block = parse::segment(&whole).iter().find(|element| element.0 == 0x1F43_B675).unwrap().1;
+    let mut frames_before = 0;
+    for length in 0..=whole.len() {
+        let cut = &whole[..length];
+        let recovery = recover(Cursor::new(cut)).unwrap();
+        if recovery == Recovery::NoMedia {
+            assert!(length < first_block + 40, "{length}");
+            continue;
+        }
+        let (fixed, summary) = apply(cut.to_vec(), recovery);
+        assert_eq!(fixed.len() as u64, summary.bytes);
+        let found = parse::blocks(&fixed);
+        assert!(found[..] == blocks[..found.len()], "{length}");
+        let frames: u64 = summary.tracks.iter().map(|track| track.frames).sum();
+        assert_eq!(frames, found.len() as u64);
+        assert!(frames >= frames_before, "{length}");
+        frames_before = frames;
+        assert!(!parse::cues(&fixed).is_empty());
+        // What was made whole is left alone the next time.
+        assert_eq!(recover(Cursor::new(&fixed)).unwrap(), Recovery::Complete(summary));
+    }
+    assert_eq!(frames_before, blocks.len() as u64);
+}
+
+#[test]
+fn a_recorder_killed_between_any_two_writes_loses_at_most_what_it_had_not_handed_out() {
+    let (states, _, closed) = call(RecorderConfig::default(), coded_call());
+    assert!(states.len() > 15);
+    let mut last = Duration::ZERO;
+    for state in &states {
+        let (fixed, summary) = apply(state.clone(), recover(Cursor::new(state)).unwrap());
+        assert!(summary.duration + ms(1) >= last);
+        assert!(summary.duration <= last + ms(2_600), "{:?} after {last:?}", summary.duration);
+        last = summary.duration;
+        OnDisk::new(&fixed, "webm").decodes_clean();
+    }
+    assert!(last.abs_diff(closed.duration) <= ms(1));
+}
+
+#[test]
+fn two_hundred_cuts_of_a_real_call_decode_and_seek() {
+    let (states, whole, _) = call(RecorderConfig::default(), coded_call());
+    let mut dice = Dice::new(11);
+    for round in 0..200 {
+        let state = if round % 2 == 0 { &whole } else { &states[dice.below(states.len() as u64) as usize] };
+        let cut = &state[..20_000 + dice.below(state.len() as u64 - 20_000) as usize];
+        let (fixed, summary) = apply(cut.to_vec(), recover(Cursor::new(cut)).unwrap());
+        assert_eq!(summary.container, Some(Container::Webm));
+        if round % 10 > 1 {
+            continue;
+        }
+        let file = OnDisk::new(&fixed, "webm");
+        file.decodes_clean();
+        let duration: f64 = file.format()["duration"].parse().unwrap();
+        assert!((duration - summary.duration.as_secs_f64()).abs() < 0.001);
+        assert_eq!(file.format()["start_time"], "0.000000");
+        let cues = parse::cues(&fixed);
+        for (_, _, cluster) in cues {
+            assert_eq!(fixed[cluster..cluster + 4], [0x1F, 0x43, 0xB6, 0x75]);
+        }
+    }
+}
+
+#[test]
+fn a_closed_file_is_left_alone_and_described_as_it_was_closed() {
+    let (_, whole, closed) = call(RecorderConfig::default(), coded_call());
+    let Recovery::Complete(mut found) = recover(Cursor::new(&whole)).unwrap() else { panic!("not complete") };
+    assert!(found.duration.abs_diff(closed.duration) < ms(1));
+    found.duration = closed.duration;
+    for (found, closed) in found.tracks.iter_mut().zip(&closed.tracks) {
+        assert!((found.start.0 - closed.start.0).abs() <= 500_000);
+        assert!((found.end.0 - closed.end.0).abs() <= 1_000_000);
+        (found.start, found.end) = (closed.start, closed.end);
+    }
+    assert_eq!(found, closed);
+}
+
+#[test]
+fn what_is_not_ours_is_refused_or_empty() {
+    assert_eq!(recover(Cursor::new(&[][..])).unwrap(), Recovery::NoMedia);
+    assert!(recover(Cursor::new(&[0; 4_000][..])).is_err());
+    assert!(recover(Cursor::new(&b"RIFF and so on, for long enough to be a file"[..])).is_err());
+}
+
+#[test]
+fn no_bytes_make_recovery_panic_or_loop() {
+    let config = RecorderConfig { cluster: ms(500), ..RecorderConfig::default() };
+    let (_, whole, _) = call(config, small_call());
+    let mut dice = Dice::new(5);
+    for _ in 0..3_000 {
+        let mut bytes = whole.clone();
+        for _ in 0..=dice.below(6) {
+            let at = dice.below(bytes.len() as u64) as usize;
+            let at = if dice.below(2) == 0 { at % 600 } else { at };
+            match dice.below(3) {
+                0 => bytes[at] = dice.roll() as u8,
+                1 => bytes[at] ^= 1 << dice.below(8),
+                _ => {
+                    let to = (at + dice.below(60) as usize).min(bytes.len());
+                    bytes[at..to].fill(if dice.below(2) == 0 { 0 } else { 0xff });
+                }
+            }
+        }
+        if let Ok(Recovery::Repair(repair)) = recover(Cursor::new(&bytes)) {
+            assert!(repair.truncate <= bytes.len() as u64);
+            for (offset, patch) in &repair.patches {
+                assert!(offset + patch.len() as u64 <= repair.truncate, "a patch beyond the file");
+            }
+        }
+    }
+}

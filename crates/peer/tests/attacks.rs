@@ -1,0 +1,368 @@
+//! What an attacker can send from the client's address neither ends a session nor grows it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+mod support;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+    time::Duration,
+};
+
+use openssl::error::ErrorStack;
+use peer::PeerEvent;
+use support::{
+    Random, credentials, is_dtls,
+    raw::{RawClient, binding_request, binding_request_with, fragment, record, rtp, rtp_with_transport_cc},
+};
+
+/// Counts what Rust code of this thread holds. libssl's own memory isn't seen by it: for that see
+/// [`libssl_bytes`].
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+}
+
+#[allow(unsafe_code, reason = "GlobalAlloc is unsafe to implement")]
+// SAFETY: every call goes on to the system's allocator unchanged; counting in a const-initialised thread-local cell
+// without a destructor allocates nothing.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        HELD.with(|held| held.set(held.get() + layout.size() as isize));
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.with(|held| held.set(held.get() - layout.size() as isize));
+        // SAFETY: the caller's contract is the system allocator's.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn held() -> isize {
+    HELD.with(Cell::get)
+}
+
+/// What malloc has handed out in the process, libssl's share included.
+#[allow(unsafe_code, reason = "mallinfo2 is a C function")]
+fn malloc_bytes() -> usize {
+    // SAFETY: the function takes nothing and returns a plain struct.
+    let info = unsafe { libc::mallinfo2() };
+    info.uordblks + info.hblkhd
+}
+
+/// A client that has sent its first flight, which was answered.
+fn half_way() -> RawClient {
+    let mut client = RawClient::new();
+    client.start_session();
+    client.exchange();
+    client
+}
+
+#[test]
+fn forged_records_on_a_live_session_change_nothing() {
+    let table = [
+        ("epoch-1 plaintext ChangeCipherSpec", record(20, 1, 999, &[1])),
+        ("epoch-1 long ChangeCipherSpec", record(20, 1, 999, &[1; 25])),
+        ("epoch-0 ChangeCipherSpec", record(20, 0, 999, &[1])),
+        ("epoch-0 fatal alert", record(21, 0, 999, &[2, 40])),
+        ("epoch-0 close_notify", record(21, 0, 999, &[1, 0])),
+        ("epoch-1 plaintext alert", record(21, 1, 999, &[2, 40])),
+        ("epoch-2 ChangeCipherSpec", record(20, 2, 9, &[1])),
+        ("epoch-2 handshake", record(22, 2, 9, &[1; 100])),
+        ("epoch-0 ClientHello", record(22, 0, 999, &fragment(1, 0, 8000, 1, &[0; 9]))),
+        ("epoch-0 later handshake message", record(22, 0, 999, &fragment(1, 4, 60, 0, &[0; 60]))),
+        ("undersized AEAD of 3", record(23, 1, 999, &[0; 3])),
+        ("undersized AEAD of 0", record(23, 1, 999, &[])),
+        ("undersized AEAD of 8", record(23, 1, 999, &[0; 8])),
+        ("undersized AEAD of 16", record(23, 1, 999, &[0; 16])),
+        ("undersized AEAD of 23", record(23, 1, 999, &[0; 23])),
+        ("highest sequence number", record(23, 1, (1 << 48) - 1, &[0; 60])),
+    ];
+    for (what, datagram) in table {
+        let mut client = RawClient::connected();
+        client.input(&datagram);
+        assert!(client.events.is_empty() && client.received.is_empty(), "{what}: {:?}", client.events);
+        assert!(client.is_alive(7, 1), "{what}: dead");
+        assert_session_reads_dtls(&mut client, what);
+    }
+}
+
+/// The DTLS session itself still works: it hears close_notify.
+fn assert_session_reads_dtls(client: &mut RawClient, what: &str) {
+    client.events.clear();
+    let _ = client.tls.shutdown();
+    client.exchange();
+    assert!(matches!(client.events[..], [PeerEvent::Closed(_)]), "{what}: {:?}", client.events);
+}
+
+#[test]
+fn forged_records_in_mid_handshake_do_not_prevent_it() {
+    let table = [
+        ("fatal alert", record(21, 0, 5, &[2, 40])),
+        ("close_notify", record(21, 0, 5, &[1, 0])),
+        ("ChangeCipherSpec of epoch 1", record(20, 1, 5, &[1])),
+        ("application data of epoch 0", record(23, 0, 5, &[0; 20])),
+        ("alert of epoch 1", record(21, 1, 9, &[2, 40])),
+        ("undersized record of epoch 1", record(22, 1, 9, &[2, 40])),
+        ("garbage", vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 5, 1, 2, 3, 4, 5]),
+        ("cut record", vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9]),
+    ];
+    for (what, datagram) in table {
+        let mut client = half_way();
+        for _ in 0..50 {
+            client.input(&datagram);
+        }
+        assert!(client.shake_hands(), "{what}: {:?}", client.events);
+        assert!(client.is_alive(7, 1), "{what}");
+    }
+}
+
+#[test]
+fn floods_in_mid_handshake_leave_little_in_memory() {
+    type Flood = (&'static str, fn(u64) -> Vec<u8>);
+    let table: [Flood; 9] = [
+        ("one-byte fragments", |n| record(22, 0, n + 50, &fragment(1, 1, 8000, (n % 7999) as u32 + 1, &[0]))),
+        ("zero-length fragments", |n| {
+            let many: Vec<u8> = (0..90).flat_map(|_| fragment(1, 7, 0, 0, &[])).collect();
+            record(22, 0, n + 50, &many)
+        }),
+        ("zero-length fragments of a long message", |n| {
+            let many: Vec<u8> = (0..90).flat_map(|_| fragment(1, 7, 100, 0, &[])).collect();
+            record(22, 0, n + 50, &many)
+        }),
+        ("future messages of 8 KB", |n| {
+            record(22, 0, n + 50, &fragment(1, (n % 30) as u16, 8000, 1, &[0; 9]))
+        }),
+        ("future messages of 100 KB", |n| {
+            record(22, 0, n + 50, &fragment(1, (n % 30) as u16 + 1, 100_000, 1, &[0; 9]))
+        }),
+        ("all fragments but one", |n| {
+            let offset = 1 + (n % 7) as u32 * 1100;
+            record(22, 0, n + 50, &fragment(1, (n / 7 % 30) as u16 + 1, 8000, offset, &[0; 1100]))
+        }),
+        ("early handshake records of 16 KB", |n| record(22, 1, n, &vec![1; 16_000])),
+        ("early handshake records of 500 bytes", |n| record(22, 1, n, &[1; 500])),
+        ("early data", |n| record(23, 1, n, &[1; 1000])),
+    ];
+    for (what, datagram) in table {
+        let clients: Vec<RawClient> = (0..4).map(|_| half_way()).collect();
+        let before = malloc_bytes();
+        let clients: Vec<RawClient> = clients
+            .into_iter()
+            .map(|mut client| {
+                for number in 0..3000 {
+                    client.input(&datagram(number));
+                }
+                client
+            })
+            .collect();
+        // Other tests of the process allocate, too; a leak would be megabytes.
+        let each = malloc_bytes().saturating_sub(before) / clients.len();
+        assert!(each < 300_000, "{what}: {each} bytes a session");
+        for client in &clients {
+            assert!(!client.peer.is_closed(), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_repeated_client_hello_after_a_lost_flight_is_answered_by_the_timer() {
+    let mut client = RawClient::new();
+    client.start_session();
+    let _ = client.tls.do_handshake();
+    let hello: Vec<_> = client.tls.get_mut().outgoing.drain(..).collect();
+    client.received.clear();
+    hello.iter().for_each(|datagram| client.input(datagram));
+    assert!(!client.received.is_empty());
+    client.received.clear();
+    client.advance(Duration::from_millis(50));
+    hello.iter().for_each(|datagram| client.input(datagram));
+    client.advance(Duration::from_millis(60));
+    assert!(client.received.iter().any(|datagram| is_dtls(datagram)), "nothing resent");
+    assert!(client.shake_hands());
+}
+
+#[test]
+fn an_error_that_other_code_left_in_the_thread_ends_no_session() {
+    let mut client = RawClient::connected();
+    leave_an_error();
+    client.input(&record(23, 1, 99, &[1; 60]));
+    leave_an_error();
+    assert!(client.is_alive(7, 1), "{:?}", client.events);
+    leave_an_error();
+    assert_session_reads_dtls(&mut client, "stale error");
+    let mut client = half_way();
+    leave_an_error();
+    client.input(&record(21, 0, 5, &[2, 40]));
+    leave_an_error();
+    assert!(client.shake_hands());
+}
+
+/// As careless code would: a failed parse whose error nobody takes from the queue.
+fn leave_an_error() {
+    let error = openssl::x509::X509::from_der(b"nonsense").unwrap_err();
+    error.put();
+    assert!(!ErrorStack::get().errors().is_empty());
+    error.put();
+}
+
+#[test]
+fn random_datagrams_neither_end_nor_grow_a_live_session() {
+    let mut client = RawClient::connected();
+    assert!(client.is_alive(7, 1));
+    let honest = [
+        client.encrypt(&rtp(96, 2, 7, &[1; 50])),
+        client.encrypt_rtcp(&[&[0x80, 200, 0, 6, 0, 0, 0, 7][..], &[0; 20]].concat()),
+        binding_request(true),
+        record(23, 1, 7, &[9; 80]),
+        record(22, 0, 7, &fragment(1, 0, 40, 0, &[1; 40])),
+    ];
+    let mut random = Random::new(5);
+    let mut baseline = 0;
+    for round in 0..200_000 {
+        let mut datagram = honest[random.below(honest.len())].clone();
+        if random.chance(20.0) {
+            datagram = (0..random.below(100)).map(|_| random.next() as u8).collect();
+        }
+        for _ in 0..1 + random.below(6) {
+            if !datagram.is_empty() {
+                let place = random.below(datagram.len());
+                datagram[place] = random.next() as u8;
+            }
+        }
+        datagram.truncate(random.below(datagram.len() + 20));
+        client.input(&datagram);
+        client.events.clear();
+        client.received.clear();
+        if round == 20_000 {
+            baseline = held();
+        }
+    }
+    let grown = held() - baseline;
+    assert!(grown < 20_000, "grew by {grown} bytes");
+    assert!(client.is_alive(7, 50), "{:?}", client.events);
+    assert_session_reads_dtls(&mut client, "fuzz");
+}
+
+#[test]
+fn two_hundred_thousand_forged_sources_leave_nothing() {
+    let mut client = RawClient::connected();
+    assert!(client.is_alive(7, 1));
+    let forge = |ssrc: u32| [rtp(96, 3, ssrc, &[0x55; 40]), vec![0; 16]].concat();
+    (0..1000).for_each(|ssrc| client.input(&forge(ssrc + 1000)));
+    let before = held();
+    for ssrc in 0..200_000 {
+        client.input(&forge(ssrc + 10_000));
+        // Unknown to RTCP as well.
+        client.input(&[&[0x80, 200, 0, 6][..], &(ssrc + 10_000).to_be_bytes(), &[0x33; 44]].concat());
+    }
+    let grown = held() - before;
+    // The probe's table holds 256 at most.
+    assert!(grown < 200_000, "grew by {grown} bytes");
+    assert!(
+        client.events.iter().all(|event| !matches!(event, PeerEvent::Rtp { packet, .. } if packet.ssrc != 7))
+    );
+    assert!(client.is_alive(7, 2));
+    assert!(client.is_alive(8, 2), "a true new source after the flood");
+}
+
+#[test]
+fn a_forged_first_packet_does_not_move_the_replay_window() {
+    let mut client = RawClient::connected();
+    // Far ahead, so that a window placed by it would call the true ones old.
+    client.input(&[rtp(96, 30_000, 7, &[0x55; 40]), vec![0; 16]].concat());
+    for sequence_number in 100..110 {
+        client.send_rtp(&rtp(96, sequence_number, 7, &[1, 2, 3]));
+        client.input(&[rtp(96, 40_000, 7, &[0x55; 40]), vec![0; 16]].concat());
+    }
+    assert_eq!(client.rtp_sequence_numbers(), (100..110).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_replayed_packet_is_reported_once() {
+    let mut client = RawClient::connected();
+    let packet = client.encrypt(&rtp(96, 9, 7, &[1, 2, 3]));
+    for _ in 0..3 {
+        client.input(&packet);
+    }
+    assert_eq!(client.rtp_sequence_numbers(), [9]);
+}
+
+#[test]
+fn a_packet_before_the_handshake_or_of_an_unknown_payload_type_is_dropped() {
+    let mut client = half_way();
+    client.input(&rtp(96, 9, 7, &[1; 40]));
+    assert!(client.shake_hands());
+    client.events.clear();
+    client.send_rtp(&rtp(35, 9, 7, &[1, 2, 3]));
+    assert!(client.events.is_empty());
+    client.send_rtp(&rtp(96, 10, 7, &[1, 2, 3]));
+    assert_eq!(client.rtp_sequence_numbers(), [10]);
+}
+
+#[test]
+fn padding_and_probes_are_no_packets_but_count_in_the_feedback() {
+    let mut client = RawClient::connected();
+    let mut padded = rtp_with_transport_cc(96, 10, 7, 1, &[1, 2, 3, 0, 2]);
+    padded[0] |= 0x20;
+    client.send_rtp(&padded);
+    let mut padding = rtp_with_transport_cc(96, 11, 7, 2, &[0, 0, 3]);
+    padding[0] |= 0x20;
+    client.send_rtp(&padding);
+    // RTX: padding alone, a bare sequence number, and a true resend of 8.
+    let mut probe = rtp_with_transport_cc(97, 20, 9, 3, &[0, 0, 0, 4]);
+    probe[0] |= 0x20;
+    client.send_rtp(&probe);
+    client.send_rtp(&rtp_with_transport_cc(97, 21, 9, 4, &[0, 10]));
+    client.send_rtp(&rtp_with_transport_cc(97, 22, 9, 5, &[0, 8, 7, 7]));
+    // A resend of what has come already.
+    client.send_rtp(&rtp_with_transport_cc(97, 23, 9, 6, &[0, 10, 1, 2, 3]));
+    let packets: Vec<_> = client
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            PeerEvent::Rtp { packet, .. } => Some((
+                packet.ssrc,
+                packet.payload_type,
+                packet.sequence_number,
+                packet.resent,
+                &packet.payload[..],
+            )),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(packets, [(7, 96, 10, false, &[1, 2, 3][..]), (7, 96, 8, true, &[7, 7][..])]);
+    client.received.clear();
+    client.advance(Duration::from_millis(150));
+    assert!(!client.received.is_empty(), "no feedback");
+    let statistics = &client.peer.statistics()[0].1;
+    assert_eq!((statistics.packets, statistics.bytes, statistics.resent), (2, 5, 1));
+}
+
+#[test]
+fn checks_with_wrong_credentials_lead_nowhere() {
+    let mut client = RawClient::new();
+    let offer = client.offer();
+    client.peer.accept_offer(&offer, credentials(1), client.now).unwrap();
+    let (ours, right) = (credentials(1), "ours1:theirs");
+    for (username, password) in [
+        (right, "aPasswordOfOursThatIsLongEnough2"),
+        ("ours1:others", &ours.password[..]),
+        ("ours2:theirs", &ours.password),
+        ("ours1", &ours.password),
+        ("", &ours.password),
+    ] {
+        client.input(&binding_request_with(username, password, true, false));
+        assert!(client.received.is_empty(), "{username} {password}");
+    }
+    assert!(!client.peer.is_handshaking());
+    client.input(&binding_request_with(right, &ours.password, true, false));
+    assert_eq!(client.received.len(), 1);
+}
