@@ -50,14 +50,14 @@ fn coded_call() -> Script {
 
 fn small_call() -> Script {
     let mut script = Script::default();
-    script.film(&mut Source::vp8(), &at_rate(25, Duration::ZERO, Duration::from_secs(4)), 25, ms(30));
-    script.talk(&mut Source::opus(), Duration::ZERO, Duration::from_secs(4), ms(30));
+    script.film(&mut Source::vp8(), &at_rate(25, Duration::ZERO, ms(1_600)), 25, ms(30));
+    script.talk(&mut Source::opus(), Duration::ZERO, ms(1_600), ms(30));
     script
 }
 
 #[test]
 fn a_file_cut_at_any_byte_is_whole_up_to_the_cut() {
-    let config = RecorderConfig { append_bytes: 1, cluster: ms(1_000), ..RecorderConfig::default() };
+    let config = RecorderConfig { append_bytes: 1, cluster: ms(600), ..RecorderConfig::default() };
     let (_, whole, _) = call(config, small_call());
     let blocks = parse::blocks(&whole);
     let first_block = parse::segment(&whole).iter().find(|element| element.0 == 0x1F43_B675).unwrap().1;
@@ -89,12 +89,14 @@ fn a_recorder_killed_between_any_two_writes_loses_at_most_what_it_had_not_handed
     let (states, _, closed) = call(RecorderConfig::default(), coded_call());
     assert!(states.len() > 15);
     let mut last = Duration::ZERO;
-    for state in &states {
+    for (index, state) in states.iter().enumerate() {
         let (fixed, summary) = apply(state.clone(), recover(Cursor::new(state)).unwrap());
         assert!(summary.duration + ms(1) >= last);
         assert!(summary.duration <= last + ms(2_600), "{:?} after {last:?}", summary.duration);
         last = summary.duration;
-        OnDisk::new(&fixed, "webm").decodes_clean();
+        if index % 4 == 0 {
+            OnDisk::new(&fixed, "webm").decodes_clean();
+        }
     }
     assert!(last.abs_diff(closed.duration) <= ms(1));
 }
@@ -108,7 +110,7 @@ fn two_hundred_cuts_of_a_real_call_decode_and_seek() {
         let cut = &state[..20_000 + dice.below(state.len() as u64 - 20_000) as usize];
         let (fixed, summary) = apply(cut.to_vec(), recover(Cursor::new(cut)).unwrap());
         assert_eq!(summary.container, Some(Container::Webm));
-        if round % 10 > 1 {
+        if round % 20 > 1 {
             continue;
         }
         let file = OnDisk::new(&fixed, "webm");
@@ -170,4 +172,22 @@ fn no_bytes_make_recovery_panic_or_loop() {
             }
         }
     }
+}
+
+#[test]
+fn a_file_without_a_keyframe_is_repaired_once() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    studio.add(vp8_track());
+    let mut script = Script::default();
+    script.film(&mut Source::vp8(), &at_rate(25, Duration::ZERO, Duration::from_secs(2)), 1_000, ms(30));
+    script.play(&mut studio);
+    let (_, mut whole) = studio.finish();
+    // The flags of the only keyframe, as a bad disk may leave them.
+    let block = whole.windows(4).position(|window| window == [0x9d, 0x01, 0x2a, 0x40]).unwrap();
+    assert_eq!(whole[block - 4], 0x80);
+    whole[block - 4] = 0;
+    let cut = whole.len() - 40;
+    let (fixed, summary) = apply(whole[..cut].to_vec(), recover(Cursor::new(&whole[..cut])).unwrap());
+    assert!(parse::cues(&fixed).is_empty());
+    assert_eq!(recover(Cursor::new(&fixed)).unwrap(), Recovery::Complete(summary));
 }

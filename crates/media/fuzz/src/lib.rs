@@ -63,7 +63,8 @@ struct Session<'a> {
 impl<'a> Session<'a> {
     fn new(script: &'a [u8]) -> Self {
         let now = Instant::now();
-        let config = RecorderConfig { max_held_bytes: 50_000, append_bytes: 2_000, ..RecorderConfig::default() };
+        let config =
+            RecorderConfig { max_held_bytes: 50_000, append_bytes: 2_000, ..RecorderConfig::default() };
         Self { recorder: Recorder::new(config, now, SystemTime::UNIX_EPOCH), now, file: Vec::new(), script }
     }
 
@@ -138,7 +139,8 @@ pub fn script(data: &[u8]) {
     while let Some(step) = session.byte() {
         let track = TrackId(u32::from(step >> 4 & 3));
         let layer = LayerId(step >> 6);
-        session.now += Duration::from_millis(u64::from(session.byte().unwrap_or(0)) * u64::from(step & 1) * 4);
+        let wait = u64::from(session.byte().unwrap_or(0)) * u64::from(step & 1) * 4;
+        session.now += Duration::from_millis(wait);
         let at = session.now;
         match step >> 1 & 7 {
             0 => session.input(Input::Timeout(at)),
@@ -158,7 +160,9 @@ pub fn script(data: &[u8]) {
             }
             _ => {
                 let head = session.take(9);
-                let Ok([kind, s0, s1, t0, t1, t2, t3, ssrc, length]) = <[u8; 9]>::try_from(head) else { break };
+                let Ok([kind, s0, s1, t0, t1, t2, t3, ssrc, length]) = <[u8; 9]>::try_from(head) else {
+                    break;
+                };
                 let packet = RtpPacket {
                     ssrc: u32::from(ssrc & 1),
                     payload_type: 96 + kind % 12,

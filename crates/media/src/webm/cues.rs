@@ -61,6 +61,10 @@ impl Cues {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.cues.is_empty()
+    }
+
     /// The Cues element; nothing if there are none.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         if self.cues.is_empty() {

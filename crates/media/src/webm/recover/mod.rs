@@ -86,7 +86,9 @@ pub fn recover(file: impl Read + Seek) -> Result<Recovery, RecoverError> {
     }
     let length = elements.length();
     let closed = header.segment_size.and_then(|size| size.checked_add(header.layout.segment)) == Some(length);
-    let closed = closed && scan.index_ends == Some(length) && scan.open_clusters.is_empty();
+    // A file without a single keyframe has no index.
+    let ends = scan.index_ends.or(scan.cues.is_empty().then_some(scan.whole));
+    let closed = closed && ends == Some(length) && scan.open_clusters.is_empty();
     if let (true, Some(milliseconds)) = (closed, header.duration) {
         let duration = Duration::try_from_secs_f64(milliseconds / 1_000.0).unwrap_or_default();
         return Ok(Recovery::Complete(scan.summary(header.container, duration, length)));
