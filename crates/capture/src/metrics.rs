@@ -5,37 +5,66 @@ use std::time::Duration;
 use model::EndReason;
 
 /// Gauge: sessions that are live or being sealed.
-const SESSIONS_LIVE: &str = "capture_sessions_live";
+const SESSIONS_LIVE: &str = "recorder_sessions_live";
 /// Counter by `reason`: sessions sealed and committed.
-const SESSIONS_ENDED: &str = "capture_sessions_ended_total";
+const SESSIONS_ENDED: &str = "recorder_sessions_ended_total";
 /// Counter: datagrams received, by UDP and ICE-TCP.
-const DATAGRAMS: &str = "capture_datagrams_received_total";
+const DATAGRAMS: &str = "recorder_datagrams_received_total";
 /// Counter: bytes of them.
-const BYTES: &str = "capture_bytes_received_total";
+const BYTES: &str = "recorder_bytes_received_total";
 /// Counter: datagrams from nobody whom we know.
-const UNROUTABLE: &str = "capture_datagrams_unroutable_total";
+const UNROUTABLE: &str = "recorder_datagrams_unroutable_total";
 /// Counter: datagrams larger than a receive buffer.
-const TRUNCATED: &str = "capture_datagrams_truncated_total";
+const TRUNCATED: &str = "recorder_datagrams_truncated_total";
 /// Counter: ICE-TCP datagrams dropped because a shard or a connection was behind.
-const TCP_DROPPED: &str = "capture_tcp_datagrams_dropped_total";
+const TCP_DROPPED: &str = "recorder_tcp_datagrams_dropped_total";
 /// Counter: datagrams that the kernel did not take.
-const SEND_FAILED: &str = "capture_datagrams_send_failed_total";
+const SEND_FAILED: &str = "recorder_datagrams_send_failed_total";
 /// Gauge: datagrams the kernel dropped because a receive buffer was full, since the sockets were opened.
-const RECEIVE_DROPS: &str = "capture_receive_buffer_drops";
+const RECEIVE_DROPS: &str = "recorder_receive_buffer_drops";
 /// Counter: data-channel messages received and dropped: they aren't kept yet.
-const DATA_MESSAGES: &str = "capture_data_messages_dropped_total";
+const DATA_MESSAGES: &str = "recorder_data_messages_dropped_total";
 /// Gauge: bytes waiting for the spool's disk.
-const WAITING: &str = "capture_spool_waiting_bytes";
+const WAITING: &str = "recorder_spool_waiting_bytes";
 /// Counter: bytes written to the spool.
-const WRITTEN: &str = "capture_spool_written_bytes_total";
+const WRITTEN: &str = "recorder_spool_written_bytes_total";
 /// Histogram, seconds: forcing one file's data to disk.
-const SYNC_SECONDS: &str = "capture_spool_sync_seconds";
+const SYNC_SECONDS: &str = "recorder_spool_sync_seconds";
 /// Histogram, seconds: from a session's end to its commit.
-const SEAL_SECONDS: &str = "capture_seal_seconds";
+const SEAL_SECONDS: &str = "recorder_seal_seconds";
 /// Counter: tries of the ledger that failed.
-const LEDGER_RETRIES: &str = "capture_ledger_retries_total";
+const LEDGER_RETRIES: &str = "recorder_ledger_retries_total";
 /// Counter by `outcome`: directories found at start.
-const RECOVERED: &str = "capture_recovered_total";
+const RECOVERED: &str = "recorder_recovered_total";
+
+/// Tells the exporter what they mean.
+pub(crate) fn describe() {
+    metrics::describe_gauge!(SESSIONS_LIVE, "Sessions that are live or being sealed");
+    metrics::describe_counter!(SESSIONS_ENDED, "Sessions sealed and committed, by reason");
+    metrics::describe_counter!(DATAGRAMS, "Datagrams received, by UDP and ICE-TCP");
+    metrics::describe_counter!(BYTES, "Bytes of received datagrams");
+    metrics::describe_counter!(UNROUTABLE, "Datagrams from nobody whom we know");
+    metrics::describe_counter!(TRUNCATED, "Datagrams larger than a receive buffer");
+    metrics::describe_counter!(
+        TCP_DROPPED,
+        "ICE-TCP datagrams dropped because a shard or a connection was behind"
+    );
+    metrics::describe_counter!(SEND_FAILED, "Datagrams that the kernel did not take");
+    metrics::describe_gauge!(
+        RECEIVE_DROPS,
+        "Datagrams the kernel dropped because a receive buffer was full, since the sockets were opened"
+    );
+    metrics::describe_counter!(
+        DATA_MESSAGES,
+        "Data-channel messages received and dropped: they aren't kept yet"
+    );
+    metrics::describe_gauge!(WAITING, "Bytes waiting for the spool's disk");
+    metrics::describe_counter!(WRITTEN, "Bytes written to the spool");
+    metrics::describe_histogram!(SYNC_SECONDS, metrics::Unit::Seconds, "Forcing one file's data to disk");
+    metrics::describe_histogram!(SEAL_SECONDS, metrics::Unit::Seconds, "From a session's end to its commit");
+    metrics::describe_counter!(LEDGER_RETRIES, "Tries of the ledger that failed");
+    metrics::describe_counter!(RECOVERED, "Directories of an earlier run found at start, by outcome");
+}
 
 /// What a shard counts. Added up without atomics and reported once a wake-up.
 #[derive(Debug, Default)]

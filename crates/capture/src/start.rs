@@ -19,7 +19,7 @@ use tracing::warn;
 use crate::{
     CaptureConfig, ConfigError, Ledger, WebrtcConfig,
     capture::Node,
-    codecs,
+    codecs, metrics,
     registry::Registry,
     session::sealing::Sealer,
     shard::{self, Shard, ShardConfig, TcpLimits},
@@ -48,6 +48,7 @@ pub(crate) async fn start(
     ledger: Arc<dyn Ledger>,
     files: Arc<dyn Files>,
 ) -> Result<Node, ConfigError> {
+    metrics::describe();
     let preferences = codecs::preferences(&config.webrtc.codecs)?;
     let spool_lock = open_spool(&config.spool.directory)?;
     let sockets = bind_shards(&config.webrtc)?;

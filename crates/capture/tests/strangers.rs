@@ -68,9 +68,9 @@ async fn datagrams_of_strangers_do_not_disturb_a_session() {
     }
     call.send_frames(30).await;
     // Knowing the user fragment gets a request to the peer; it gets nothing else there.
-    let unroutable = count("capture_datagrams_unroutable_total");
+    let unroutable = count("recorder_datagrams_unroutable_total");
     assert_eq!(unroutable, 600, "RTP and DTLS of the stranger; of the sender nothing");
-    assert!(count("capture_datagrams_received_total") > 900 + 30);
+    assert!(count("recorder_datagrams_received_total") > 900 + 30);
     assert!(stranger.recv(&mut [0; 2048]).is_err(), "an unauthenticated request is not answered");
     let recording = node.capture.stop(&tenant(), call.begun.id, EndReason::Requested).await.unwrap();
     let counters = verify::Counters::of(&verify::pictures(&node.media(&recording), 0).unwrap(), 360);

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use model::{Container, Recording};
+use model::Recording;
 use store::JobOutcome;
 
 use crate::{
@@ -50,9 +50,8 @@ fn look_for_other_media(directory: &Path, sealed: &Path, bytes: u64) -> Result<(
             continue;
         }
         let name = name.to_string_lossy();
-        // Whatever was put before or after the ending: a part, a segment, a copy.
-        let is_media = Container::ALL.iter().any(|format| name.contains(&format!(".{}", format.extension())));
-        if is_media || metadata.is_dir() {
+        // The manifest, finished or not, is a note about media. Whatever else is there may be media.
+        if !name.ends_with(".json") && !name.ends_with(".json.part") {
             return Err(JobError::UnstoredMedia { path });
         }
     }

@@ -4,6 +4,9 @@ use std::{path::PathBuf, time::Duration};
 
 use model::NodeId;
 
+/// The shortest lease and the shortest sleep that are taken: shorter ones would keep a core busy.
+const SHORTEST: Duration = Duration::from_millis(10);
+
 /// How workers work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobsConfig {
@@ -11,7 +14,7 @@ pub struct JobsConfig {
     pub node: NodeId,
     /// The spool's directory: a recording's file is `<spool>/<id>/<id>.<format>`.
     pub spool: PathBuf,
-    /// Uploads at a time.
+    /// Uploads at a time; at least one.
     pub upload_workers: usize,
     /// Runs of a job before it is parked.
     pub max_attempts: u32,
@@ -39,5 +42,12 @@ impl JobsConfig {
             lease: Duration::from_secs(60),
             poll: Duration::from_secs(5),
         }
+    }
+    /// With values that workers can live with in place of those that they can't.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.upload_workers = self.upload_workers.max(1);
+        self.lease = self.lease.max(SHORTEST);
+        self.poll = self.poll.max(SHORTEST);
+        self
     }
 }

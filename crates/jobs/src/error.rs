@@ -38,7 +38,7 @@ pub enum JobError {
         /// What differs.
         detail: String,
     },
-    /// The recording's directory holds media that nobody has stored.
+    /// The recording's directory holds something, perhaps media, that nobody has stored.
     #[error("{} was never stored, so its directory is kept", .path.display())]
     UnstoredMedia {
         /// The file.

@@ -31,6 +31,7 @@ impl Workers {
         blobs: Arc<dyn BlobStore>,
         shutdown: CancellationToken,
     ) -> Self {
+        let config = config.bounded();
         let tasks = TaskTracker::new();
         let lanes = [(JobKind::Upload, config.upload_workers), (JobKind::CleanUp, CLEAN_UP_WORKERS)];
         let context = Arc::new(Context { config, store: store.clone(), blobs });

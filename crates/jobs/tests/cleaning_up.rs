@@ -67,7 +67,7 @@ async fn a_file_that_grew_since_the_upload_is_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn media_beside_the_sealed_file_is_kept() {
-    for name in ["other.webm", "segment.mkv", "late.webm.part"] {
+    for name in ["other.webm", "segment.mkv", "media.part", "audio.ogg"] {
         let mut house = House::new();
         let recording = uploaded(&mut house).await;
         let other = house.file(&recording).with_file_name(name);

@@ -164,6 +164,17 @@ async fn no_more_uploads_run_than_there_are_workers() {
     assert_eq!(house.blobs.most_running(), 3);
 }
 
+#[tokio::test(start_paused = true)]
+async fn settings_of_nothing_at_all_stop_no_worker() {
+    let mut house = House::new();
+    (house.config.upload_workers, house.config.lease) = (0, Duration::from_secs(60));
+    (house.config.poll, house.config.first_backoff) = (Duration::ZERO, Duration::ZERO);
+    house.start();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let recording = house.seal(b"media");
+    house.until(&recording, CleanUp, JobState::Done).await;
+}
+
 #[test]
 fn a_run_that_was_killed_midway_is_repeated_under_the_same_key() {
     let mut house = House::new();

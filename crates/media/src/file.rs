@@ -35,7 +35,13 @@ impl File {
         self.origin = origin;
         let span = Duration::from_nanos(origin.unsigned_abs());
         let date = if origin < 0 { self.wall.checked_sub(span) } else { self.wall.checked_add(span) };
-        self.writer = Some(Writer::new(date.unwrap_or(self.wall), &config.writing_app, config.cluster, now));
+        self.writer = Some(Writer::new(
+            date.unwrap_or(self.wall),
+            &config.writing_app,
+            config.cluster,
+            config.append_bytes,
+            now,
+        ));
     }
 
     pub(crate) fn bytes(&self) -> u64 {

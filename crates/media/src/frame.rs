@@ -12,8 +12,8 @@ use crate::{
 /// A keyframe is asked for again after this long without one.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// Buffers kept for the next pictures, and the largest that is kept: an idle session costs little.
-const POOLED: usize = 4;
-const POOLED_BYTES: usize = 24 << 10;
+const POOLED: usize = 3;
+const POOLED_BYTES: usize = 16 << 10;
 
 /// A frame's bytes: a packet's payload as it came, or put together from several.
 #[derive(Debug)]

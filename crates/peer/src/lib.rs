@@ -7,6 +7,9 @@ mod demux;
 mod dtls;
 mod event;
 mod feedback;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod ice;
 mod peer;
 mod receiver;

@@ -287,7 +287,7 @@ impl Receiver {
             self.dropped.unknown += 1;
             return false;
         }
-        let Some(compound) = self.srtp.decrypt_rtcp(packet) else {
+        let Some(compound) = self.srtp.decrypt_rtcp(packet, ssrc) else {
             self.dropped.not_authentic += 1;
             return false;
         };

@@ -238,4 +238,22 @@ mod tests {
         assert_eq!(out[..12], [0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]);
         assert_eq!(out[12..], [0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 3, 0, 0, 0]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_compound_panics(mut bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            // Mostly with a header that is right as far as it goes.
+            if let [first, kind, high, low, ..] = &mut bytes[..] {
+                *first = 0x80 | (*first & 0x3f);
+                *kind = 200 + *kind % 8;
+                *high = 0;
+                *low %= 12;
+            }
+            for report in reports(&bytes) {
+                if let Report::Goodbye(sources) = report {
+                    proptest::prop_assert!(goodbye_ssrcs(sources).count() <= 31);
+                }
+            }
+        }
+    }
 }

@@ -75,6 +75,8 @@ pub(crate) struct Srtp {
     inbound: Context,
     outbound: Context,
     probe: Option<(Context, u32)>,
+    /// Sources whose RTCP was authentic once.
+    rtcp_sources: Vec<u32>,
     /// Reused for each packet. rtc-srtp reads only its ssrc, its sequence number and its size.
     header: rtc_rtp::Header,
 }
@@ -119,6 +121,7 @@ impl Srtp {
             inbound: inbound.map_err(|error| error.to_string())?,
             outbound: outbound.map_err(|error| error.to_string())?,
             probe: None,
+            rtcp_sources: Vec::new(),
             header: rtc_rtp::Header { version: 2, ..Default::default() },
             keys,
             crypto,
@@ -130,21 +133,10 @@ impl Srtp {
     /// the first packet, authentic or not.
     pub(crate) fn is_authentic(&mut self, packet: &[u8], header: &Header<'_>) -> bool {
         self.set_header(header);
-        if self.probe.as_ref().is_none_or(|(_, tries)| *tries >= TRIES_PER_PROBE) {
-            self.probe = Context::new(
-                &self.keys.remote_master_key,
-                &self.keys.remote_master_salt,
-                self.profile,
-                None,
-                None,
-                self.crypto.crypto(),
-            )
-            .ok()
-            .map(|context| (context, 0));
-        }
-        let Some((context, tries)) = &mut self.probe else { return false };
-        *tries += 1;
-        context.decrypt_rtp_with_header(packet, &self.header).is_ok()
+        let Some(probe) = renewed_probe(&mut self.probe, &self.keys, self.profile, &*self.crypto) else {
+            return false;
+        };
+        probe.decrypt_rtp_with_header(packet, &self.header).is_ok()
     }
 
     /// Decrypts a packet of a source that [`is_authentic`](Self::is_authentic) once said yes to. The header stays
@@ -157,8 +149,13 @@ impl Srtp {
         })
     }
 
-    /// Decrypts a compound of a known source.
-    pub(crate) fn decrypt_rtcp(&mut self, packet: &[u8]) -> Option<BytesMut> {
+    /// Decrypts a compound of a known source. The first of each is tried in the probe before, as RTP is.
+    pub(crate) fn decrypt_rtcp(&mut self, packet: &[u8], ssrc: u32) -> Option<BytesMut> {
+        if !self.rtcp_sources.contains(&ssrc) {
+            let probe = renewed_probe(&mut self.probe, &self.keys, self.profile, &*self.crypto)?;
+            probe.decrypt_rtcp(packet).ok()?;
+            self.rtcp_sources.push(ssrc);
+        }
         self.inbound.decrypt_rtcp(packet).ok()
     }
 
@@ -172,6 +169,23 @@ impl Srtp {
         // Stands for contributing sources and extensions alike: only the size counts.
         self.header.csrc.resize((header.length - 12) / 4, 0);
     }
+}
+
+/// The probe for one more try, made anew after [`TRIES_PER_PROBE`].
+fn renewed_probe<'a>(
+    probe: &'a mut Option<(Context, u32)>,
+    keys: &SessionKeys,
+    profile: ProtectionProfile,
+    crypto: &dyn RTCCryptoProvider,
+) -> Option<&'a mut Context> {
+    if probe.as_ref().is_none_or(|(_, tries)| *tries >= TRIES_PER_PROBE) {
+        let (key, salt) = (&keys.remote_master_key, &keys.remote_master_salt);
+        *probe =
+            Context::new(key, salt, profile, None, None, crypto.crypto()).ok().map(|context| (context, 0));
+    }
+    let (context, tries) = probe.as_mut()?;
+    *tries += 1;
+    Some(context)
 }
 
 #[cfg(test)]

@@ -286,6 +286,22 @@ fn a_forged_first_packet_does_not_move_the_replay_window() {
 }
 
 #[test]
+fn a_forged_first_sender_report_does_not_lock_out_the_true_ones() {
+    let mut client = RawClient::connected();
+    client.send_rtp(&rtp(96, 1, 7, &[1]));
+    // An index far ahead, encrypted as it says.
+    let mut forged = [&[0x80, 200, 0, 6, 0, 0, 0, 7][..], &[0x33; 36]].concat();
+    forged.extend((0x8000_0000_u32 | 1_000_000).to_be_bytes());
+    client.input(&forged);
+    let report = client.encrypt_rtcp(&[&[0x80, 200, 0, 6, 0, 0, 0, 7][..], &[1; 20]].concat());
+    client.input(&report);
+    client.input(&report);
+    let reports =
+        client.events.iter().filter(|event| matches!(event, PeerEvent::SenderReport { ssrc: 7, .. }));
+    assert_eq!(reports.count(), 1, "{:?}", client.events);
+}
+
+#[test]
 fn a_replayed_packet_is_reported_once() {
     let mut client = RawClient::connected();
     let packet = client.encrypt(&rtp(96, 9, 7, &[1, 2, 3]));

@@ -31,6 +31,10 @@ impl App {
         if !config.authenticates() && config.insecure {
             tracing::warn!("no authentication: whoever reaches the ports may record");
         }
+        let open = !config.grpc.listen.is_loopback() || !config.http.listen.is_loopback();
+        if open && config.authenticates() && config.tls.certificate.is_none() {
+            tracing::warn!("no TLS: tokens travel readable unless something in front encrypts");
+        }
         self.warn_of_what_has_no_effect();
     }
 

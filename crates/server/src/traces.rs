@@ -1,12 +1,20 @@
 //! Traces by OTLP over gRPC. `OTEL_*` variables that the configuration does not name (headers, sampler, batch sizes)
 //! are read by the exporter itself.
 
-use opentelemetry::trace::TracerProvider as _;
+use http::HeaderMap;
+use opentelemetry::{
+    propagation::{Extractor, TextMapPropagator as _},
+    trace::TracerProvider as _,
+};
 use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::{
     Resource,
+    propagation::TraceContextPropagator,
     trace::{SdkTracer, SdkTracerProvider},
 };
+
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::config::Otel;
 
@@ -40,4 +48,20 @@ impl Traces {
             tracing::warn!(%error, "the last traces were not sent");
         }
     }
+}
+
+/// Makes a span the child of the caller's, where the call's headers name it (W3C Trace Context: `traceparent`).
+pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
+    struct Headers<'a>(&'a HeaderMap);
+    impl Extractor for Headers<'_> {
+        fn get(&self, key: &str) -> Option<&str> {
+            self.0.get(key)?.to_str().ok()
+        }
+        fn keys(&self) -> Vec<&str> {
+            self.0.keys().map(http::HeaderName::as_str).collect()
+        }
+    }
+    let parent = TraceContextPropagator::new().extract(&Headers(headers));
+    // Without a tracer there is nothing that the parent could be told to.
+    let _ = span.set_parent(parent);
 }

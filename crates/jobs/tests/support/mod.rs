@@ -96,14 +96,14 @@ impl House {
     }
 }
 
-/// Waits for at most a virtual day.
+/// Waits for at most a virtual hour.
 pub async fn wait_until(is: impl Fn() -> bool, describe: impl Fn() -> String) {
     let waited = async {
         while !is() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    let waited = tokio::time::timeout(Duration::from_secs(24 * 3600), waited).await;
+    let waited = tokio::time::timeout(Duration::from_secs(3600), waited).await;
     assert!(waited.is_ok(), "{}", describe());
 }
 
@@ -138,7 +138,7 @@ pub fn sealed(config: &JobsConfig, content: &[u8]) -> Recording {
     let file = file(config, &recording);
     fs::create_dir(file.parent().unwrap()).unwrap();
     fs::write(&file, content).unwrap();
-    fs::write(file.with_extension("json"), "{}").unwrap();
+    fs::write(file.with_file_name("manifest.json"), "{}").unwrap();
     recording
 }
 

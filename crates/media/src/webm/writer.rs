@@ -21,6 +21,8 @@ const MIN_CLUSTER: i64 = 500;
 const MAX_RELATIVE: i64 = i16::MAX as i64;
 /// Nor does a cluster grow beyond this.
 const MAX_CLUSTER_BYTES: u64 = 16 << 20;
+/// Bytes of a block beside its frame.
+const BLOCK_HEAD: usize = 9;
 /// Track numbers of one byte.
 const MAX_TRACKS: usize = 126;
 
@@ -59,11 +61,19 @@ pub(crate) struct Writer {
     /// Bytes handed out.
     flushed: u64,
     buffered_since: Option<Instant>,
+    /// The buffer is handed out rather than grown past this, unless one block alone is larger.
+    append_bytes: usize,
 }
 
 impl Writer {
     /// Begins a file. `date` is the calendar time of its origin.
-    pub(crate) fn new(date: SystemTime, app: &str, max_cluster: Duration, now: Instant) -> Self {
+    pub(crate) fn new(
+        date: SystemTime,
+        app: &str,
+        max_cluster: Duration,
+        append_bytes: usize,
+        now: Instant,
+    ) -> Self {
         let mut header = Vec::new();
         let layout = header::put_header(&mut header, Container::Webm, date, app, &[]);
         Self {
@@ -79,6 +89,7 @@ impl Writer {
             buffer: BytesMut::from(&header[..]),
             flushed: 0,
             buffered_since: Some(now),
+            append_bytes,
         }
     }
 
@@ -138,6 +149,9 @@ impl Writer {
             self.cue(block);
         }
         let relative = i16::try_from(block.time - cluster_time).unwrap_or(0);
+        if self.buffer.len() + block.data.len() + BLOCK_HEAD > self.append_bytes {
+            self.flush(out);
+        }
         let buffer = &mut self.buffer;
         put_id(buffer, id::SIMPLE_BLOCK);
         put_block_size(buffer, block.data.len() + 4);
@@ -156,7 +170,12 @@ impl Writer {
         }
         let bytes = self.buffer.split().freeze();
         self.flushed += bytes.len() as u64;
-        self.buffer = BytesMut::with_capacity(bytes.len().min(64 << 10));
+        // The next part will be about as large; growing step by step would end at twice the size.
+        self.buffer = BytesMut::with_capacity(if bytes.len() > self.append_bytes / 2 {
+            self.append_bytes
+        } else {
+            bytes.len()
+        });
         out.push_back(Output::Append(bytes));
     }
 

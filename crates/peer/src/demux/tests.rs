@@ -61,11 +61,14 @@ fn bound(
         .map(|binding| (binding.section, binding.layer, binding.role))
 }
 
+/// (payload type, ssrc, extensions, section).
+type Row = (u8, u32, &'static [(u8, &'static str)], Option<usize>);
+
 #[test]
 fn mid_comes_first_then_ssrc_then_a_payload_type_of_one_section() {
     let two = format!("{AUDIO}{}{}", video("v", "a=ssrc:5 cname:x\n"), video("w", "a=ssrc:6 cname:x\n"));
     let session = session(&two);
-    let table: [(u8, u32, &[(u8, &str)], Option<usize>); 8] = [
+    let table: [Row; 8] = [
         (96, 9, &[(4, "w")], Some(2)),
         (96, 5, &[(4, "w")], Some(2)),
         (96, 5, &[], Some(1)),

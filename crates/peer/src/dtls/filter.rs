@@ -27,24 +27,24 @@ const MAX_EARLY_LENGTH: usize = 512;
 const MIN_ENCRYPTED_LENGTH: usize = 17;
 
 #[derive(Debug)]
-pub(super) struct Filter {
+pub(crate) struct Filter {
     completed: bool,
     handshake_bytes: usize,
     early_records: u32,
 }
 
 impl Filter {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { completed: false, handshake_bytes: 0, early_records: 0 }
     }
 
     /// From now on only encrypted records are of interest.
-    pub(super) fn handshake_completed(&mut self) {
+    pub(crate) fn handshake_completed(&mut self) {
         self.completed = true;
     }
 
     /// The records of a datagram that may pass; empty if there is none.
-    pub(super) fn admit<'a>(&mut self, datagram: &'a [u8]) -> Cow<'a, [u8]> {
+    pub(crate) fn admit<'a>(&mut self, datagram: &'a [u8]) -> Cow<'a, [u8]> {
         if !self.completed {
             self.handshake_bytes = self.handshake_bytes.saturating_add(datagram.len());
             if self.handshake_bytes > MAX_HANDSHAKE_BYTES {

@@ -22,7 +22,7 @@ use bytes::Bytes;
 use crate::srtp::SrtpProfile;
 
 pub(crate) use context::DtlsContext;
-use filter::Filter;
+pub(crate) use filter::Filter;
 use flight::Flight;
 pub use sys::{openssl_predates_dtls_fixes, openssl_version};
 

@@ -394,7 +394,7 @@ impl World {
             sequences.sort_unstable();
             let missing: Vec<u64> =
                 range.clone().filter(|sequence| sequences.binary_search(sequence).is_err()).collect();
-            assert_eq!(missing, [], "missing of {stream:?}");
+            assert!(missing.is_empty(), "missing of {stream:?}: {missing:?}");
             assert_eq!(sequences.len() as u64, range.end - range.start, "duplicates in {stream:?}");
         }
         assert!(seen.is_empty(), "unexpected streams {:?}", seen.keys());

@@ -44,14 +44,39 @@ pub struct Api {
     pub(crate) work: TaskTracker,
 }
 
-impl Api {
-    /// Runs work that is not to stop half-way when the caller's deadline passes or the connection breaks: those
-    /// bound the wait, not the work.
-    async fn to_the_end<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let task = self.work.spawn(work.in_current_span());
-        task.await.map_err(|error| ApiError::Internal(format!("a task of a call ended early: {error}")))
+/// Runs work that is not to stop half-way when the caller's deadline passes or the connection breaks: those bound the
+/// wait, not the work.
+async fn to_the_end<T: Send + 'static>(
+    tasks: &TaskTracker,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, ApiError> {
+    let task = tasks.spawn(work.in_current_span());
+    task.await.map_err(|error| ApiError::Internal(format!("a task of a call ended early: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{sync::oneshot, time::timeout};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_bounds_the_wait_and_not_the_work() {
+        let tasks = TaskTracker::new();
+        let (go, may_go) = oneshot::channel::<()>();
+        let (done, is_done) = oneshot::channel();
+        let work = async move {
+            may_go.await.unwrap();
+            done.send("sealed").unwrap();
+        };
+        assert!(timeout(Duration::ZERO, to_the_end(&tasks, work)).await.is_err());
+        go.send(()).unwrap();
+        assert_eq!(is_done.await.unwrap(), "sealed");
+    }
+
+    #[tokio::test]
+    async fn work_that_breaks_is_a_fault_of_ours() {
+        let broken = to_the_end(&TaskTracker::new(), async { panic!("broken") }).await;
+        assert!(broken.is_err_and(|error: ApiError| error.is_internal()));
     }
 }

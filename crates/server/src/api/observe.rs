@@ -2,19 +2,21 @@
 
 use std::time::Instant;
 
+use http::HeaderMap;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::ApiError;
-use crate::{grpc::status, metrics::names};
+use crate::{grpc::status, metrics::names, traces::continue_trace};
 
-/// Runs a call within its span. A fault of ours is logged with an id, and the caller gets the id alone.
+/// Runs a call within its span, which continues the caller's trace. A fault of ours is logged with an id, and the caller gets the id alone.
 ///
 /// # Errors
 /// Those of the call.
 pub async fn observed<T>(
     transport: &'static str,
     method: &'static str,
+    headers: &HeaderMap,
     call: impl Future<Output = Result<T, ApiError>>,
 ) -> Result<T, ApiError> {
     let span = tracing::info_span!(
@@ -25,6 +27,7 @@ pub async fn observed<T>(
         caller = tracing::field::Empty,
         session_id = tracing::field::Empty,
     );
+    continue_trace(&span, headers);
     let began = Instant::now();
     let result = async {
         match call.await {

@@ -8,7 +8,7 @@ use proto::webrtc_recorder::{
 };
 use tracing::Span;
 
-use super::{Api, ApiError, check, owner::Owner};
+use super::{Api, ApiError, check, owner::Owner, to_the_end};
 use crate::auth::Caller;
 
 impl Api {
@@ -31,7 +31,7 @@ impl Api {
             sdp_offer: request.sdp_offer,
         };
         let capture = self.capture.clone();
-        let begun = self.to_the_end(async move { capture.begin(session).await }).await??;
+        let begun = to_the_end(&self.work, async move { capture.begin(session).await }).await??;
         Span::current().record("session_id", tracing::field::display(begun.id));
         Ok(UploadP2pVideoResponse { sdp_answer: begun.sdp_answer, id: begun.id.to_string() })
     }
@@ -54,7 +54,8 @@ impl Api {
         }
         let (capture, tenant, offer) =
             (self.capture.clone(), caller.tenant.clone(), request.sdp_offer.clone());
-        let answer = self.to_the_end(async move { capture.renegotiate(&tenant, id, offer).await }).await?;
+        let answer =
+            to_the_end(&self.work, async move { capture.renegotiate(&tenant, id, offer).await }).await?;
         match answer {
             Ok(sdp_answer) => Ok(RenegotiateP2pVideoResponse { sdp_answer }),
             Err(CaptureError::NotFound(_)) => match self.owner(caller, id).await? {
@@ -80,7 +81,8 @@ impl Api {
         note(caller, Some(id));
         let (capture, tenant) = (self.capture.clone(), caller.tenant.clone());
         let stopped =
-            self.to_the_end(async move { capture.stop(&tenant, id, EndReason::Requested).await }).await?;
+            to_the_end(&self.work, async move { capture.stop(&tenant, id, EndReason::Requested).await })
+                .await?;
         match stopped {
             Ok(_) => Ok(StopP2pVideoResponse {}),
             Err(CaptureError::NotFound(_)) => match self.owner(caller, id).await? {

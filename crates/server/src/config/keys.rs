@@ -104,7 +104,11 @@ fn ports() -> Vec<Key> {
         )
         .legacy("BIND_ADDRESS"),
         key("grpc.max_message_bytes", |c| &mut c.grpc.max_message_bytes, "The largest message that is read."),
-        key("http.listen", |c| &mut c.http.listen, "Where HTTP listens: JSON routes, metrics, health."),
+        key(
+            "http.listen",
+            |c| &mut c.http.listen,
+            "Where HTTP listens: JSON routes; metrics and probes, which ask for no token.",
+        ),
         key(
             "http.cors_origins",
             |c| &mut c.http.cors_origins,

@@ -27,32 +27,38 @@ impl RecordingService for RecordingRpc {
         &self,
         request: Request<GetRecordingRequest>,
     ) -> Result<Response<GetRecordingResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
         let call = async {
-            let caller = self.auth.caller(request.metadata().as_ref(), Permission::View)?;
-            self.api.get_recording(&caller, request.into_inner()).await
+            let caller = self.auth.caller(&headers, Permission::View)?;
+            self.api.get_recording(&caller, message).await
         };
-        observed("grpc", "GetRecording", call).await.map(Response::new).map_err(status)
+        observed("grpc", "GetRecording", &headers, call).await.map(Response::new).map_err(status)
     }
 
     async fn list_recordings(
         &self,
         request: Request<ListRecordingsRequest>,
     ) -> Result<Response<ListRecordingsResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
         let call = async {
-            let caller = self.auth.caller(request.metadata().as_ref(), Permission::View)?;
-            self.api.list_recordings(&caller, request.into_inner()).await
+            let caller = self.auth.caller(&headers, Permission::View)?;
+            self.api.list_recordings(&caller, message).await
         };
-        observed("grpc", "ListRecordings", call).await.map(Response::new).map_err(status)
+        observed("grpc", "ListRecordings", &headers, call).await.map(Response::new).map_err(status)
     }
 
     async fn list_sessions(
         &self,
         request: Request<ListSessionsRequest>,
     ) -> Result<Response<ListSessionsResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
         let call = async {
-            let caller = self.auth.caller(request.metadata().as_ref(), Permission::View)?;
-            self.api.list_sessions(&caller, request.into_inner()).await
+            let caller = self.auth.caller(&headers, Permission::View)?;
+            self.api.list_sessions(&caller, message).await
         };
-        observed("grpc", "ListSessions", call).await.map(Response::new).map_err(status)
+        observed("grpc", "ListSessions", &headers, call).await.map(Response::new).map_err(status)
     }
 }

@@ -83,6 +83,8 @@ fn routes(api: Api, auth: Authenticator, health: HealthReporter, max_message_byt
         Reflection::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // So that tools can show the details of an error.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     let made_by_our_build = "the build made the descriptors";
     Routes::new(webrtc)

@@ -27,32 +27,38 @@ impl WebRtcService for WebrtcRpc {
         &self,
         request: Request<UploadP2pVideoRequest>,
     ) -> Result<Response<UploadP2pVideoResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
         let call = async {
-            let caller = self.auth.caller(request.metadata().as_ref(), Permission::Record)?;
-            self.api.upload(&caller, request.into_inner()).await
+            let caller = self.auth.caller(&headers, Permission::Record)?;
+            self.api.upload(&caller, message).await
         };
-        observed("grpc", "UploadP2PVideo", call).await.map(Response::new).map_err(status)
+        observed("grpc", "UploadP2PVideo", &headers, call).await.map(Response::new).map_err(status)
     }
 
     async fn stop_p2p_video(
         &self,
         request: Request<StopP2pVideoRequest>,
     ) -> Result<Response<StopP2pVideoResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
         let call = async {
-            let caller = self.auth.caller(request.metadata().as_ref(), Permission::Record)?;
-            self.api.stop(&caller, request.into_inner()).await
+            let caller = self.auth.caller(&headers, Permission::Record)?;
+            self.api.stop(&caller, message).await
         };
-        observed("grpc", "StopP2PVideo", call).await.map(Response::new).map_err(status)
+        observed("grpc", "StopP2PVideo", &headers, call).await.map(Response::new).map_err(status)
     }
 
     async fn renegotiate_p2p_video(
         &self,
         request: Request<RenegotiateP2pVideoRequest>,
     ) -> Result<Response<RenegotiateP2pVideoResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
         let call = async {
-            let caller = self.auth.caller(request.metadata().as_ref(), Permission::Record)?;
-            self.api.renegotiate(&caller, request.into_inner()).await
+            let caller = self.auth.caller(&headers, Permission::Record)?;
+            self.api.renegotiate(&caller, message).await
         };
-        observed("grpc", "RenegotiateP2PVideo", call).await.map(Response::new).map_err(status)
+        observed("grpc", "RenegotiateP2PVideo", &headers, call).await.map(Response::new).map_err(status)
     }
 }

@@ -17,7 +17,7 @@ pub(super) async fn upload(State(state): State<HttpState>, headers: HeaderMap, b
         let request: UploadP2pVideoRequest = json::read("webrtc_recorder.UploadP2PVideoRequest", &body)?;
         state.api.upload(&caller, request).await
     };
-    let result = observed("http", "UploadP2PVideo", call).await;
+    let result = observed("http", "UploadP2PVideo", &headers, call).await;
     json::answer("webrtc_recorder.UploadP2PVideoResponse", result)
 }
 
@@ -34,7 +34,7 @@ pub(super) async fn renegotiate(
         // The path names the session, whatever the body says.
         state.api.renegotiate(&caller, RenegotiateP2pVideoRequest { id, ..request }).await
     };
-    let result = observed("http", "RenegotiateP2PVideo", call).await;
+    let result = observed("http", "RenegotiateP2PVideo", &headers, call).await;
     json::answer("webrtc_recorder.RenegotiateP2PVideoResponse", result)
 }
 
@@ -47,6 +47,6 @@ pub(super) async fn stop(
         let caller = state.auth.caller(&headers, Permission::Record)?;
         state.api.stop(&caller, StopP2pVideoRequest { id }).await
     };
-    let result = observed("http", "StopP2PVideo", call).await;
+    let result = observed("http", "StopP2PVideo", &headers, call).await;
     json::answer("webrtc_recorder.StopP2PVideoResponse", result)
 }

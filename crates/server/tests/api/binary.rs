@@ -10,6 +10,10 @@ use nix::{
     unistd::Pid,
 };
 use tempfile::TempDir;
+use tonic::transport::Endpoint;
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_webrtc-recorder"));
@@ -189,4 +193,21 @@ fn secrets_are_not_logged_not_even_when_the_database_can_not_be_reached() {
     let logged = std::fs::read_to_string(&log).unwrap() + &told(&output);
     assert!(logged.contains("postgres://app:***@127.0.0.1:1/rec"), "{logged}");
     assert!(!logged.contains("hunter2"), "{logged}");
+}
+
+#[tokio::test]
+async fn told_twice_to_stop_it_ends_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let (mut child, words) = serve(&directory, &[]);
+    let (_, rest) = words.split_once("gRPC address=").unwrap();
+    let url = format!("http://{}", rest.split_whitespace().next().unwrap());
+    // Somebody who watches health is waited for, for a while.
+    let mut client = HealthClient::new(Endpoint::from_shared(url).unwrap().connect_lazy());
+    let mut watch = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    watch.message().await.unwrap();
+    signal(&child, Signal::SIGTERM);
+    let told = watch.message().await.unwrap().unwrap();
+    assert_eq!(told.status(), ServingStatus::NotServing);
+    signal(&child, Signal::SIGTERM);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }

@@ -4,6 +4,7 @@ use axum::{Router, body::Bytes, http::header::CONTENT_TYPE, routing::post};
 use nix::sys::signal::Signal;
 use proto::webrtc_recorder::{StopP2pVideoRequest, web_rtc_service_client::WebRtcServiceClient};
 use tokio::sync::mpsc;
+use tonic::Request;
 
 use crate::{
     binary::{serve, signal},
@@ -26,7 +27,7 @@ async fn collector() -> (String, mpsc::Receiver<Bytes>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_is_a_span_with_its_session_id_at_the_collector() {
+async fn a_call_is_a_span_of_its_callers_trace_with_its_session_id() {
     let (url, mut received) = collector().await;
     let directory = tempfile::tempdir().unwrap();
     let environment =
@@ -35,7 +36,10 @@ async fn a_call_is_a_span_with_its_session_id_at_the_collector() {
     let (_, rest) = words.split_once("gRPC address=").unwrap();
     let address = rest.split_whitespace().next().unwrap();
     let mut client = WebRtcServiceClient::connect(format!("http://{address}")).await.unwrap();
-    client.stop_p2p_video(StopP2pVideoRequest { id: NOBODY.to_owned() }).await.unwrap_err();
+    let mut request = Request::new(StopP2pVideoRequest { id: NOBODY.to_owned() });
+    let parent = format!("00-{}-00f067aa0ba902b7-01", "5a".repeat(16));
+    request.metadata_mut().insert("traceparent", parent.parse().unwrap());
+    client.stop_p2p_video(request).await.unwrap_err();
     signal(&child, Signal::SIGTERM);
     child.wait().unwrap();
 
@@ -44,7 +48,8 @@ async fn a_call_is_a_span_with_its_session_id_at_the_collector() {
         all.extend(body);
     }
     let text = String::from_utf8_lossy(&all);
-    for part in ["recorder-under-test", "StopP2PVideo", NOBODY] {
+    // The last is the caller's trace id, 16 bytes of 0x5a.
+    for part in ["recorder-under-test", "StopP2PVideo", NOBODY, "ZZZZZZZZZZZZZZZZ"] {
         assert!(text.contains(part), "{part} did not reach the collector: {text}");
     }
 }

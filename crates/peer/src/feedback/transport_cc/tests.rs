@@ -20,7 +20,7 @@ fn read(message: &[u8]) -> (Vec<(u16, i64)>, u16) {
                 symbols.extend((0..run.run_length).map(|_| run.packet_status_symbol));
             }
             PacketStatusChunk::StatusVectorChunk(vector) => {
-                symbols.extend(vector.symbol_list.iter().copied())
+                symbols.extend(vector.symbol_list.iter().copied());
             }
         }
     }

@@ -4,7 +4,10 @@ use super::{
     answer, codec, config,
     offers::{AIORTC, ALL, CHROMIUM, FIREFOX, GSTREAMER, LIBDATACHANNEL, SAFARI},
 };
-use crate::{MediaKind, OfferError, sdp::Session};
+use crate::{
+    MediaKind, OfferError,
+    sdp::{Session, negotiate::Repair},
+};
 
 /// (mid, sends, accepted payload types with their RTX, layers) of each accepted section.
 fn summary(session: &Session) -> Vec<(String, bool, Vec<u8>, usize)> {
@@ -13,7 +16,7 @@ fn summary(session: &Session) -> Vec<(String, bool, Vec<u8>, usize)> {
         .map(|(section, media)| {
             let mut payload_types: Vec<u8> =
                 media.formats.iter().map(|format| format.payload.payload_type).collect();
-            payload_types.extend(media.repairs.iter().map(|repair| repair.payload_type()));
+            payload_types.extend(media.repairs.iter().map(Repair::payload_type));
             (section.mid.clone(), media.sends, payload_types, media.rids.len())
         })
         .collect()
@@ -23,9 +26,14 @@ fn section<'a>(answer: &'a str, start: &str) -> &'a str {
     answer.split("m=").find(|section| section.starts_with(start)).unwrap_or_else(|| panic!("no {start}"))
 }
 
+/// (mid, sends, payload types, layers).
+type ExpectedSection = (&'static str, bool, &'static [u8], usize);
+/// (client, offer, sections, has data channels).
+type ExpectedAnswer = (&'static str, &'static str, &'static [ExpectedSection], bool);
+
 #[test]
 fn each_real_clients_offer_is_answered_with_what_it_sends() {
-    let table: [(&str, &str, &[(&str, bool, &[u8], usize)], bool); 6] = [
+    let table: [ExpectedAnswer; 6] = [
         (
             "chromium",
             CHROMIUM,
