@@ -29,6 +29,9 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 /// UDP ports a recorder is given: more than it has shards.
 const UDP_PORTS: u16 = 8;
 
+/// Starts with other ports, should another process have been quicker to take one of ours.
+const START_TRIES: usize = 3;
+
 /// Why no recorder runs.
 #[derive(Debug, Error)]
 pub enum RecorderError {
@@ -76,14 +79,19 @@ impl RecorderConfig {
     /// # Errors
     /// See [`RecorderError`].
     pub async fn start(self) -> Result<Recorder, RecorderError> {
-        let data_dir = TempDir::with_prefix("recorder-")?;
-        let grpc = free_tcp()?;
-        let http = free_tcp()?;
-        let udp = free_udp_range()?;
-        let process = spawn(&self, data_dir.path(), grpc, http, udp)?;
-        let mut recorder = Recorder { config: self, data_dir, grpc, http, udp, process };
-        recorder.wait_until_serving().await?;
-        Ok(recorder)
+        let mut tries = START_TRIES;
+        loop {
+            let data_dir = TempDir::with_prefix("recorder-")?;
+            let ports = Ports::free()?;
+            let process = spawn(&self, data_dir.path(), &ports)?;
+            let mut recorder = Recorder { config: self.clone(), data_dir, ports, process };
+            tries -= 1;
+            match recorder.wait_until_serving().await {
+                Err(RecorderError::Ended { log, .. })
+                    if tries > 0 && log.contains("Address already in use") => {}
+                result => return result.map(|()| recorder),
+            }
+        }
     }
 }
 
@@ -91,9 +99,7 @@ impl RecorderConfig {
 pub struct Recorder {
     config: RecorderConfig,
     data_dir: TempDir,
-    grpc: SocketAddr,
-    http: SocketAddr,
-    udp: (u16, u16),
+    ports: Ports,
     process: Process,
 }
 
@@ -114,26 +120,26 @@ impl Recorder {
     #[must_use]
     pub fn channel(&self) -> Channel {
         let endpoint =
-            Endpoint::from_shared(format!("http://{}", self.grpc)).expect("a socket address is a URI");
+            Endpoint::from_shared(format!("http://{}", self.ports.grpc)).expect("a socket address is a URI");
         endpoint.connect_lazy()
     }
 
     /// Where gRPC listens.
     #[must_use]
     pub fn grpc(&self) -> SocketAddr {
-        self.grpc
+        self.ports.grpc
     }
 
     /// Where HTTP listens.
     #[must_use]
     pub fn http(&self) -> SocketAddr {
-        self.http
+        self.ports.http
     }
 
     /// The first UDP port, that of the first shard.
     #[must_use]
     pub fn first_udp_port(&self) -> u16 {
-        self.udp.0
+        self.ports.udp.0
     }
 
     /// The process id.
@@ -194,7 +200,7 @@ impl Recorder {
     /// See [`RecorderError`].
     pub async fn restart(&mut self) -> Result<(), RecorderError> {
         self.process.kill();
-        self.process = spawn(&self.config, self.data_dir.path(), self.grpc, self.http, self.udp)?;
+        self.process = spawn(&self.config, self.data_dir.path(), &self.ports)?;
         self.wait_until_serving().await
     }
 
@@ -226,20 +232,14 @@ impl Drop for Recorder {
     }
 }
 
-fn spawn(
-    config: &RecorderConfig,
-    data_dir: &Path,
-    grpc: SocketAddr,
-    http: SocketAddr,
-    udp: (u16, u16),
-) -> io::Result<Process> {
+fn spawn(config: &RecorderConfig, data_dir: &Path, ports: &Ports) -> io::Result<Process> {
     let mut command = bound_command(&config.binary);
     command
         .arg("server")
-        .env("RECORDER__GRPC__LISTEN", grpc.to_string())
-        .env("RECORDER__HTTP__LISTEN", http.to_string())
+        .env("RECORDER__GRPC__LISTEN", ports.grpc.to_string())
+        .env("RECORDER__HTTP__LISTEN", ports.http.to_string())
         .env("RECORDER__DATA_DIR", data_dir)
-        .env("WEBRTC_UDP_PORT_RANGE", format!("{}-{}", udp.0, udp.1))
+        .env("WEBRTC_UDP_PORT_RANGE", format!("{}-{}", ports.udp.0, ports.udp.1))
         .envs(config.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(data_dir)
         .stdin(Stdio::null())
@@ -247,26 +247,38 @@ fn spawn(
     Process::start(command)
 }
 
-fn free_tcp() -> io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+/// Where a recorder listens.
+struct Ports {
+    grpc: SocketAddr,
+    http: SocketAddr,
+    udp: (u16, u16),
 }
 
-/// A range outside of what the system gives to sockets that don't ask for a port, so that no other socket of the
-/// test takes one between this probe and the recorder's start; another one for each call and, most likely, process.
-fn free_udp_range() -> io::Result<(u16, u16)> {
-    const FIRST: u16 = 20_000;
-    const RANGES: u16 = 1_500;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = (std::process::id() * 31) as u16 % RANGES;
-    for _ in 0..RANGES {
-        let range = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % RANGES;
-        let first = FIRST + range * UDP_PORTS;
-        let last = first + UDP_PORTS - 1;
-        if (first..=last).all(|port| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok()) {
-            return Ok((first, last));
+impl Ports {
+    /// A block outside of what the system gives to sockets that don't ask for a port, so that no other socket of the
+    /// test takes one between this probe and the recorder's start; another one for each call and, most likely,
+    /// process.
+    fn free() -> io::Result<Self> {
+        const FIRST: u16 = 20_000;
+        const BLOCK: u16 = UDP_PORTS + 2;
+        const BLOCKS: u16 = 1_200;
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let start = (std::process::id() * 31) as u16 % BLOCKS;
+        for _ in 0..BLOCKS {
+            let block = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % BLOCKS;
+            let first = FIRST + block * BLOCK;
+            let is_free = |port| {
+                let address = (Ipv4Addr::UNSPECIFIED, port);
+                UdpSocket::bind(address).is_ok() && TcpListener::bind(address).is_ok()
+            };
+            if (first..first + BLOCK).all(is_free) {
+                let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                let [grpc, http] = [first + UDP_PORTS, first + UDP_PORTS + 1].map(loopback);
+                return Ok(Self { grpc, http, udp: (first, first + UDP_PORTS - 1) });
+            }
         }
+        Err(io::ErrorKind::AddrInUse.into())
     }
-    Err(io::ErrorKind::AddrInUse.into())
 }
 
 fn files_below(directory: &Path) -> Vec<PathBuf> {
