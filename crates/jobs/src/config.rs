@@ -36,7 +36,8 @@ impl JobsConfig {
             node,
             spool,
             upload_workers: 10,
-            max_attempts: 10,
+            // With the waits below about two hours: an outage of the object store that is mended within them needs nobody.
+            max_attempts: 35,
             first_backoff: Duration::from_secs(1),
             max_backoff: Duration::from_secs(300),
             lease: Duration::from_secs(60),

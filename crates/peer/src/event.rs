@@ -72,7 +72,7 @@ pub struct RtpPacket {
     pub audio_level: Option<u8>,
     /// Whether it came by RTX.
     pub resent: bool,
-    /// The payload, padding removed; never empty.
+    /// The payload, padding removed; empty for a packet of padding alone, whose place in the sequence is not a loss.
     pub payload: Bytes,
 }
 
@@ -98,11 +98,12 @@ pub enum PeerEvent {
     TrackAdded(Track),
     /// A renegotiation changed its formats or layers.
     TrackChanged(Track),
-    /// It sends nothing for now (direction changed to inactive/recvonly). It may come back with `TrackResumed`.
+    /// It sends nothing for now: its direction changed to inactive or recvonly, or all its sources said BYE, which
+    /// clients also do when an encoding is switched off for a while. It may come back with `TrackResumed`.
     TrackPaused(TrackId),
     /// It sends again.
     TrackResumed(TrackId),
-    /// It is over: its section was rejected or removed, or its sources said BYE.
+    /// It is over: its section was rejected or removed.
     TrackEnded(TrackId),
     /// A packet.
     Rtp {

@@ -201,9 +201,8 @@ impl Receiver {
         events: &mut VecDeque<PeerEvent>,
     ) {
         let Some(payload) = decrypted.get(header.length..) else { return };
-        let Some(length) = unpadded_length(payload, header.padding).filter(|length| *length > 0) else {
-            return;
-        };
+        // Padding alone is delivered too: it has a place in the sequence that must not look like a loss.
+        let Some(length) = unpadded_length(payload, header.padding) else { return };
         let payload = &payload[..length];
         let Some(stream) = self.streams.get(place) else { return };
         let (place, payload_type, sequence_number, skip) = match stream.role {

@@ -267,7 +267,7 @@ fn a_packet_before_the_handshake_or_of_an_unknown_payload_type_is_dropped() {
 }
 
 #[test]
-fn padding_and_probes_are_no_packets_but_count_in_the_feedback() {
+fn padding_keeps_its_place_in_the_sequence_and_probes_only_count_in_the_feedback() {
     let mut client = RawClient::connected();
     let mut padded = rtp_with_transport_cc(96, 10, 7, 1, &[1, 2, 3, 0, 2]);
     padded[0] |= 0x20;
@@ -297,7 +297,9 @@ fn padding_and_probes_are_no_packets_but_count_in_the_feedback() {
             _ => None,
         })
         .collect();
-    assert_eq!(packets, [(7, 96, 10, false, &[1, 2, 3][..]), (7, 96, 8, true, &[7, 7][..])]);
+    let wanted =
+        [(7, 96, 10, false, &[1, 2, 3][..]), (7, 96, 11, false, &[][..]), (7, 96, 8, true, &[7, 7][..])];
+    assert_eq!(packets, wanted);
     client.received.clear();
     client.advance(Duration::from_millis(150));
     assert!(!client.received.is_empty(), "no feedback");
