@@ -129,7 +129,7 @@ impl Default for SpoolConfig {
     fn default() -> Self {
         Self {
             directory: PathBuf::from("spool"),
-            sync_interval: Duration::from_secs(2),
+            sync_interval: Duration::from_secs(5),
             max_waiting_bytes: 32 << 20,
             stall_timeout: Duration::from_secs(10),
             writers: 2,

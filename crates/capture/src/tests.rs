@@ -61,6 +61,10 @@ impl MediaFile for FileOn {
         self.1.write_at(bytes, offset)
     }
 
+    fn empty(&self) -> io::Result<()> {
+        self.1.empty()
+    }
+
     fn sync(&self) -> io::Result<()> {
         self.1.sync()
     }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A file that begins when the recording's origin is known.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct File {
     /// The calendar time of local time zero.
     wall: SystemTime,

@@ -16,7 +16,7 @@ const POOLED: usize = 3;
 const POOLED_BYTES: usize = 16 << 10;
 
 /// A frame's bytes: a packet's payload as it came, or put together from several.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum FrameData {
     Packet(Bytes),
     Assembled(Vec<u8>),
@@ -32,7 +32,7 @@ impl AsRef<[u8]> for FrameData {
 }
 
 /// Buffers of pictures that were written, for those to come.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct BufferPool(Vec<Vec<u8>>);
 
 impl BufferPool {
@@ -52,7 +52,7 @@ impl BufferPool {
 }
 
 /// A complete coded frame, not yet on the recording's timeline.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CodedFrame {
     pub codec: Codec,
     /// As the rtpmap states them; zero for video.
@@ -77,7 +77,7 @@ pub(crate) struct FrameCounters {
     pub frames_dropped: u64,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Open {
     timestamp: u32,
     arrival: Instant,
@@ -90,7 +90,7 @@ struct Open {
 ///
 /// A picture ends with the marker bit or where the timestamp changes. One that lacks a packet is dropped, and so
 /// is every picture after it up to the next keyframe, which is asked for at once and then each [`ASK_AGAIN`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Assembler {
     codec: Codec,
     clock_rate: u32,

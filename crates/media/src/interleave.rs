@@ -8,7 +8,7 @@ use std::{
 use crate::{frame::CodedFrame, time::LocalNanos};
 
 /// A frame with its place on the session's clock.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct TimedFrame {
     pub time: LocalNanos,
     /// Nanoseconds that it is shown or heard; for video what the frame before it took.
@@ -19,7 +19,7 @@ pub(crate) struct TimedFrame {
 /// What a queued frame costs beside its bytes.
 const FRAME_BYTES: usize = size_of::<TimedFrame>();
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Queue {
     frames: VecDeque<(Instant, TimedFrame)>,
     /// When its last frame came. None: it is not waited for.
@@ -28,7 +28,7 @@ struct Queue {
 
 /// Merges tracks by time. A frame waits for the other tracks for at most the configured time, and never for a track
 /// that has sent nothing for as long.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Interleaver {
     max_wait: Duration,
     queues: Vec<Queue>,

@@ -23,7 +23,7 @@ struct EarlyReport {
     rtp_timestamp: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Layer {
     pub(crate) id: LayerId,
     pub(crate) stream: Option<Stream>,

@@ -95,6 +95,8 @@ pub enum Output {
         /// What. Never reaches beyond what was appended.
         bytes: Bytes,
     },
+    /// Begin the file anew: what was appended so far was a draft, and a better one follows.
+    Restart,
     /// Ask the sender for a keyframe.
     Keyframe(TrackId, LayerId, KeyframeReason),
     /// The file is complete; after [`Input::Finish`](crate::Input::Finish), once.

@@ -39,7 +39,7 @@ impl Default for RecorderConfig {
     fn default() -> Self {
         Self {
             max_wait: Duration::from_secs(1),
-            settle: Duration::from_millis(400),
+            settle: Duration::from_millis(2500),
             interleave: Duration::from_secs(1),
             max_held_bytes: 16 << 20,
             append_bytes: 64 << 10,
@@ -60,7 +60,7 @@ enum Phase {
 }
 
 /// Records the tracks of one session into one file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Recorder {
     config: RecorderConfig,
     shared: Shared,
@@ -71,6 +71,10 @@ pub struct Recorder {
     now: Instant,
     /// When the first frame came.
     first_frame: Option<Instant>,
+    /// While the beginning is held back: when it is next drafted.
+    next_draft: Option<Instant>,
+    /// Whether a draft is in the file.
+    drafted: bool,
     /// Packets of tracks that were not added.
     strays: u64,
     outputs: VecDeque<Output>,
@@ -94,6 +98,8 @@ impl Recorder {
             phase: Phase::Settling,
             now: started,
             first_frame: None,
+            next_draft: None,
+            drafted: false,
             strays: 0,
             outputs: VecDeque::new(),
             config,
@@ -235,6 +241,7 @@ impl Recorder {
         let Some(track) = self.tracks.get_mut(index) else { return };
         if self.first_frame.is_none() && track.waiting_since().is_some() {
             self.first_frame = Some(self.now);
+            self.next_draft = Some(self.now + self.config.append_age);
         }
         while let Some(frame) = track.timed.pop_front() {
             self.interleaver.push(index, frame, self.now);
@@ -243,9 +250,11 @@ impl Recorder {
 
     /// Writes what is due and hands out what has gathered.
     fn write_ready(&mut self) {
+        let drafted = self.drafted;
         match self.phase {
             Phase::Settling if self.is_settled() => self.settle(),
-            Phase::Settling | Phase::Finished => return,
+            Phase::Settling => return self.draft_if_due(),
+            Phase::Finished => return,
             Phase::Running => self.place_late_tracks(false),
         }
         while let Some((index, frame)) = self.interleaver.pop(self.now) {
@@ -253,7 +262,9 @@ impl Recorder {
         }
         let due =
             self.file.flush_deadline(self.config.append_age).is_some_and(|deadline| deadline <= self.now);
-        if due || self.file.buffered() >= self.config.append_bytes {
+        // What takes the draft's place follows it at once.
+        let replaced = drafted && !self.drafted;
+        if due || replaced || self.file.buffered() >= self.config.append_bytes {
             self.file.flush(&mut self.outputs);
         }
     }
@@ -264,11 +275,34 @@ impl Recorder {
             || self.tracks.iter().all(|track| track.ended || track.is_ready())
     }
 
+    /// What is held back would be lost in a crash. So a draft of it goes to the file: what a finish just now would
+    /// leave, a whole file by itself.
+    fn draft_if_due(&mut self) {
+        if self.next_draft.is_none_or(|due| due > self.now) {
+            return;
+        }
+        self.next_draft = Some(self.now + self.config.append_age);
+        let mut draft = self.clone();
+        draft.outputs.clear();
+        draft.drafted = false;
+        draft.finish(self.now);
+        if draft.file.bytes() == 0 {
+            return;
+        }
+        self.drafted = true;
+        self.outputs.push_back(Output::Restart);
+        let is_write = |output: &Output| matches!(output, Output::Append(_) | Output::Patch { .. });
+        self.outputs.extend(draft.outputs.into_iter().filter(is_write));
+    }
+
     /// Fixes the recording's origin and begins the file.
     fn settle(&mut self) {
         let first = self.tracks.iter().filter_map(|track| track.first_time(&self.shared.senders)).min();
         let Some(origin) = first else { return };
         self.phase = Phase::Running;
+        if std::mem::take(&mut self.drafted) {
+            self.outputs.push_back(Output::Restart);
+        }
         self.shared.senders.place();
         self.file.begin(origin, &self.config, self.now);
         for index in 0..self.tracks.len() {
@@ -337,7 +371,9 @@ impl Recorder {
         }
         let holes = self.tracks.iter().filter_map(Track::deadline).min();
         let settle = match (self.phase, self.first_frame) {
-            (Phase::Settling, Some(first)) => Some(first + self.config.settle),
+            (Phase::Settling, Some(first)) => {
+                self.next_draft.into_iter().chain([first + self.config.settle]).min()
+            }
             _ => None,
         };
         let placing = match self.phase {

@@ -20,7 +20,7 @@ const HISTORY: u64 = 1_024;
 const SLOT_BYTES: usize = size_of::<Slot>();
 
 /// A packet whose turn has come.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Released {
     pub packet: RtpPacket,
     /// When the packet itself arrived, not when its turn came.
@@ -30,7 +30,7 @@ pub(crate) struct Released {
 }
 
 /// What became of a packet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Pushed {
     /// It was the next one. More may follow by [`Reorder::pop`].
     Next(Released),
@@ -42,7 +42,7 @@ pub(crate) enum Pushed {
     Late,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Slot {
     /// Not here, and noticed at this time: a hole waits from then on, whatever comes before it.
     Missing(Instant),
@@ -51,7 +51,7 @@ enum Slot {
 
 /// Puts packets in order. In-order packets pass straight through; past a hole they are held until it is filled,
 /// its time is up, or [`MAX_WINDOW`] is reached, when the oldest hole is given up.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Reorder {
     max_wait: Duration,
     unwrapper: SeqUnwrapper,
@@ -275,7 +275,7 @@ enum Misfit {
 }
 
 /// Which of the last [`HISTORY`] packets came.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct History([u64; (HISTORY / 64) as usize]);
 
 impl Default for History {

@@ -35,7 +35,7 @@ impl std::ops::AddAssign for StreamCounters {
 }
 
 /// The packets of one SSRC.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Stream {
     pub(crate) ssrc: u32,
     max_wait: Duration,

@@ -19,7 +19,7 @@ pub(crate) const SECOND: i64 = 1_000_000_000;
 pub(crate) const MILLISECOND: i64 = 1_000_000;
 
 /// Extends 16-bit sequence numbers: each is taken as the one nearest to the newest seen.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SeqUnwrapper {
     newest: Option<u64>,
 }
@@ -45,7 +45,7 @@ impl SeqUnwrapper {
 }
 
 /// Extends 32-bit timestamps: each is taken as the one nearest to the last.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct TicksUnwrapper {
     last: Option<i64>,
 }

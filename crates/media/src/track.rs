@@ -25,7 +25,7 @@ const LAYERS_BEGIN: Duration = Duration::from_millis(500);
 const MAX_LAYERS: usize = 8;
 
 /// What tracks share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub started: Instant,
     pub max_wait: Duration,
@@ -36,7 +36,7 @@ pub(crate) struct Shared {
 }
 
 /// A frame that waits for its track to be placed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Unplaced {
     ticks: RtpTicks,
     /// Known already if the clock that it was told by is gone.
@@ -45,13 +45,13 @@ struct Unplaced {
 }
 
 /// A TrackEntry of the file.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub channels: u8,
     pub summary: TrackSummary,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Track {
     pub(crate) config: TrackConfig,
     layers: Vec<Layer>,

@@ -91,14 +91,32 @@ fn a_recorder_killed_between_any_two_writes_loses_at_most_what_it_had_not_handed
     let mut last = Duration::ZERO;
     for (index, state) in states.iter().enumerate() {
         let (fixed, summary) = apply(state.clone(), recover(Cursor::new(state)).unwrap());
-        assert!(summary.duration + ms(1) >= last);
-        assert!(summary.duration <= last + ms(2_600), "{:?} after {last:?}", summary.duration);
+        // What takes a draft's place holds frames back for order that the draft had not.
+        assert!(summary.duration + ms(100) >= last, "{:?} after {last:?}", summary.duration);
+        assert!(summary.duration <= last + ms(1_000), "{:?} after {last:?}", summary.duration);
         last = summary.duration;
         if index % 4 == 0 {
             OnDisk::new(&fixed, "webm").decodes_clean();
         }
     }
     assert!(last.abs_diff(closed.duration) <= ms(1));
+}
+
+#[test]
+fn a_recorder_killed_before_its_tracks_are_placed_has_a_draft_on_disk() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    studio.add(opus_track());
+    studio.add(vp8_track());
+    // No sender report comes, so the beginning is held back for as long as is allowed.
+    let mut script = coded_call();
+    script.0.retain(|(arrival, _)| *arrival < ms(2_400));
+    script.play(&mut studio);
+    assert!(studio.recorder.statistics().position == media::MediaTime::ZERO);
+    let draft = studio.disk.bytes.clone();
+    let Recovery::Complete(summary) = recover(Cursor::new(&draft)).unwrap() else { panic!("no whole draft") };
+    assert!(summary.duration >= ms(1_800), "{:?}", summary.duration);
+    assert_eq!(summary.tracks.len(), 2);
+    OnDisk::new(&draft, "webm").decodes_clean();
 }
 
 #[test]

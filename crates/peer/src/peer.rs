@@ -400,7 +400,7 @@ impl Peer {
         self.send_feedback(now);
     }
 
-    /// Says goodbye (close_notify) and closes with [`CloseReason::Local`](crate::CloseReason::Local).
+    /// Says goodbye (close_notify) and closes with [`CloseReason::Local`].
     pub fn close(&mut self, now: Instant) {
         let _ = now;
         if !self.closed {

@@ -259,6 +259,10 @@ impl Live {
                     let result = self.file.patch(offset, bytes, now);
                     self.note(result);
                 }
+                Output::Restart => {
+                    let result = self.file.restart(now);
+                    self.note(result);
+                }
                 Output::Keyframe(track, layer, _) => {
                     self.peer.request_keyframe(peer::TrackId(track.0), Layer(layer.0), now);
                 }

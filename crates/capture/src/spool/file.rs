@@ -12,6 +12,8 @@ use std::{
 pub(crate) trait MediaFile: Debug + Send + Sync {
     /// Writes all of it at an offset, in bytes from the beginning.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Takes everything out of it.
+    fn empty(&self) -> io::Result<()>;
     /// Returns when the data is on disk.
     fn sync(&self) -> io::Result<()>;
 }
@@ -29,6 +31,10 @@ pub(crate) struct OsFiles;
 impl MediaFile for File {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         self.write_all_at(bytes, offset)
+    }
+
+    fn empty(&self) -> io::Result<()> {
+        self.set_len(0)
     }
 
     fn sync(&self) -> io::Result<()> {

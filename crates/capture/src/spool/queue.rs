@@ -39,6 +39,7 @@ pub(crate) struct Written {
 #[derive(Debug)]
 enum Write {
     Append(Bytes),
+    Restart,
     Patch { offset: u64, bytes: Bytes },
 }
 
@@ -115,6 +116,13 @@ impl SpoolFile {
         self.push(Write::Patch { offset, bytes }, length, now)
     }
 
+    /// Empties the file: what follows takes the place of what was appended.
+    pub(crate) fn restart(&mut self, now: Instant) -> Result<(), SpoolFailure> {
+        self.push(Write::Restart, 0, now)?;
+        self.appended = 0;
+        Ok(())
+    }
+
     /// Bytes appended, those that wait included.
     pub(crate) fn appended(&self) -> u64 {
         self.appended
@@ -138,6 +146,7 @@ impl SpoolFile {
         let mut waiting = self.queue.lock();
         waiting.ended = Some(sender);
         self.schedule(waiting);
+        self.writer.hurry();
         (self.queue, receiver)
     }
 
@@ -219,6 +228,11 @@ impl Queue {
                 self.file.write_at(bytes, end)?;
                 self.written.store(end + bytes.len() as u64, Ordering::Release);
             }
+            Write::Restart => {
+                self.file.empty()?;
+                self.written.store(0, Ordering::Release);
+                self.synced.store(u64::MAX, Ordering::Release);
+            }
             Write::Patch { offset, bytes } => {
                 self.file.write_at(bytes, *offset)?;
                 self.synced.store(u64::MAX, Ordering::Release);
@@ -254,6 +268,7 @@ impl Write {
     fn length(&self) -> usize {
         match self {
             Self::Append(bytes) | Self::Patch { bytes, .. } => bytes.len(),
+            Self::Restart => 0,
         }
     }
 }

@@ -55,6 +55,11 @@ impl MediaFile for Handle {
         Ok(())
     }
 
+    fn empty(&self) -> io::Result<()> {
+        self.0.content.lock().unwrap().clear();
+        Ok(())
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }

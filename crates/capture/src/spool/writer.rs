@@ -21,6 +21,10 @@ use std::{
 use super::queue::Queue;
 use crate::metrics;
 
+/// How long a writer lets work gather before it begins, so that many sessions cost one wake-up. It adds to what a
+/// crash can take.
+const GATHER: Duration = Duration::from_millis(100);
+
 /// One writer: a list of queues that have something to write, and the queues to sync.
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
@@ -36,6 +40,8 @@ pub(crate) struct Writer {
 struct State {
     /// Each queue is in it at most once.
     ready: VecDeque<Arc<Queue>>,
+    /// Somebody waits for one of them: nothing is gathered.
+    urgent: bool,
     /// Each live file.
     files: Vec<Weak<Queue>>,
     stopping: bool,
@@ -96,8 +102,19 @@ impl Drop for Writers {
 }
 
 impl Writer {
+    /// Puts a queue on the list.
     pub(crate) fn schedule(&self, queue: Arc<Queue>) {
-        self.lock().ready.push_back(queue);
+        let mut state = self.lock();
+        state.ready.push_back(queue);
+        // With more than one on the list, the writer is awake or about to be.
+        if state.ready.len() == 1 {
+            self.wake.notify_one();
+        }
+    }
+
+    /// Somebody waits for a queue that is on the list.
+    pub(crate) fn hurry(&self) {
+        self.lock().urgent = true;
         self.wake.notify_one();
     }
 
@@ -118,17 +135,21 @@ impl Writer {
     fn write_until_stopped(&self) {
         loop {
             let mut state = self.lock();
-            let queue = loop {
-                if let Some(queue) = state.ready.pop_front() {
-                    break queue;
-                }
+            while state.ready.is_empty() {
                 if state.stopping {
                     return;
                 }
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-            };
+            }
+            let gathering = |state: &mut State| !state.urgent && !state.stopping;
+            let waited = self.wake.wait_timeout_while(state, GATHER, gathering);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            state.urgent = false;
+            let ready = std::mem::take(&mut state.ready);
             drop(state);
-            queue.write_out(self);
+            for queue in ready {
+                queue.write_out(self);
+            }
         }
     }
 

@@ -77,6 +77,7 @@ impl<'a> Session<'a> {
                     let start = offset as usize;
                     self.file[start..start + bytes.len()].copy_from_slice(&bytes);
                 }
+                Output::Restart => self.file.clear(),
                 Output::Timeout(_) => return,
                 Output::Keyframe(..) | Output::Finished(_) => {}
             }

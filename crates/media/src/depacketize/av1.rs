@@ -12,7 +12,7 @@ const HAS_SIZE: u8 = 0x02;
 const SIZE_ROOM: usize = 4;
 
 /// The temporal unit at hand.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Av1 {
     /// Where the size of the OBU goes whose next fragment is awaited.
     open: Option<usize>,

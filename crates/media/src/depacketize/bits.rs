@@ -3,7 +3,7 @@
 use super::DepacketizeError;
 
 /// Reads bits; past the end everything is [`DepacketizeError::Truncated`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -12,7 +12,7 @@ const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
 /// The access unit at hand, and the parameter sets that came last.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct H264 {
     fragment: nal::Fragment,
     sps: Vec<u8>,
@@ -122,7 +122,7 @@ fn piece(unit: &[u8]) -> Piece {
 }
 
 /// What a sequence parameter set tells (H.264 §7.3.2.1.1).
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Sps {
     size: (u32, u32),
     chroma_format: u32,

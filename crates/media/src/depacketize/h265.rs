@@ -11,7 +11,7 @@ const AGGREGATION: u8 = 48;
 const FRAGMENTATION: u8 = 49;
 
 /// The access unit at hand, and the parameter sets that came last: VPS, SPS, PPS.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct H265 {
     fragment: nal::Fragment,
     sets: [Vec<u8>; 3],
@@ -121,7 +121,7 @@ fn piece(unit: &[u8]) -> Piece {
 }
 
 /// What a sequence parameter set tells (H.265 §7.3.2.2.1).
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Sps {
     /// Profile, tier, compatibility, constraints and level, as they stand in the set.
     general: [u8; 12],

@@ -76,7 +76,7 @@ pub(crate) struct Picture {
 }
 
 /// The payload format of a video stream.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum Depacketizer {
     Vp8,
     Vp9(vp9::Vp9),

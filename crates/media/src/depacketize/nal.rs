@@ -12,7 +12,7 @@ pub(super) fn put(unit: &[u8], picture: &mut Vec<u8>) {
 }
 
 /// A NAL unit that comes in fragments.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Fragment {
     start: Option<usize>,
 }

@@ -6,7 +6,7 @@ use super::{DepacketizeError, Picture, PictureId, Piece, bits::Bits, take};
 const MAX_LAYERS: usize = 8;
 
 /// The spatial layers of the picture at hand.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Vp9 {
     layer_start: usize,
     layer_sizes: Vec<usize>,
@@ -49,7 +49,7 @@ impl Vp9 {
 }
 
 /// The payload descriptor (§4.2).
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Descriptor {
     picture: Option<PictureId>,
     begins_layer: bool,

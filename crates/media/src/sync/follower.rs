@@ -17,7 +17,7 @@ const RATE_HOLDS: i64 = 10 * SECOND;
 ///
 /// Until [`place`](Self::place) the mapping follows each reading that is earlier than all before. From then on it
 /// never jumps: it bends by at most [`MAX_RATE_PPB`], and only for what exceeds [`DEADBAND`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Follower {
     /// The remote time at which `delay` holds.
     reference: i64,

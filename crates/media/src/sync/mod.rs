@@ -31,7 +31,7 @@ const FASTEST_SLEW: i64 = 200 * MILLISECOND;
 const GAP: i64 = SECOND / 2;
 
 /// The wall clocks of those who send: nearly always one, as a browser's tracks share theirs.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct SenderClocks {
     clocks: Vec<(u32, Follower)>,
     next_name: u32,
@@ -76,7 +76,7 @@ impl SenderClocks {
 }
 
 /// The media clock of one RTP source.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StreamClock {
     rate: u32,
     anchor: Anchor,

@@ -49,7 +49,7 @@ impl Line {
 }
 
 /// The newest reports and the line through them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Reports {
     rate: u32,
     points: VecDeque<(RtpTicks, i64)>,

@@ -18,7 +18,7 @@ pub(super) struct Cue {
 }
 
 /// The index while it grows.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Cues {
     cues: Vec<Cue>,
     /// Milliseconds that must lie between two entries of a track: zero until the index was thinned out.

@@ -27,7 +27,7 @@ const BLOCK_HEAD: usize = 9;
 const MAX_TRACKS: usize = 126;
 
 /// A frame as the file takes it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Block<'a> {
     /// The track's number.
     pub track: u8,
@@ -37,7 +37,7 @@ pub(crate) struct Block<'a> {
     pub data: &'a [u8],
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Cluster {
     /// Of its size field, from the beginning of the file.
     size_at: u64,
@@ -47,7 +47,7 @@ struct Cluster {
 
 /// Writes one file. What is written gathers in a buffer, which the owner takes by [`flush`](Self::flush) when it has
 /// grown enough; parts that are known only later are patched, in the buffer if they are still there.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Writer {
     layout: Layout,
     container: Container,

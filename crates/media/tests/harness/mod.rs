@@ -44,6 +44,7 @@ impl Disk {
                 place.expect("a patch beyond what was appended").copy_from_slice(bytes);
                 self.patches += 1;
             }
+            Output::Restart => self.bytes.clear(),
             _ => {}
         }
     }
@@ -152,10 +153,13 @@ impl Studio {
     }
 
     fn drain(&mut self) {
+        let mut restarted = false;
         loop {
             let output = self.recorder.poll_output();
             self.disk.take(&output);
-            if self.keep_states && matches!(output, Output::Append(_) | Output::Patch { .. }) {
+            // What takes a draft's place is written in one go.
+            restarted |= matches!(output, Output::Restart);
+            if self.keep_states && !restarted && matches!(output, Output::Append(_) | Output::Patch { .. }) {
                 self.states.push(self.disk.bytes.clone());
             }
             match output {
@@ -169,8 +173,11 @@ impl Studio {
                 Output::Finished(summary) => {
                     assert!(self.summary.replace(summary).is_none(), "finished twice");
                 }
-                Output::Append(_) | Output::Patch { .. } => {}
+                Output::Append(_) | Output::Patch { .. } | Output::Restart => {}
             }
+        }
+        if self.keep_states && restarted {
+            self.states.push(self.disk.bytes.clone());
         }
         self.most_held = self.most_held.max(self.recorder.statistics().held_bytes);
     }
