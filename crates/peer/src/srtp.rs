@@ -13,7 +13,7 @@ use rtc_srtp::{
 
 use crate::rtp::Header;
 
-/// RFC 3711 §3.3.2 asks for 64 at least; at 4 Mbit/s this is two seconds of reordering.
+/// RFC 3711 §3.3.2 asks for 64 at least; at 4 Mbit/s this is half a second of reordering.
 const RTP_REPLAY_WINDOW: usize = 256;
 const RTCP_REPLAY_WINDOW: usize = 128;
 /// A probe keeps a state for each source it is shown, so it is thrown away after so many.
