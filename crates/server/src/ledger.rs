@@ -5,7 +5,7 @@ use std::sync::Arc;
 use capture::{Ledger, LedgerError};
 use chrono::Utc;
 use model::{JobKind, NodeId, Recording, RecordingState};
-use store::{NewJob, SealOutcome, Sealed, Store};
+use store::{NewJob, Sealed, Store};
 
 /// What a recording says that has no media: it is no success.
 const NO_MEDIA: &str = "no media was received";
@@ -45,12 +45,6 @@ impl Ledger for StoreLedger {
 
     async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {
         let sealed = self.entry(recording);
-        let outcome = self.store.seal(&sealed).await.map_err(|error| LedgerError(error.to_string()))?;
-        let Recording { id, state, end_reason, bytes, duration, .. } = &sealed.recording;
-        if outcome == SealOutcome::Written {
-            let reason = end_reason.map(tracing::field::display);
-            tracing::info!(session_id = %id, %state, reason, bytes, ?duration, "recording sealed");
-        }
-        Ok(())
+        self.store.seal(&sealed).await.map(drop).map_err(|error| LedgerError(error.to_string()))
     }
 }

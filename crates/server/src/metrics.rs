@@ -1,13 +1,8 @@
 //! The server's metrics, and their exposition.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use model::{JobKind, JobState};
-use store::Store;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use ::metrics::gauge;
@@ -18,12 +13,8 @@ pub mod names {
     pub const CALLS: &str = "recorder_calls_total";
     /// How long calls took, in seconds, by transport and method.
     pub const CALL_SECONDS: &str = "recorder_call_seconds";
-    /// Live sessions of this node.
-    pub const SESSIONS: &str = "recorder_sessions";
     /// Whether the node is ready: 1 or 0.
     pub const READY: &str = "recorder_ready";
-    /// Jobs in the queue, by kind and state.
-    pub const JOBS: &str = "recorder_jobs";
     /// Always 1; the version is its label.
     pub const BUILD: &str = "recorder_build_info";
 }
@@ -49,30 +40,17 @@ pub(crate) fn exporter() -> Option<PrometheusHandle> {
 fn describe() {
     ::metrics::describe_counter!(names::CALLS, "Calls by transport, method and code");
     ::metrics::describe_histogram!(names::CALL_SECONDS, "Duration of calls");
-    ::metrics::describe_gauge!(names::SESSIONS, "Live sessions of this node");
     ::metrics::describe_gauge!(names::READY, "Whether the node is ready");
-    ::metrics::describe_gauge!(names::JOBS, "Jobs in the queue by kind and state");
+    jobs::describe_metrics();
     ::metrics::describe_gauge!(names::BUILD, "The version that runs");
     gauge!(names::BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
-/// Looks at the queue every so often until `stop`, and lets the exporter forget old samples.
-pub(crate) async fn watch(store: Arc<dyn Store>, interval: Duration, stop: CancellationToken) {
-    loop {
-        if let Ok(depth) = store.depth().await {
-            for (&kind, &state) in
-                JobKind::ALL.iter().flat_map(|kind| JobState::ALL.iter().map(move |state| (kind, state)))
-            {
-                let count = depth.iter().find(|row| (row.0, row.1) == (kind, state)).map_or(0, |row| row.2);
-                gauge!(names::JOBS, "kind" => kind.as_str(), "state" => state.as_str()).set(count as f64);
-            }
-        }
+/// Lets the exporter forget old samples, every so often until `stop`.
+pub(crate) async fn keep_up(interval: Duration, stop: CancellationToken) {
+    while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
         if let Some(exporter) = exporter() {
             exporter.run_upkeep();
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(interval) => {}
         }
     }
 }

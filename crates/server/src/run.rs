@@ -15,8 +15,8 @@ use crate::{
 
 /// How often the database is looked at for readiness.
 const LOOK: Duration = Duration::from_secs(2);
-/// How often the queue is counted.
-const COUNT_JOBS: Duration = Duration::from_secs(15);
+/// How often old samples of the metrics are forgotten.
+const METRICS_UPKEEP: Duration = Duration::from_secs(15);
 /// How long each step after the last seal may take: answers under way, workers, connections.
 const LAST_STEPS: Duration = Duration::from_secs(5);
 
@@ -78,8 +78,8 @@ impl App {
         self.heartbeat.beat().await;
         self.readiness.look(store.as_ref(), LOOK).await;
         watchers.spawn(self.heartbeat.clone().run(stop_watchers.clone()));
-        watchers.spawn(self.readiness.clone().watch(store.clone(), LOOK, stop_watchers.clone()));
-        watchers.spawn(metrics::watch(store, COUNT_JOBS, stop_watchers.clone()));
+        watchers.spawn(self.readiness.clone().watch(store, LOOK, stop_watchers.clone()));
+        watchers.spawn(metrics::keep_up(METRICS_UPKEEP, stop_watchers.clone()));
 
         let cors = http::cors(&self.config.http.cors_origins);
         if let Some(listener) = self.grpc.take() {

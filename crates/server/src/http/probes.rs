@@ -21,8 +21,7 @@ pub(super) async fn ready(State(state): State<HttpState>) -> (StatusCode, &'stat
 }
 
 /// Prometheus's text format.
-pub(super) async fn metrics(State(state): State<HttpState>) -> ([(HeaderName, &'static str); 1], String) {
-    metrics::gauge!(metrics::names::SESSIONS).set(state.api.capture.count() as f64);
+pub(super) async fn metrics() -> ([(HeaderName, &'static str); 1], String) {
     let text = metrics::exporter().map(|exporter| exporter.render()).unwrap_or_default();
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }
