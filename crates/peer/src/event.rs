@@ -177,7 +177,7 @@ pub struct Transmit {
 /// Counters of a track.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrackStatistics {
-    /// Packets received, resent ones included, probes not.
+    /// Packets of media received, resent ones included, padding alone not.
     pub packets: u64,
     /// Payload bytes received.
     pub bytes: u64,

@@ -230,7 +230,8 @@ impl Receiver {
         decrypted.truncate(header.length + length);
         decrypted.advance(header.length + skip);
         let payload = decrypted.freeze();
-        stream.statistics.packets += 1;
+        // Padding alone keeps its place in the sequence and is no media.
+        stream.statistics.packets += u64::from(!payload.is_empty());
         stream.statistics.bytes += payload.len() as u64;
         events.push_back(PeerEvent::Rtp {
             track: stream.track,
