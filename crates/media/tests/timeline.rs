@@ -10,7 +10,7 @@ use harness::{
     script::{Script, at_rate, captured, lateness, opus, spread},
     sender::{AUDIO, Source, VIDEO, opus_track, vp8_track},
 };
-use media::{Anchor, LayerId, RecorderConfig};
+use media::{Anchor, LayerId, NtpTime, RecorderConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -62,6 +62,26 @@ fn arrival_does_not_decide_where_a_track_with_reports_belongs() {
     script.reports(AUDIO, &audio, ms(900), 10 * SECOND, SECOND);
     script.play(&mut studio);
     let (audio, video) = blocks(&studio.finish().1);
+    assert!(spread(audio.iter().chain(&video)) <= 2.0);
+}
+
+#[test]
+fn reports_whose_clock_has_only_whole_seconds_are_not_believed() {
+    let mut studio = studio();
+    let (mut audio, mut video) = (Source::opus(), Source::vp8());
+    let mut script = Script::default();
+    script.film(&mut video, &at_rate(30, Duration::ZERO, 10 * SECOND), 30, ms(20));
+    script.talk(&mut audio, Duration::ZERO, 10 * SECOND, ms(20));
+    for (track, source, phase) in [(VIDEO, &video, 700), (AUDIO, &audio, 1_600)] {
+        for at in (0..8).map(|n| ms(phase + 900 * n)) {
+            // Millionths are written where units of 2⁻³² s belong.
+            let wall = NtpTime((3_900_000_000 + at.as_secs()) << 32 | u64::from(at.subsec_micros()));
+            script.report_of(at + ms(20), track, LayerId(0), source, at, wall);
+        }
+    }
+    script.play(&mut studio);
+    let (audio, video) = blocks(&studio.finish().1);
+    assert_eq!((audio.len(), video.len()), (500, 300));
     assert!(spread(audio.iter().chain(&video)) <= 2.0);
 }
 

@@ -34,13 +34,15 @@ async function source(kind) {
     packets += 1;
     track.writeRtp(packet);
   });
-  sources.push({ kind, socket });
+  sources.push({ socket });
 }
 
-function play({ kind, socket }) {
-  const file = kind === 'video' ? process.env.VIDEO : process.env.AUDIO;
-  const url = `rtp://127.0.0.1:${socket.address().port}?pkt_size=1200`;
-  const ffmpeg = spawn('ffmpeg', ['-v', 'error', '-nostdin', '-re', '-i', file, '-c', 'copy', '-f', 'rtp', url], {
+// One process for both: what two of them are apart when they start would be between picture and sound.
+function play() {
+  const [video, audio] = sources.map(({ socket }) => `rtp://127.0.0.1:${socket.address().port}?pkt_size=1200`);
+  const inputs = ['-re', '-i', process.env.VIDEO, '-re', '-i', process.env.AUDIO];
+  const outputs = ['-map', '0:v', '-c', 'copy', '-f', 'rtp', video, '-map', '1:a', '-c', 'copy', '-f', 'rtp', audio];
+  const ffmpeg = spawn('ffmpeg', ['-v', 'error', '-nostdin', ...inputs, ...outputs], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   process.on('exit', () => ffmpeg.kill('SIGKILL'));
@@ -60,7 +62,7 @@ const requests = {
       if (Date.now() > deadline) throw new Error(`connection is ${connection.connectionState}`);
       await new Promise((again) => setTimeout(again, 10));
     }
-    sources.forEach(play);
+    play();
     return {};
   },
   async stats() {

@@ -185,6 +185,7 @@ impl Studio {
 
 /// A moment on a sender's wall clock, `since` after an arbitrary date.
 pub fn ntp(since: Duration) -> NtpTime {
+    let since = since + ms(317);
     let seconds = 3_900_000_000 + since.as_secs();
     NtpTime((seconds << 32) | ((u64::from(since.subsec_nanos()) << 32) / 1_000_000_000))
 }
