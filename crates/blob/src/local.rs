@@ -306,7 +306,8 @@ mod tests {
         let source = directory.path().join("source");
         fs::write(&source, vec![7; 64 << 20]).unwrap();
         let cancel = CancellationToken::new();
-        let file = PutFile { key: "a", path: &source, content_type: "video/webm", sha256: None };
+        // What is to have a given sum is read.
+        let file = PutFile { key: "a", path: &source, content_type: "video/webm", sha256: Some("") };
         let put = store.put_file(file, &cancel);
         let cancelled = tokio::join!(put, async {
             // Until the file is there under its temporary name, which is when hashing it begins.

@@ -52,7 +52,7 @@ async fn begin(recorder: &Recorder, driver: &Driver) -> (Session, Call) {
     (session, call)
 }
 
-async fn row(recorder: &Recorder, id: &str) -> Option<Recording> {
+async fn row_of(recorder: &Recorder, id: &str) -> Option<Recording> {
     let get = GetRecordingRequest { id: id.to_owned() };
     let row = RecordingServiceClient::new(recorder.channel()).get_recording(get).await;
     row.ok().and_then(|answer| answer.into_inner().recording)
@@ -61,7 +61,7 @@ async fn row(recorder: &Recorder, id: &str) -> Option<Recording> {
 async fn until_available(recorder: &Recorder, id: &str) -> Recording {
     let mut last = None;
     let available = wait_for(Duration::from_secs(60), async || {
-        last = row(recorder, id).await;
+        last = row_of(recorder, id).await;
         last.as_ref().is_some_and(|row| row.state() == RecordingState::Available)
     });
     assert!(available.await, "{last:?}");
@@ -73,7 +73,7 @@ async fn until_tidy(recorder: &Recorder, id: &str) -> Recording {
     let directory = recorder.data_dir().join("spool").join(id);
     let tidy = wait_for(Duration::from_secs(60), async || !directory.exists()).await;
     assert!(tidy, "the local copy stays");
-    row(recorder, id).await.unwrap_or_default()
+    row_of(recorder, id).await.unwrap_or_default()
 }
 
 async fn uploads(place: &Place) -> usize {
@@ -190,10 +190,10 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
     assert_eq!(uploads(&place).await, 0);
     ok(first.restart().await, "the restart");
     let whole = wait_for(Duration::from_secs(60), async || {
-        let row = row(&first, &call.id).await.unwrap_or_default();
+        let row = row_of(&first, &call.id).await.unwrap_or_default();
         row.state() == RecordingState::Available && row.error.is_empty()
     });
-    assert!(whole.await, "{:?}", self::row(&first, &call.id).await);
+    assert!(whole.await, "{:?}", row_of(&first, &call.id).await);
     let file = judge(&place, &first, &call.id).await;
     assert!(ok(std::fs::metadata(file), "the object").len() > bytes);
 }

@@ -35,7 +35,8 @@ fn next(parts: &dyn PartUploads, file: &GrowingFile, state: &super::State) -> Op
 pub(super) fn has_work(context: &Context, file: &GrowingFile, state: &super::State) -> bool {
     let due = state.not_before.is_none_or(|at| at <= Instant::now());
     let Some(parts) = context.blobs.parts().filter(|_| due && !state.rescued) else { return false };
-    state.unnoted.is_some() || next(parts, file, state).is_some()
+    let other_key = state.upload.as_ref().is_some_and(|upload| upload.key != file.key);
+    other_key || state.unnoted.is_some() || next(parts, file, state).is_some()
 }
 
 /// Sends one part, and whatever has to come before. A failure is waited out; the recording never hears of it.

@@ -42,6 +42,7 @@ impl Growing for Live {
 pub struct Yard {
     pub server: SeaweedFs,
     pub store: Arc<SqliteStore>,
+    pub part_bytes: u64,
     directory: tempfile::TempDir,
 }
 
@@ -50,7 +51,8 @@ impl Yard {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(directory.path().join("recorder.db")).await.unwrap();
         store.migrate().await.unwrap();
-        Self { server: SeaweedFs::start().await.unwrap(), store: Arc::new(store), directory }
+        let server = SeaweedFs::start().await.unwrap();
+        Self { server, store: Arc::new(store), part_bytes: PART as u64, directory }
     }
 
     pub async fn s3(&self, url: String) -> S3 {
@@ -64,7 +66,7 @@ impl Yard {
             path_style: true,
             access_key: Some(key),
             checksums: ChecksumMode::WhenRequired,
-            part_bytes: PART as u64,
+            part_bytes: self.part_bytes,
             attempts: 1,
             attempt_timeout: Duration::from_secs(3),
             ..S3Config::new(self.server.bucket(), "us-east-1")
@@ -117,10 +119,16 @@ pub struct Station {
 
 impl Station {
     pub fn start(&mut self) {
+        self.start_without_streaming();
+        if let Some((_, workers)) = &self.running {
+            workers.stream(self.live.clone());
+        }
+    }
+
+    pub fn start_without_streaming(&mut self) {
         let (store, blobs): (_, Arc<dyn BlobStore>) = (self.store.clone(), self.blobs.clone());
         let shutdown = CancellationToken::new();
         let workers = Workers::spawn(self.config.clone(), store, blobs, shutdown.clone());
-        workers.stream(self.live.clone());
         self.running = Some((shutdown, workers));
     }
 
@@ -265,6 +273,10 @@ impl Take {
     pub fn patch(&mut self, offset: usize, bytes: &[u8]) {
         self.file.write_all_at(bytes, offset as u64).unwrap();
         self.content[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    pub fn sync(&self) {
+        self.file.sync_all().unwrap();
     }
 
     /// As recovery does it.
