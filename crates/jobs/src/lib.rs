@@ -13,10 +13,12 @@ mod metrics;
 mod perform;
 mod retry;
 mod spool;
+mod stream;
 mod upload;
 mod worker;
 
 pub use config::JobsConfig;
 pub use error::JobError;
 pub use metrics::describe as describe_metrics;
+pub use stream::{Growing, GrowingFile};
 pub use worker::Workers;

@@ -7,14 +7,19 @@ use futures::FutureExt;
 use model::{Job, JobKind, RecordingState};
 use store::{JobOutcome, Store};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::{JobError, JobsConfig, clean_up, upload};
+use crate::{JobError, JobsConfig, clean_up, stream::Streams, upload};
 
 /// What jobs work with.
 pub(crate) struct Context {
     pub config: JobsConfig,
     pub store: Arc<dyn Store>,
     pub blobs: Arc<dyn BlobStore>,
+    /// Uploads of files that still grow.
+    pub streams: Streams,
+    /// This run of the process.
+    pub run: Uuid,
 }
 
 /// Runs a job once. The outcome is not written down yet.
@@ -31,7 +36,7 @@ pub(crate) async fn perform(
         }
         match job.kind {
             JobKind::Upload => upload::run(context, &recording, cancel).await,
-            JobKind::CleanUp => clean_up::run(context, &recording).await,
+            JobKind::CleanUp => clean_up::run(context, &recording, cancel).await,
         }
     };
     // A panic costs one attempt of one job, not the worker. Nothing that the job shares is left half-changed by it:

@@ -15,6 +15,7 @@ use crate::{
     config::{Config, Origin, StoreUrl},
     grpc::Forwarder,
     ledger::StoreLedger,
+    live_files::LiveFiles,
     metrics,
     node::{self, Heartbeat},
     readiness::Readiness,
@@ -124,6 +125,7 @@ impl App {
         let stop_workers = CancellationToken::new();
         let workers =
             Workers::spawn(config.jobs(node.clone()), Arc::clone(&store), blobs, stop_workers.clone());
+        workers.stream(Arc::new(LiveFiles::new(capture.clone(), config.blob.base_path.clone())));
 
         let readiness = Readiness::new().await;
         let heartbeat = Heartbeat {

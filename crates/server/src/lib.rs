@@ -13,6 +13,7 @@ mod grpc;
 mod http;
 mod introduce;
 mod ledger;
+mod live_files;
 pub mod logs;
 mod metrics;
 mod node;

@@ -10,6 +10,7 @@ mod error;
 pub mod row;
 mod signal;
 mod traits;
+mod uploads;
 
 pub use error::StoreError;
 pub use signal::JobSignal;
@@ -17,3 +18,4 @@ pub use traits::{
     JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter, Recordings, SealOutcome,
     Sealed, Sessions, Store,
 };
+pub use uploads::{Upload, UploadPart, UploadStatus, Uploads};

@@ -5,11 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use model::{EndReason, Job, JobKind, NodeId, Recording, RecordingId, RecordingState, SessionId, TenantId};
 
-use crate::StoreError;
+use crate::{StoreError, Uploads};
 
 /// A back end.
-pub trait Store: Sessions + Recordings + JobQueue + Nodes + Send + Sync {}
-impl<T: Sessions + Recordings + JobQueue + Nodes + Send + Sync> Store for T {}
+pub trait Store: Sessions + Recordings + JobQueue + Nodes + Uploads + Send + Sync {}
+impl<T: Sessions + Recordings + JobQueue + Nodes + Uploads + Send + Sync> Store for T {}
 
 /// A sealed recording, as it goes into the database in one transaction.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,6 +4,7 @@
 
 pub mod blobs;
 pub mod queue;
+pub mod station;
 
 use std::{
     fs,

@@ -13,7 +13,7 @@ use model::{
 };
 use store::{
     JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter, Recordings, SealOutcome,
-    Sealed, Sessions, StoreError,
+    Sealed, Sessions, StoreError, Upload, UploadPart, UploadStatus, Uploads,
 };
 use tokio::{sync::Notify, time::Instant};
 use uuid::Uuid;
@@ -268,6 +268,42 @@ impl Sessions for MemoryStore {
 
     async fn live_on(&self, _node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
         absent()
+    }
+}
+
+/// No upload is begun before its file is sealed: the objects are in a directory.
+#[async_trait::async_trait]
+impl Uploads for MemoryStore {
+    async fn begin_upload(&self, _upload: &Upload) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn note_part(&self, _: RecordingId, _: &str, _: &UploadPart) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn upload_of(&self, _: RecordingId) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError> {
+        self.reach().map(|_| None)
+    }
+
+    async fn forget_upload(&self, _: RecordingId, _: &str) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn uploads_on(&self, _: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn lost_uploads(&self, _: Duration) -> Result<Vec<UploadStatus>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn rescue(&self, _: &Upload, _: u64, _: Option<&str>) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn owner(&self, id: RecordingId) -> Result<Option<NodeId>, StoreError> {
+        Ok(self.reach()?.recordings.get(&id).map(|recording| recording.node.clone()))
     }
 }
 

@@ -6,6 +6,8 @@ use capture::{CaptureConfig, Limits, SpoolConfig, WebrtcConfig};
 use jobs::JobsConfig;
 use model::NodeId;
 
+use crate::node::dead_after;
+
 use super::{
     ByteSize, Codec, Config, GoDuration, Jobs, Limit, PortRange, Problem, Secret, Spool, Webrtc, interfaces,
 };
@@ -79,6 +81,8 @@ impl Config {
     /// What the workers are started with.
     #[must_use]
     pub fn jobs(&self, node: NodeId) -> JobsConfig {
+        let defaults = JobsConfig::new(node, self.spool.directory.clone());
+        let node_lost_after = Some(self.node.lost_after.0).filter(|time| !time.is_zero());
         JobsConfig {
             upload_workers: self.jobs.upload_workers,
             max_attempts: self.jobs.upload_max_retry.saturating_add(1),
@@ -86,7 +90,11 @@ impl Config {
             max_backoff: self.jobs.max_backoff.0,
             lease: self.jobs.lease.0,
             poll: self.jobs.poll.0,
-            ..JobsConfig::new(node, self.spool.directory.clone())
+            base_path: self.blob.base_path.clone(),
+            // Two looks are needed to take a node for lost.
+            keep: node_lost_after.map_or(defaults.keep, |after| defaults.keep.min(after / 4)),
+            node_lost_after,
+            ..defaults
         }
     }
 
@@ -136,6 +144,10 @@ impl Config {
         }
         if self.blob.s3.part_bytes.0 < 5 << 20 {
             refuse("blob.s3.part_bytes", "S3 takes no part smaller than 5MiB");
+        }
+        let lost_after = self.node.lost_after.0;
+        if !lost_after.is_zero() && lost_after <= dead_after(self.node.heartbeat.0) {
+            refuse("node.lost_after", "has to be longer than three heartbeats");
         }
         for (key, zero) in [
             ("jobs.upload_workers", self.jobs.upload_workers == 0),

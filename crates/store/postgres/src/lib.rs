@@ -14,6 +14,7 @@ mod migrate;
 mod nodes;
 mod recordings;
 mod sessions;
+mod uploads;
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 

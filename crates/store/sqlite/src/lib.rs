@@ -12,6 +12,7 @@ mod migrate;
 mod nodes;
 mod recordings;
 mod sessions;
+mod uploads;
 
 use std::{path::Path, time::Duration};
 
