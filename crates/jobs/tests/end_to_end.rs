@@ -45,7 +45,7 @@ impl Node {
         let recording = sealed(&self.config, content);
         let begun = Recording { state: RecordingState::Recording, ..recording.clone() };
         self.store.begin(&begun).await.unwrap();
-        let sealed = Sealed { recording: recording.clone(), jobs: vec![upload(&self.config)] };
+        let sealed = Sealed { recording: recording.clone(), jobs: vec![upload(&self.config)], renditions: Vec::new() };
         self.store.seal(&sealed).await.unwrap();
         recording
     }

@@ -29,11 +29,11 @@ impl StoreLedger {
         if recording.container.is_none() {
             recording.state = RecordingState::Parked;
             recording.error.get_or_insert_with(|| NO_MEDIA.to_owned());
-            return Sealed { recording, jobs: Vec::new() };
+            return Sealed { recording, jobs: Vec::new(), renditions: Vec::new() };
         }
         recording.state = RecordingState::Processing;
         let upload = NewJob { kind: JobKind::Upload, node: Some(self.node.clone()), run_at: Utc::now() };
-        Sealed { recording, jobs: vec![upload] }
+        Sealed { recording, jobs: vec![upload], renditions: Vec::new() }
     }
 }
 
