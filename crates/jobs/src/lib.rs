@@ -6,17 +6,24 @@
 
 mod clean_up;
 mod config;
+mod delete;
 mod depth;
 mod error;
 mod lease;
 mod metrics;
 mod perform;
+mod render;
+mod renderer;
+mod retention;
 mod retry;
 mod spool;
 mod upload;
+mod work;
 mod worker;
 
 pub use config::JobsConfig;
 pub use error::JobError;
-pub use metrics::describe as describe_metrics;
+pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
+pub use renderer::{Order, RenderError, Rendered, Renderer};
+pub use retention::RetentionRule;
 pub use worker::Workers;

@@ -58,7 +58,7 @@ async fn take_checksum(
     Ok(digest.sha256)
 }
 
-fn unless_cancelled(error: BlobError) -> JobError {
+pub(crate) fn unless_cancelled(error: BlobError) -> JobError {
     match error {
         BlobError::Cancelled => JobError::Cancelled,
         error => JobError::Blob(error),

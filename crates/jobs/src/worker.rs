@@ -9,10 +9,12 @@ use tokio::{task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 
-use crate::{JobsConfig, depth, lease::Lease, perform::Context, retry::backoff};
+use crate::{JobsConfig, Renderer, depth, lease::Lease, perform::Context, retention, retry::backoff, work};
 
 /// Clean-ups at a time: they wait for no upload, and one after the other is quick enough.
 const CLEAN_UP_WORKERS: usize = 1;
+/// Deletions at a time: they are quick, too.
+const DELETE_WORKERS: usize = 1;
 /// The longest wait before a database that failed is asked for jobs again.
 const MAX_STORE_BACKOFF: Duration = Duration::from_secs(30);
 
@@ -29,16 +31,30 @@ impl Workers {
         config: JobsConfig,
         store: Arc<dyn Store>,
         blobs: Arc<dyn BlobStore>,
+        renderer: Arc<dyn Renderer>,
         shutdown: CancellationToken,
     ) -> Self {
         let config = config.bounded();
         let tasks = TaskTracker::new();
-        let lanes = [(JobKind::Upload, config.upload_workers), (JobKind::CleanUp, CLEAN_UP_WORKERS)];
-        let context = Arc::new(Context { config, store: store.clone(), blobs });
+        if let Err(error) = work::sweep(&config.work) {
+            tracing::warn!(path = %config.work.display(), %error, "what renders left can't be removed");
+        }
+        let lanes = [
+            (JobKind::Upload, config.upload_workers),
+            (JobKind::CleanUp, CLEAN_UP_WORKERS),
+            (JobKind::Render, config.render_workers),
+            (JobKind::Delete, DELETE_WORKERS),
+        ];
+        let context = Arc::new(Context { config, store: store.clone(), blobs, renderer });
         for (kind, places) in lanes {
             let lane = Lane { kind, places, context: context.clone(), shutdown: shutdown.clone() };
             tasks.spawn(lane.run());
         }
+        let (keeper, stop) = (context.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            let (rules, every) = (&keeper.config.retention, keeper.config.retention_interval);
+            retention::keep(rules, every, &*keeper.store, &stop).await;
+        });
         tasks.spawn(async move { depth::keep(&*store, &shutdown).await });
         tasks.close();
         Self { tasks }

@@ -1,10 +1,17 @@
 //! From the model's nouns to the messages of `recorder.v1`.
 
+mod spec;
+
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use model::{Channel, Codec, Container, EndReason, MediaKind, Recording, RecordingState, Source, Track};
+use model::{
+    Channel, Codec, Container, EndReason, Job, JobKind, JobState, MediaKind, Progress, Recording,
+    RecordingState, Rendition, RenditionState, Source, Track,
+};
 use proto::recorder::v1 as pb;
+
+pub(crate) use spec::rendition as asked_rendition;
 
 pub(crate) fn recording(recording: &Recording) -> pb::Recording {
     pb::Recording {
@@ -46,6 +53,107 @@ fn track(track: &Track) -> pb::Track {
         bytes: count(track.bytes),
         packets_lost: count(track.packets_lost),
     }
+}
+
+pub(crate) fn rendition(rendition: &Rendition) -> pb::Rendition {
+    pb::Rendition {
+        id: rendition.id.to_string(),
+        recording_id: rendition.recording.to_string(),
+        kind: rendition.kind.clone(),
+        spec: spec::spec(&rendition.parameters),
+        state: match rendition.state {
+            RenditionState::Queued => pb::RenditionState::Queued,
+            RenditionState::InProgress => pb::RenditionState::InProgress,
+            RenditionState::Available => pb::RenditionState::Available,
+            RenditionState::Parked => pb::RenditionState::Parked,
+            RenditionState::Cancelled => pb::RenditionState::Cancelled,
+            RenditionState::Deleted => pb::RenditionState::Deleted,
+        }
+        .into(),
+        job_id: rendition.job.to_string(),
+        object_key: rendition.object_key.clone(),
+        content_type: rendition.content_type.clone(),
+        bytes: count(rendition.bytes),
+        duration: Some(duration(rendition.duration)),
+        width: count32(rendition.width),
+        height: count32(rendition.height),
+        sha256: rendition.sha256.clone().unwrap_or_default(),
+        error: rendition.error.clone().unwrap_or_default(),
+        created_at: Some(timestamp(rendition.created_at)),
+        ready_at: rendition.ready_at.map(timestamp),
+    }
+}
+
+pub(crate) fn job(job: &Job) -> pb::Job {
+    pb::Job {
+        id: job.id.to_string(),
+        recording_id: job.recording.to_string(),
+        rendition_id: job.rendition.map(|id| id.to_string()).unwrap_or_default(),
+        kind: match job.kind {
+            JobKind::Upload => pb::JobKind::Upload,
+            JobKind::CleanUp => pb::JobKind::CleanUp,
+            JobKind::Render => pb::JobKind::Render,
+            JobKind::Delete => pb::JobKind::Delete,
+        }
+        .into(),
+        state: match job.state {
+            JobState::Queued => pb::JobState::Queued,
+            JobState::InProgress => pb::JobState::InProgress,
+            JobState::Done => pb::JobState::Done,
+            JobState::Failed => pb::JobState::Failed,
+            JobState::Parked => pb::JobState::Parked,
+            JobState::Cancelled => pb::JobState::Cancelled,
+        }
+        .into(),
+        node: job.node.as_ref().map(ToString::to_string).unwrap_or_default(),
+        attempts: count32(job.attempts),
+        created_at: Some(timestamp(job.created_at)),
+        run_at: Some(timestamp(job.run_at)),
+        progress: job.progress.map(progress),
+        error: job.error.clone().unwrap_or_default(),
+    }
+}
+
+fn progress(progress: Progress) -> pb::JobProgress {
+    pb::JobProgress {
+        percent: progress.fraction * 100.0,
+        speed: progress.speed,
+        remaining: progress.remaining.map(duration),
+    }
+}
+
+/// The kind that a filter names, as for states below.
+pub(crate) fn job_kind(number: i32) -> Option<Option<JobKind>> {
+    Some(match pb::JobKind::try_from(number).ok()? {
+        pb::JobKind::Unspecified => None,
+        pb::JobKind::Upload => Some(JobKind::Upload),
+        pb::JobKind::CleanUp => Some(JobKind::CleanUp),
+        pb::JobKind::Render => Some(JobKind::Render),
+        pb::JobKind::Delete => Some(JobKind::Delete),
+    })
+}
+
+/// The state that a filter names, as below.
+pub(crate) fn job_state(number: i32) -> Option<Option<JobState>> {
+    Some(match pb::JobState::try_from(number).ok()? {
+        pb::JobState::Unspecified => None,
+        pb::JobState::Queued => Some(JobState::Queued),
+        pb::JobState::InProgress => Some(JobState::InProgress),
+        pb::JobState::Done => Some(JobState::Done),
+        pb::JobState::Failed => Some(JobState::Failed),
+        pb::JobState::Parked => Some(JobState::Parked),
+        pb::JobState::Cancelled => Some(JobState::Cancelled),
+    })
+}
+
+/// The source that a filter names, as below.
+pub(crate) fn source_filter(number: i32) -> Option<Option<Source>> {
+    Some(match pb::Source::try_from(number).ok()? {
+        pb::Source::Unspecified => None,
+        pb::Source::Webrtc => Some(Source::Webrtc),
+        pb::Source::Discord => Some(Source::Discord),
+        pb::Source::Audio => Some(Source::Audio),
+    })
 }
 
 pub(crate) fn timestamp(at: DateTime<Utc>) -> prost_types::Timestamp {
@@ -141,7 +249,7 @@ fn container(container: Container) -> pb::Container {
     }
 }
 
-fn codec(codec: Codec) -> pb::Codec {
+pub(crate) fn codec(codec: Codec) -> pb::Codec {
     match codec {
         Codec::Vp8 => pb::Codec::Vp8,
         Codec::Vp9 => pb::Codec::Vp9,
