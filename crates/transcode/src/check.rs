@@ -1,0 +1,128 @@
+//! Whether parameters are within what encoders and players take.
+
+use std::{fmt::Display, ops::RangeInclusive};
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::{AudioOptions, Rendition, VideoOptions};
+
+/// A parameter that can't be honoured.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[error("{option} {reason}")]
+pub struct BadOption {
+    /// Which.
+    pub option: String,
+    /// What it must be, and what it was.
+    pub reason: String,
+}
+
+impl BadOption {
+    pub(crate) fn new(option: &str, reason: impl Into<String>) -> Self {
+        Self { option: option.to_owned(), reason: reason.into() }
+    }
+}
+
+/// Pixels of a side. The least is what every encoder here takes.
+const SIDE: RangeInclusive<u32> = 64..=7_680;
+const CHANNELS: RangeInclusive<u8> = 1..=2;
+
+impl Rendition {
+    /// Whether every parameter can be honoured. To be asked when a rendition is requested, so that the mistake is told
+    /// to whoever made it; [`run`](crate::run) asks again.
+    ///
+    /// # Errors
+    /// The first parameter that can't.
+    pub fn check(&self) -> Result<(), BadOption> {
+        match self {
+            Self::Mp4 { video, audio } => video.check(51).and_then(|()| audio.check(&AAC_RATES)),
+            Self::Webm { video, audio, .. } => video.check(63).and_then(|()| audio.check(&OPUS_RATES)),
+            Self::Mp3 { audio } => audio.check(&MP3_RATES),
+            Self::OggOpus { audio } => audio.check(&OPUS_RATES),
+            Self::Wav { sample_rate, channels } => {
+                within("sample_rate", *sample_rate, 8_000..=192_000)?;
+                within("channels", *channels, CHANNELS)
+            }
+            Self::Thumbnail { at, width } => {
+                if at.is_some_and(|at| !(0.0..=1e6).contains(&at)) {
+                    return Err(BadOption::new("at", "must be a number of seconds from 0 on"));
+                }
+                within("width", *width, 16..=*SIDE.end())
+            }
+            Self::ContactSheet { columns, rows, width } => check_sheet(*columns, *rows, *width),
+            Self::Waveform { pixels_per_second, samples_per_pixel, .. } => {
+                if pixels_per_second.is_some() && samples_per_pixel.is_some() {
+                    return Err(BadOption::new("samples_per_pixel", "can't be given with pixels_per_second"));
+                }
+                within("pixels_per_second", *pixels_per_second, 1..=1_000)?;
+                within("samples_per_pixel", *samples_per_pixel, 48..=48_000)
+            }
+            Self::Mosaic { width, height, frame_rate, video, audio, format } => {
+                within("width", *width, SIDE)?;
+                within("height", *height, SIDE)?;
+                within("frame_rate", *frame_rate, 1..=60)?;
+                if video.width.or(video.height).or(video.frame_rate).is_some() {
+                    return Err(BadOption::new("video", "of a mosaic takes no size and no rate of its own"));
+                }
+                let webm = *format == crate::FilmFormat::Webm;
+                video.check(if webm { 63 } else { 51 })?;
+                audio.check(if webm { &OPUS_RATES } else { &AAC_RATES })
+            }
+            Self::Mix { channels, .. } => within("channels", *channels, CHANNELS),
+            Self::Stem { .. } => Ok(()),
+        }
+    }
+}
+
+const OPUS_RATES: [u32; 1] = [48_000];
+const MP3_RATES: [u32; 6] = [16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
+const AAC_RATES: [u32; 7] = [16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
+
+impl VideoOptions {
+    fn check(&self, worst_crf: u8) -> Result<(), BadOption> {
+        within("video.width", self.width, SIDE)?;
+        within("video.height", self.height, SIDE)?;
+        within("video.frame_rate", self.frame_rate, 1..=120)?;
+        within("video.bit_rate", self.bit_rate, 10_000..=200_000_000)?;
+        within("video.crf", self.crf, 0..=worst_crf)?;
+        if self.crf.is_some() && self.bit_rate.is_some() {
+            return Err(BadOption::new("video.crf", "can't be given with bit_rate"));
+        }
+        Ok(())
+    }
+}
+
+impl AudioOptions {
+    fn check(&self, rates: &[u32]) -> Result<(), BadOption> {
+        within("audio.bit_rate", self.bit_rate, 8_000..=512_000)?;
+        within("audio.channels", self.channels, CHANNELS)?;
+        match self.sample_rate {
+            Some(rate) if !rates.contains(&rate) => {
+                Err(BadOption::new("audio.sample_rate", format!("must be one of {rates:?}, not {rate}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_sheet(columns: u32, rows: u32, width: Option<u32>) -> Result<(), BadOption> {
+    within("columns", Some(columns), 1..=20)?;
+    within("rows", Some(rows), 1..=20)?;
+    within("width", width, SIDE)?;
+    // Each picture keeps at least 16 pixels, whatever its shape.
+    within("columns", Some(columns), 1..=width.unwrap_or(1_280) / 16)
+}
+
+fn within<T: PartialOrd + Display>(
+    option: &str,
+    value: Option<T>,
+    range: RangeInclusive<T>,
+) -> Result<(), BadOption> {
+    match value {
+        Some(value) if !range.contains(&value) => {
+            let (least, most) = range.into_inner();
+            Err(BadOption::new(option, format!("must be from {least} to {most}, not {value}")))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,122 @@
+//! The calls of libav that its Rust binding doesn't make safe.
+#![allow(unsafe_code)]
+
+use std::{
+    ffi::{CStr, c_char, c_int, c_void},
+    sync::OnceLock,
+};
+
+use ffmpeg_next::{self as ff, ffi as av};
+
+/// Longest message that is taken from libav's log, in bytes.
+const LINE: usize = 512;
+
+#[cfg(target_arch = "x86_64")]
+type VaList = *mut av::__va_list_tag;
+#[cfg(not(target_arch = "x86_64"))]
+type VaList = av::va_list;
+
+static LOG: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Sends libav's warnings and errors to `keep` for the rest of the process's life; the first call counts.
+pub(crate) fn log_to(keep: fn(&str)) {
+    let _ = LOG.set(keep);
+    // SAFETY: `on_log` has the signature that libav calls, is callable from any thread, and lives for ever.
+    unsafe { av::av_log_set_callback(Some(on_log)) }
+}
+
+unsafe extern "C" fn on_log(class: *mut c_void, level: c_int, format: *const c_char, arguments: VaList) {
+    if level > av::AV_LOG_WARNING {
+        return;
+    }
+    let mut line = [0 as c_char; LINE];
+    let mut prefix: c_int = 1;
+    // SAFETY: the arguments are those that libav gave us for this very purpose; it writes at most `LINE` bytes and ends
+    // them with a zero.
+    let text = unsafe {
+        av::av_log_format_line2(
+            class,
+            level,
+            format,
+            arguments,
+            line.as_mut_ptr(),
+            LINE as c_int,
+            &raw mut prefix,
+        );
+        CStr::from_ptr(line.as_ptr())
+    };
+    if let Some(keep) = LOG.get() {
+        keep(&text.to_string_lossy());
+    }
+}
+
+/// Has the demuxer pass over packets of a stream.
+pub(crate) fn discard(input: &mut ff::format::context::Input, stream: usize) {
+    let Some(stream) = input.stream_mut(stream) else { return };
+    let mut stream = stream;
+    // SAFETY: the pointer is that of a stream of `input`, which is borrowed here; libav reads the field at each packet.
+    unsafe { (*stream.as_mut_ptr()).discard = av::AVDiscard::AVDISCARD_ALL };
+}
+
+/// Has the resampler stretch the next `distance` output samples by `delta` samples.
+pub(crate) fn compensate(
+    resampler: &mut ff::software::resampling::Context,
+    delta: i32,
+    distance: i32,
+) -> Result<(), ff::Error> {
+    // SAFETY: the pointer is that of a live, initialised context, which is borrowed here.
+    match unsafe { av::swr_set_compensation(resampler.as_mut_ptr(), delta, distance) } {
+        code if code < 0 => Err(code.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Says how many ticks of its time base a picture lasts; libvpx plans its bit rate by it.
+pub(crate) fn set_ticks_per_frame(encoder: &mut ff::codec::Context, ticks: i32) {
+    // SAFETY: the pointer is that of a live context, which is borrowed here; the field is a plain integer.
+    unsafe { (*encoder.as_mut_ptr()).ticks_per_frame = ticks };
+}
+
+/// Copies codec parameters of an input stream to a stream of the output, without the container's own tag.
+pub(crate) fn copy_parameters(
+    stream: &mut ff::format::stream::StreamMut<'_>,
+    parameters: ff::codec::Parameters,
+) {
+    stream.set_parameters(parameters);
+    // SAFETY: `set_parameters` has just filled the stream's parameters, which live as long as it does.
+    unsafe { (*(*stream.as_mut_ptr()).codecpar).codec_tag = 0 };
+}
+
+/// Notes a display matrix (nine numbers as in ISO/IEC 14496-12 §6.2.2) at a stream of the output.
+pub(crate) fn set_display_matrix(
+    stream: &mut ff::format::stream::StreamMut<'_>,
+    matrix: [i32; 9],
+) -> Result<(), ff::Error> {
+    // SAFETY: libav allocates as many bytes as it is asked for, owns them with the stream, and returns null if it
+    // can't; the source is as long.
+    unsafe {
+        let kind = av::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
+        let size = size_of_val(&matrix);
+        let data = av::av_stream_new_side_data(stream.as_mut_ptr(), kind, size);
+        if data.is_null() {
+            return Err(ff::Error::Other { errno: ff::error::ENOMEM });
+        }
+        std::ptr::copy_nonoverlapping(matrix.as_ptr().cast::<u8>(), data, size);
+    }
+    Ok(())
+}
+
+/// What the container tells a decoder before the first packet.
+pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
+    // SAFETY: the pointer is that of live parameters, which own `extradata_size` bytes at `extradata` as long as they
+    // live; nothing can change them while they are borrowed.
+    unsafe {
+        let parameters = &*parameters.as_ptr();
+        match usize::try_from(parameters.extradata_size) {
+            Ok(size) if !parameters.extradata.is_null() => {
+                std::slice::from_raw_parts(parameters.extradata, size)
+            }
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Starting libav, and its errors as ours.
+
+pub(crate) mod ffi;
+pub(crate) mod log;
+
+use ffmpeg_next as ff;
+
+use crate::TranscodeError;
+
+/// Prepares libav; may be called again and from several threads.
+pub(crate) fn init() -> Result<(), TranscodeError> {
+    ff::init().map_err(|error| fail("starting libav", error))?;
+    log::capture();
+    Ok(())
+}
+
+/// The number of threads for a codec: 0 lets it choose. On large machines it is held down, because each thread takes
+/// memory and a film of a call gains nothing from more.
+pub(crate) fn threads() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if cores <= 8 { 0 } else { 12 }
+}
+
+/// An error of libav while `doing`, with its last messages.
+pub(crate) fn fail(doing: &str, error: ff::Error) -> TranscodeError {
+    let doing = doing.to_owned();
+    match error {
+        ff::Error::Other { errno: ff::error::ENOSPC } => TranscodeError::DiskFull { doing },
+        ff::Error::Other { errno: ff::error::ENOMEM } => TranscodeError::OutOfMemory { doing },
+        ff::Error::Other {
+            errno:
+                ff::error::EIO
+                | ff::error::ENOENT
+                | ff::error::EACCES
+                | ff::error::EPERM
+                | ff::error::EROFS
+                | ff::error::EISDIR
+                | ff::error::ENOTDIR
+                | ff::error::EMFILE
+                | ff::error::ENFILE
+                | ff::error::EFBIG,
+        } => TranscodeError::Io { doing, detail: error.to_string() },
+        _ => TranscodeError::Libav { doing, detail: with_log(error) },
+    }
+}
+
+/// An error while reading the input: that of a file without media, unless the machine is at fault.
+pub(crate) fn unreadable(doing: &str, error: ff::Error) -> TranscodeError {
+    match fail(doing, error) {
+        TranscodeError::Libav { detail, .. } => TranscodeError::Unreadable { detail },
+        machine => machine,
+    }
+}
+
+/// What libav said, for a person.
+pub(crate) fn with_log(what: impl std::fmt::Display) -> String {
+    let log = log::last_lines();
+    if log.is_empty() { what.to_string() } else { format!("{what} ({log})") }
+}

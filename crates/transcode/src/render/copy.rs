@@ -1,0 +1,72 @@
+//! A track whose packets go into the output as they are.
+
+use ffmpeg_next::{Rational, codec};
+
+use super::film::Lane;
+use crate::{
+    TranscodeError, libav,
+    sink::{Mux, StreamId},
+    source::{Demux, Kind, Track},
+    time::Time,
+};
+
+pub(super) struct CopyLane {
+    track: usize,
+    time_base: Rational,
+    stream: StreamId,
+    size: (u32, u32),
+    /// A player can't show what comes before the first keyframe.
+    started: bool,
+    last: Option<i64>,
+}
+
+impl CopyLane {
+    pub(super) fn open(track: &Track, size: (u32, u32), mux: &mut Mux<'_>) -> Result<Self, TranscodeError> {
+        let stream = mux.add_copied(track)?;
+        let started = track.kind == Kind::Audio;
+        Ok(Self { track: track.index, time_base: track.time_base, stream, size, started, last: None })
+    }
+}
+
+impl Lane for CopyLane {
+    fn advance(
+        &mut self,
+        demux: &mut Demux<'_>,
+        until: Time,
+        mux: &mut Mux<'_>,
+    ) -> Result<(), TranscodeError> {
+        while let Some(mut packet) = demux.next(self.track, until)? {
+            self.started |= packet.is_key();
+            // Containers want times of decoding, and want them to grow.
+            let Some(decoded) = packet.dts().or(packet.pts()) else { continue };
+            let shown = packet.pts().unwrap_or(decoded);
+            if !self.started || self.last.is_some_and(|last| decoded <= last) || shown < decoded {
+                continue;
+            }
+            self.last = Some(decoded);
+            packet.set_dts(Some(decoded));
+            packet.set_pts(Some(shown));
+            mux.write(self.stream, packet, self.time_base)?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, _mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+        Ok(())
+    }
+
+    fn size(&self) -> (u32, u32) {
+        self.size
+    }
+}
+
+/// Whether a track of sound can be copied where nothing but timestamps could tell of its holes.
+pub(super) fn is_continuous(track: &Track) -> bool {
+    let short = Time::from_millis(10);
+    track.start().abs() <= short && track.longest_gap <= short
+}
+
+/// Whether the container's header has what decoders need of an H.264 stream: parameter sets out of band.
+pub(super) fn has_header(track: &Track) -> bool {
+    track.codec != codec::Id::H264 || !libav::ffi::extradata(&track.parameters).is_empty()
+}

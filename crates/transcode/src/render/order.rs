@@ -1,0 +1,216 @@
+//! From a rendition to tracks, codecs and lanes.
+
+use std::path::Path;
+
+use ffmpeg_next::codec::Id;
+
+use super::{
+    Made,
+    copy::{self, CopyLane},
+    film::{self, Lane},
+    picture_lane::{PictureLane, size_for},
+    sound_lane::SoundLane,
+    still,
+};
+use crate::{
+    AudioFormat, AudioOptions, BadOption, Plan, Rendition, StemFormat, TranscodeError, VideoOptions,
+    WebmCodec,
+    progress::Meter,
+    sink::{Container, Mux, PictureCodec, PictureSpec, SoundCodec, SoundSpec},
+    source::{Kind, Rotation, Survey, Track, largest_picture},
+};
+
+/// Makes the plan's rendition at `output`.
+pub(crate) fn make(plan: &Plan, output: &Path, meter: &mut Meter<'_>) -> Result<Made, TranscodeError> {
+    let survey = Survey::of(&plan.input, meter.cancelled())?;
+    let work = Work { input: &plan.input, output, survey };
+    match &plan.rendition {
+        Rendition::Mp4 { video, audio } => {
+            work.film(Container::Mp4, PictureCodec::H264, video, audio, None, meter)
+        }
+        Rendition::Webm { codec, video, audio } => {
+            let codec = match codec {
+                WebmCodec::Vp9 => PictureCodec::Vp9,
+                WebmCodec::Av1 => PictureCodec::Av1,
+            };
+            work.film(Container::Webm, codec, video, audio, None, meter)
+        }
+        Rendition::Mp3 { audio } => work.sound(AudioFormat::Mp3, audio, None, meter),
+        Rendition::OggOpus { audio } => work.sound(AudioFormat::OggOpus, audio, None, meter),
+        Rendition::Wav { sample_rate, channels } => {
+            let audio =
+                AudioOptions { sample_rate: *sample_rate, channels: *channels, ..AudioOptions::default() };
+            work.sound(AudioFormat::Wav, &audio, None, meter)
+        }
+        Rendition::Mix { format, channels } => {
+            let audio = AudioOptions { channels: *channels, ..AudioOptions::default() };
+            work.sound(*format, &audio, None, meter)
+        }
+        Rendition::Stem { track, format } => work.stem(*track, *format, meter),
+        Rendition::Thumbnail { at, width } => {
+            still::thumbnail(work.input, output, &work.survey, *at, *width, meter)
+        }
+        _ => Err(TranscodeError::BadOption(BadOption::new("kind", "isn't made yet"))),
+    }
+}
+
+struct Work<'a> {
+    input: &'a Path,
+    output: &'a Path,
+    survey: Survey,
+}
+
+impl Work<'_> {
+    /// One video and all sound, or `only` one track.
+    fn film(
+        &self,
+        container: Container,
+        codec: PictureCodec,
+        video: &VideoOptions,
+        audio: &AudioOptions,
+        only: Option<usize>,
+        meter: &mut Meter<'_>,
+    ) -> Result<Made, TranscodeError> {
+        let wanted = |track: &&Track| only.is_none_or(|index| track.index == index);
+        let sounds: Vec<&Track> = self.survey.of_kind(Kind::Audio).filter(wanted).collect();
+        let mut picture = None;
+        for track in self.survey.of_kind(Kind::Video).filter(wanted) {
+            if let Some(size) = largest_picture(self.input, &self.survey, track, meter.cancelled())? {
+                picture = Some((track, size));
+                break;
+            }
+        }
+        let sound = (!sounds.is_empty()).then(|| sound_spec(sound_codec(container), audio));
+        let tracks: Vec<usize> =
+            sounds.iter().map(|track| track.index).chain(picture.map(|(track, _)| track.index)).collect();
+        let spec = picture_spec(codec, video);
+        let open = |mux: &mut Mux<'_>| {
+            let mut lanes: Vec<Box<dyn Lane>> = Vec::new();
+            if let Some((track, natural)) = picture {
+                lanes.push(if copies_picture(track, container, codec, video) {
+                    Box::new(CopyLane::open(track, natural, mux)?)
+                } else {
+                    Box::new(PictureLane::open(track, size_for(natural, video), &spec, mux)?)
+                });
+            }
+            if let Some(spec) = &sound {
+                lanes.push(sound_lane(&sounds, container, audio, spec, mux)?);
+            }
+            Ok(lanes)
+        };
+        film::write((self.input, self.output), &self.survey, container, &tracks, &open, meter)
+    }
+
+    /// All sound, or `only` one track.
+    fn sound(
+        &self,
+        format: AudioFormat,
+        audio: &AudioOptions,
+        only: Option<usize>,
+        meter: &mut Meter<'_>,
+    ) -> Result<Made, TranscodeError> {
+        let wanted = |track: &&Track| only.is_none_or(|index| track.index == index);
+        let sounds: Vec<&Track> = self.survey.of_kind(Kind::Audio).filter(wanted).collect();
+        if sounds.is_empty() {
+            return Err(TranscodeError::NoSuchTrack { wanted: "track of audio".to_owned() });
+        }
+        let container = match format {
+            AudioFormat::Mp3 => Container::Mp3,
+            AudioFormat::OggOpus => Container::Ogg,
+            AudioFormat::Wav => Container::Wav,
+        };
+        let tracks: Vec<usize> = sounds.iter().map(|track| track.index).collect();
+        let spec = sound_spec(sound_codec(container), audio);
+        let open = |mux: &mut Mux<'_>| Ok(vec![sound_lane(&sounds, container, audio, &spec, mux)?]);
+        film::write((self.input, self.output), &self.survey, container, &tracks, &open, meter)
+    }
+
+    fn stem(&self, track: u32, format: StemFormat, meter: &mut Meter<'_>) -> Result<Made, TranscodeError> {
+        let index = track as usize;
+        let Some(track) = self.survey.track(index) else {
+            return Err(TranscodeError::NoSuchTrack { wanted: format!("track {track} with media") });
+        };
+        let (video, audio) = (VideoOptions::default(), AudioOptions::default());
+        match (format, track.kind) {
+            (StemFormat::Mp4, _) => {
+                self.film(Container::Mp4, PictureCodec::H264, &video, &audio, Some(index), meter)
+            }
+            (StemFormat::Webm, _) => {
+                self.film(Container::Webm, webm_codec(track), &video, &audio, Some(index), meter)
+            }
+            (_, Kind::Video) => Err(TranscodeError::BadOption(BadOption::new(
+                "format",
+                "of a stem of video must be mp4 or webm",
+            ))),
+            (StemFormat::Mp3, _) => self.sound(AudioFormat::Mp3, &audio, Some(index), meter),
+            (StemFormat::OggOpus, _) => self.sound(AudioFormat::OggOpus, &audio, Some(index), meter),
+            (StemFormat::Wav, _) => self.sound(AudioFormat::Wav, &audio, Some(index), meter),
+        }
+    }
+}
+
+/// AV1 stays AV1, so that it can be copied.
+fn webm_codec(track: &Track) -> PictureCodec {
+    if track.codec == Id::AV1 { PictureCodec::Av1 } else { PictureCodec::Vp9 }
+}
+
+fn copies_picture(track: &Track, container: Container, codec: PictureCodec, options: &VideoOptions) -> bool {
+    // libav writes no rotation into WebM: there the pixels are turned.
+    let upright = track.rotation == Rotation::None || container == Container::Mp4;
+    options.allows_copy() && track.codec == codec.id() && upright && copy::has_header(track)
+}
+
+fn sound_lane(
+    tracks: &[&Track],
+    container: Container,
+    options: &AudioOptions,
+    spec: &SoundSpec,
+    mux: &mut Mux<'_>,
+) -> Result<Box<dyn Lane>, TranscodeError> {
+    if let [track] = tracks
+        && options.allows_copy()
+        && copies_sound(track, container)
+    {
+        return Ok(Box::new(CopyLane::open(track, (0, 0), mux)?));
+    }
+    Ok(Box::new(SoundLane::open(tracks, spec, mux)?))
+}
+
+fn copies_sound(track: &Track, container: Container) -> bool {
+    match container {
+        Container::Webm => track.codec == Id::OPUS,
+        // Ogg and MP3 have no timestamps that players follow through a hole; with AAC in MP4 they differ.
+        Container::Ogg => track.codec == Id::OPUS && copy::is_continuous(track),
+        Container::Mp3 => track.codec == Id::MP3 && copy::is_continuous(track),
+        Container::Mp4 => track.codec == Id::AAC && copy::is_continuous(track),
+        Container::Wav => false,
+    }
+}
+
+fn sound_codec(container: Container) -> SoundCodec {
+    match container {
+        Container::Mp4 => SoundCodec::Aac,
+        Container::Webm | Container::Ogg => SoundCodec::Opus,
+        Container::Mp3 => SoundCodec::Mp3,
+        Container::Wav => SoundCodec::Pcm,
+    }
+}
+
+fn sound_spec(codec: SoundCodec, options: &AudioOptions) -> SoundSpec {
+    SoundSpec {
+        codec,
+        sample_rate: options.sample_rate.unwrap_or(48_000),
+        channels: options.channels,
+        bit_rate: options.bit_rate,
+    }
+}
+
+fn picture_spec(codec: PictureCodec, options: &VideoOptions) -> PictureSpec {
+    PictureSpec {
+        codec,
+        bit_rate: options.bit_rate,
+        crf: options.crf,
+        preset: options.preset,
+        frame_rate: options.frame_rate,
+    }
+}

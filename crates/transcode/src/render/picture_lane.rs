@@ -1,0 +1,74 @@
+//! One track of video, coded anew.
+
+use ffmpeg_next::format::Pixel;
+
+use super::film::Lane;
+use crate::{
+    TranscodeError, VideoOptions,
+    picture::{Fit, inside},
+    sink::{Mux, PictureEncoder, PictureSpec},
+    source::{Demux, PictureSource, Track},
+    time::Time,
+};
+
+pub(super) struct PictureLane {
+    source: PictureSource,
+    fit: Fit,
+    encoder: PictureEncoder,
+}
+
+impl PictureLane {
+    /// Pictures of `track` in `size`.
+    pub(super) fn open(
+        track: &Track,
+        size: (u32, u32),
+        spec: &PictureSpec,
+        mux: &mut Mux<'_>,
+    ) -> Result<Self, TranscodeError> {
+        Ok(Self {
+            source: PictureSource::open(track, false)?,
+            fit: Fit::new(size, track.rotation, Pixel::YUV420P),
+            encoder: PictureEncoder::open(spec, size, track.frame_rate(), mux)?,
+        })
+    }
+}
+
+impl Lane for PictureLane {
+    fn advance(
+        &mut self,
+        demux: &mut Demux<'_>,
+        until: Time,
+        mux: &mut Mux<'_>,
+    ) -> Result<(), TranscodeError> {
+        let Self { source, fit, encoder } = self;
+        source.advance(demux, until, &mut |picture, time| {
+            if encoder.takes(time) { encoder.push(fit.fit(picture)?, time, mux) } else { Ok(()) }
+        })
+    }
+
+    fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+        let Self { source, fit, encoder } = self;
+        source.finish(&mut |picture, time| {
+            if encoder.takes(time) { encoder.push(fit.fit(picture)?, time, mux) } else { Ok(()) }
+        })?;
+        encoder.finish(mux)
+    }
+
+    fn size(&self) -> (u32, u32) {
+        self.fit.size()
+    }
+}
+
+/// The size of the output of a video of size `natural`: at least what every encoder takes, and even, as 4:2:0 needs.
+pub(super) fn size_for(natural: (u32, u32), options: &VideoOptions) -> (u32, u32) {
+    let even = |side: u32| (side / 2 * 2).max(64);
+    match (options.width, options.height) {
+        (Some(width), Some(height)) => (even(width), even(height)),
+        (Some(width), None) => inside(natural, (even(width), MOST)).max((64, 64)),
+        (None, Some(height)) => inside(natural, (MOST, even(height))),
+        (None, None) => (even(natural.0), even(natural.1)),
+    }
+}
+
+/// Pixels of a side that isn't limited by what was asked for.
+const MOST: u32 = 16_384;

@@ -1,0 +1,139 @@
+//! Pictures out of a video, as JPEG.
+
+use std::{fs, path::Path};
+
+use ffmpeg_next::{self as ff, codec, format::Pixel, frame};
+
+use super::Made;
+use crate::{
+    TranscodeError, libav,
+    picture::{Fit, inside},
+    progress::Meter,
+    source::{Demux, Kind, PictureSource, Survey, Track, largest_picture},
+    time::Time,
+};
+
+/// The first video that can be decoded, and its size upright.
+pub(super) fn first_video<'a>(
+    input: &Path,
+    survey: &'a Survey,
+    meter: &Meter<'_>,
+) -> Result<(&'a Track, (u32, u32)), TranscodeError> {
+    let mut any = false;
+    for track in survey.of_kind(Kind::Video) {
+        any = true;
+        if let Some(size) = largest_picture(input, survey, track, meter.cancelled())? {
+            return Ok((track, size));
+        }
+    }
+    Err(if any {
+        TranscodeError::Unreadable { detail: libav::with_log("no picture can be decoded") }
+    } else {
+        TranscodeError::NoSuchTrack { wanted: "track of video".to_owned() }
+    })
+}
+
+pub(super) fn thumbnail(
+    input: &Path,
+    output: &Path,
+    survey: &Survey,
+    at: Option<f64>,
+    width: Option<u32>,
+    meter: &mut Meter<'_>,
+) -> Result<Made, TranscodeError> {
+    let (track, natural) = first_video(input, survey, meter)?;
+    let early = (track.end().seconds() / 10.0).min(10.0);
+    let at = Time::from_seconds(at.unwrap_or(early));
+    let width = width.unwrap_or_else(|| natural.0.min(640)) / 2 * 2;
+    let size = inside(natural, (width, MOST_HIGH));
+    let mut fit = Fit::new(size, track.rotation, Pixel::YUVJ420P);
+    let mut made = Err(TranscodeError::Unreadable { detail: libav::with_log("no picture can be decoded") });
+    pictures_at(input, survey, track, &[at], meter, &mut |_, picture| {
+        made = fit.fit_copy(picture);
+        Ok(())
+    })?;
+    write_jpeg(&made?, output)?;
+    Ok(Made { end: Time::ZERO, size })
+}
+
+/// A tall picture isn't made smaller for its height.
+pub(super) const MOST_HIGH: u32 = 16_384;
+
+/// Decodes the pictures that are shown at `times`, which grow, and hands each to `sink` with its place among them.
+/// Before the first picture of the track the first is taken, after the last one the last.
+pub(super) fn pictures_at(
+    input: &Path,
+    survey: &Survey,
+    track: &Track,
+    times: &[Time],
+    meter: &mut Meter<'_>,
+    sink: &mut dyn FnMut(usize, &frame::Video) -> Result<(), TranscodeError>,
+) -> Result<(), TranscodeError> {
+    let mut demux = Demux::open(input, survey, &[track.index], meter.cancelled())?;
+    let mut source = PictureSource::open(track, true)?;
+    let mut shown: Option<frame::Video> = None;
+    let mut wanted = times.iter().copied().enumerate().peekable();
+    let mut position = Time::from_millis(-1);
+    while let Some((place, time)) = wanted.peek().copied() {
+        let after = track.keyframes.partition_point(|keyframe| *keyframe <= time);
+        if let Some(keyframe) = after.checked_sub(1).and_then(|at| track.keyframes.get(at))
+            && *keyframe > position
+            && after > 1
+        {
+            demux.seek(*keyframe);
+            source.reset();
+        }
+        let mut passed = false;
+        let mut until = time.max(track.start());
+        while !passed {
+            source.advance(&mut demux, until, &mut |picture, at| {
+                passed |= at > time;
+                position = position.max(at);
+                if at <= time || shown.is_none() {
+                    shown = Some(picture);
+                }
+                Ok(())
+            })?;
+            if until > track.end() {
+                break;
+            }
+            until = until + Time::from_millis(100);
+        }
+        if until > track.end() {
+            source.finish(&mut |picture, at| {
+                if at <= time || shown.is_none() {
+                    shown = Some(picture);
+                }
+                Ok(())
+            })?;
+        }
+        meter.at(time, track.end())?;
+        if let Some(picture) = &shown {
+            sink(place, picture)?;
+        }
+        wanted.next();
+    }
+    Ok(())
+}
+
+/// Writes a picture of full range.
+pub(super) fn write_jpeg(picture: &frame::Video, output: &Path) -> Result<(), TranscodeError> {
+    let fail = |error| libav::fail("encoding a JPEG", error);
+    let codec = ff::encoder::find(codec::Id::MJPEG)
+        .ok_or_else(|| TranscodeError::NoEncoder { name: "mjpeg".to_owned() })?;
+    let mut context = codec::context::Context::new_with_codec(codec).encoder().video().map_err(fail)?;
+    context.set_width(picture.width());
+    context.set_height(picture.height());
+    context.set_format(Pixel::YUVJ420P);
+    context.set_time_base((1, 25));
+    // From 2, the best, to 31.
+    context.set_qmin(3);
+    context.set_qmax(3);
+    let mut encoder = context.open_as(codec).map_err(fail)?;
+    encoder.send_frame(picture).map_err(fail)?;
+    encoder.send_eof().map_err(fail)?;
+    let mut packet = ff::Packet::empty();
+    encoder.receive_packet(&mut packet).map_err(fail)?;
+    fs::write(output, packet.data().unwrap_or_default())
+        .map_err(|error| TranscodeError::io("writing the picture", &error))
+}

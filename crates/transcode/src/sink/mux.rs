@@ -1,0 +1,177 @@
+//! The container of the output.
+
+use std::path::Path;
+
+use ffmpeg_next::{self as ff, Rational, format};
+
+use crate::{
+    TranscodeError, libav, partial,
+    progress::Cancelled,
+    source::{Rotation, Track},
+    time::Time,
+};
+
+/// Kinds of files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Container {
+    Mp4,
+    Webm,
+    Mp3,
+    Ogg,
+    Wav,
+}
+
+impl Container {
+    fn muxer(self) -> &'static str {
+        match self {
+            Self::Mp4 => "mp4",
+            Self::Webm => "webm",
+            Self::Mp3 => "mp3",
+            Self::Ogg => "ogg",
+            Self::Wav => "wav",
+        }
+    }
+
+    fn options(self) -> ff::Dictionary<'static> {
+        let mut options = ff::Dictionary::new();
+        match self {
+            Self::Mp4 => options.set("movflags", "+faststart"),
+            Self::Webm => options.set("cues_to_front", "1"),
+            // Beyond 4 GiB a RIFF can't tell its length.
+            Self::Wav => options.set("rf64", "auto"),
+            Self::Mp3 | Self::Ogg => {}
+        }
+        options
+    }
+}
+
+/// A stream of the output.
+#[derive(Clone, Copy)]
+pub(crate) struct StreamId(usize);
+
+/// Writes packets of several streams. First all streams are added, then it [starts](Self::start).
+pub(crate) struct Mux<'a> {
+    output: format::context::Output,
+    /// Of each stream, known once the header is written.
+    time_bases: Vec<Rational>,
+    /// Of each stream, what its times must be moved by.
+    delays: Vec<Time>,
+    container: Container,
+    end: Time,
+    packets: u64,
+    cancelled: Cancelled<'a>,
+}
+
+impl<'a> Mux<'a> {
+    pub(crate) fn create(
+        path: &Path,
+        container: Container,
+        cancelled: Cancelled<'a>,
+    ) -> Result<Self, TranscodeError> {
+        let output = format::output_as(&partial::url_of(path)?, container.muxer())
+            .map_err(|error| libav::fail("creating the output", error))?;
+        Ok(Self {
+            output,
+            time_bases: Vec::new(),
+            delays: Vec::new(),
+            container,
+            end: Time::ZERO,
+            packets: 0,
+            cancelled,
+        })
+    }
+
+    /// Whether encoders must put their headers into the container's.
+    pub(crate) fn wants_global_header(&self) -> bool {
+        self.output.format().flags().contains(format::Flags::GLOBAL_HEADER)
+    }
+
+    pub(crate) fn container(&self) -> Container {
+        self.container
+    }
+
+    /// A stream of what `encoder` makes.
+    pub(crate) fn add_encoded(
+        &mut self,
+        codec: ff::Codec,
+        encoder: &ff::codec::encoder::Encoder,
+        time_base: Rational,
+    ) -> Result<StreamId, TranscodeError> {
+        let mut stream =
+            self.output.add_stream(codec).map_err(|error| libav::fail("adding a stream", error))?;
+        stream.set_parameters(encoder);
+        stream.set_time_base(time_base);
+        Ok(StreamId(stream.index()))
+    }
+
+    /// A stream of packets as they are in the input.
+    pub(crate) fn add_copied(&mut self, track: &Track) -> Result<StreamId, TranscodeError> {
+        let fail = |error| libav::fail("adding a stream", error);
+        let mut stream = self.output.add_stream(ff::encoder::find(ff::codec::Id::None)).map_err(fail)?;
+        libav::ffi::copy_parameters(&mut stream, track.parameters.clone());
+        stream.set_time_base(track.time_base);
+        if track.rotation != Rotation::None {
+            libav::ffi::set_display_matrix(&mut stream, track.rotation.display_matrix()).map_err(fail)?;
+        }
+        Ok(StreamId(stream.index()))
+    }
+
+    /// Writes the header. No stream can be added from here on.
+    pub(crate) fn start(&mut self) -> Result<(), TranscodeError> {
+        self.output
+            .write_header_with(self.container.options())
+            .map_err(|error| libav::fail("writing the header", error))?;
+        self.time_bases = self.output.streams().map(|stream| stream.time_base()).collect();
+        self.delays = self.output.streams().map(|stream| self.delay_of(&stream.parameters())).collect();
+        Ok(())
+    }
+
+    /// In Matroska a block's time is when it is played plus the codec's delay (RFC 9559 §5.1.4.1.21), which libav's
+    /// muxer leaves to whoever calls it; without that, Opus would be heard before its picture is seen.
+    fn delay_of(&self, parameters: &ff::codec::Parameters) -> Time {
+        if self.container != Container::Webm || parameters.id() != ff::codec::Id::OPUS {
+            return Time::ZERO;
+        }
+        // RFC 7845 §5.1: pre-skip, in samples at 48 kHz.
+        let pre_skip = libav::ffi::extradata(parameters).get(10..12);
+        pre_skip
+            .and_then(|bytes| bytes.try_into().ok())
+            .map_or(Time::ZERO, |bytes| Time::from_samples(i64::from(u16::from_le_bytes(bytes)), 48_000))
+    }
+
+    /// Writes a packet whose times are in units of `time_base`.
+    pub(crate) fn write(
+        &mut self,
+        stream: StreamId,
+        mut packet: ff::Packet,
+        time_base: Rational,
+    ) -> Result<(), TranscodeError> {
+        self.cancelled.check()?;
+        let Some(to) = self.time_bases.get(stream.0) else { return Ok(()) };
+        if let Some(end) = packet.pts().map(|pts| pts.saturating_add(packet.duration()))
+            && let Some(end) = Time::from_ticks(end, time_base)
+        {
+            self.end = self.end.max(end);
+        }
+        let delay = self.delays.get(stream.0).copied().unwrap_or_default().to_ticks(time_base);
+        packet.set_pts(packet.pts().map(|pts| pts.saturating_add(delay)));
+        packet.set_dts(packet.dts().map(|dts| dts.saturating_add(delay)));
+        packet.set_stream(stream.0);
+        packet.set_position(-1);
+        packet.rescale_ts(time_base, *to);
+        self.packets += 1;
+        packet.write_interleaved(&mut self.output).map_err(|error| libav::fail("writing the output", error))
+    }
+
+    /// Writes the index and closes the file. Tells where the last packet ends; an output without any is an input that
+    /// couldn't be decoded.
+    pub(crate) fn finish(mut self) -> Result<Time, TranscodeError> {
+        if self.packets == 0 {
+            return Err(TranscodeError::Unreadable {
+                detail: libav::with_log("nothing in it can be decoded"),
+            });
+        }
+        self.output.write_trailer().map_err(|error| libav::fail("finishing the output", error))?;
+        Ok(self.end)
+    }
+}

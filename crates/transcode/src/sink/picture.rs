@@ -1,0 +1,204 @@
+//! Encoding pictures.
+
+use ffmpeg_next::{self as ff, Dictionary, Rational, codec, format::Pixel, frame, picture};
+
+use super::{Container, Mux, StreamId, encoder};
+use crate::{Preset, TranscodeError, libav, time::Time};
+
+/// What pictures are coded with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PictureCodec {
+    H264,
+    Vp9,
+    Av1,
+}
+
+impl PictureCodec {
+    fn encoder(self) -> &'static str {
+        match self {
+            Self::H264 => "libx264",
+            Self::Vp9 => "libvpx-vp9",
+            Self::Av1 => "libsvtav1",
+        }
+    }
+
+    /// What a stream has that needs no coding again.
+    pub(crate) fn id(self) -> codec::Id {
+        match self {
+            Self::H264 => codec::Id::H264,
+            Self::Vp9 => codec::Id::VP9,
+            Self::Av1 => codec::Id::AV1,
+        }
+    }
+
+    fn options(self, spec: &PictureSpec) -> Dictionary<'static> {
+        let mut options = Dictionary::new();
+        let preset = spec.preset.unwrap_or_default();
+        let crf = |default: u8| spec.crf.unwrap_or(default).to_string();
+        match self {
+            Self::H264 => {
+                options.set("preset", x264_preset(preset));
+                if spec.bit_rate.is_none() {
+                    options.set("crf", &crf(23));
+                }
+            }
+            Self::Vp9 => {
+                options.set("deadline", "good");
+                options.set("row-mt", "1");
+                options.set("cpu-used", &(8 - speed_step(preset)).to_string());
+                if spec.bit_rate.is_none() {
+                    options.set("b", "0");
+                    options.set("crf", &crf(33));
+                }
+            }
+            Self::Av1 => {
+                options.set("preset", &(12 - speed_step(preset)).to_string());
+                if spec.bit_rate.is_none() {
+                    options.set("crf", &crf(35));
+                }
+            }
+        }
+        options
+    }
+}
+
+/// How pictures are coded.
+#[derive(Clone, Debug)]
+pub(crate) struct PictureSpec {
+    pub(crate) codec: PictureCodec,
+    pub(crate) bit_rate: Option<u32>,
+    pub(crate) crf: Option<u8>,
+    pub(crate) preset: Option<Preset>,
+    /// At most so many a second.
+    pub(crate) frame_rate: Option<u32>,
+}
+
+/// Encodes pictures at their own times.
+pub(crate) struct PictureEncoder {
+    encoder: codec::encoder::Video,
+    stream: StreamId,
+    time_base: Rational,
+    frame_rate: Option<u32>,
+    last: Option<i64>,
+    last_slot: Option<i64>,
+    pictures: u64,
+}
+
+impl PictureEncoder {
+    /// All pictures have `size`. `usual_rate` is how many a second there are, for planning bits only.
+    pub(crate) fn open(
+        spec: &PictureSpec,
+        size: (u32, u32),
+        usual_rate: u32,
+        mux: &mut Mux<'_>,
+    ) -> Result<Self, TranscodeError> {
+        let name = spec.codec.encoder();
+        let fail = |error| libav::fail(&format!("opening the encoder {name}"), error);
+        let codec = encoder(name)?;
+        // Matroska counts in milliseconds; MP4 may as well count as RTP does.
+        let time_base =
+            if mux.container() == Container::Webm { Rational(1, 1_000) } else { Rational(1, 90_000) };
+        let rate = spec.frame_rate.map_or(usual_rate, |most| most.min(usual_rate)).max(1);
+        let mut context = codec::context::Context::new_with_codec(codec).encoder().video().map_err(fail)?;
+        context.set_width(size.0);
+        context.set_height(size.1);
+        context.set_format(Pixel::YUV420P);
+        context.set_time_base(time_base);
+        context.set_frame_rate(Some((rate.cast_signed(), 1)));
+        // A jump to any place decodes at most this much.
+        context.set_gop(rate * 4);
+        if let Some(bits) = spec.bit_rate {
+            context.set_bit_rate(bits as usize);
+        }
+        let ticks = time_base.1 / rate.cast_signed();
+        libav::ffi::set_ticks_per_frame(&mut context, ticks);
+        context.set_threading(codec::threading::Config {
+            kind: codec::threading::Type::Frame,
+            count: libav::threads(),
+            ..Default::default()
+        });
+        if mux.wants_global_header() {
+            context.set_flags(codec::Flags::GLOBAL_HEADER);
+        }
+        let encoder = context.open_as_with(codec, spec.codec.options(spec)).map_err(fail)?;
+        let stream = mux.add_encoded(codec, &encoder, time_base)?;
+        let frame_rate = spec.frame_rate;
+        Ok(Self { encoder, stream, time_base, frame_rate, last: None, last_slot: None, pictures: 0 })
+    }
+
+    /// Whether [`push`](Self::push) would take a picture of this time: it must come after the last one, and not too
+    /// soon after it if the rate is limited.
+    pub(crate) fn takes(&self, time: Time) -> bool {
+        let slot = self.frame_rate.map(|rate| time.to_ticks(Rational(1, rate.cast_signed())));
+        let late = self.last.is_none_or(|last| time.to_ticks(self.time_base) > last);
+        time >= Time::ZERO && late && (slot.is_none() || slot > self.last_slot)
+    }
+
+    /// One that isn't [taken](Self::takes) is dropped.
+    pub(crate) fn push(
+        &mut self,
+        mut picture: frame::Video,
+        time: Time,
+        mux: &mut Mux<'_>,
+    ) -> Result<(), TranscodeError> {
+        if !self.takes(time) {
+            return Ok(());
+        }
+        let ticks = time.to_ticks(self.time_base);
+        self.last = Some(ticks);
+        self.last_slot = self.frame_rate.map(|rate| time.to_ticks(Rational(1, rate.cast_signed())));
+        self.pictures += 1;
+        picture.set_pts(Some(ticks));
+        // Else the encoder would put a keyframe wherever the input had one.
+        picture.set_kind(picture::Type::None);
+        self.encoder.send_frame(&picture).map_err(|error| libav::fail("encoding a picture", error))?;
+        self.drain(mux)
+    }
+
+    /// Encodes what the encoder has held back.
+    pub(crate) fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+        if self.pictures == 0 {
+            return Ok(());
+        }
+        self.encoder.send_eof().map_err(|error| libav::fail("ending the video", error))?;
+        self.drain(mux)
+    }
+
+    fn drain(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+        loop {
+            let mut packet = ff::Packet::empty();
+            match self.encoder.receive_packet(&mut packet) {
+                Ok(()) => mux.write(self.stream, packet, self.time_base)?,
+                Err(ff::Error::Other { errno: ff::error::EAGAIN } | ff::Error::Eof) => return Ok(()),
+                Err(error) => return Err(libav::fail("encoding a picture", error)),
+            }
+        }
+    }
+}
+
+fn x264_preset(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Ultrafast => "ultrafast",
+        Preset::Superfast => "superfast",
+        Preset::Veryfast => "veryfast",
+        Preset::Faster => "faster",
+        Preset::Fast => "fast",
+        Preset::Medium => "medium",
+        Preset::Slow => "slow",
+        Preset::Slower => "slower",
+    }
+}
+
+/// From 0, the fastest, to 7.
+fn speed_step(preset: Preset) -> u8 {
+    match preset {
+        Preset::Ultrafast => 0,
+        Preset::Superfast => 1,
+        Preset::Veryfast => 2,
+        Preset::Faster => 3,
+        Preset::Fast => 4,
+        Preset::Medium => 5,
+        Preset::Slow => 6,
+        Preset::Slower => 7,
+    }
+}

@@ -1,0 +1,124 @@
+//! All tracks on one timeline.
+
+use std::collections::VecDeque;
+
+use super::limiter::Limiter;
+
+/// Adds sound of several tracks, each at its place in time; where there is none there is silence.
+///
+/// It holds what was added and not yet taken. Sound that comes for a time that was taken already is dropped.
+pub(crate) struct Mixer {
+    channels: usize,
+    /// Index of the first sample in `held`.
+    start: i64,
+    /// Interleaved.
+    held: VecDeque<f32>,
+    /// For each track, up to where it has sound: what overlaps that is dropped, not doubled.
+    ends: Vec<i64>,
+    limiter: Option<Limiter>,
+}
+
+impl Mixer {
+    /// Of `tracks` tracks, into 1 or 2 `channels`. The timeline begins at 0.
+    pub(crate) fn new(tracks: usize, channels: usize, rate: u32) -> Self {
+        Self {
+            channels,
+            start: 0,
+            held: VecDeque::new(),
+            ends: vec![i64::MIN; tracks],
+            // One track alone passes as it is.
+            limiter: (tracks > 1).then(|| Limiter::new(channels, rate)),
+        }
+    }
+
+    /// Adds interleaved `samples` of `channels` (1 or 2), the first of which belongs at index `position`.
+    pub(crate) fn add(&mut self, track: usize, position: i64, samples: &[f32], channels: usize) {
+        let Some(end) = self.ends.get_mut(track) else { return };
+        let count = (samples.len() / channels) as i64;
+        let from = position.max(*end).max(self.start);
+        *end = (*end).max(position + count);
+        let Ok(skip) = usize::try_from(from - position) else { return };
+        let Some(samples) = samples.get(skip * channels..) else { return };
+        let Ok(at) = usize::try_from(from - self.start) else { return };
+        let at = at * self.channels;
+        let needed = at + samples.len() / channels * self.channels;
+        if self.held.len() < needed {
+            self.held.resize(needed, 0.0);
+        }
+        let places = self.held.range_mut(at..needed);
+        match (channels, self.channels) {
+            (1, 2) => {
+                let doubled = samples.iter().flat_map(|sample| [*sample; 2]);
+                places.zip(doubled).for_each(|(place, sample)| *place += sample);
+            }
+            (2, 1) => {
+                let halved = samples.chunks_exact(2).map(|pair| pair.iter().sum::<f32>() / 2.0);
+                places.zip(halved).for_each(|(place, sample)| *place += sample);
+            }
+            _ => places.zip(samples).for_each(|(place, sample)| *place += sample),
+        }
+    }
+
+    /// Takes all samples before index `until`, interleaved.
+    pub(crate) fn take(&mut self, until: i64) -> Vec<f32> {
+        let Ok(count) = usize::try_from(until - self.start) else { return Vec::new() };
+        let length = count * self.channels;
+        let present = length.min(self.held.len());
+        let mut taken: Vec<f32> = self.held.drain(..present).collect();
+        taken.resize(length, 0.0);
+        self.start = until.max(self.start);
+        if let Some(limiter) = &mut self.limiter {
+            limiter.apply(&mut taken);
+        }
+        taken
+    }
+
+    /// Where the sound that was added ends.
+    pub(crate) fn end(&self) -> i64 {
+        self.ends.iter().copied().max().unwrap_or(0).max(self.start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tracks_are_added_each_at_its_place() {
+        let mut mixer = Mixer::new(2, 1, 48_000);
+        mixer.add(0, 0, &[0.1, 0.1, 0.1], 1);
+        mixer.add(1, 2, &[0.2, 0.2], 1);
+        let mixed = mixer.take(5);
+        let expected = [0.1, 0.1, 0.3, 0.2, 0.0];
+        assert!(mixed.iter().zip(expected).all(|(have, want)| (have - want).abs() < 1e-6), "{mixed:?}");
+        assert_eq!(mixed.len(), 5);
+    }
+
+    #[test]
+    fn what_overlaps_its_own_track_or_comes_late_is_dropped() {
+        let mut mixer = Mixer::new(1, 1, 48_000);
+        mixer.add(0, -2, &[0.5, 0.5, 0.1, 0.2], 1);
+        mixer.add(0, 1, &[0.9, 0.3], 1);
+        assert_eq!(mixer.take(3), [0.1, 0.2, 0.3]);
+        mixer.add(0, 1, &[0.9, 0.9, 0.4], 1);
+        assert_eq!(mixer.take(4), [0.4]);
+    }
+
+    #[test]
+    fn mono_plays_on_both_sides_and_stereo_is_averaged() {
+        let mut stereo = Mixer::new(1, 2, 48_000);
+        stereo.add(0, 0, &[0.5, 0.25], 1);
+        assert_eq!(stereo.take(2), [0.5, 0.5, 0.25, 0.25]);
+        let mut mono = Mixer::new(1, 1, 48_000);
+        mono.add(0, 0, &[0.5, 0.25, 1.0, 0.0], 2);
+        assert_eq!(mono.take(2), [0.375, 0.5]);
+    }
+
+    #[test]
+    fn loud_tracks_together_stay_below_full_scale() {
+        let mut mixer = Mixer::new(2, 1, 48_000);
+        mixer.add(0, 0, &[0.9; 4_800], 1);
+        mixer.add(1, 0, &[0.9; 4_800], 1);
+        assert!(mixer.take(4_800).iter().all(|sample| sample.abs() <= 1.0));
+    }
+}

@@ -1,0 +1,6 @@
+//! Mixing tracks of sound.
+
+mod limiter;
+mod mixer;
+
+pub(crate) use mixer::Mixer;

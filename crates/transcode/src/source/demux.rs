@@ -1,0 +1,110 @@
+//! Packets of some tracks, each track at its own pace.
+
+use std::{collections::VecDeque, path::Path};
+
+use ffmpeg_next as ff;
+
+use super::{Survey, Track, survey::MAX_FAILURES};
+use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
+
+/// Reads the input once, in its own order, and hands out the packets of each track by time. What must wait for its
+/// track's turn is held coded; that is at most the file's own disorder, which the survey has measured.
+pub(crate) struct Demux<'a> {
+    input: ff::format::context::Input,
+    lanes: Vec<Option<Lane>>,
+    /// The latest time that has been read.
+    position: Time,
+    skew: Time,
+    ended: bool,
+    cancelled: Cancelled<'a>,
+}
+
+struct Lane {
+    track: Track,
+    queue: VecDeque<(Time, ff::Packet)>,
+    last: Time,
+}
+
+impl<'a> Demux<'a> {
+    /// Opens the input again, for packets of `tracks` alone.
+    pub(crate) fn open(
+        path: &Path,
+        survey: &Survey,
+        tracks: &[usize],
+        cancelled: Cancelled<'a>,
+    ) -> Result<Self, TranscodeError> {
+        let mut input = super::open(path)?;
+        let streams = input.streams().count();
+        let lanes = (0..streams).map(|index| {
+            let track = survey.track(index).filter(|_| tracks.contains(&index))?.clone();
+            Some(Lane { last: track.start(), track, queue: VecDeque::new() })
+        });
+        let lanes: Vec<Option<Lane>> = lanes.collect();
+        for index in lanes.iter().enumerate().filter(|(_, lane)| lane.is_none()).map(|(index, _)| index) {
+            libav::ffi::discard(&mut input, index);
+        }
+        Ok(Self { input, lanes, position: Time::ZERO, skew: survey.skew, ended: false, cancelled })
+    }
+
+    /// The track's next packet that is to be decoded at `until` or before; `None` if it has none up to there.
+    pub(crate) fn next(&mut self, track: usize, until: Time) -> Result<Option<ff::Packet>, TranscodeError> {
+        loop {
+            let Some(Some(lane)) = self.lanes.get_mut(track) else { return Ok(None) };
+            if let Some((time, _)) = lane.queue.front() {
+                let due = *time <= until;
+                return Ok(if due { lane.queue.pop_front().map(|(_, packet)| packet) } else { None });
+            }
+            if self.ended || self.position > until + self.skew {
+                return Ok(None);
+            }
+            self.read()?;
+        }
+    }
+
+    /// Goes to the last keyframe at `time` or before, as far as the file can tell where that is.
+    pub(crate) fn seek(&mut self, time: Time) {
+        let target = time.to_ticks(ff::rescale::TIME_BASE);
+        // A file that can't seek is read on from where it is: slower, and the same pictures.
+        if self.input.seek(target, ..target.saturating_add(1)).is_ok() {
+            for lane in self.lanes.iter_mut().flatten() {
+                lane.queue.clear();
+            }
+            self.position = Time::ZERO;
+            self.ended = false;
+        }
+    }
+
+    fn read(&mut self) -> Result<(), TranscodeError> {
+        for _ in 0..MAX_FAILURES {
+            self.cancelled.check()?;
+            let mut packet = ff::Packet::empty();
+            match packet.read(&mut self.input) {
+                Ok(()) => {
+                    self.place(packet);
+                    return Ok(());
+                }
+                Err(ff::Error::Eof) => break,
+                Err(error @ ff::Error::Other { errno: ff::error::EIO }) => {
+                    return Err(libav::fail("reading the input", error));
+                }
+                Err(_) => {}
+            }
+        }
+        self.ended = true;
+        Ok(())
+    }
+
+    fn place(&mut self, packet: ff::Packet) {
+        let Some(Some(lane)) = self.lanes.get_mut(packet.stream()) else { return };
+        let base = lane.track.time_base;
+        let shown = packet.pts().or(packet.dts()).and_then(|ticks| Time::from_ticks(ticks, base));
+        if shown.is_none_or(|time| lane.track.is_stray(time)) {
+            return;
+        }
+        let decoded = packet.dts().or(packet.pts()).and_then(|ticks| Time::from_ticks(ticks, base));
+        let time = decoded.unwrap_or(lane.last);
+        lane.last = time;
+        self.position = self.position.max(time);
+        lane.queue.push_back((time, packet));
+    }
+}
