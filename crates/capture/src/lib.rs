@@ -27,6 +27,7 @@ mod start;
 pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
 pub use ledger::{Ledger, LedgerError};
+pub use session::convert::codec_of;
 
 #[cfg(test)]
 mod tests;

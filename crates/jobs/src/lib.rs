@@ -10,6 +10,7 @@ mod delete;
 mod depth;
 mod error;
 mod lease;
+mod libav;
 mod metrics;
 mod perform;
 mod render;

@@ -5,14 +5,15 @@ use std::{io, net::SocketAddr, sync::Arc};
 use capture::Capture;
 use jobs::Workers;
 use store::StoreError;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::{Api, RequestLimits},
+    api::{Api, MAX_WATCHERS, RequestLimits},
     auth::Authenticator,
     backends::{Database, open_blobs},
     config::{Config, Origin, StoreUrl},
+    downloads::Downloads,
     grpc::Forwarder,
     ledger::StoreLedger,
     metrics,
@@ -113,7 +114,12 @@ impl App {
         let store = database.store();
         let blobs = open_blobs(&config).await?;
 
-        let ledger = Arc::new(StoreLedger::new(Arc::clone(&store), node.clone()));
+        let key_file = config.data_dir.join("download-key");
+        let downloads = Downloads::open(&key_file, &node::public_url(&config, http_address))
+            .map_err(StartError::io(format!("the key of download links, {}", key_file.display())))?;
+
+        let wishes = config.renditions.clone();
+        let ledger = Arc::new(StoreLedger::new(Arc::clone(&store), node.clone(), wishes));
         let settings = config
             .capture(node.clone())
             .map_err(StartError::io("the addresses of the machine's interfaces"))?;
@@ -122,8 +128,13 @@ impl App {
             .map_err(|error| StartError::config(&config, error.key, error.problem))?;
 
         let stop_workers = CancellationToken::new();
-        let workers =
-            Workers::spawn(config.jobs(node.clone()), Arc::clone(&store), blobs, stop_workers.clone());
+        let workers = Workers::spawn(
+            config.jobs(node.clone()),
+            Arc::clone(&store),
+            Arc::clone(&blobs),
+            Arc::new(config.renderer()),
+            stop_workers.clone(),
+        );
 
         let readiness = Readiness::new().await;
         let heartbeat = Heartbeat {
@@ -136,6 +147,8 @@ impl App {
         let api = Api {
             capture,
             store,
+            blobs,
+            downloads,
             node: node.clone(),
             forwarder: Forwarder::new(node, tls.grpc_client(), config.shutdown.timeout.0),
             limits: RequestLimits {
@@ -144,6 +157,9 @@ impl App {
             },
             dead_after: node::dead_after(config.node.heartbeat.0),
             work: TaskTracker::new(),
+            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            closing: CancellationToken::new(),
+            bit_rates: Arc::default(),
         };
         let auth = Authenticator::new(config.auth.tokens.clone());
         Ok(Self {

@@ -44,7 +44,9 @@ fn field(kind: &Kind) -> &'static str {
 
 fn read(kind: &Kind) -> Result<Rendition, FieldViolation> {
     Ok(match kind {
-        Kind::Mp4(mp4) => Rendition::Mp4 { video: video(mp4.video.as_ref())?, audio: audio(mp4.audio.as_ref())? },
+        Kind::Mp4(mp4) => {
+            Rendition::Mp4 { video: video(mp4.video.as_ref())?, audio: audio(mp4.audio.as_ref())? }
+        }
         Kind::Webm(webm) => Rendition::Webm {
             codec: match known("codec", webm.codec)? {
                 pb::webm::VideoCodec::Unspecified | pb::webm::VideoCodec::Vp9 => WebmCodec::Vp9,
@@ -119,9 +121,9 @@ fn stem_format(format: i32) -> Result<StemFormat, FieldViolation> {
 
 fn video(options: Option<&pb::VideoOptions>) -> Result<VideoOptions, FieldViolation> {
     let Some(options) = options else { return Ok(VideoOptions::default()) };
-    let crf = options.crf.map(|crf| {
-        u8::try_from(crf).map_err(|_| FieldViolation::new("video.crf", "must be within 0 to 63"))
-    });
+    let crf = options
+        .crf
+        .map(|crf| u8::try_from(crf).map_err(|_| FieldViolation::new("video.crf", "must be within 0 to 63")));
     Ok(VideoOptions {
         width: number("video.width", options.width)?,
         height: number("video.height", options.height)?,
@@ -305,7 +307,11 @@ mod tests {
             }),
             Kind::ContactSheet(pb::ContactSheet { columns: 3, rows: 2, width: 900 }),
             Kind::Waveform(pb::Waveform { pixels_per_second: 50, samples_per_pixel: 0, bits: 16 }),
-            Kind::Mosaic(pb::Mosaic { format: pb::FilmFormat::Webm.into(), width: 640, ..Default::default() }),
+            Kind::Mosaic(pb::Mosaic {
+                format: pb::FilmFormat::Webm.into(),
+                width: 640,
+                ..Default::default()
+            }),
             Kind::Mix(pb::Mix { format: pb::AudioFormat::Wav.into(), channels: 1 }),
             Kind::Stem(pb::Stem { track: 2, format: pb::StemFormat::Mp3.into() }),
         ]
@@ -357,7 +363,10 @@ mod tests {
             (audio(pb::AudioOptions { channels: 6, ..Default::default() }), "spec.mp3.audio.channels"),
             (audio(pb::AudioOptions { sample_rate: 7, ..Default::default() }), "spec.mp3.audio.sample_rate"),
             (Kind::Waveform(pb::Waveform { bits: 12, ..Default::default() }), "spec.waveform.bits"),
-            (Kind::ContactSheet(pb::ContactSheet { rows: 99, ..Default::default() }), "spec.contact_sheet.rows"),
+            (
+                Kind::ContactSheet(pb::ContactSheet { rows: 99, ..Default::default() }),
+                "spec.contact_sheet.rows",
+            ),
             (
                 Kind::Thumbnail(pb::Thumbnail {
                     at: Some(prost_types::Duration { seconds: -1, nanos: 0 }),
