@@ -11,6 +11,7 @@ use chrono::Utc;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use model::{RecordingId, RenditionId, TenantId};
 use serde::Deserialize;
+use store::StoreError;
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncSeekExt as _},
@@ -58,6 +59,10 @@ pub(super) async fn download(
     });
     match file.await {
         Ok((download, file, size)) => answer(&link, &download, file, size, &headers).await,
+        // It was there when the link was made.
+        Err(ApiError::Store(StoreError::WrongState { .. })) => {
+            (StatusCode::GONE, "the file was deleted\n").into_response()
+        }
         Err(error) => json::refusal(error),
     }
 }
