@@ -126,3 +126,73 @@ fn within<T: PartialOrd + Display>(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(json: &str) -> Result<Rendition, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn every_kind_can_be_asked_for_by_its_name_alone() {
+        for name in [
+            "mp4",
+            "webm",
+            "mp3",
+            "ogg_opus",
+            "wav",
+            "thumbnail",
+            "contact_sheet",
+            "waveform",
+            "mosaic",
+            "mix",
+        ] {
+            let rendition = parse(&format!(r#"{{"kind": "{name}"}}"#)).unwrap();
+            assert_eq!(rendition.name(), name);
+            assert_eq!(rendition.check(), Ok(()));
+            let again = parse(&serde_json::to_string(&rendition).unwrap()).unwrap();
+            assert_eq!(again, rendition);
+        }
+        let stem = parse(r#"{"kind": "stem", "track": 2, "format": "ogg_opus"}"#).unwrap();
+        assert_eq!((stem.name(), stem.extension(), stem.content_type()), ("stem", "ogg", "audio/ogg"));
+    }
+
+    #[test]
+    fn unknown_kinds_and_fields_are_refused() {
+        for json in [
+            r#"{"kind": "gif"}"#,
+            r#"{"kind": "mp4", "colour": 1}"#,
+            r#"{"kind": "mp4", "video": {"hight": 720}}"#,
+            r#"{"kind": "wav", "audio": {}}"#,
+            r#"{"kind": "waveform", "bits": 12}"#,
+            r#"{"kind": "stem", "track": 0}"#,
+        ] {
+            assert!(parse(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_no_encoder_takes_is_told_by_name() {
+        for (json, option) in [
+            (r#"{"kind": "mp4", "video": {"width": 63}}"#, "video.width"),
+            (r#"{"kind": "mp4", "video": {"crf": 52}}"#, "video.crf"),
+            (r#"{"kind": "webm", "video": {"crf": 30, "bit_rate": 100000}}"#, "video.crf"),
+            (r#"{"kind": "webm", "audio": {"sample_rate": 44100}}"#, "audio.sample_rate"),
+            (r#"{"kind": "mp3", "audio": {"channels": 6}}"#, "audio.channels"),
+            (r#"{"kind": "wav", "sample_rate": 1}"#, "sample_rate"),
+            (r#"{"kind": "thumbnail", "at": -1.0}"#, "at"),
+            (r#"{"kind": "contact_sheet", "columns": 0}"#, "columns"),
+            (r#"{"kind": "contact_sheet", "columns": 20, "width": 64}"#, "columns"),
+            (
+                r#"{"kind": "waveform", "samples_per_pixel": 256, "pixels_per_second": 20}"#,
+                "samples_per_pixel",
+            ),
+            (r#"{"kind": "mosaic", "video": {"width": 640}}"#, "video"),
+            (r#"{"kind": "mix", "channels": 0}"#, "channels"),
+        ] {
+            assert_eq!(parse(json).unwrap().check().unwrap_err().option, option, "{json}");
+        }
+    }
+}

@@ -9,7 +9,9 @@ use std::{
 
 use super::ffi;
 
-const LINES: usize = 8;
+const LINES: usize = 4;
+/// Longest that a line becomes in an error text, in characters.
+const LENGTH: usize = 200;
 
 static LAST: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 
@@ -20,19 +22,27 @@ pub(crate) fn capture() {
 }
 
 fn keep(line: &str) {
-    let line = line.trim();
+    let line = tidy(line);
     if line.is_empty() {
         return;
     }
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     // A damaged file repeats the same complaint for each frame.
-    if last.back().is_some_and(|previous| previous == line) {
+    if last.contains(&line) {
         return;
     }
     if last.len() == LINES {
         last.pop_front();
     }
-    last.push_back(line.to_owned());
+    last.push_back(line);
+}
+
+/// One line, without the addresses of libav's objects (`[vp8 @ 0x55…]`), which make equal messages differ.
+fn tidy(message: &str) -> String {
+    let words = message.split_whitespace().filter(|word| *word != "@");
+    let words = words.map(|word| if word.starts_with("0x") && word.ends_with(']') { "]" } else { word });
+    let line = words.collect::<Vec<_>>().join(" ").replace(" ]", "]");
+    line.chars().take(LENGTH).collect()
 }
 
 /// The last messages in one line.
@@ -44,4 +54,17 @@ pub(crate) fn last_lines() -> String {
 /// Forgets messages of an earlier run.
 pub(crate) fn clear() {
     LAST.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_line_breaks_are_left_out() {
+        let message = "[vp8 @ 0x55a27209a5c0] Upscaling at 0x12\nis not implemented\n";
+        assert_eq!(tidy(message), "[vp8] Upscaling at 0x12 is not implemented");
+        assert_eq!(tidy(&"x".repeat(1_000)).len(), LENGTH);
+        assert_eq!(tidy(" \n"), "");
+    }
 }

@@ -18,13 +18,19 @@ pub(super) struct CopyLane {
     /// A player can't show what comes before the first keyframe.
     started: bool,
     last: Option<i64>,
+    /// Of a packet that doesn't tell, in ticks.
+    duration: i64,
 }
 
 impl CopyLane {
     pub(super) fn open(track: &Track, size: (u32, u32), mux: &mut Mux<'_>) -> Result<Self, TranscodeError> {
         let stream = mux.add_copied(track)?;
         let started = track.kind == Kind::Audio;
-        Ok(Self { track: track.index, time_base: track.time_base, stream, size, started, last: None })
+        // The last picture would not be shown if it had no length; of others the next tells.
+        let usual = Time::from_millis(1_000 / i64::from(track.frame_rate()));
+        let duration = if track.kind == Kind::Video { usual.to_ticks(track.time_base) } else { 0 };
+        let (track, time_base) = (track.index, track.time_base);
+        Ok(Self { track, time_base, stream, size, started, last: None, duration })
     }
 }
 
@@ -46,6 +52,9 @@ impl Lane for CopyLane {
             self.last = Some(decoded);
             packet.set_dts(Some(decoded));
             packet.set_pts(Some(shown));
+            if packet.duration() <= 0 {
+                packet.set_duration(self.duration);
+            }
             mux.write(self.stream, packet, self.time_base)?;
         }
         Ok(())

@@ -2,10 +2,12 @@
 
 mod copy;
 mod film;
+mod mosaic;
 mod order;
 mod picture_lane;
 mod sound_lane;
 mod still;
+mod waveform;
 
 pub(crate) use order::make;
 

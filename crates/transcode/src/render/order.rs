@@ -8,13 +8,14 @@ use super::{
     Made,
     copy::{self, CopyLane},
     film::{self, Lane},
+    mosaic::{self, MosaicLane},
     picture_lane::{PictureLane, size_for},
     sound_lane::SoundLane,
-    still,
+    still, waveform,
 };
 use crate::{
-    AudioFormat, AudioOptions, BadOption, Plan, Rendition, StemFormat, TranscodeError, VideoOptions,
-    WebmCodec,
+    AudioFormat, AudioOptions, BadOption, FilmFormat, Plan, Rendition, StemFormat, TranscodeError,
+    VideoOptions, WebmCodec, libav,
     progress::Meter,
     sink::{Container, Mux, PictureCodec, PictureSpec, SoundCodec, SoundSpec},
     source::{Kind, Rotation, Survey, Track, largest_picture},
@@ -50,7 +51,17 @@ pub(crate) fn make(plan: &Plan, output: &Path, meter: &mut Meter<'_>) -> Result<
         Rendition::Thumbnail { at, width } => {
             still::thumbnail(work.input, output, &work.survey, *at, *width, meter)
         }
-        _ => Err(TranscodeError::BadOption(BadOption::new("kind", "isn't made yet"))),
+        Rendition::ContactSheet { columns, rows, width } => {
+            still::contact_sheet(work.input, output, &work.survey, (*columns, *rows), *width, meter)
+        }
+        Rendition::Waveform { pixels_per_second, samples_per_pixel, bits } => {
+            let resolution = (*pixels_per_second, *samples_per_pixel);
+            waveform::make(work.input, output, &work.survey, resolution, *bits, meter)
+        }
+        Rendition::Mosaic { format, width, height, frame_rate, video, audio } => {
+            let shape = mosaic::Shape::new(*width, *height, *frame_rate);
+            work.mosaic(*format, shape, video, audio, meter)
+        }
     }
 }
 
@@ -79,6 +90,10 @@ impl Work<'_> {
                 picture = Some((track, size));
                 break;
             }
+        }
+        if picture.is_none() && sounds.is_empty() {
+            let detail = libav::with_log("no picture can be decoded");
+            return Err(TranscodeError::Unreadable { detail });
         }
         let sound = (!sounds.is_empty()).then(|| sound_spec(sound_codec(container), audio));
         let tracks: Vec<usize> =
@@ -122,6 +137,37 @@ impl Work<'_> {
         let tracks: Vec<usize> = sounds.iter().map(|track| track.index).collect();
         let spec = sound_spec(sound_codec(container), audio);
         let open = |mux: &mut Mux<'_>| Ok(vec![sound_lane(&sounds, container, audio, &spec, mux)?]);
+        film::write((self.input, self.output), &self.survey, container, &tracks, &open, meter)
+    }
+
+    fn mosaic(
+        &self,
+        format: FilmFormat,
+        shape: mosaic::Shape,
+        video: &VideoOptions,
+        audio: &AudioOptions,
+        meter: &mut Meter<'_>,
+    ) -> Result<Made, TranscodeError> {
+        let (container, codec) = match format {
+            FilmFormat::Mp4 => (Container::Mp4, PictureCodec::H264),
+            FilmFormat::Webm => (Container::Webm, PictureCodec::Vp9),
+        };
+        let videos: Vec<&Track> = self.survey.of_kind(Kind::Video).collect();
+        if videos.is_empty() {
+            return Err(TranscodeError::NoSuchTrack { wanted: "track of video".to_owned() });
+        }
+        let sounds: Vec<&Track> = self.survey.of_kind(Kind::Audio).collect();
+        let tracks: Vec<usize> = videos.iter().chain(&sounds).map(|track| track.index).collect();
+        let spec = picture_spec(codec, video);
+        let open = |mux: &mut Mux<'_>| {
+            let mut lanes: Vec<Box<dyn Lane>> =
+                vec![Box::new(MosaicLane::open(&videos, &sounds, shape, &spec, mux)?)];
+            if !sounds.is_empty() {
+                let spec = sound_spec(sound_codec(container), audio);
+                lanes.push(sound_lane(&sounds, container, audio, &spec, mux)?);
+            }
+            Ok(lanes)
+        };
         film::write((self.input, self.output), &self.survey, container, &tracks, &open, meter)
     }
 

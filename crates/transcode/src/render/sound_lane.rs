@@ -47,6 +47,11 @@ impl Mix {
         self.channels
     }
 
+    /// Whether anything could be decoded.
+    pub(super) fn heard(&self) -> bool {
+        self.mixer.heard()
+    }
+
     /// Interleaved samples that follow those before, up to about `until`.
     pub(super) fn advance(&mut self, demux: &mut Demux<'_>, until: Time) -> Result<Vec<f32>, TranscodeError> {
         let Self { sources, mixer, .. } = self;

@@ -7,14 +7,14 @@ use ffmpeg_next::{self as ff, codec, format::Pixel, frame};
 use super::Made;
 use crate::{
     TranscodeError, libav,
-    picture::{Fit, inside},
+    picture::{Fit, blank, inside, paint},
     progress::Meter,
     source::{Demux, Kind, PictureSource, Survey, Track, largest_picture},
     time::Time,
 };
 
 /// The first video that can be decoded, and its size upright.
-pub(super) fn first_video<'a>(
+fn first_video<'a>(
     input: &Path,
     survey: &'a Survey,
     meter: &Meter<'_>,
@@ -56,12 +56,43 @@ pub(super) fn thumbnail(
     Ok(Made { end: Time::ZERO, size })
 }
 
+/// Pictures at equal distances, from the upper left, on one sheet.
+pub(super) fn contact_sheet(
+    input: &Path,
+    output: &Path,
+    survey: &Survey,
+    (columns, rows): (u32, u32),
+    width: Option<u32>,
+    meter: &mut Meter<'_>,
+) -> Result<Made, TranscodeError> {
+    let (track, natural) = first_video(input, survey, meter)?;
+    let wide = width.unwrap_or(1_280) / columns / 2 * 2;
+    // However tall its pictures, the sheet stays a picture that programs can show.
+    let cell = inside(natural, (wide, wide * 4));
+    let size = (cell.0 * columns, cell.1 * rows);
+    let (start, length) = (track.start().seconds(), (track.end() - track.start()).seconds());
+    let count = columns * rows;
+    let middle = |place: u32| (f64::from(place) + 0.5) / f64::from(count);
+    let times: Vec<Time> =
+        (0..count).map(|place| Time::from_seconds(start + middle(place) * length)).collect();
+    let mut fit = Fit::new(cell, track.rotation, Pixel::YUVJ420P);
+    let mut sheet = blank(size, Pixel::YUVJ420P)?;
+    pictures_at(input, survey, track, &times, meter, &mut |place, picture| {
+        let place = place as u32;
+        let at = (place % columns * cell.0, place / columns * cell.1);
+        paint(&mut sheet, &fit.fit_copy(picture)?, at);
+        Ok(())
+    })?;
+    write_jpeg(&sheet, output)?;
+    Ok(Made { end: Time::ZERO, size })
+}
+
 /// A tall picture isn't made smaller for its height.
-pub(super) const MOST_HIGH: u32 = 16_384;
+const MOST_HIGH: u32 = 16_384;
 
 /// Decodes the pictures that are shown at `times`, which grow, and hands each to `sink` with its place among them.
 /// Before the first picture of the track the first is taken, after the last one the last.
-pub(super) fn pictures_at(
+fn pictures_at(
     input: &Path,
     survey: &Survey,
     track: &Track,
@@ -117,7 +148,7 @@ pub(super) fn pictures_at(
 }
 
 /// Writes a picture of full range.
-pub(super) fn write_jpeg(picture: &frame::Video, output: &Path) -> Result<(), TranscodeError> {
+fn write_jpeg(picture: &frame::Video, output: &Path) -> Result<(), TranscodeError> {
     let fail = |error| libav::fail("encoding a JPEG", error);
     let codec = ff::encoder::find(codec::Id::MJPEG)
         .ok_or_else(|| TranscodeError::NoEncoder { name: "mjpeg".to_owned() })?;

@@ -43,9 +43,11 @@ impl PictureCodec {
                 }
             }
             Self::Vp9 => {
-                options.set("deadline", "good");
+                // Its good quality knows no step faster than 5; below that it must code as in a call.
+                let step = 8 - speed_step(preset);
+                options.set("deadline", if step > 5 { "realtime" } else { "good" });
                 options.set("row-mt", "1");
-                options.set("cpu-used", &(8 - speed_step(preset)).to_string());
+                options.set("cpu-used", &step.to_string());
                 if spec.bit_rate.is_none() {
                     options.set("b", "0");
                     options.set("crf", &crf(33));
@@ -78,6 +80,8 @@ pub(crate) struct PictureEncoder {
     encoder: codec::encoder::Video,
     stream: StreamId,
     time_base: Rational,
+    /// Of a picture, usually.
+    duration: i64,
     frame_rate: Option<u32>,
     last: Option<i64>,
     last_slot: Option<i64>,
@@ -122,8 +126,16 @@ impl PictureEncoder {
         }
         let encoder = context.open_as_with(codec, spec.codec.options(spec)).map_err(fail)?;
         let stream = mux.add_encoded(codec, &encoder, time_base)?;
-        let frame_rate = spec.frame_rate;
-        Ok(Self { encoder, stream, time_base, frame_rate, last: None, last_slot: None, pictures: 0 })
+        Ok(Self {
+            encoder,
+            stream,
+            time_base,
+            duration: i64::from(ticks),
+            frame_rate: spec.frame_rate,
+            last: None,
+            last_slot: None,
+            pictures: 0,
+        })
     }
 
     /// Whether [`push`](Self::push) would take a picture of this time: it must come after the last one, and not too
@@ -168,7 +180,11 @@ impl PictureEncoder {
         loop {
             let mut packet = ff::Packet::empty();
             match self.encoder.receive_packet(&mut packet) {
-                Ok(()) => mux.write(self.stream, packet, self.time_base)?,
+                Ok(()) => {
+                    // Containers take all but the last from the times that follow; of no length, it would not be shown.
+                    packet.set_duration(self.duration);
+                    mux.write(self.stream, packet, self.time_base)?;
+                }
                 Err(ff::Error::Other { errno: ff::error::EAGAIN } | ff::Error::Eof) => return Ok(()),
                 Err(error) => return Err(libav::fail("encoding a picture", error)),
             }

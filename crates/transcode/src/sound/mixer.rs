@@ -73,6 +73,11 @@ impl Mixer {
         taken
     }
 
+    /// Whether anything was added.
+    pub(crate) fn heard(&self) -> bool {
+        self.ends.iter().any(|end| *end > i64::MIN)
+    }
+
     /// Where the sound that was added ends.
     pub(crate) fn end(&self) -> i64 {
         self.ends.iter().copied().max().unwrap_or(0).max(self.start)

@@ -4,13 +4,13 @@ use std::{collections::VecDeque, path::Path};
 
 use ffmpeg_next as ff;
 
-use super::{Survey, Track, survey::MAX_FAILURES};
+use super::{Reader, Survey, Track};
 use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
 
 /// Reads the input once, in its own order, and hands out the packets of each track by time. What must wait for its
 /// track's turn is held coded; that is at most the file's own disorder, which the survey has measured.
 pub(crate) struct Demux<'a> {
-    input: ff::format::context::Input,
+    reader: Reader,
     lanes: Vec<Option<Lane>>,
     /// The latest time that has been read.
     position: Time,
@@ -33,17 +33,17 @@ impl<'a> Demux<'a> {
         tracks: &[usize],
         cancelled: Cancelled<'a>,
     ) -> Result<Self, TranscodeError> {
-        let mut input = super::open(path)?;
-        let streams = input.streams().count();
+        let mut reader = Reader::open(path)?;
+        let streams = reader.input.streams().count();
         let lanes = (0..streams).map(|index| {
             let track = survey.track(index).filter(|_| tracks.contains(&index))?.clone();
             Some(Lane { last: track.start(), track, queue: VecDeque::new() })
         });
         let lanes: Vec<Option<Lane>> = lanes.collect();
         for index in lanes.iter().enumerate().filter(|(_, lane)| lane.is_none()).map(|(index, _)| index) {
-            libav::ffi::discard(&mut input, index);
+            libav::ffi::discard(&mut reader.input, index);
         }
-        Ok(Self { input, lanes, position: Time::ZERO, skew: survey.skew, ended: false, cancelled })
+        Ok(Self { reader, lanes, position: Time::ZERO, skew: survey.skew, ended: false, cancelled })
     }
 
     /// The track's next packet that is to be decoded at `until` or before; `None` if it has none up to there.
@@ -65,7 +65,7 @@ impl<'a> Demux<'a> {
     pub(crate) fn seek(&mut self, time: Time) {
         let target = time.to_ticks(ff::rescale::TIME_BASE);
         // A file that can't seek is read on from where it is: slower, and the same pictures.
-        if self.input.seek(target, ..target.saturating_add(1)).is_ok() {
+        if self.reader.input.seek(target, ..target.saturating_add(1)).is_ok() {
             for lane in self.lanes.iter_mut().flatten() {
                 lane.queue.clear();
             }
@@ -75,22 +75,10 @@ impl<'a> Demux<'a> {
     }
 
     fn read(&mut self) -> Result<(), TranscodeError> {
-        for _ in 0..MAX_FAILURES {
-            self.cancelled.check()?;
-            let mut packet = ff::Packet::empty();
-            match packet.read(&mut self.input) {
-                Ok(()) => {
-                    self.place(packet);
-                    return Ok(());
-                }
-                Err(ff::Error::Eof) => break,
-                Err(error @ ff::Error::Other { errno: ff::error::EIO }) => {
-                    return Err(libav::fail("reading the input", error));
-                }
-                Err(_) => {}
-            }
+        match self.reader.next(self.cancelled)? {
+            Some(packet) => self.place(packet),
+            None => self.ended = true,
         }
-        self.ended = true;
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! How a picture must be turned to be upright.
 
-use std::path::Path;
+use std::{fs::File, io::Read, path::Path};
 
 use ffmpeg_next::{self as ff, codec::packet::side_data};
 
@@ -57,9 +57,88 @@ pub(super) fn of_stream(stream: &ff::format::stream::Stream<'_>) -> Option<Rotat
     Some(Rotation::clockwise(number(1)?.atan2(number(0)?).to_degrees()))
 }
 
-/// ProjectionPoseRoll (RFC 9559 §5.1.4.1.28.46) of each track of a Matroska file, in their order.
+/// ProjectionPoseRoll (RFC 9559 §5.1.4.1.28.46) of each track of a Matroska file, in their order; none if it is no such
+/// file.
 ///
 /// libav's demuxer passes over the element unless the picture is a sphere, so the head of the file is read here.
-pub(super) fn pose_rolls(_path: &Path) -> Vec<Rotation> {
-    Vec::new()
+pub(super) fn pose_rolls(path: &Path) -> Vec<Rotation> {
+    /// Tracks come before the first cluster, behind a few small elements.
+    const HEAD: u64 = 1 << 20;
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    let segment = read.ok().and_then(|_| child(&head, id::SEGMENT));
+    let Some(tracks) = segment.and_then(|segment| child(segment, id::TRACKS)) else { return Vec::new() };
+    let entries = Elements(tracks).filter(|(id, _)| *id == id::TRACK_ENTRY);
+    entries.map(|(_, entry)| roll(entry).map_or(Rotation::None, |roll| Rotation::clockwise(-roll))).collect()
+}
+
+fn roll(entry: &[u8]) -> Option<f64> {
+    let data = child(child(child(entry, id::VIDEO)?, id::PROJECTION)?, id::POSE_ROLL)?;
+    match data.len() {
+        4 => Some(f64::from(f32::from_be_bytes(data.try_into().ok()?))),
+        8 => Some(f64::from_be_bytes(data.try_into().ok()?)),
+        _ => None,
+    }
+}
+
+fn child(parent: &[u8], wanted: u32) -> Option<&[u8]> {
+    Elements(parent).find(|(id, _)| *id == wanted).map(|(_, data)| data)
+}
+
+mod id {
+    pub(super) const SEGMENT: u32 = 0x1853_8067;
+    pub(super) const TRACKS: u32 = 0x1654_AE6B;
+    pub(super) const TRACK_ENTRY: u32 = 0xAE;
+    pub(super) const VIDEO: u32 = 0xE0;
+    pub(super) const PROJECTION: u32 = 0x7670;
+    pub(super) const POSE_ROLL: u32 = 0x7675;
+}
+
+/// Ids (with their marker bits) and contents of EBML elements (RFC 8794 §4) that follow one another. A content that is
+/// cut off, or of unknown size, goes as far as there are bytes.
+struct Elements<'a>(&'a [u8]);
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = (u32, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        // Ids have up to four bytes, sizes up to eight.
+        let length = Some(self.0.first()?.leading_zeros() as usize + 1).filter(|length| *length <= 4)?;
+        let id = self.0.get(..length)?.iter().fold(0, |id, byte| id << 8 | u32::from(*byte));
+        let rest = self.0.get(length..)?;
+        let first = *rest.first()?;
+        let length = Some(first.leading_zeros() as usize + 1).filter(|length| *length <= 8)?;
+        let value = u64::from(first) & (0xff_u64 >> length);
+        let size = rest.get(1..length)?.iter().fold(value, |size, byte| size << 8 | u64::from(*byte));
+        let rest = rest.get(length..)?;
+        let (data, rest) = rest.split_at(rest.len().min(usize::try_from(size).unwrap_or(usize::MAX)));
+        self.0 = rest;
+        Some((id, data))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_and_the_rotation_it_was_made_of_agree() {
+        let all = [Rotation::None, Rotation::Clockwise90, Rotation::UpsideDown, Rotation::Clockwise270];
+        for (quarter, rotation) in all.into_iter().enumerate() {
+            let matrix = rotation.display_matrix().map(f64::from);
+            assert_eq!(Rotation::clockwise(matrix[1].atan2(matrix[0]).to_degrees()), rotation);
+            assert_eq!(Rotation::clockwise(quarter as f64 * 90.0 - 360.0), rotation);
+        }
+    }
+
+    #[test]
+    fn elements_that_are_cut_off_end_the_walk() {
+        let whole = [0xAE, 0x82, 1, 2, 0x42, 0x86, 0x40, 0x01, 9];
+        let found: Vec<_> = Elements(&whole).collect();
+        assert_eq!(found, [(0xAE, &[1, 2][..]), (0x4286, &[9][..])]);
+        for cut in 0..whole.len() {
+            assert!(Elements(&whole[..cut]).count() <= 2);
+        }
+        assert_eq!(Elements(&[0; 64]).count(), 0);
+    }
 }

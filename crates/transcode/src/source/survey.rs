@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ffmpeg_next::{self as ff, codec, media};
 
-use super::{Rotation, keyframe, rotation};
+use super::{Reader, Rotation, keyframe, rotation};
 use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
 
 /// Tracks beyond this many are ignored: a file that has them is damaged.
@@ -19,8 +19,6 @@ const RUN_GAP: Time = Time::from_millis(2_500);
 const MAX_RUNS: usize = 100_000;
 /// Reading ahead further than this for a track that lags is not worth the memory.
 const MAX_SKEW: Time = Time::from_millis(30_000);
-/// A damaged file may fail at every packet; after so many failures in a row there is nothing more to be had.
-pub(super) const MAX_FAILURES: u32 = 1_000;
 
 /// What is in the input.
 pub(crate) struct Survey {
@@ -68,26 +66,10 @@ pub(crate) struct Track {
 impl Survey {
     /// Reads the whole input.
     pub(crate) fn of(path: &Path, cancelled: Cancelled<'_>) -> Result<Self, TranscodeError> {
-        let mut input = super::open(path)?;
-        let mut surveyors = surveyors(path, &input);
+        let mut reader = Reader::open(path)?;
+        let mut surveyors = surveyors(path, &reader.input);
         let mut skew = Skew::default();
-        let mut failures = 0;
-        while failures < MAX_FAILURES {
-            cancelled.check()?;
-            let mut packet = ff::Packet::empty();
-            match packet.read(&mut input) {
-                Ok(()) => {}
-                Err(ff::Error::Eof) => break,
-                Err(ff::Error::Other { errno: ff::error::EIO }) => {
-                    let error = ff::Error::Other { errno: ff::error::EIO };
-                    return Err(libav::fail("reading the input", error));
-                }
-                Err(_) => {
-                    failures += 1;
-                    continue;
-                }
-            }
-            failures = 0;
+        while let Some(packet) = reader.next(cancelled)? {
             if let Some(Some(surveyor)) = surveyors.get_mut(packet.stream())
                 && let Some(time) = surveyor.see(&packet)
             {

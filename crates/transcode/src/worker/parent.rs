@@ -4,6 +4,7 @@ use std::{
     collections::VecDeque,
     os::unix::process::ExitStatusExt,
     path::PathBuf,
+    pin::pin,
     process::{ExitStatus, Stdio},
     time::Duration,
 };
@@ -122,10 +123,16 @@ impl Worker {
                 }
             }
         };
-        let mut listen = std::pin::pin!(listen);
+        let (mut listen, mut complaints) = (pin!(listen), pin!(keep_tail(stderr, errors)));
         tokio::select! {
-            answer = &mut listen => answer,
-            () = keep_tail(stderr, errors) => listen.await,
+            answer = &mut listen => {
+                if answer.is_none() {
+                    // It is dying: its last words may still be on their way.
+                    let _ = time::timeout(FAREWELL, complaints).await;
+                }
+                answer
+            }
+            () = &mut complaints => listen.await,
         }
     }
 }

@@ -1,0 +1,215 @@
+//! All videos in a grid, which follows how many of them are active.
+
+use std::collections::VecDeque;
+
+use ffmpeg_next::{Rational, format::Pixel, frame};
+
+use super::film::Lane;
+use crate::{
+    TranscodeError,
+    picture::{Fit, blank, inside, paint},
+    sink::{Mux, PictureEncoder, PictureSpec},
+    source::{Demux, PictureSource, Rotation, Run, Track},
+    time::Time,
+};
+
+/// Decoders hold pictures back for less than this; those of earlier ticks have arrived.
+const HELD: Time = Time::from_millis(100);
+
+/// Size and rate of the whole picture.
+#[derive(Clone, Copy)]
+pub(super) struct Shape {
+    size: (u32, u32),
+    rate: u32,
+}
+
+impl Shape {
+    pub(super) fn new(width: Option<u32>, height: Option<u32>, rate: Option<u32>) -> Self {
+        let size = (width.unwrap_or(1_280) / 2 * 2, height.unwrap_or(720) / 2 * 2);
+        Self { size, rate: rate.unwrap_or(30) }
+    }
+}
+
+/// Draws a picture of the whole grid at each tick of a constant rate.
+pub(super) struct MosaicLane {
+    cells: Vec<Cell>,
+    shape: Shape,
+    encoder: PictureEncoder,
+    tick: i64,
+    /// Where the last track of any kind ends.
+    end: Time,
+}
+
+/// One video.
+struct Cell {
+    source: PictureSource,
+    /// When it is active; the past is taken away.
+    runs: VecDeque<Run>,
+    rotation: Rotation,
+    /// Decoded and not yet due.
+    coming: VecDeque<(Time, frame::Video)>,
+    shown: Option<frame::Video>,
+    fit: Option<Fit>,
+    /// `shown` as it was last drawn.
+    fitted: Option<frame::Video>,
+}
+
+impl MosaicLane {
+    /// Tracks whose codec libav doesn't know are left out, unless that leaves none.
+    pub(super) fn open(
+        videos: &[&Track],
+        sounds: &[&Track],
+        shape: Shape,
+        spec: &PictureSpec,
+        mux: &mut Mux<'_>,
+    ) -> Result<Self, TranscodeError> {
+        let mut cells = Vec::new();
+        let mut refused = None;
+        for track in videos {
+            match Cell::open(track) {
+                Ok(cell) => cells.push(cell),
+                Err(error) => refused = Some(error),
+            }
+        }
+        if let (true, Some(error)) = (cells.is_empty(), refused) {
+            return Err(error);
+        }
+        let end = videos.iter().chain(sounds).map(|track| track.end()).max().unwrap_or_default();
+        let encoder = PictureEncoder::open(spec, shape.size, shape.rate, mux)?;
+        Ok(Self { cells, shape, encoder, tick: 0, end })
+    }
+
+    /// Draws all ticks before `until`.
+    fn draw(&mut self, until: Time, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+        let base = Rational(1, self.shape.rate.cast_signed());
+        while let Some(now) = Time::from_ticks(self.tick, base).filter(|now| *now < until.min(self.end)) {
+            self.tick += 1;
+            let mut active: Vec<&mut Cell> = Vec::new();
+            for cell in &mut self.cells {
+                if cell.is_active(now) {
+                    active.push(cell);
+                }
+            }
+            let mut canvas = blank(self.shape.size, Pixel::YUV420P)?;
+            let places = grid(active.len(), self.shape.size);
+            for (cell, (at, size)) in active.into_iter().zip(places) {
+                if let Some(picture) = cell.picture(size)? {
+                    let margin = |room: u32, side: u32| (room - side.min(room)) / 4 * 2;
+                    let at =
+                        (at.0 + margin(size.0, picture.width()), at.1 + margin(size.1, picture.height()));
+                    paint(&mut canvas, picture, at);
+                }
+            }
+            self.encoder.push(canvas, now, mux)?;
+        }
+        Ok(())
+    }
+}
+
+impl Cell {
+    fn open(track: &Track) -> Result<Self, TranscodeError> {
+        Ok(Self {
+            source: PictureSource::open(track, true)?,
+            runs: track.runs.iter().copied().collect(),
+            rotation: track.rotation,
+            coming: VecDeque::new(),
+            shown: None,
+            fit: None,
+            fitted: None,
+        })
+    }
+
+    /// Goes on to `now`, and tells whether the video is to be seen then.
+    fn is_active(&mut self, now: Time) -> bool {
+        while self.runs.pop_front_if(|run| run.end <= now).is_some() {
+            // What it showed before a pause is not what it shows after.
+            self.shown = None;
+            self.fitted = None;
+        }
+        while let Some((_, picture)) = self.coming.pop_front_if(|(time, _)| *time <= now) {
+            self.shown = Some(picture);
+            self.fitted = None;
+        }
+        self.runs.front().is_some_and(|run| run.start <= now)
+    }
+
+    /// What it shows, within `size`.
+    fn picture(&mut self, size: (u32, u32)) -> Result<Option<&frame::Video>, TranscodeError> {
+        let Some(shown) = &self.shown else { return Ok(None) };
+        let inner = inside(self.rotation.turned((shown.width(), shown.height())), size);
+        if self.fit.as_ref().is_none_or(|fit| fit.size() != inner) {
+            self.fit = Some(Fit::new(inner, self.rotation, Pixel::YUV420P));
+            self.fitted = None;
+        }
+        if let (None, Some(fit)) = (&self.fitted, &mut self.fit) {
+            self.fitted = Some(fit.fit_copy(shown)?);
+        }
+        Ok(self.fitted.as_ref())
+    }
+}
+
+impl Lane for MosaicLane {
+    fn advance(
+        &mut self,
+        demux: &mut Demux<'_>,
+        until: Time,
+        mux: &mut Mux<'_>,
+    ) -> Result<(), TranscodeError> {
+        for Cell { source, coming, .. } in &mut self.cells {
+            source.advance(demux, until, &mut |picture, time| {
+                coming.push_back((time, picture));
+                Ok(())
+            })?;
+        }
+        self.draw(until - HELD, mux)
+    }
+
+    fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+        for Cell { source, coming, .. } in &mut self.cells {
+            source.finish(&mut |picture, time| {
+                coming.push_back((time, picture));
+                Ok(())
+            })?;
+        }
+        self.draw(self.end, mux)?;
+        self.encoder.finish(mux)
+    }
+
+    fn size(&self) -> (u32, u32) {
+        self.shape.size
+    }
+}
+
+/// Upper left corner and size of each of `count` places: as square a grid as can be, with its last row in the middle.
+fn grid(count: usize, size: (u32, u32)) -> impl Iterator<Item = ((u32, u32), (u32, u32))> {
+    let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
+    let columns = (1..).find(|side: &u32| side.saturating_mul(*side) >= count).unwrap_or(count);
+    let rows = count.div_ceil(columns);
+    let cell = ((size.0 / columns / 2 * 2).max(2), (size.1 / rows / 2 * 2).max(2));
+    (0..count).map(move |place| {
+        let (row, column) = (place / columns, place % columns);
+        let in_row = columns.min(count - row * columns);
+        let left = size.0.saturating_sub(in_row * cell.0) / 4 * 2;
+        ((left + column * cell.0, row * cell.1), cell)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_grid_grows_with_the_number_of_videos() {
+        let size = (1_280, 720);
+        let all = |count| grid(count, size).collect::<Vec<_>>();
+        assert_eq!(all(1), [((0, 0), (1_280, 720))]);
+        assert_eq!(all(2), [((0, 0), (640, 720)), ((640, 0), (640, 720))]);
+        assert_eq!(all(3)[2], ((320, 360), (640, 360)));
+        assert_eq!(all(4)[3], ((640, 360), (640, 360)));
+        assert_eq!(all(5)[3..], [((214, 360), (426, 360)), ((640, 360), (426, 360))]);
+        for count in 1..50 {
+            let outside = |((x, y), (w, h)): ((u32, u32), (u32, u32))| x + w > size.0 || y + h > size.1;
+            assert!(!all(count).into_iter().any(outside), "{count}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Files of sound: each beep where it was, holes as silence.
+
+mod support;
+
+use std::path::Path;
+
+use support::{Bench, SECONDS, SIZE, call, call_of_two, ffprobe, frames, level, matroska::Film, sound};
+use testkit::{signal::Codec, verify};
+use transcode::TranscodeError;
+
+fn opus_alone() -> Film {
+    let mut film = Film::default();
+    let audio = film.add_opus();
+    film.play(audio, &frames(Codec::Opus, SIZE), 0);
+    film
+}
+
+/// The worst distance of a beep from its whole second, in milliseconds.
+fn worst_beep(file: &Path, seconds: impl IntoIterator<Item = u32>) -> f64 {
+    let beeps = sound(file).beeps();
+    let distance = |second: u32| {
+        beeps.iter().map(|beep| (beep - f64::from(second)).abs() * 1_000.0).fold(f64::INFINITY, f64::min)
+    };
+    seconds.into_iter().map(distance).fold(0.0, f64::max)
+}
+
+fn assert_sound(json: &str, codec: &str, tolerance_ms: f64) {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    let (output, produced) = bench.make(&input, json).unwrap();
+    let probe = verify::probe(&output).unwrap();
+    assert_eq!((probe.codecs("audio"), probe.codecs("video")), (vec![codec], vec![]));
+    let decoded = sound(&output).samples.len() as f64 / 48_000.0;
+    assert!((decoded - f64::from(SECONDS)).abs() <= 0.05, "{decoded} s");
+    assert!((produced.duration.as_secs_f64() - f64::from(SECONDS)).abs() <= 0.05, "{produced:?}");
+    assert_eq!((produced.width, produced.height), (0, 0));
+    let worst = worst_beep(&output, 0..SECONDS);
+    assert!(worst <= tolerance_ms, "{worst} ms");
+}
+
+#[test]
+fn mp3_keeps_every_beep_in_its_place() {
+    assert_sound(r#"{"kind": "mp3"}"#, "mp3", 25.0);
+}
+
+#[test]
+fn ogg_opus_keeps_every_beep_in_its_place() {
+    assert_sound(r#"{"kind": "ogg_opus"}"#, "opus", 10.0);
+    assert_sound(r#"{"kind": "ogg_opus", "audio": {"bit_rate": 24000}}"#, "opus", 10.0);
+}
+
+#[test]
+fn wav_keeps_every_beep_in_its_place() {
+    assert_sound(r#"{"kind": "wav"}"#, "pcm_s16le", 2.0);
+    assert_sound(r#"{"kind": "wav", "sample_rate": 16000, "channels": 2}"#, "pcm_s16le", 2.0);
+    assert_sound(r#"{"kind": "mix", "format": "wav"}"#, "pcm_s16le", 2.0);
+}
+
+#[test]
+fn continuous_opus_is_copied_into_ogg() {
+    let bench = Bench::new();
+    let input = bench.write("opus.webm", &opus_alone());
+    let (output, _) = bench.make(&input, r#"{"kind": "ogg_opus"}"#).unwrap();
+    let sizes = |file: &Path| -> Vec<usize> {
+        verify::packets(file).unwrap().into_iter().map(|packet| packet.size).collect()
+    };
+    assert_eq!(sizes(&input), sizes(&output));
+}
+
+#[test]
+fn holes_are_silence_of_the_same_length() {
+    let bench = Bench::new();
+    let mut film = opus_alone();
+    // A lost packet here and there, half a second of silence suppression, and a long pause.
+    film.blocks.retain(|block| block.0 % 700 != 0 || block.0 == 0);
+    film.blocks.retain(|block| !(1_200..1_700).contains(&block.0));
+    for block in &mut film.blocks {
+        block.0 += if block.0 >= 3_000 { 30_000 } else { 0 };
+    }
+    let input = bench.write("holes.webm", &film);
+    for (json, tolerance) in [
+        (r#"{"kind": "wav"}"#, 2.0),
+        (r#"{"kind": "mp3"}"#, 25.0),
+        (r#"{"kind": "ogg_opus"}"#, 10.0),
+        (r#"{"kind": "mp4"}"#, 25.0),
+        (r#"{"kind": "webm"}"#, 10.0),
+    ] {
+        let (output, produced) = bench.make(&input, json).unwrap();
+        let worst = worst_beep(&output, [0, 1, 2, 33, 34, 35]);
+        assert!(worst <= tolerance, "{json}: {worst} ms");
+        assert!((produced.duration.as_secs_f64() - 36.0).abs() < 0.06, "{json}: {produced:?}");
+        assert!(level(&sound(&output), 3.1, 32.9) < 50.0, "{json}");
+    }
+}
+
+#[test]
+fn a_clock_that_drifts_is_followed_without_a_hole() {
+    let bench = Bench::new();
+    let mut film = opus_alone();
+    // 3,000 ppm slow: eighteen milliseconds in six seconds.
+    for block in &mut film.blocks {
+        block.0 += (block.0 as f64 * 0.003).round() as i64;
+    }
+    let input = bench.write("drift.webm", &film);
+    let (output, _) = bench.make(&input, r#"{"kind": "wav"}"#).unwrap();
+    let beeps = sound(&output).beeps();
+    for second in 0..SECONDS {
+        let expected = f64::from(second) * 1.003;
+        let nearest = beeps.iter().map(|beep| (beep - expected).abs()).fold(f64::INFINITY, f64::min);
+        assert!(nearest < 0.006, "{second}: {nearest} s");
+    }
+    // A beep has no hole in it: no two samples in a row at zero within the tone.
+    let samples = sound(&output).samples;
+    let at = |time: f64| (time * 48_000.0) as usize;
+    let tone = &samples[at(3.009 + 0.02)..at(3.009 + 0.08)];
+    assert!(!tone.windows(6).any(|run| run.iter().all(|sample| sample.abs() < 200)));
+}
+
+#[test]
+fn sine_through_lost_clock_ticks_stays_continuous() {
+    let bench = Bench::new();
+    let (ogg, webm) = (bench.path("sine.ogg"), bench.path("sine.webm"));
+    let source = ["-f", "lavfi", "-i", "sine=500:r=48000:d=3", "-c:a", "libopus", "-b:a", "96k"];
+    support::ffmpeg(&[&source[..], &[ogg.to_str().unwrap()]].concat());
+    support::ffmpeg(&["-i", ogg.to_str().unwrap(), "-c", "copy", webm.to_str().unwrap()]);
+    let (output, _) = bench.make(&webm, r#"{"kind": "wav"}"#).unwrap();
+    let samples = sound(&output).samples;
+    let inner = &samples[9_600..samples.len() - 9_600];
+    let peak = inner.iter().map(|sample| i32::from(*sample).abs()).max().unwrap();
+    // A 500 Hz sine moves by at most 2π·500/48000 of its peak from one sample to the next.
+    let most = f64::from(peak) * std::f64::consts::TAU * 500.0 / 48_000.0;
+    let steps = inner.windows(2).map(|pair| f64::from((i32::from(pair[0]) - i32::from(pair[1])).abs()));
+    let worst = steps.fold(0.0, f64::max);
+    assert!(worst < most * 1.3, "{worst} against {most}");
+}
+
+#[test]
+fn a_stem_is_one_track_on_the_timeline_of_all() {
+    let bench = Bench::new();
+    let input = bench.write("two.webm", &call_of_two(3_300));
+    let (output, _) = bench.make(&input, r#"{"kind": "stem", "track": 3, "format": "wav"}"#).unwrap();
+    let beeps = sound(&output).beeps();
+    assert_eq!(beeps.len(), SECONDS as usize);
+    assert!((beeps[0] - 3.3).abs() < 0.002 && (beeps[5] - 8.3).abs() < 0.002, "{beeps:?}");
+    for (json, codecs) in [
+        (r#"{"kind": "stem", "track": 3, "format": "webm"}"#, "opus"),
+        (r#"{"kind": "stem", "track": 3, "format": "mp4"}"#, "aac"),
+        (r#"{"kind": "stem", "track": 3, "format": "mp3"}"#, "mp3"),
+        (r#"{"kind": "stem", "track": 2, "format": "mp4"}"#, "h264"),
+    ] {
+        let (output, _) = bench.make(&input, json).unwrap();
+        assert_eq!(ffprobe(&output, &["-show_entries", "stream=codec_name"]), codecs, "{json}");
+        let start =
+            if codecs == "h264" { support::pictures(&output)[0].time } else { sound(&output).beeps()[0] };
+        assert!((start - 3.3).abs() < 0.025, "{json}: {start}");
+    }
+}
+
+#[test]
+fn a_stem_of_no_track_and_sound_of_no_sound_are_refused_for_good() {
+    let bench = Bench::new();
+    let mut film = Film::default();
+    let video = film.add_video("V_VP8", SIZE, 0.0);
+    film.play(video, &frames(Codec::Vp8, SIZE)[..30], 0);
+    let input = bench.write("silent.webm", &film);
+    for json in [
+        r#"{"kind": "stem", "track": 1, "format": "wav"}"#,
+        r#"{"kind": "mp3"}"#,
+        r#"{"kind": "mix"}"#,
+        r#"{"kind": "waveform"}"#,
+    ] {
+        let error = bench.make(&input, json).unwrap_err();
+        assert!(
+            matches!(error, TranscodeError::NoSuchTrack { .. }) && error.is_permanent(),
+            "{json}: {error}"
+        );
+    }
+    let error = bench.make(&input, r#"{"kind": "stem", "track": 0, "format": "wav"}"#).unwrap_err();
+    assert!(matches!(error, TranscodeError::BadOption(_)), "{error}");
+    assert!(bench.leftovers(&input).is_empty());
+}

@@ -1,0 +1,188 @@
+//! Pictures, waveforms and mosaics.
+
+mod support;
+
+use std::path::Path;
+
+use support::{Bench, FRAME, SECONDS, SIZE, call, call_of_two, frames, luma, matroska::Film, pictures};
+use testkit::{signal::Codec, verify};
+use transcode::TranscodeError;
+
+#[test]
+fn a_thumbnail_is_the_picture_shown_at_its_time() {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    for (at, counter) in [(0.0, 0), (2.5, 75), (2.52, 75), (4.0, 120), (100.0, 179)] {
+        let json = format!(r#"{{"kind": "thumbnail", "at": {at}}}"#);
+        let (output, produced) = bench.make(&input, &json).unwrap();
+        assert_eq!(pictures(&output)[0].counter, Some(counter), "at {at} s");
+        assert_eq!((produced.width, produced.height, produced.duration.as_nanos()), (640, 360, 0));
+    }
+    let (_, produced) = bench.make(&input, r#"{"kind": "thumbnail", "width": 320}"#).unwrap();
+    assert_eq!((produced.width, produced.height), (320, 180));
+}
+
+#[test]
+fn a_contact_sheet_shows_the_film_in_order() {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    let json = r#"{"kind": "contact_sheet", "columns": 3, "rows": 2, "width": 960}"#;
+    let (output, produced) = bench.make(&input, json).unwrap();
+    assert_eq!((produced.width, produced.height), (960, 360));
+    let sheet = luma(&output, (960, 360), 0.0);
+    for place in 0..6 {
+        let (left, top) = (place % 3 * 320, place / 3 * 180);
+        let cell: Vec<u8> =
+            (0..180).flat_map(|row| sheet[(top + row) * 960 + left..][..320].to_vec()).collect();
+        let counter = testkit::signal::read_counter(&cell, 320, 180);
+        // The middle of each second.
+        assert_eq!(counter, Some(place as u16 * 30 + 15), "place {place}");
+    }
+}
+
+#[test]
+fn pictures_without_video_are_refused_for_good() {
+    let bench = Bench::new();
+    let mut film = Film::default();
+    let audio = film.add_opus();
+    film.play(audio, &frames(Codec::Opus, SIZE)[..50], 0);
+    let input = bench.write("sound.webm", &film);
+    for json in [r#"{"kind": "thumbnail"}"#, r#"{"kind": "contact_sheet"}"#, r#"{"kind": "mosaic"}"#] {
+        let error = bench.make(&input, json).unwrap_err();
+        assert!(
+            matches!(error, TranscodeError::NoSuchTrack { .. }) && error.is_permanent(),
+            "{json}: {error}"
+        );
+    }
+    assert!(bench.leftovers(&input).is_empty());
+}
+
+fn waveform(json: &str) -> serde_json::Value {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    let (output, produced) = bench.make(&input, json).unwrap();
+    assert!((produced.duration.as_secs_f64() - f64::from(SECONDS)).abs() < 0.05);
+    serde_json::from_slice(&std::fs::read(output).unwrap()).unwrap()
+}
+
+#[test]
+fn a_waveform_rises_where_the_beeps_are() {
+    let drawn = waveform(r#"{"kind": "waveform"}"#);
+    let header =
+        ["version", "channels", "sample_rate", "samples_per_pixel", "bits"].map(|name| drawn[name].as_i64());
+    assert_eq!(header, [2, 1, 48_000, 2_400, 8].map(Some));
+    let data: Vec<i64> =
+        drawn["data"].as_array().unwrap().iter().map(|value| value.as_i64().unwrap()).collect();
+    let length = drawn["length"].as_u64().unwrap() as usize;
+    assert_eq!(data.len(), length * 2);
+    assert!((119..=121).contains(&length), "{length}");
+    // Twenty pixels a second; the beep fills the first two of each.
+    for second in 1..SECONDS as usize {
+        let pixel = |at: usize| (data[(second * 20 + at) * 2], data[(second * 20 + at) * 2 + 1]);
+        assert!(pixel(0).0 < -40 && pixel(0).1 > 40, "second {second}: {:?}", pixel(0));
+        assert!(pixel(10).0 >= -2 && pixel(10).1 <= 2, "second {second}: {:?}", pixel(10));
+    }
+}
+
+#[test]
+fn a_waveform_has_the_resolution_asked_for() {
+    let drawn = waveform(r#"{"kind": "waveform", "samples_per_pixel": 256, "bits": 16}"#);
+    assert_eq!((drawn["samples_per_pixel"].as_i64(), drawn["bits"].as_i64()), (Some(256), Some(16)));
+    let loudest =
+        drawn["data"].as_array().unwrap().iter().map(|value| value.as_i64().unwrap()).max().unwrap();
+    assert!((10_000..=32_767).contains(&loudest), "{loudest}");
+}
+
+/// Brightness at a place of a picture of the mosaic.
+fn at(picture: &[u8], x: usize, y: usize) -> u8 {
+    picture[y * 640 + x]
+}
+
+fn assert_mosaic(format: &str, tolerance_ms: f64) {
+    let bench = Bench::new();
+    // The second joins after 3 s and stays 3 s longer than the first.
+    let input = bench.write("two.webm", &call_of_two(3_000));
+    let json = format!(
+        r#"{{"kind": "mosaic", "format": "{format}", "width": 640, "height": 360, "video": {{"preset": "ultrafast"}}}}"#
+    );
+    let (output, produced) = bench.make(&input, &json).unwrap();
+    assert_eq!((produced.width, produced.height), SIZE);
+    let probe = verify::probe(&output).unwrap();
+    assert!((probe.duration().unwrap() - 9.0).abs() <= FRAME * 1.5, "{:?}", probe.duration());
+    assert_eq!((probe.codecs("video").len(), probe.codecs("audio").len()), (1, 1));
+    // Alone: all of the picture. Two: side by side, with black above and below.
+    let (first, both, second) =
+        (luma(&output, (640, 360), 1.5), luma(&output, (640, 360), 4.5), luma(&output, (640, 360), 7.5));
+    assert!(at(&first, 160, 20) > 30 && at(&first, 480, 20) > 30);
+    assert!(at(&second, 160, 20) > 30 && at(&second, 480, 20) > 30);
+    assert!(at(&both, 160, 20) < 24 && at(&both, 480, 20) < 24 && at(&both, 160, 340) < 24);
+    assert!(at(&both, 160, 150) > 30 && at(&both, 480, 150) > 30);
+    // The counters of both, each in its cell.
+    let cell = |left: usize| -> Vec<u8> {
+        (0..180).flat_map(|row| both[(90 + row) * 640 + left..][..320].to_vec()).collect()
+    };
+    let counter = |left| testkit::signal::read_counter(&cell(left), 320, 180);
+    assert_eq!((counter(0), counter(320)), (Some(135), Some(45)));
+    let worst = support::worst_offset(&output);
+    assert!(worst <= tolerance_ms, "{worst} ms");
+    let shown = pictures(&output);
+    assert!((269..=271).contains(&shown.len()), "{}", shown.len());
+}
+
+#[test]
+fn a_mosaic_follows_who_is_there() {
+    assert_mosaic("mp4", 25.0);
+}
+
+#[test]
+fn a_mosaic_can_be_webm() {
+    assert_mosaic("webm", 10.0);
+}
+
+#[test]
+fn h264_is_copied_into_mp4_with_its_rotation_noted() {
+    let bench = Bench::new();
+    let (mkv, turned) = (bench.path("plain.mkv"), bench.path("turned.mp4"));
+    h264_and_pcma(&mkv);
+    let (output, produced) = bench.make(&mkv, r#"{"kind": "mp4"}"#).unwrap();
+    assert_eq!((produced.width, produced.height), SIZE);
+    let sizes = |file: &Path| -> Vec<usize> {
+        let packets = verify::packets(file).unwrap();
+        packets.into_iter().filter(|packet| packet.stream == 0).map(|packet| packet.size).collect()
+    };
+    assert_eq!(sizes(&mkv), sizes(&output));
+    assert_eq!(verify::probe(&output).unwrap().codecs("audio"), ["aac"]);
+    assert!((produced.duration.as_secs_f64() - f64::from(SECONDS)).abs() <= FRAME * 1.1, "{produced:?}");
+    let worst = support::worst_offset(&output);
+    assert!(worst <= 25.0, "{worst} ms");
+
+    let rotate = ["-metadata:s:v", "rotate=90", "-c", "copy", "-an"];
+    support::ffmpeg(&[&["-i", mkv.to_str().unwrap()], &rotate[..], &[turned.to_str().unwrap()]].concat());
+    let question = ["-select_streams", "v", "-show_entries", "stream_side_data=rotation"];
+    let noted = support::ffprobe(&turned, &question);
+    assert!(noted.contains("90"), "{noted}");
+    let (output, _) = bench.make(&turned, r#"{"kind": "mp4"}"#).unwrap();
+    assert_eq!(support::ffprobe(&output, &question), noted);
+    assert_eq!(sizes(&mkv), sizes(&output));
+    // Coded again, the pixels themselves are turned and nothing is noted.
+    let (output, produced) =
+        bench.make(&turned, r#"{"kind": "mp4", "video": {"preset": "ultrafast"}}"#).unwrap();
+    assert_eq!((produced.width, produced.height), (360, 640));
+    assert_eq!(support::ffprobe(&output, &question), "");
+    let (have, want) = (luma(&output, (360, 640), 1.5), luma(&turned, (360, 640), 1.5));
+    let apart: u64 = have.iter().zip(&want).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    assert!(apart / (360 * 640) < 8, "{apart}");
+}
+
+/// What a phone might send: H.264 and G.711.
+fn h264_and_pcma(mkv: &Path) {
+    let spec =
+        testkit::signal::ClipSpec { codec: Codec::H264, size: SIZE, bit_rate: 1_000_000, seconds: SECONDS };
+    let video = testkit::signal::clip_file(spec).unwrap();
+    let spec =
+        testkit::signal::ClipSpec { codec: Codec::Opus, size: (0, 0), bit_rate: 64_000, seconds: SECONDS };
+    let audio = testkit::signal::clip_file(spec).unwrap();
+    let input = ["-r", "30", "-f", "h264", "-i", video.to_str().unwrap(), "-i", audio.to_str().unwrap()];
+    let codecs = ["-c:v", "copy", "-c:a", "pcm_alaw", "-ar", "8000", "-ac", "1"];
+    support::ffmpeg(&[&input[..], &codecs[..], &[mkv.to_str().unwrap()]].concat());
+}

@@ -1,0 +1,153 @@
+//! Inputs of every sort, made of the test signal.
+#![allow(dead_code, unreachable_pub)] // Each test file uses some of it.
+
+pub mod matroska;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    sync::atomic::AtomicBool,
+};
+
+use testkit::{
+    signal::{ClipSpec, Codec, Frame, clip},
+    verify::{self, Picture, Sound},
+};
+use transcode::{Plan, Produced, Rendition, TranscodeError};
+
+use matroska::Film;
+
+pub const SIZE: (u32, u32) = (640, 360);
+pub const SECONDS: u32 = 6;
+/// Of a picture, in seconds.
+pub const FRAME: f64 = 1.0 / 30.0;
+
+pub fn frames(codec: Codec, size: (u32, u32)) -> Vec<Frame> {
+    let bit_rate = if codec == Codec::Opus { 64_000 } else { 1_000_000 };
+    let size = if codec == Codec::Opus { (0, 0) } else { size };
+    clip(ClipSpec { codec, size, bit_rate, seconds: SECONDS })
+        .expect("the ffmpeg command works")
+        .frames
+        .clone()
+}
+
+/// What our recorder would write of one browser: VP8 and Opus.
+pub fn call() -> Film {
+    let mut film = Film::default();
+    let video = film.add_video("V_VP8", SIZE, 0.0);
+    film.play(video, &frames(Codec::Vp8, SIZE), 0);
+    let audio = film.add_opus();
+    film.play(audio, &frames(Codec::Opus, SIZE), 0);
+    film
+}
+
+/// A second pair that begins `late` milliseconds after the first.
+pub fn call_of_two(late: i64) -> Film {
+    let mut film = call();
+    let video = film.add_video("V_VP8", SIZE, 0.0);
+    film.play(video, &frames(Codec::Vp8, SIZE), late);
+    let audio = film.add_opus();
+    film.play(audio, &frames(Codec::Opus, SIZE), late);
+    film
+}
+
+pub struct Bench {
+    pub dir: tempfile::TempDir,
+}
+
+impl Bench {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn write(&self, name: &str, film: &Film) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, film.bytes()).expect("the disk takes it");
+        path
+    }
+
+    pub fn plan(&self, input: &Path, json: &str) -> Plan {
+        let rendition: Rendition = serde_json::from_str(json).expect("the rendition is well-formed");
+        let output = self.path(&format!("{}.{}", rendition.name(), rendition.extension()));
+        Plan { input: input.to_owned(), output, rendition }
+    }
+
+    pub fn make(&self, input: &Path, json: &str) -> Result<(PathBuf, Produced), TranscodeError> {
+        let plan = self.plan(input, json);
+        let produced = transcode::run(&plan, &AtomicBool::new(false), &mut |_| {})?;
+        assert_eq!(std::fs::metadata(&plan.output).expect("it is there").len(), produced.bytes);
+        Ok((plan.output, produced))
+    }
+
+    /// Names of files that aren't inputs.
+    pub fn leftovers(&self, input: &Path) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.dir.path()).expect("the directory is there");
+        entries.map(|entry| entry.expect("an entry").path()).filter(|path| path != input).collect()
+    }
+}
+
+pub fn pictures(file: &Path) -> Vec<Picture> {
+    verify::pictures(file, 0).expect("the pictures decode")
+}
+
+pub fn sound(file: &Path) -> Sound {
+    verify::sound(file, 0).expect("the sound decodes")
+}
+
+/// Beep after flash, the worst of all seconds, in milliseconds.
+pub fn worst_offset(file: &Path) -> f64 {
+    let offsets = verify::av_offsets_ms(&pictures(file), &sound(file));
+    assert!(offsets.len() >= SECONDS as usize - 2, "too few flashes with beeps: {offsets:?}");
+    offsets.values().fold(0.0, |worst, offset| worst.max(offset.abs()))
+}
+
+/// Whether a tone sounds throughout, or nowhere, between two times in seconds.
+pub fn level(sound: &Sound, from: f64, to: f64) -> f64 {
+    let at = |time: f64| ((time * 48_000.0) as usize).min(sound.samples.len());
+    let samples = &sound.samples[at(from)..at(to)];
+    let sum: f64 = samples.iter().map(|sample| f64::from(*sample).powi(2)).sum();
+    (sum / samples.len().max(1) as f64).sqrt()
+}
+
+/// The answer of ffprobe to a question about the first stream of a kind.
+pub fn ffprobe(file: &Path, arguments: &[&str]) -> String {
+    let output =
+        Command::new("ffprobe").args(["-v", "error", "-of", "csv=p=0"]).args(arguments).arg(file).output();
+    String::from_utf8(output.expect("ffprobe runs").stdout).expect("it says text").trim().to_owned()
+}
+
+pub fn ffmpeg(arguments: &[&str]) {
+    let output = Command::new("ffmpeg").args(["-v", "error", "-y", "-nostdin"]).args(arguments).output();
+    let output = output.expect("ffmpeg runs");
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Brightness of all pixels of the picture shown at a time in seconds.
+pub fn luma(file: &Path, size: (usize, usize), at: f64) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(file)
+        .args(["-ss", &at.to_string(), "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "gray", "-"])
+        .output()
+        .expect("ffmpeg runs");
+    assert_eq!(output.stdout.len(), size.0 * size.1, "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// Frames of an IVF file at 30 a second, with a keyframe as VP8 marks it.
+pub fn ivf(file: &Path) -> Vec<Frame> {
+    let bytes = std::fs::read(file).expect("it is there");
+    let mut rest = &bytes[32..];
+    let mut frames = Vec::new();
+    while let Some((head, tail)) = rest.split_first_chunk::<12>() {
+        let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
+        let time = std::time::Duration::from_micros(frames.len() as u64 * 1_000_000 / 30);
+        frames.push(Frame { time, keyframe: tail[0] & 1 == 0, data: tail[..length].into() });
+        rest = &tail[length..];
+    }
+    frames
+}

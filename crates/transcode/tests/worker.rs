@@ -1,0 +1,319 @@
+//! The child process: limits, cancelling, and children that go wrong.
+
+mod support;
+
+use std::{
+    io::{Read, Write},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rand::{Rng, SeedableRng, rngs::StdRng};
+use support::{Bench, SIZE, call, frames, matroska::Film};
+use testkit::signal::Codec;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use transcode::{Limits, Plan, Produced, Progress, TranscodeError, Worker};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_transcode-worker");
+const MP4: &str = r#"{"kind": "mp4"}"#;
+/// Takes far longer than any test waits.
+const SLOW: &str = r#"{"kind": "mp4", "video": {"preset": "slower", "width": 1920}}"#;
+
+async fn run(worker: &Worker, plan: &Plan) -> Result<Produced, TranscodeError> {
+    worker.run(plan, &CancellationToken::new(), watch::channel(Progress::default()).0).await
+}
+
+/// A minute of the call.
+fn long() -> Film {
+    let mut film = Film::default();
+    let (video, audio) = (film.add_video("V_VP8", SIZE, 0.0), film.add_opus());
+    for turn in 0..10 {
+        film.play(video, &frames(Codec::Vp8, SIZE), turn * 6_000);
+        film.play(audio, &frames(Codec::Opus, SIZE), turn * 6_000);
+    }
+    film
+}
+
+/// A program that does what a shell script says.
+fn script(bench: &Bench, text: &str) -> PathBuf {
+    let path = bench.path("script.sh");
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the disk takes it");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    path
+}
+
+/// Processes that work on a file of that name.
+fn workers_on(input: &Path) -> usize {
+    let open = |process: &Path| {
+        let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file == input)
+    };
+    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
+    let processes =
+        std::fs::read_dir("/proc").expect("this is Linux").flatten().map(|process| process.path());
+    processes.filter(|process| *process != own && open(process)).count()
+}
+
+async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_child_makes_what_is_made_in_process_and_tells_how_far_it_is() {
+    let bench = Bench::new();
+    let input = bench.write("long.webm", &long());
+    let (sender, mut progress) = watch::channel(Progress::default());
+    let plan = bench.plan(&input, r#"{"kind": "mp4", "video": {"preset": "ultrafast"}}"#);
+    let seen = tokio::spawn(async move {
+        let mut seen = vec![];
+        while progress.changed().await.is_ok() {
+            seen.push(*progress.borrow());
+        }
+        seen
+    });
+    let produced = Worker::new(PROGRAM).run(&plan, &CancellationToken::new(), sender).await.unwrap();
+    assert_eq!(std::fs::metadata(&plan.output).unwrap().len(), produced.bytes);
+    assert!((produced.duration.as_secs_f64() - 60.0).abs() < 0.05, "{produced:?}");
+    let seen = seen.await.unwrap();
+    assert!(seen.windows(2).all(|pair| pair[0].fraction <= pair[1].fraction));
+    assert!(seen.len() > 2 && seen.last().unwrap().fraction == 1.0, "{seen:?}");
+    let middle = seen[seen.len() / 2];
+    assert!(middle.speed > 0.1 && middle.remaining.is_some(), "{middle:?}");
+}
+
+#[tokio::test]
+async fn cancelling_kills_within_200_ms_and_leaves_nothing() {
+    let bench = Bench::new();
+    let input = bench.write("long.webm", &long());
+    let plan = bench.plan(&input, SLOW);
+    let part = bench.path("mp4.mp4.part");
+    for _ in 0..3 {
+        let cancel = CancellationToken::new();
+        let token = cancel.clone();
+        let running = tokio::spawn({
+            let plan = plan.clone();
+            async move {
+                let outcome = run_with(&plan, &token).await;
+                (outcome, Instant::now())
+            }
+        });
+        eventually("it writes", || part.exists()).await;
+        let asked = Instant::now();
+        cancel.cancel();
+        let (outcome, ended) = running.await.unwrap();
+        assert_eq!(outcome.unwrap_err(), TranscodeError::Cancelled);
+        assert!(ended - asked < Duration::from_millis(200), "{:?}", ended - asked);
+        assert!(bench.leftovers(&input).is_empty());
+        assert_eq!(workers_on(&input), 0);
+    }
+}
+
+async fn run_with(plan: &Plan, cancel: &CancellationToken) -> Result<Produced, TranscodeError> {
+    Worker::new(PROGRAM).run(plan, cancel, watch::channel(Progress::default()).0).await
+}
+
+#[tokio::test]
+async fn dropping_the_future_ends_the_child() {
+    let bench = Bench::new();
+    let input = bench.write("long.webm", &long());
+    let plan = bench.plan(&input, SLOW);
+    let part = bench.path("mp4.mp4.part");
+    let running = tokio::spawn(async move { run(&Worker::new(PROGRAM), &plan).await });
+    eventually("it writes", || part.exists()).await;
+    running.abort();
+    let _ = running.await;
+    eventually("it is gone", || workers_on(&input) == 0 && bench.leftovers(&input).is_empty()).await;
+}
+
+#[tokio::test]
+async fn a_child_doesnt_outlive_its_server() {
+    let bench = Bench::new();
+    let input = bench.write("long.webm", &long());
+    let plan = bench.plan(&input, SLOW);
+    let part = bench.path("mp4.mp4.part");
+    let mut child = Command::new(PROGRAM).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let task = serde_json::json!({"plan": plan, "limits": Limits::default()});
+    let mut server_end = child.stdin.take().unwrap();
+    writeln!(server_end, "{task}").unwrap();
+    eventually("it writes", || part.exists()).await;
+    // As when the server is killed: the system closes what it had open.
+    drop(server_end);
+    let status = child.wait().unwrap();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
+    assert!(bench.leftovers(&input).is_empty());
+}
+
+#[tokio::test]
+async fn a_killed_or_crashed_child_is_an_error_to_be_tried_again() {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    let plan = bench.plan(&input, MP4);
+    for (signal, number) in [("SEGV", 11), ("KILL", 9), ("ABRT", 6)] {
+        let program = script(
+            &bench,
+            &format!("touch {}.part; echo ouch >&2; kill -{signal} $$", plan.output.display()),
+        );
+        let error = run(&Worker::new(&program), &plan).await.unwrap_err();
+        assert_eq!(error, TranscodeError::Killed { signal: number, detail: "ouch".to_owned() });
+        assert!(!error.is_permanent());
+        std::fs::remove_file(program).unwrap();
+        assert!(bench.leftovers(&input).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_talks_nonsense_is_an_error() {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    let plan = bench.plan(&input, MP4);
+    for text in [
+        "echo hello",
+        "echo '{\"progress\": {}}'; sleep 100",
+        "yes | tr -d '\\n' | head -c 10000000; sleep 100",
+        "head -c 1000000 /dev/urandom",
+        "exit 3",
+        "exec >&-; sleep 100",
+    ] {
+        let program = script(&bench, text);
+        let started = Instant::now();
+        let error = run(&Worker::new(&program), &plan).await.unwrap_err();
+        assert!(
+            matches!(error, TranscodeError::Worker { .. } | TranscodeError::Killed { .. }),
+            "{text}: {error:?}"
+        );
+        assert!(started.elapsed() < Duration::from_secs(20), "{text}");
+        std::fs::remove_file(program).unwrap();
+    }
+    let error = run(&Worker::new("/nowhere/at-all"), &plan).await.unwrap_err();
+    assert!(matches!(error, TranscodeError::Worker { .. }) && !error.is_permanent(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_child_that_hangs_is_killed_in_time() {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    let plan = bench.plan(&input, MP4);
+    let limits = Limits { wall: Some(Duration::from_secs(1)), ..Limits::default() };
+    let program = script(&bench, "exec sleep 100");
+    let started = Instant::now();
+    let error = run(&Worker { program, limits }, &plan).await.unwrap_err();
+    assert_eq!(error, TranscodeError::TimedOut { seconds: 1 });
+    assert!(started.elapsed() < Duration::from_secs(3));
+}
+
+#[tokio::test]
+async fn memory_and_processor_time_are_limited() {
+    let bench = Bench::new();
+    let input = bench.write("long.webm", &long());
+    let plan = bench.plan(&input, r#"{"kind": "mp4", "video": {"width": 3840, "preset": "slower"}}"#);
+    let limits = Limits { memory_bytes: Some(300 << 20), ..Limits::default() };
+    let error = run(&Worker { program: PROGRAM.into(), limits }, &plan).await.unwrap_err();
+    assert!(!error.is_permanent(), "{error:?}");
+    assert!(!matches!(error, TranscodeError::TimedOut { .. }), "{error:?}");
+    let limits = Limits { cpu: Some(Duration::from_secs(1)), ..Limits::default() };
+    let error = run(&Worker { program: PROGRAM.into(), limits }, &plan).await.unwrap_err();
+    assert!(matches!(error, TranscodeError::Killed { signal: 9 | 24, .. }), "{error:?}");
+    assert!(bench.leftovers(&input).is_empty());
+}
+
+#[tokio::test]
+async fn errors_come_through_the_child_as_they_are() {
+    let bench = Bench::new();
+    let input = bench.path("noise.webm");
+    std::fs::write(&input, [7; 1_000]).unwrap();
+    let error = run(&Worker::new(PROGRAM), &bench.plan(&input, MP4)).await.unwrap_err();
+    assert!(matches!(error, TranscodeError::Unreadable { .. }) && error.is_permanent(), "{error:?}");
+    let bad = r#"{"kind": "mp4", "video": {"width": 3}}"#;
+    let error = run(&Worker::new(PROGRAM), &bench.plan(&input, bad)).await.unwrap_err();
+    assert!(matches!(error, TranscodeError::BadOption(_)) && error.is_permanent(), "{error:?}");
+    assert!(bench.leftovers(&input).is_empty());
+}
+
+#[test]
+fn a_worker_writes_nothing_but_reports() {
+    let bench = Bench::new();
+    let input = bench.write("cut.webm", &call());
+    let whole = std::fs::read(&input).unwrap();
+    std::fs::write(&input, &whole[..whole.len() / 3]).unwrap();
+    let plan = bench.plan(&input, r#"{"kind": "webm", "codec": "av1", "video": {"preset": "ultrafast"}}"#);
+    let mut child = Command::new(PROGRAM)
+        .env("SVT_LOG", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut server_end = child.stdin.take().unwrap();
+    writeln!(server_end, "{}", serde_json::json!({"plan": plan, "limits": Limits::default()})).unwrap();
+    let (mut said, mut complained) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut complained).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(complained, "");
+    assert!(said.lines().last().unwrap().starts_with(r#"{"produced":"#), "{said}");
+}
+
+/// Two hundred inputs, each damaged in a few places.
+#[tokio::test]
+async fn damaged_inputs_never_hang_and_never_leave_a_stub() {
+    let bench = Bench::new();
+    let mut film = call();
+    film.blocks.retain(|block| block.0 < 2_000);
+    let whole = film.bytes();
+    let kinds = [
+        r#"{"kind": "mp4", "video": {"preset": "ultrafast", "width": 160}}"#,
+        r#"{"kind": "webm", "video": {"preset": "ultrafast", "width": 160}}"#,
+        r#"{"kind": "mp3"}"#,
+        r#"{"kind": "ogg_opus"}"#,
+        r#"{"kind": "thumbnail"}"#,
+        r#"{"kind": "contact_sheet"}"#,
+        r#"{"kind": "waveform"}"#,
+        r#"{"kind": "mosaic", "width": 160, "height": 90, "video": {"preset": "ultrafast"}}"#,
+    ];
+    let limits = Limits { wall: Some(Duration::from_secs(60)), ..Limits::default() };
+    let worker = Worker { program: PROGRAM.into(), limits };
+    let (mut made, mut refused) = (0, 0);
+    for seed in 0..200 {
+        let input = bench.path("damaged.webm");
+        std::fs::write(&input, damaged(&whole, seed)).unwrap();
+        let plan = bench.plan(&input, kinds[seed as usize % kinds.len()]);
+        match run(&worker, &plan).await {
+            Ok(_) => {
+                made += 1;
+                std::fs::remove_file(&plan.output).unwrap();
+            }
+            Err(error) => {
+                refused += 1;
+                assert!(!matches!(error, TranscodeError::Worker { .. }), "seed {seed}: {error}");
+                println!("seed {seed}: {error}");
+            }
+        }
+        assert!(bench.leftovers(&input).is_empty(), "seed {seed}");
+    }
+    // Most of the damage is to frames, and a recording must survive that.
+    assert!(made > 100, "{made} made, {refused} refused");
+}
+
+fn damaged(whole: &[u8], seed: u64) -> Vec<u8> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut bytes = whole.to_vec();
+    for _ in 0..random.random_range(1..30) {
+        // One in a hundred in the headers, where most of it is the end of all.
+        let end = if random.random_ratio(1, 100) { 600 } else { bytes.len() };
+        let at = random.random_range(0..end.min(bytes.len()));
+        match random.random_range(0..6) {
+            0 if random.random_ratio(1, 10) => bytes.truncate(at.max(300)),
+            1 => drop(bytes.drain(at..(at + 7).min(bytes.len()))),
+            2 => bytes.insert(at, random.random()),
+            _ => bytes[at] = random.random(),
+        }
+    }
+    bytes
+}
