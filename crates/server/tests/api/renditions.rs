@@ -98,7 +98,11 @@ async fn the_same_rendition_twice_is_one() {
     assert_eq!((made.state(), made.kind.as_str()), (pb::RenditionState::Queued, "mp3"));
     assert_eq!(made.spec.unwrap().kind, Some(mp3()));
     let hangs_below = format!("/{id}/mp3-");
-    assert!(made.object_key.contains(&hangs_below) && made.object_key.ends_with(".mp3"), "{}", made.object_key);
+    assert!(
+        made.object_key.contains(&hangs_below) && made.object_key.ends_with(".mp3"),
+        "{}",
+        made.object_key
+    );
 
     let other = Kind::Mp3(pb::Mp3 { audio: Some(pb::AudioOptions { channels: 1, ..Default::default() }) });
     let other = app.recordings().create_rendition(create(&id, other)).await.unwrap().into_inner();
@@ -159,7 +163,10 @@ async fn jobs_are_listed_cancelled_and_retried() {
     let request = pb::ListJobsRequest { recording_id: id, page_size: 2, ..Default::default() };
     let (page, token) = list(request.clone()).await;
     assert_eq!(page, jobs[..2]);
-    assert_eq!(list(pb::ListJobsRequest { page_token: token, ..request.clone() }).await, (jobs[2..].to_vec(), String::new()));
+    assert_eq!(
+        list(pb::ListJobsRequest { page_token: token, ..request.clone() }).await,
+        (jobs[2..].to_vec(), String::new())
+    );
 
     let cancel = pb::CancelJobRequest { id: jobs[0].clone() };
     for _ in 0..2 {
@@ -202,7 +209,8 @@ async fn only_a_render_can_be_cancelled() {
     let jobs = app.recordings().list_jobs(request).await.unwrap().into_inner().jobs;
     let bound = jobs.iter().find(|job| job.node == ELSEWHERE).unwrap();
     assert_eq!((bound.kind(), bound.state()), (pb::JobKind::Delete, pb::JobState::Queued));
-    let status = app.recordings().cancel_job(pb::CancelJobRequest { id: bound.id.clone() }).await.unwrap_err();
+    let status =
+        app.recordings().cancel_job(pb::CancelJobRequest { id: bound.id.clone() }).await.unwrap_err();
     assert_eq!((status.code(), &*reason(&status)), (Code::FailedPrecondition, "NOT_CANCELLABLE"));
     app.stop().await;
 }
@@ -354,9 +362,10 @@ async fn a_viewer_looks_watches_and_downloads_and_changes_nothing_and_another_te
     let id = seal(&app, &row("acme", RowState::Available, film())).await;
     let owner = with_token("recorder-token", create(&id, mp3()));
     let made = app.recordings().create_rendition(owner).await.unwrap().into_inner().rendition.unwrap();
-    for (token, changing, looking) in
-        [("viewer-token", Code::PermissionDenied, None), ("other-token", Code::NotFound, Some(Code::NotFound))]
-    {
+    for (token, changing, looking) in [
+        ("viewer-token", Code::PermissionDenied, None),
+        ("other-token", Code::NotFound, Some(Code::NotFound)),
+    ] {
         let code = |result: Result<(), Status>| result.err().map(|status| status.code());
         let mut client = app.recordings();
         let render = client.create_rendition(with_token(token, create(&id, mp3()))).await.map(drop);

@@ -34,13 +34,12 @@ async fn record(recorder: &Recorder) -> String {
     let config = SenderConfig { play_for, ..SenderConfig::playing([video(Codec::Vp8), beep()]) };
     let session = sender(&driver, config).await;
     let call = ok(Call::begin(&mut client, &session, "visit").await, "the offer");
-    let live = RecordingServiceClient::new(recorder.channel())
-        .delete_recording(pb::DeleteRecordingRequest { id: call.id.clone() })
-        .await;
+    let mut recordings = RecordingServiceClient::new(recorder.channel());
+    let live = recordings.delete_recording(pb::DeleteRecordingRequest { id: call.id.clone() }).await;
     assert_eq!(live.map(drop).map_err(|status| status.code()), Err(Code::FailedPrecondition));
     played(&session, SECONDS * 30).await;
-    let sessions = RecordingServiceClient::new(recorder.channel()).list_sessions(pb::ListSessionsRequest {});
-    let sessions = ok(sessions.await, "the sessions").into_inner().sessions;
+    let sessions = recordings.list_sessions(pb::ListSessionsRequest {}).await;
+    let sessions = ok(sessions, "the sessions").into_inner().sessions;
     let tracks = sessions.first().map(|session| session.tracks.clone()).unwrap_or_default();
     let codecs: Vec<_> = tracks.iter().map(pb::SessionTrack::codec).collect();
     assert!(codecs.contains(&pb::Codec::Vp8) && codecs.contains(&pb::Codec::Opus), "{tracks:?}");
@@ -62,7 +61,10 @@ async fn watch(client: &mut Client, id: &str) -> Streaming<pb::WatchRecordingRes
 }
 
 /// The next event that `wanted` makes something of.
-async fn until<T>(events: &mut Streaming<pb::WatchRecordingResponse>, wanted: impl Fn(Event) -> Option<T>) -> T {
+async fn until<T>(
+    events: &mut Streaming<pb::WatchRecordingResponse>,
+    wanted: impl Fn(Event) -> Option<T>,
+) -> T {
     let found = async {
         loop {
             let event = ok(events.message().await, "an event").and_then(|event| event.event);
@@ -226,18 +228,10 @@ pub async fn a_cancelled_render_is_gone_within_a_moment(place: &Place) {
     let mut client = RecordingServiceClient::new(recorder.channel());
     let id = record(&recorder).await;
     let mut events = watch(&mut client, &id).await;
-    // Minutes of work.
-    let video = pb::VideoOptions {
-        width: 3840,
-        height: 2160,
-        preset: pb::Preset::Slower.into(),
-        ..Default::default()
-    };
-    let large = Kind::Webm(pb::Webm {
-        codec: pb::webm::VideoCodec::Vp9.into(),
-        video: Some(video),
-        audio: None,
-    });
+    // Much work, of which the first step shows soon.
+    let preset = pb::Preset::Slower.into();
+    let video = pb::VideoOptions { width: 1920, height: 1080, preset, ..Default::default() };
+    let large = Kind::Mp4(pb::Mp4 { video: Some(video), audio: None });
     let rendition = create(&mut client, &id, large).await;
     let progress = until(&mut events, |event| match event {
         Event::Job(job) if job.id == rendition.job_id => job.progress.filter(|now| now.percent > 0.0),
@@ -280,7 +274,9 @@ pub async fn what_can_not_be_read_parks_the_rendition_and_keeps_the_recording(pl
     place.spoil(&recorder, &id).await;
     let rendition = create(&mut client, &id, Kind::Mp3(pb::Mp3::default())).await;
     let parked = until(&mut events, |event| match event {
-        Event::Rendition(one) if one.id == rendition.id && one.state() == pb::RenditionState::Parked => Some(one),
+        Event::Rendition(one) if one.id == rendition.id && one.state() == pb::RenditionState::Parked => {
+            Some(one)
+        }
         _ => None,
     });
     let parked = parked.await;
@@ -292,10 +288,8 @@ pub async fn what_can_not_be_read_parks_the_rendition_and_keeps_the_recording(pl
 
 pub async fn retention_deletes_recordings_by_themselves(place: &Place) {
     let rules = r#"[{ after = "1s" }, { tenant = "other", after = "1ms" }]"#;
-    let config = place
-        .config()
-        .env("RECORDER__RETENTION", rules)
-        .env("RECORDER__JOBS__RETENTION_INTERVAL", "200ms");
+    let config =
+        place.config().env("RECORDER__RETENTION", rules).env("RECORDER__JOBS__RETENTION_INTERVAL", "200ms");
     let recorder = ok(config.start().await, "the recorder");
     let mut client = RecordingServiceClient::new(recorder.channel());
     let id = record(&recorder).await;
