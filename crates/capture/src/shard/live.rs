@@ -99,6 +99,7 @@ impl Live {
         Ok(answer)
     }
 
+    /// Hands the peer a datagram. What it makes of it waits for [`pump`](Self::pump), which costs less for many.
     pub(super) fn handle_datagram(
         &mut self,
         now: Instant,
@@ -108,7 +109,6 @@ impl Live {
         datagram: &[u8],
     ) {
         self.peer.handle_datagram(now, arrival, source, destination, datagram);
-        self.pump(now);
     }
 
     /// Does what is due; with `check_spool` looks whether the disk still takes what it is given.
@@ -202,16 +202,14 @@ impl Live {
     }
 
     /// Moves what the peer has to the recorder, and what the recorder has to the file.
-    fn pump(&mut self, now: Instant) {
+    pub(super) fn pump(&mut self, now: Instant) {
         while let Some(event) = self.peer.poll_event() {
             match convert::recorder_input(event, now) {
-                Ok(input) => {
-                    self.recorder.handle_input(input);
-                    self.drain_recorder(now);
-                }
+                Ok(input) => self.recorder.handle_input(input),
                 Err(event) => self.handle_peer_event(event, now),
             }
         }
+        self.drain_recorder(now);
         self.settle(now);
     }
 
@@ -224,7 +222,6 @@ impl Live {
                     None => self.tracks.push((track.id, track.mid)),
                 }
                 self.recorder.handle_input(Input::AddTrack { track: config, at: now });
-                self.drain_recorder(now);
             }
             PeerEvent::Connected { remote, cipher, srtp_profile } => {
                 info!(session_id = %self.id, ?remote, cipher, srtp_profile, "connected");

@@ -65,6 +65,15 @@ impl Sessions {
         }
     }
 
+    /// Does something to each session that is marked.
+    pub(super) fn each_dirty(&mut self, mut act: impl FnMut(&mut Live)) {
+        for &key in &self.dirty {
+            if let Some(live) = self.places.get_mut(key as usize).and_then(Option::as_deref_mut) {
+                let _ = guarded(live, &mut act);
+            }
+        }
+    }
+
     /// Its output is to be fetched.
     pub(super) fn mark(&mut self, key: Key) {
         self.with(key, |_| {});

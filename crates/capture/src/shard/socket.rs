@@ -26,6 +26,10 @@ const BATCH: usize = 64;
 /// A datagram that is larger is no WebRTC: the largest packets of clients fit an Ethernet frame.
 const DATAGRAM: usize = 2048;
 
+/// What the kernel charges a receive buffer for a datagram of an Ethernet frame's size, in bytes: the socket's limit as
+/// `SO_RCVBUF` reports it, doubled for this overhead, is held against such sums (socket(7)).
+const CHARGED: usize = 2304;
+
 /// Binds a UDP socket that stamps what it receives. The receive buffer is as large as the kernel allows.
 pub(crate) fn bind(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
@@ -60,6 +64,7 @@ impl Buffers {
 pub(crate) struct Receiver {
     socket: UdpSocket,
     headers: MultiHeaders<SockaddrStorage>,
+    capacity: usize,
     /// What is received now came after this: then the socket was empty.
     drained_at: Instant,
 }
@@ -76,7 +81,14 @@ pub(crate) struct Batch {
 impl Receiver {
     pub(crate) fn new(socket: UdpSocket, now: Instant) -> Self {
         let headers = MultiHeaders::preallocate(BATCH, Some(cmsg_space!(TimeSpec)));
-        Self { socket, headers, drained_at: now }
+        // Without an answer, what every kernel grants.
+        let granted = socket2::SockRef::from(&socket).recv_buffer_size().unwrap_or(212_992);
+        Self { socket, headers, capacity: granted / CHARGED, drained_at: now }
+    }
+
+    /// How many large datagrams the kernel keeps for us.
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Hands each datagram that waits to `take`, with its source and its arrival; at most one batch.

@@ -153,10 +153,12 @@ impl Loop {
             let wait = self.pacer.wait(Instant::now(), wakeful, due);
             self.sleep(wait);
             // First what has arrived, so that a session that is stopped has all that was sent before.
-            if wait.on_sockets || !self.commands.is_empty() || self.pacer.is_due(Instant::now()) {
-                self.receive();
+            let is_due = !wait.on_sockets && self.pacer.is_due(Instant::now());
+            if wait.on_sockets || !self.commands.is_empty() || is_due {
+                self.receive(is_due);
             }
             self.receive_tcp();
+            self.pump();
             if !self.obey() {
                 return;
             }
@@ -188,14 +190,26 @@ impl Loop {
         let _ = self.wake.read();
     }
 
-    fn receive(&mut self) {
+    /// Drains the sockets. `paced`: nobody has since the tick before.
+    fn receive(&mut self, paced: bool) {
         for local in 0..self.receivers.len() {
+            let before = self.counters.datagrams;
             for _ in 0..BATCHES {
                 if !self.receive_batch(local) {
                     break;
                 }
             }
+            let received = usize::try_from(self.counters.datagrams - before).unwrap_or(usize::MAX);
+            if let Some(receiver) = self.receivers.get(local).filter(|_| paced) {
+                self.pacer.note_drained(received, receiver.capacity());
+            }
         }
+    }
+
+    /// Has each session take what was received for it, one session after the other.
+    fn pump(&mut self) {
+        let now = Instant::now();
+        self.sessions.each_dirty(|live| live.pump(now));
     }
 
     /// One batch of one socket; whether more may wait.

@@ -1,7 +1,7 @@
 //! When a shard wakes up.
 //!
-//! Waking for each packet costs more than the packet. So a shard that only records wakes each tick and drains its
-//! sockets; kernel timestamps keep the true arrival times. While a handshake is under way, and while nothing is live,
+//! Waking for each packet costs more than the packet. So a shard that only records wakes each tick, or each few of them
+//! while its sockets' buffers stay nearly empty, and drains its sockets; kernel timestamps keep the true arrival times. While a handshake is under way, and while nothing is live,
 //! it waits on the sockets instead, so that answers are fast and an idle server sleeps.
 
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ pub(crate) struct Wait {
 #[derive(Debug)]
 pub(crate) struct Pacer {
     tick: Duration,
+    /// Ticks between two drains.
+    stretch: u32,
     next: Instant,
 }
 
@@ -29,8 +31,26 @@ impl Pacer {
     /// The shortest: a timer that stays due must not make the thread spin.
     const SHORTEST: Duration = Duration::from_millis(1);
 
+    /// The most ticks between two drains.
+    const MAX_STRETCH: u32 = 4;
+
+    /// Of a socket's buffer, the part that may fill between two drains before they come as often as they can, and the
+    /// part below which they come less often: a burst of keyframes must still fit.
+    const FULL: usize = 8;
+    const EMPTY: usize = 32;
+
     pub(crate) fn new(tick: Duration, now: Instant) -> Self {
-        Self { tick, next: now }
+        Self { tick, stretch: 1, next: now }
+    }
+
+    /// A drain that was due found so many datagrams in a socket whose buffer holds `capacity`. A wake-up costs as much
+    /// as a dozen packets, so it waits longer while there is room.
+    pub(crate) fn note_drained(&mut self, datagrams: usize, capacity: usize) {
+        if datagrams.saturating_mul(Self::FULL) >= capacity {
+            self.stretch = 1;
+        } else if datagrams.saturating_mul(Self::EMPTY) < capacity {
+            self.stretch = (self.stretch + 1).min(Self::MAX_STRETCH);
+        }
     }
 
     /// The next wait. `due` is the earliest timer of a session.
@@ -40,12 +60,13 @@ impl Pacer {
             let at_most = due.map_or(Self::LONGEST, |due| due.saturating_duration_since(now));
             return Wait { at_most: at_most.clamp(Self::SHORTEST, Self::LONGEST), on_sockets: true };
         }
+        let interval = self.tick * self.stretch;
         if self.next <= now {
-            self.next += self.tick;
+            self.next += interval;
         }
         if self.next <= now {
-            // Late by more than a tick: ticks that were missed are not made up for.
-            self.next = now + self.tick;
+            // Late by more than an interval: what was missed is not made up for.
+            self.next = now + interval;
         }
         Wait { at_most: self.next - now, on_sockets: false }
     }
@@ -74,6 +95,25 @@ mod tests {
             let wanted = Wait { at_most: Duration::from_millis(wait), on_sockets: false };
             assert_eq!(pacer.wait(at(now), false, None), wanted, "at {now} ms");
         }
+    }
+
+    #[test]
+    fn drains_are_rarer_while_the_buffer_stays_nearly_empty_and_frequent_once_it_fills() {
+        let start = Instant::now();
+        let mut pacer = Pacer::new(TICK, start);
+        let mut at = start;
+        let mut wait = |pacer: &mut Pacer| {
+            let wait = pacer.wait(at, false, None).at_most;
+            at += wait;
+            wait.as_millis()
+        };
+        let mut waits = Vec::new();
+        // A buffer for 90 datagrams: the kernel's usual limit.
+        for datagrams in [0, 1, 2, 2, 2, 3, 11, 12, 3, 2, 0] {
+            pacer.note_drained(datagrams, 90);
+            waits.push(wait(&mut pacer));
+        }
+        assert_eq!(waits, [10, 15, 20, 20, 20, 20, 20, 5, 5, 10, 15]);
     }
 
     #[test]
