@@ -107,7 +107,7 @@ fn encoded(name: &str) -> String {
     for byte in name.bytes() {
         if byte.is_ascii_alphanumeric()
             || b"-_~".contains(&byte)
-            || (byte == b'.' && name.trim_matches('.') != "")
+            || (byte == b'.' && !name.trim_matches('.').is_empty())
         {
             text.push(char::from(byte));
         } else {

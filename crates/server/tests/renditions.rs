@@ -35,3 +35,15 @@ async fn what_can_not_be_read_parks_the_rendition_and_keeps_the_recording() {
 async fn retention_deletes_recordings_by_themselves() {
     renditions::retention_deletes_recordings_by_themselves(&Place::embedded()).await;
 }
+
+#[tokio::test]
+async fn kills_while_rendering_and_deleting_lose_nothing_and_leave_nothing() {
+    renditions::kills_while_rendering_and_deleting_lose_nothing_and_leave_nothing(&Place::embedded(), 6)
+        .await;
+}
+
+#[tokio::test]
+async fn kills_while_rendering_and_deleting_lose_nothing_and_leave_nothing_in_production() {
+    let place = Place::production().await;
+    renditions::kills_while_rendering_and_deleting_lose_nothing_and_leave_nothing(&place, 3).await;
+}

@@ -23,10 +23,10 @@ pub(crate) struct Download {
     pub(crate) sha256: Option<String>,
 }
 
-/// What is downloaded.
-enum Subject {
-    Recording(Recording),
-    Rendition(Recording, Rendition),
+/// What is downloaded: a recording, or a rendition of it.
+struct Subject {
+    recording: Recording,
+    rendition: Option<Rendition>,
 }
 
 impl Api {
@@ -56,8 +56,8 @@ impl Api {
             Some(url) => url,
             None => self.downloads.url(&Link {
                 tenant: caller.tenant.clone(),
-                recording: subject.recording().id,
-                rendition: subject.rendition(),
+                recording: subject.recording.id,
+                rendition: subject.rendition.as_ref().map(|rendition| rendition.id),
                 file_name: file_name.clone(),
                 expires: expires.timestamp(),
             }),
@@ -81,15 +81,15 @@ impl Api {
         let path = self.blobs.local_path(&key)?;
         let path =
             path.ok_or_else(|| ApiError::Internal(format!("object {key:?} is not on this machine")))?;
-        let (content_type, sha256) = match subject {
-            Subject::Recording(recording) => (
-                recording
-                    .container
-                    .map_or("application/octet-stream", model::Container::content_type)
-                    .to_owned(),
-                recording.sha256,
-            ),
-            Subject::Rendition(_, rendition) => (rendition.content_type, rendition.sha256),
+        let Subject { recording, rendition } = subject;
+        let (content_type, sha256) = match rendition {
+            Some(rendition) => (rendition.content_type, rendition.sha256),
+            None => {
+                let container = recording.container;
+                let content_type =
+                    container.map_or("application/octet-stream", model::Container::content_type);
+                (content_type.to_owned(), recording.sha256)
+            }
         };
         Ok(Download { path, content_type, sha256 })
     }
@@ -100,7 +100,8 @@ impl Api {
             Some(Source::RecordingId(id)) => {
                 let id: RecordingId =
                     id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
-                self.recording(caller, id).await.map(Subject::Recording)
+                let recording = self.recording(caller, id).await?;
+                Ok(Subject { recording, rendition: None })
             }
             Some(Source::RenditionId(id)) => {
                 let id: RenditionId =
@@ -111,21 +112,23 @@ impl Api {
                     }
                     found => found?,
                 };
-                Ok(Subject::Rendition(self.recording(caller, rendition.recording).await?, rendition))
+                let recording = self.recording(caller, rendition.recording).await?;
+                Ok(Subject { recording, rendition: Some(rendition) })
             }
         }
     }
 
     /// The key of a file that is in the object store.
     async fn stored_key(&self, subject: &Subject) -> Result<String, ApiError> {
-        let (what, state, key, is_stored) = match subject {
-            Subject::Recording(recording) => (
+        let recording = &subject.recording;
+        let (what, state, key, is_stored) = match &subject.rendition {
+            None => (
                 "recording",
                 recording.state.as_str(),
                 recording.object_key.clone(),
                 self.is_stored(recording).await?,
             ),
-            Subject::Rendition(_, rendition) => (
+            Some(rendition) => (
                 "rendition",
                 rendition.state.as_str(),
                 Some(rendition.object_key.clone()),
@@ -149,30 +152,17 @@ impl Api {
 }
 
 impl Subject {
-    fn recording(&self) -> &Recording {
-        match self {
-            Self::Recording(recording) | Self::Rendition(recording, _) => recording,
-        }
-    }
-
-    fn rendition(&self) -> Option<RenditionId> {
-        match self {
-            Self::Recording(_) => None,
-            Self::Rendition(_, rendition) => Some(rendition.id),
-        }
-    }
-
     /// The recording's name with the file's extension.
     fn file_name(&self) -> String {
-        let (key, kind) = match self {
-            Self::Recording(recording) => (recording.object_key.as_deref().unwrap_or_default(), None),
-            Self::Rendition(_, rendition) => (rendition.object_key.as_str(), Some(rendition.kind.as_str())),
-        };
+        let name = &self.recording.name;
+        let of_recording = self.recording.object_key.as_deref().unwrap_or_default();
+        let key = self.rendition.as_ref().map_or(of_recording, |rendition| &rendition.object_key);
         let extension = key.rsplit_once('.').map_or("bin", |(_, extension)| extension);
-        let name = &self.recording().name;
-        match kind {
+        match &self.rendition {
             // What is no film or sound by its extension says what it is.
-            Some(kind) if kind != extension => format!("{name}-{kind}.{extension}"),
+            Some(rendition) if rendition.kind != extension => {
+                format!("{name}-{}.{extension}", rendition.kind)
+            }
             _ => format!("{name}.{extension}"),
         }
     }

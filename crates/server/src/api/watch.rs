@@ -233,3 +233,90 @@ impl Event {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::Utc;
+    use model::{Channel, Container, JobKind, NodeId, Source};
+    use proto::recorder::v1::watch_recording_response::Event as Shown;
+    use store::{NewJob, NewRendition, Renditions as _, Sealed, Sessions as _};
+    use store_sqlite::SqliteStore;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    fn recording() -> Recording {
+        let (id, now) = (RecordingId::new(), Utc::now());
+        Recording {
+            id,
+            tenant: TenantId::default(),
+            name: String::new(),
+            correlation_id: String::new(),
+            channel: Channel::Call,
+            source: Source::Webrtc,
+            node: NodeId::default(),
+            state: RecordingState::Processing,
+            started_at: now,
+            ended_at: Some(now),
+            end_reason: None,
+            container: Some(Container::Webm),
+            object_key: Some(Recording::object_key("", id, now, Container::Webm)),
+            duration: Duration::ZERO,
+            bytes: 0,
+            sha256: None,
+            error: None,
+            tracks: Vec::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_falls_behind_is_told_so_and_gets_the_newest_state() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(folder.path().join("recorder.db")).await.unwrap());
+        store.migrate().await.unwrap();
+        let recording = recording();
+        // More than the channel holds.
+        let upload = NewJob { kind: JobKind::Upload, node: None, run_at: Utc::now() };
+        let jobs = vec![upload; CHANNEL + 4];
+        let sealed = Sealed { recording: recording.clone(), jobs, renditions: Vec::new() };
+        store.seal(&sealed).await.unwrap();
+        let (sender, mut receiver) = mpsc::channel(CHANNEL);
+        let watcher = Watcher {
+            store: store.clone(),
+            tenant: recording.tenant.clone(),
+            id: recording.id,
+            changes: store::JobQueue::changes(&*store),
+            told: Told::default(),
+            sender: sender.clone(),
+            closing: CancellationToken::new(),
+            _place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+        };
+        let watching = tokio::spawn(watcher.run());
+        while sender.capacity() > 0 {
+            tokio::task::yield_now().await;
+        }
+        for kind in ["mp3", "mp4", "wav"] {
+            let new = NewRendition {
+                kind: kind.to_owned(),
+                parameters: kind.to_owned(),
+                object_key: kind.to_owned(),
+                content_type: String::new(),
+            };
+            store.create_rendition(&recording.tenant, recording.id, &new).await.unwrap();
+        }
+        drop(sender);
+        let (mut missed, mut jobs, mut renditions) = (0, 0, 0);
+        // The jobs that were sealed, those of the renditions, and the renditions themselves.
+        while jobs < CHANNEL + 4 + 3 || renditions < 3 {
+            match receiver.recv().await.unwrap().unwrap().event.unwrap() {
+                Shown::Recording(_) => {}
+                Shown::Job(_) => jobs += 1,
+                Shown::Rendition(_) => renditions += 1,
+                Shown::Lagged(lagged) => missed += lagged.missed,
+            }
+        }
+        assert!(missed >= 3, "{missed}");
+        drop(receiver);
+        watching.await.unwrap();
+    }
+}

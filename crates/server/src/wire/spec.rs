@@ -320,7 +320,7 @@ mod tests {
     #[test]
     fn every_kind_reads_back_from_what_is_stored() {
         for kind in kinds() {
-            let stored = serde_json::to_string(&asked(kind.clone()).unwrap()).unwrap();
+            let stored = serde_json::to_string(&asked(kind).unwrap()).unwrap();
             let shown = spec(&stored).unwrap().kind.unwrap();
             match (kind, shown) {
                 // A codec or format that was left out is shown as what it means.

@@ -133,7 +133,7 @@ async fn what_can_not_be_made_is_refused_with_its_reason() {
         (&*ready, stem(0), Code::InvalidArgument, "spec.stem.track"),
         (&*ready, stem(2), Code::InvalidArgument, "spec.stem.track"),
     ] {
-        let status = app.recordings().create_rendition(create(id, kind.clone())).await.unwrap_err();
+        let status = app.recordings().create_rendition(create(id, kind)).await.unwrap_err();
         assert_eq!(status.code(), code, "{kind:?}: {status}");
         let told = match status.get_error_details().bad_request() {
             Some(bad) => bad.field_violations[0].field.clone(),
@@ -234,7 +234,7 @@ async fn a_deletion_may_be_repeated_is_written_down_and_leaves_live_sessions_alo
     assert_eq!(deleted.state(), pb::RecordingState::Deleted);
     let list = with_token("viewer-token", pb::ListRecordingsRequest::default());
     let listed = app.recordings().list_recordings(list).await.unwrap().into_inner().recordings;
-    assert_eq!(listed.into_iter().map(|one| one.id).collect::<Vec<_>>(), [live.clone()]);
+    assert_eq!(listed.into_iter().map(|one| one.id).collect::<Vec<_>>(), std::slice::from_ref(&live));
 
     let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
     let audit = store.audit_of(&recording.tenant, recording.id).await.unwrap();

@@ -9,6 +9,7 @@ use proto::recorder::v1::{
     self as pb, create_download_url_request::Source, recording_service_client::RecordingServiceClient,
     rendition_spec::Kind, watch_recording_response::Event,
 };
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use testkit::{
     call::Call,
     recorder::Recorder,
@@ -311,4 +312,55 @@ pub async fn retention_deletes_recordings_by_themselves(place: &Place) {
     ] {
         assert!(metrics.contains(want), "{want} is not in\n{metrics}");
     }
+}
+
+/// Killed at `rounds` moments of making renditions, and right after a deletion.
+pub async fn kills_while_rendering_and_deleting_lose_nothing_and_leave_nothing(place: &Place, rounds: u32) {
+    let config = place.config().env("RECORDER__JOBS__LEASE", "1s").env("RECORDER__JOBS__POLL", "200ms");
+    let mut recorder = ok(config.start().await, "the recorder");
+    let mut client = RecordingServiceClient::new(recorder.channel());
+    let id = record(&recorder).await;
+    let mut random = StdRng::seed_from_u64(7);
+    let mut wanted = Vec::new();
+    for round in 0..rounds {
+        let height = 64 + 2 * i32::try_from(round).unwrap_or_default();
+        let video = Some(pb::VideoOptions { height, ..Default::default() });
+        wanted.push(create(&mut client, &id, Kind::Mp4(pb::Mp4 { video, audio: None })).await.id);
+        tokio::time::sleep(Duration::from_millis(random.random_range(0..1500))).await;
+        recorder.kill9();
+        ok(recorder.restart().await, "the restart");
+        client = RecordingServiceClient::new(recorder.channel());
+    }
+    let get = async |client: &mut Client| {
+        let got = client.get_recording(pb::GetRecordingRequest { id: id.clone() });
+        ok(got.await, "the recording").into_inner()
+    };
+    let made = wait_for(PATIENCE, async || {
+        let renditions = get(&mut client).await.renditions;
+        renditions.iter().all(|one| one.state() == pb::RenditionState::Available)
+    });
+    assert!(made.await, "{:?}", get(&mut client).await);
+    let got = get(&mut client).await;
+    assert_eq!(got.recording.map(|recording| recording.state()), Some(pb::RecordingState::Available));
+    assert_eq!(got.renditions.into_iter().map(|one| one.id).collect::<Vec<_>>(), wanted);
+    if matches!(place, Place::Embedded) {
+        assert_eq!(recorder.objects().len(), wanted.len() + 1, "{:?}", recorder.objects());
+    }
+    assert!(wait_for(PATIENCE, async || work(&recorder).is_empty()).await, "{:?}", work(&recorder));
+    let folder = ok(tempfile::tempdir(), "a directory");
+    for rendition in wanted {
+        let link = link(&mut client, Source::RenditionId(rendition)).await;
+        let path = folder.path().join("film.mp4");
+        download(&link.url, &path).await;
+        ok(decode_strictly(&path), "strict decoding");
+    }
+    let whole = link(&mut client, Source::RecordingId(id.clone())).await;
+    ok(client.delete_recording(pb::DeleteRecordingRequest { id: id.clone() }).await, "the deletion");
+    recorder.kill9();
+    ok(recorder.restart().await, "the restart");
+    let gone = wait_for(PATIENCE, async || {
+        let response = ok(http().get(&whole.url).send().await, "a download of what was deleted");
+        matches!(response.status().as_u16(), 404 | 410) && recorder.objects().is_empty()
+    });
+    assert!(gone.await, "objects: {:?}", recorder.objects());
 }
