@@ -33,6 +33,9 @@ pub enum BlobError {
         /// The cause.
         source: std::io::Error,
     },
+    /// The upload was completed or aborted: nothing more can be added to it.
+    #[error("no upload to {0:?} is under way")]
+    NoUpload(String),
     /// The store can't be reached or failed; the same call may succeed later.
     #[error("the object store failed: {0}")]
     Unavailable(String),
@@ -56,6 +59,6 @@ impl BlobError {
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Mismatch { .. })
+        matches!(self, Self::Unavailable(_) | Self::Mismatch { .. } | Self::NoUpload(_))
     }
 }

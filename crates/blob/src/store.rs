@@ -7,7 +7,7 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::BlobError;
+use crate::{BlobError, PartUploads};
 
 /// What the store says of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,7 +29,8 @@ pub struct PutFile<'a> {
     pub path: &'a Path,
     /// Media type.
     pub content_type: &'a str,
-    /// SHA-256 of the file, lower-case hexadecimal, where it is known. What arrives has to match it.
+    /// SHA-256 of the file, lower-case hexadecimal, where it is known. What arrives has to match it. Without it a store
+    /// may answer a put without having read the object: then it tells no SHA-256.
     pub sha256: Option<&'a str>,
 }
 
@@ -84,6 +85,11 @@ pub trait BlobStore: Send + Sync + std::fmt::Debug {
     fn local_path(&self, key: &str) -> Result<Option<PathBuf>, BlobError> {
         let _ = key;
         Ok(None)
+    }
+
+    /// How a file is sent part by part while it grows; none if the store takes files as a whole only.
+    fn parts(&self) -> Option<&dyn PartUploads> {
+        None
     }
 
     /// Whether the store answers and the bucket is there.

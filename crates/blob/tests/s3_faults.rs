@@ -10,12 +10,11 @@ use std::{
 };
 
 use blob::{BlobError, BlobStore, S3, S3Config};
-use support::{
-    PART, TestFile, config, key, open_uploads,
-    proxy::{Fault, Proxy},
-    put, s3, seaweedfs, webm,
+use support::{PART, TestFile, config, key, open_uploads, put, s3, seaweedfs, webm};
+use testkit::servers::{
+    faulty::{Fault, Proxy},
+    seaweedfs::SeaweedFs,
 };
-use testkit::servers::seaweedfs::SeaweedFs;
 use tokio_util::sync::CancellationToken;
 
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,7 +34,7 @@ impl Broken {
 
     async fn with(change: impl FnOnce(S3Config) -> S3Config) -> Self {
         let server = seaweedfs().await;
-        let proxy = Proxy::to(server.address()).await;
+        let proxy = Proxy::to(server.address()).await.unwrap();
         let config = S3Config { attempt_timeout: PATIENCE, ..config(&server, proxy.url.clone()) };
         let store = S3::connect(&change(config)).await.unwrap();
         Self { server, proxy, store, key: key("a.webm") }

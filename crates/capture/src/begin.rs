@@ -117,6 +117,7 @@ async fn answer(
     let spool = &node.config.spool;
     let writer = node.writers.of(written_down.begun.id.into());
     let file = SpoolFile::new(file, writer, spool.max_waiting_bytes, spool.stall_timeout);
+    node.growing.add(&written_down, file.queue());
     let limits = &node.config.limits;
     let bounds = Bounds {
         ends_at: limits.session_time.and_then(|time| Instant::now().checked_add(time)),

@@ -18,6 +18,7 @@ use tracing::warn;
 
 use crate::{
     CaptureConfig, ConfigError, Ledger, begin,
+    growing::{Growing, GrowingFile},
     registry::{Entry, Registry},
     session::sealing::Sealer,
     shard::{Command, SessionStatistics, Shard, ShardGone},
@@ -192,6 +193,12 @@ impl Capture {
         entries.into_iter().map(status).collect()
     }
 
+    /// The files that are being written of which something is final.
+    #[must_use]
+    pub fn growing(&self) -> Vec<GrowingFile> {
+        self.node.growing.files()
+    }
+
     /// How many sessions are live or being sealed.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -240,6 +247,7 @@ pub(crate) struct Node {
     pub(crate) registry: Arc<Registry>,
     pub(crate) files: Arc<dyn Files>,
     pub(crate) draining: AtomicBool,
+    pub(crate) growing: Growing,
     pub(crate) sealer: Arc<Sealer>,
     /// Begins, listeners and connections.
     pub(crate) tasks: TaskTracker,

@@ -16,6 +16,7 @@ mod begin;
 mod capture;
 mod codecs;
 mod config;
+mod growing;
 mod ledger;
 mod metrics;
 mod registry;
@@ -26,6 +27,7 @@ mod start;
 
 pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
+pub use growing::GrowingFile;
 pub use ledger::{Ledger, LedgerError};
 pub use session::convert::codec_of;
 

@@ -19,7 +19,9 @@ use tracing::warn;
 use crate::{
     CaptureConfig, ConfigError, Ledger, WebrtcConfig,
     capture::Node,
-    codecs, metrics,
+    codecs,
+    growing::Growing,
+    metrics,
     registry::Registry,
     session::sealing::Sealer,
     shard::{self, Shard, ShardConfig, TcpLimits},
@@ -106,6 +108,7 @@ pub(crate) async fn start(
         registry,
         files,
         draining,
+        growing: Growing::default(),
         sealer,
         tasks,
         cancelled,

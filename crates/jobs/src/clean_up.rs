@@ -6,20 +6,103 @@ use std::{
     path::Path,
 };
 
+use blob::{BlobError, PartUploads, SentPart};
 use model::Recording;
 use store::JobOutcome;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     JobError,
     perform::Context,
     spool::{SealedFile, directory},
+    stream::journal,
+    upload::unless_cancelled,
 };
 
-/// Asks the store once more, and only if it has exactly what was sealed removes the recording's directory.
-pub(crate) async fn run(context: &Context, recording: &Recording) -> Result<JobOutcome, JobError> {
+/// Reads the file, asks the store once more, and only if it has exactly what was sealed removes the recording's directory.
+pub(crate) async fn run(
+    context: &Context,
+    recording: &Recording,
+    cancel: &CancellationToken,
+) -> Result<JobOutcome, JobError> {
     let file = SealedFile::of(recording, &context.config.spool)?;
+    let upload = context.store.upload_of(recording.id).await?;
+    match (&upload, context.blobs.parts()) {
+        (Some((_, journaled)), Some(parts)) => {
+            let sent: Vec<SentPart> = journaled.iter().map(journal::sent).collect();
+            compare_parts(context, recording, &file, parts, &sent, cancel).await?;
+        }
+        _ => compare_whole(context, recording, &file, cancel).await?,
+    }
+    remove_local(context, recording, &file).await?;
+    if let Some((upload, _)) = upload {
+        context.store.forget_upload(recording.id, &upload.id).await?;
+    }
+    Ok(JobOutcome::Done { recording_state: None, next: Vec::new() })
+}
+
+/// The store has an object of the SHA-256 of the file, which is taken here where nobody took it before.
+async fn compare_whole(
+    context: &Context,
+    recording: &Recording,
+    file: &SealedFile<'_>,
+    cancel: &CancellationToken,
+) -> Result<(), JobError> {
+    let sha256 = match file.sha256 {
+        Some(sha256) => sha256.to_owned(),
+        None => {
+            let digest = blob::file_digest(&file.path, cancel).await.map_err(unless_cancelled)?;
+            context.store.note_sha256(recording.id, &digest.sha256).await?;
+            digest.sha256
+        }
+    };
     let stored = context.blobs.head(file.key).await?;
+    SealedFile { sha256: Some(&sha256), ..file.clone() }.check(&stored)?;
+    match stored.sha256 {
+        Some(_) => Ok(()),
+        None => Err(differs(file, "the store does not tell its SHA-256")),
+    }
+}
+
+/// The store has an object of these parts, and the file has them too. Its SHA-256, which nobody has taken so far, is.
+async fn compare_parts(
+    context: &Context,
+    recording: &Recording,
+    file: &SealedFile<'_>,
+    parts: &dyn PartUploads,
+    sent: &[SentPart],
+    cancel: &CancellationToken,
+) -> Result<(), JobError> {
+    let stored = parts.confirm(file.key, sent).await?;
     file.check(&stored)?;
+    let ranges: Vec<_> = sent.iter().map(|part| part.range).collect();
+    let (whole, digests) = match parts.digest_file(&file.path, &ranges, cancel).await {
+        // An earlier run compared and removed it.
+        Err(BlobError::Source { source, .. })
+            if source.kind() == ErrorKind::NotFound && file.sha256.is_some() =>
+        {
+            return Ok(());
+        }
+        read => read.map_err(unless_cancelled)?,
+    };
+    if whole.bytes != file.bytes || !digests.iter().eq(sent.iter().map(|part| &part.digest)) {
+        return Err(differs(file, "the file has changed since it was sent"));
+    }
+    if file.sha256.is_some_and(|known| known != whole.sha256) {
+        return Err(differs(file, "the file's SHA-256 is not what was noted"));
+    }
+    Ok(context.store.note_sha256(recording.id, &whole.sha256).await?)
+}
+
+fn differs(file: &SealedFile<'_>, detail: &str) -> JobError {
+    JobError::ObjectDiffers { key: file.key.to_owned(), detail: detail.to_owned() }
+}
+
+async fn remove_local(
+    context: &Context,
+    recording: &Recording,
+    file: &SealedFile<'_>,
+) -> Result<(), JobError> {
     let (spool, id) = (context.config.spool.clone(), recording.id);
     let (sealed, bytes) = (file.path.clone(), file.bytes);
     let removal = tokio::task::spawn_blocking(move || {
@@ -27,8 +110,7 @@ pub(crate) async fn run(context: &Context, recording: &Recording) -> Result<JobO
         look_for_other_media(&directory, &sealed, bytes)?;
         remove(&spool, &directory).map_err(|source| JobError::Spool { path: directory, source })
     });
-    removal.await.map_err(|_| JobError::Panicked)??;
-    Ok(JobOutcome::Done { recording_state: None, next: Vec::new() })
+    removal.await.map_err(|_| JobError::Panicked)?
 }
 
 /// The directory goes as a whole, but one file of it alone was verified: it must not have changed since, and no other

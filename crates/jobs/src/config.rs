@@ -41,6 +41,13 @@ pub struct JobsConfig {
     pub lease: Duration,
     /// The longest sleep between looks at the queue.
     pub poll: Duration,
+    /// The first part of every object key.
+    pub base_path: String,
+    /// A node that has said nothing for so long is lost: another one completes its uploads with what is there. None:
+    /// nobody does.
+    pub node_lost_after: Option<Duration>,
+    /// How often uploads that nobody ends are looked for.
+    pub keep: Duration,
 }
 
 impl JobsConfig {
@@ -63,6 +70,9 @@ impl JobsConfig {
             max_backoff: Duration::from_secs(300),
             lease: Duration::from_secs(60),
             poll: Duration::from_secs(5),
+            base_path: String::new(),
+            node_lost_after: None,
+            keep: Duration::from_secs(60),
         }
     }
 
@@ -79,6 +89,7 @@ impl JobsConfig {
         self.render_workers = self.render_workers.max(1);
         self.lease = self.lease.max(SHORTEST);
         self.poll = self.poll.max(SHORTEST);
+        self.keep = self.keep.max(SHORTEST);
         self
     }
 }

@@ -8,8 +8,9 @@ use futures::FutureExt;
 use model::{JobKind, Recording, RecordingState};
 use store::{JobOutcome, LeasedJob, Store};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-use crate::{JobError, JobsConfig, Renderer, clean_up, delete, render, upload};
+use crate::{JobError, JobsConfig, Renderer, clean_up, delete, render, stream::Streams, upload};
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
 /// How often a clean-up looks whether the renders that it waits for are done.
@@ -23,6 +24,10 @@ pub(crate) struct Context {
     pub store: Arc<dyn Store>,
     pub blobs: Arc<dyn BlobStore>,
     pub renderer: Arc<dyn Renderer>,
+    /// Uploads of files that still grow.
+    pub streams: Streams,
+    /// This run of the process.
+    pub run: Uuid,
 }
 
 /// Runs a job once. The outcome is not written down yet.
@@ -60,7 +65,7 @@ async fn run(
         JobKind::CleanUp if is_wanted_by_renders(context, &recording).await? => {
             Ok(JobOutcome::Later { at: Utc::now() + LOOK_AGAIN })
         }
-        JobKind::CleanUp => clean_up::run(context, &recording).await,
+        JobKind::CleanUp => clean_up::run(context, &recording, cancel).await,
         JobKind::Delete => delete::run(context, leased, &recording).await,
     }
 }

@@ -12,12 +12,13 @@ pub(crate) fn directory(spool: &Path, id: RecordingId) -> PathBuf {
 }
 
 /// A sealed file, as the recording's row tells of it.
+#[derive(Clone)]
 pub(crate) struct SealedFile<'a> {
     pub path: PathBuf,
     pub container: Container,
     pub key: &'a str,
     pub bytes: u64,
-    /// None until the first upload has taken it.
+    /// None until the upload or the clean-up has taken it.
     pub sha256: Option<&'a str>,
 }
 
@@ -32,10 +33,10 @@ impl<'a> SealedFile<'a> {
         Ok(Self { path, container, key, bytes: recording.bytes, sha256 })
     }
 
-    /// Whether this is what the store says that it has.
+    /// Whether this is what the store says that it has, as far as both tell.
     pub fn check(&self, stored: &blob::ObjectInfo) -> Result<(), JobError> {
-        let sha256 = self.sha256.ok_or(JobError::NoFile { missing: "its SHA-256" })?;
-        if stored.bytes == self.bytes && stored.sha256.as_deref() == Some(sha256) {
+        let other = self.sha256.zip(stored.sha256.as_deref()).is_some_and(|(ours, theirs)| ours != theirs);
+        if stored.bytes == self.bytes && !other {
             return Ok(());
         }
         let detail = format!(
@@ -43,7 +44,7 @@ impl<'a> SealedFile<'a> {
             stored.bytes,
             stored.sha256.as_deref().unwrap_or("unknown"),
             self.bytes,
-            sha256
+            self.sha256.unwrap_or("unknown")
         );
         Err(JobError::ObjectDiffers { key: self.key.to_owned(), detail })
     }

@@ -5,31 +5,66 @@ use std::io::ErrorKind;
 use blob::{BlobError, PutFile};
 use chrono::Utc;
 use model::{JobKind, Recording, RecordingState};
-use store::{JobOutcome, NewJob};
+use store::{JobOutcome, NewJob, Upload, UploadPart};
 use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, perform::Context, spool::SealedFile};
+use crate::{
+    JobError,
+    perform::Context,
+    spool::SealedFile,
+    stream::{
+        finish::{Finished, Unfinished},
+        journal,
+    },
+};
 
-/// Uploads and verifies. The key follows from the recording alone, so that a rerun overwrites.
+/// Uploads and verifies; what was sent while the file grew is not sent again. The key follows from the recording alone,
+/// so that a rerun overwrites.
 pub(crate) async fn run(
     context: &Context,
     recording: &Recording,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
     let file = SealedFile::of(recording, &context.config.spool)?;
+    // A part that is on its way is waited for.
+    let stream = context.streams.of(recording.id);
+    let mut turn = cancel.run_until_cancelled(stream.lock()).await.ok_or(JobError::Cancelled)?;
+    if let (Some(parts), Some(begun), false) = (context.blobs.parts(), &turn.upload, turn.journaled) {
+        // The journal was away: the job has nothing to go by.
+        parts.abort(begun).await?;
+        turn.reset();
+    }
+    let begun = context.store.upload_of(recording.id).await?;
     match tokio::fs::metadata(&file.path).await {
         Ok(metadata) if metadata.len() == file.bytes => {}
         Ok(metadata) => {
             return Err(JobError::FileDiffers { found: metadata.len(), sealed: file.bytes, path: file.path });
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => return without_file(context, &file).await,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return without_file(context, &file, begun).await;
+        }
         Err(source) => return Err(JobError::Spool { path: file.path, source }),
     }
-    let sha256 = match file.sha256 {
-        Some(known) => known.to_owned(),
-        None => take_checksum(context, recording, &file, cancel).await?,
-    };
-    let file = SealedFile { sha256: Some(&sha256), ..file };
+    if let Some((upload, journaled)) = &begun {
+        match finish(context, recording, &file, upload, journaled, cancel).await? {
+            Finished::Whole => return Ok(done(context)),
+            Finished::Nothing => {}
+        }
+    }
+    put_whole(context, recording, &file, cancel).await?;
+    if let Some((upload, _)) = begun.filter(|(upload, _)| upload.rescued) {
+        // What is missing of a rescued object has come.
+        context.store.forget_upload(recording.id, &upload.id).await?;
+    }
+    Ok(done(context))
+}
+
+async fn put_whole(
+    context: &Context,
+    recording: &Recording,
+    file: &SealedFile<'_>,
+    cancel: &CancellationToken,
+) -> Result<(), JobError> {
     let put = PutFile {
         key: file.key,
         path: &file.path,
@@ -38,24 +73,31 @@ pub(crate) async fn run(
     };
     let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
     file.check(&stored)?;
-    Ok(done(context))
+    if let (None, Some(sha256)) = (file.sha256, &stored.sha256) {
+        context.store.note_sha256(recording.id, sha256).await?;
+    }
+    Ok(())
 }
 
-/// Sealing doesn't read the file again, so that a stop takes no longer for a long recording. Its checksum is taken and
-/// written down here, before the first byte leaves, so that every copy is held against what was sealed.
-async fn take_checksum(
+/// Goes on with an upload that was begun while the file grew.
+async fn finish(
     context: &Context,
     recording: &Recording,
     file: &SealedFile<'_>,
+    upload: &Upload,
+    journaled: &[UploadPart],
     cancel: &CancellationToken,
-) -> Result<String, JobError> {
-    let digest = blob::file_digest(&file.path, cancel).await.map_err(unless_cancelled)?;
-    if digest.bytes != file.bytes {
-        let path = file.path.clone();
-        return Err(JobError::FileDiffers { path, found: digest.bytes, sealed: file.bytes });
+) -> Result<Finished, JobError> {
+    let Some(parts) = context.blobs.parts().filter(|_| !upload.rescued) else {
+        return Ok(Finished::Nothing);
+    };
+    if upload.key != file.key {
+        tracing::info!(from = upload.key, to = file.key, "the file's format has changed: it is sent whole");
+        parts.abort(&journal::open(upload)).await?;
+        context.store.forget_upload(recording.id, &upload.id).await?;
+        return Ok(Finished::Nothing);
     }
-    context.store.note_sha256(recording.id, &digest.sha256).await?;
-    Ok(digest.sha256)
+    Unfinished { context, parts, recording, file, upload }.finish(journaled, cancel).await
 }
 
 pub(crate) fn unless_cancelled(error: BlobError) -> JobError {
@@ -66,10 +108,25 @@ pub(crate) fn unless_cancelled(error: BlobError) -> JobError {
 }
 
 /// The file is gone. That is fine if it had been stored before, say by a run whose end could not be written down.
-async fn without_file(context: &Context, file: &SealedFile<'_>) -> Result<JobOutcome, JobError> {
-    match context.blobs.head(file.key).await {
+async fn without_file(
+    context: &Context,
+    file: &SealedFile<'_>,
+    begun: Option<(Upload, Vec<UploadPart>)>,
+) -> Result<JobOutcome, JobError> {
+    let missing = || JobError::FileMissing { path: file.path.clone() };
+    let stored = match (begun, context.blobs.parts()) {
+        (Some((upload, journaled)), Some(parts)) if !upload.rescued => {
+            let sent = journal::contiguous(&journaled);
+            parts.confirm(file.key, &sent).await
+        }
+        _ => context.blobs.head(file.key).await.and_then(|stored| match &stored.sha256 {
+            Some(_) => Ok(stored),
+            None => Err(BlobError::NotFound(file.key.to_owned())),
+        }),
+    };
+    match stored {
         Ok(stored) => file.check(&stored).map(|()| done(context)),
-        Err(BlobError::NotFound(_)) => Err(JobError::FileMissing { path: file.path.clone() }),
+        Err(BlobError::NotFound(_) | BlobError::Mismatch { .. }) => Err(missing()),
         Err(error) => Err(error.into()),
     }
 }

@@ -8,8 +8,17 @@ use store::{LeasedJob, Store, StoreError};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
+use uuid::Uuid;
 
-use crate::{JobsConfig, Renderer, depth, lease::Lease, perform::Context, retention, retry::backoff, work};
+use crate::{
+    Growing, JobsConfig, Renderer, depth,
+    lease::Lease,
+    perform::Context,
+    retention,
+    retry::backoff,
+    stream::{self, Streams},
+    work,
+};
 
 /// Clean-ups at a time: they wait for no upload, and one after the other is quick enough.
 const CLEAN_UP_WORKERS: usize = 1;
@@ -19,9 +28,10 @@ const DELETE_WORKERS: usize = 1;
 const MAX_STORE_BACKOFF: Duration = Duration::from_secs(30);
 
 /// The running workers.
-#[derive(Debug)]
 pub struct Workers {
     tasks: TaskTracker,
+    context: Arc<Context>,
+    shutdown: CancellationToken,
 }
 
 impl Workers {
@@ -45,7 +55,8 @@ impl Workers {
             (JobKind::Render, config.render_workers),
             (JobKind::Delete, DELETE_WORKERS),
         ];
-        let context = Arc::new(Context { config, store: store.clone(), blobs, renderer });
+        let (streams, run) = (Streams::default(), Uuid::new_v4());
+        let context = Arc::new(Context { config, store: store.clone(), blobs, renderer, streams, run });
         for (kind, places) in lanes {
             let lane = Lane { kind, places, context: context.clone(), shutdown: shutdown.clone() };
             tasks.spawn(lane.run());
@@ -55,14 +66,28 @@ impl Workers {
             let (rules, every) = (&keeper.config.retention, keeper.config.retention_interval);
             retention::keep(rules, every, &*keeper.store, &stop).await;
         });
-        tasks.spawn(async move { depth::keep(&*store, &shutdown).await });
+        let stop = shutdown.clone();
+        tasks.spawn(async move { depth::keep(&*store, &stop).await });
         tasks.close();
-        Self { tasks }
+        Self { tasks, context, shutdown }
+    }
+
+    /// Sends the files that grow on this node while they do, and looks after uploads that nobody ends. Without it files
+    /// are sent when they are sealed.
+    pub fn stream(&self, growing: Arc<dyn Growing>) {
+        self.tasks.spawn(stream::run(self.context.clone(), growing, self.shutdown.clone()));
+        self.tasks.spawn(stream::keeper::run(self.context.clone(), self.shutdown.clone()));
     }
 
     /// Returns when all have stopped: within some seconds of the cancellation, if the database answers.
     pub async fn stopped(self) {
         self.tasks.wait().await;
+    }
+}
+
+impl std::fmt::Debug for Workers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Workers").field("tasks", &self.tasks.len()).finish_non_exhaustive()
     }
 }
 

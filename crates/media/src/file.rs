@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Codec, MediaTime, Output, RecorderConfig, RecordingSummary, TrackSummary,
+    Codec, MediaTime, Output, RecorderConfig, RecordingSummary, Settled, TrackSummary,
     frame::CodedFrame,
     interleave::TimedFrame,
     time::{LocalNanos, MILLISECOND},
@@ -46,6 +46,10 @@ impl File {
 
     pub(crate) fn bytes(&self) -> u64 {
         self.writer.as_ref().map_or(0, Writer::bytes)
+    }
+
+    pub(crate) fn settled(&self) -> Option<Settled> {
+        self.writer.as_ref().map(Writer::settled)
     }
 
     pub(crate) fn buffered(&self) -> usize {

@@ -23,8 +23,8 @@ pub use input::{
     TrackId,
 };
 pub use output::{
-    Codec, Container, KeyframeReason, MediaTime, Output, RecordingSummary, Statistics, TrackStatistics,
-    TrackSummary,
+    Codec, Container, KeyframeReason, MediaTime, Output, RecordingSummary, Settled, Statistics,
+    TrackStatistics, TrackSummary,
 };
 pub use recorder::{Recorder, RecorderConfig};
 pub use webm::{RecoverError, Recovery, Repair, recover};

@@ -106,6 +106,20 @@ pub enum Output {
     Timeout(Option<Instant>),
 }
 
+/// How much of a growing file is final: no [`Output::Patch`] that is still to come touches what lies between `from` and
+/// `until`. It holds for what is written once all outputs so far have been carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settled {
+    /// Bytes of the header, which is rewritten as tracks join and when the file ends.
+    pub from: u64,
+    /// Where the cluster begins whose size is not known yet.
+    pub until: u64,
+    /// Entries in the header so far: with each new one the header has changed.
+    pub entries: usize,
+    /// The file format, as the tracks so far have it.
+    pub container: Container,
+}
+
 /// What is in a finished file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingSummary {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Input, LayerId, NtpTime, Output, RtpPacket, Statistics, TrackConfig, TrackId,
+    Input, LayerId, NtpTime, Output, RtpPacket, Settled, Statistics, TrackConfig, TrackId,
     file::File,
     frame::BufferPool,
     interleave::Interleaver,
@@ -127,6 +127,13 @@ impl Recorder {
     /// The next thing to do; [`Output::Timeout`] when there is nothing more.
     pub fn poll_output(&mut self) -> Output {
         self.outputs.pop_front().unwrap_or_else(|| Output::Timeout(self.deadline()))
+    }
+
+    /// What of the file is final; none while its beginning is a draft. Ask when [`poll_output`](Self::poll_output) has
+    /// nothing more.
+    #[must_use]
+    pub fn settled(&self) -> Option<Settled> {
+        if self.phase == Phase::Settling { None } else { self.file.settled() }
     }
 
     /// Counters, for a person who watches.

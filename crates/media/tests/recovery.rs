@@ -103,6 +103,37 @@ fn a_recorder_killed_between_any_two_writes_loses_at_most_what_it_had_not_handed
 }
 
 #[test]
+fn what_was_final_is_so_after_a_crash_too_and_comes_near_the_end_of_the_file() {
+    let mut studio = Studio::new(RecorderConfig::default());
+    studio.add(opus_track());
+    studio.add(vp8_track());
+    let (mut kept, mut furthest_behind) = (Vec::new(), 0);
+    let mut script = coded_call();
+    script.0.sort_by_key(|(at, _)| *at);
+    while let Some((at, _)) = script.0.first() {
+        let until = *at + ms(250);
+        let next = script.0.iter().position(|(at, _)| *at > until).unwrap_or(script.0.len());
+        let rest = script.0.split_off(next);
+        std::mem::replace(&mut script, Script(rest)).play(&mut studio);
+        if let Some(settled) = studio.disk.settled {
+            kept.push((settled, studio.disk.bytes.clone()));
+            furthest_behind = furthest_behind.max(studio.disk.bytes.len() as u64 - settled.until);
+        }
+    }
+    let (_, closed) = studio.finish();
+    assert!(kept.len() > 20, "{}", kept.len());
+    let (last, _) = kept.last().unwrap();
+    assert!(last.until > closed.len() as u64 / 3, "{last:?} of {}", closed.len());
+    assert!(furthest_behind < closed.len() as u64 / 2, "{furthest_behind} of {}", closed.len());
+    for (settled, bytes) in kept {
+        let range = usize::try_from(settled.from).unwrap()..usize::try_from(settled.until).unwrap();
+        let (fixed, _) = apply(bytes.clone(), recover(Cursor::new(&bytes)).unwrap());
+        assert!(fixed.get(range.clone()) == bytes.get(range.clone()), "{settled:?}");
+        assert!(closed.get(range.clone()) == bytes.get(range), "{settled:?}");
+    }
+}
+
+#[test]
 fn a_recorder_killed_before_its_tracks_are_placed_has_a_draft_on_disk() {
     let mut studio = Studio::new(RecorderConfig::default());
     studio.add(opus_track());

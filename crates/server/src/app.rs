@@ -16,6 +16,7 @@ use crate::{
     downloads::Downloads,
     grpc::Forwarder,
     ledger::StoreLedger,
+    live_files::LiveFiles,
     metrics,
     node::{self, Heartbeat},
     readiness::Readiness,
@@ -135,6 +136,7 @@ impl App {
             Arc::new(config.renderer()),
             stop_workers.clone(),
         );
+        workers.stream(Arc::new(LiveFiles::new(capture.clone(), config.blob.base_path.clone())));
 
         let readiness = Readiness::new().await;
         let heartbeat = Heartbeat {

@@ -1,6 +1,6 @@
 //! Opens the database and the object store that the configuration names.
 
-use std::sync::Arc;
+use std::{num::NonZeroU64, sync::Arc};
 
 use blob::{AccessKey, BlobStore, ChecksumMode, LocalDir, S3, S3Config};
 use store::{Store, StoreError};
@@ -99,6 +99,7 @@ pub async fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>, StartErro
                 access_key,
                 checksums: if checksum { ChecksumMode::WhenSupported } else { ChecksumMode::WhenRequired },
                 part_bytes: s3.part_bytes.0,
+                bytes_a_second: NonZeroU64::new(s3.bytes_per_second.0),
                 ..S3Config::new(bucket, s3.region.clone())
             };
             Ok(Arc::new(S3::connect(&settings).await?))

@@ -14,6 +14,7 @@ mod grpc;
 mod http;
 mod introduce;
 mod ledger;
+mod live_files;
 pub mod logs;
 mod metrics;
 mod node;

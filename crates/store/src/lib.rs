@@ -13,6 +13,7 @@ mod renditions;
 pub mod row;
 mod signal;
 mod traits;
+mod uploads;
 
 pub use changes::{Change, Changes};
 pub use deletion::{AuditEntry, Deletion, Deletions, Expired, Expiry};
@@ -23,3 +24,4 @@ pub use traits::{
     Cancellation, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter,
     Recordings, SealOutcome, Sealed, Sessions, Store,
 };
+pub use uploads::{Upload, UploadPart, UploadStatus, Uploads};

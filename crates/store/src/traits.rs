@@ -9,11 +9,17 @@ use model::{
 };
 use tokio::sync::broadcast;
 
-use crate::{Change, Deletions, NewRendition, RenderedFile, Renditions, StoreError};
+use crate::{Change, Deletions, NewRendition, RenderedFile, Renditions, StoreError, Uploads};
 
 /// A back end.
-pub trait Store: Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Send + Sync {}
-impl<T: Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Send + Sync> Store for T {}
+pub trait Store:
+    Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Send + Sync
+{
+}
+impl<T: Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Send + Sync> Store
+    for T
+{
+}
 
 /// A sealed recording, as it goes into the database in one transaction.
 #[derive(Debug, Clone, PartialEq)]

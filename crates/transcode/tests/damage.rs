@@ -1,8 +1,12 @@
 //! Inputs that are cut off, damaged, or no media at all.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
 
 use rand::{Rng, RngCore, SeedableRng, rngs::StdRng};
 use support::{Bench, SIZE, call, frames, matroska::Film, pictures};
@@ -78,10 +82,52 @@ fn an_output_that_cant_be_written_may_be_later() {
     for json in KINDS {
         let mut plan = bench.plan(&input, json);
         plan.output = bench.path("missing/output");
-        let never = std::sync::atomic::AtomicBool::new(false);
-        let error = transcode::run(&plan, &never, &mut |_| {}).unwrap_err();
+        let error = transcode::run(&plan, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
         assert!(matches!(error, TranscodeError::Io { .. }) && !error.is_permanent(), "{json}: {error:?}");
     }
+}
+
+#[test]
+fn a_full_disk_is_told_as_such() {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    for json in KINDS {
+        let plan = bench.plan(&input, json);
+        let part = PathBuf::from(format!("{}.part", plan.output.display()));
+        // Whatever is written there finds no room.
+        std::os::unix::fs::symlink("/dev/full", part).unwrap();
+        let error = transcode::run(&plan, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
+        assert!(
+            matches!(error, TranscodeError::DiskFull { .. }) && !error.is_permanent(),
+            "{json}: {error:?}"
+        );
+        assert!(bench.leftovers(&input).is_empty());
+    }
+}
+
+#[test]
+fn what_is_cancelled_leaves_nothing() {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    for json in KINDS {
+        let plan = bench.plan(&input, json);
+        let cancelled = AtomicBool::new(false);
+        // At the first sign of life.
+        let error = transcode::run(&plan, &cancelled, &mut |_| cancelled.store(true, Relaxed)).unwrap_err();
+        assert_eq!(error, TranscodeError::Cancelled, "{json}");
+        assert!(bench.leftovers(&input).is_empty());
+    }
+}
+
+#[test]
+fn the_only_copy_is_never_written_over() {
+    let bench = Bench::new();
+    let input = bench.write("call.webm", &call());
+    let mut plan = bench.plan(&input, KINDS[0]);
+    plan.output.clone_from(&input);
+    let error = transcode::run(&plan, &AtomicBool::new(false), &mut |_| {}).unwrap_err();
+    assert!(matches!(error, TranscodeError::BadOption(_)), "{error:?}");
+    assert_eq!(std::fs::read(&input).unwrap(), call().bytes());
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Films: what is in them, and whether picture and sound are in step.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -65,6 +66,32 @@ fn webm_can_be_av1() {
         ["av1", "opus"],
         10.0,
     );
+}
+
+#[test]
+fn what_is_webm_already_is_copied() {
+    let bench = Bench::new();
+    let mut film = Film::default();
+    let video = film.add_video("V_VP9", SIZE, 0.0);
+    film.play(video, &frames(Codec::Vp9, SIZE), 0);
+    let audio = film.add_opus();
+    film.play(audio, &frames(Codec::Opus, SIZE), 0);
+    let input = bench.write("vp9.webm", &film);
+    let (output, produced) = bench.make(&input, r#"{"kind": "webm"}"#).unwrap();
+    let packets = |file| -> Vec<(usize, usize, i64)> {
+        let packets = verify::packets(file).unwrap();
+        let mut packets: Vec<_> = packets
+            .into_iter()
+            .map(|packet| (packet.stream, packet.size, (packet.time * 1_000.0).round() as i64))
+            .collect();
+        packets.sort_by_key(|packet| (packet.0, packet.2));
+        packets
+    };
+    assert_eq!(packets(&input), packets(&output));
+    assert_eq!((produced.width, produced.height), SIZE);
+    verify::seek_everywhere(&output, 10, 1).unwrap();
+    let worst = worst_offset(&output);
+    assert!(worst <= 2.0, "{worst} ms");
 }
 
 #[test]

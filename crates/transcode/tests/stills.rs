@@ -1,4 +1,5 @@
 //! Pictures, waveforms and mosaics.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

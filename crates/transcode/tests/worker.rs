@@ -1,4 +1,5 @@
 //! The child process: limits, cancelling, and children that go wrong.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 

@@ -1,13 +1,13 @@
 //! How to reach a bucket.
 
-use std::{fmt, time::Duration};
+use std::{fmt, num::NonZeroU64, time::Duration};
 
 use crate::BlobError;
 
 /// The least size of a part but the last (Amazon S3 User Guide, "multipart upload limits").
 const MIN_PART_BYTES: u64 = 5 << 20;
 /// The largest size of a part.
-const MAX_PART_BYTES: u64 = 5 << 30;
+pub(super) const MAX_PART_BYTES: u64 = 5 << 30;
 
 /// A text that prints as `***`.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,6 +80,8 @@ pub struct S3Config {
     pub attempt_timeout: Duration,
     /// Tries of one request, the first included.
     pub attempts: u32,
+    /// The most bytes a second that all uploads together send; none: no limit.
+    pub bytes_a_second: Option<NonZeroU64>,
 }
 
 impl S3Config {
@@ -98,6 +100,7 @@ impl S3Config {
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(60),
             attempts: 3,
+            bytes_a_second: None,
         }
     }
 

@@ -62,8 +62,9 @@ fn classify(status: u16, code: &str, text: String, key: &str) -> BlobError {
             | "XAmzContentChecksumMismatch"
             | "InvalidPart",
         ) => BlobError::Mismatch { key: key.to_owned(), detail: text },
-        // The store did not get the whole body in time, or at all; or somebody aborted the upload.
-        (400, "RequestTimeout" | "IncompleteBody") | (404, "NoSuchUpload") => BlobError::Unavailable(text),
+        // The store did not get the whole body in time, or at all.
+        (400, "RequestTimeout" | "IncompleteBody") => BlobError::Unavailable(text),
+        (404, "NoSuchUpload") => BlobError::NoUpload(key.to_owned()),
         (404, _) => BlobError::NotFound(key.to_owned()),
         (408 | 409 | 412 | 425 | 429 | 500.., _) => BlobError::Unavailable(text),
         _ => BlobError::Refused(text),
@@ -80,7 +81,7 @@ mod tests {
             (404, "NoSuchKey", "no object"),
             (404, "", "no object"),
             (404, "NoSuchBucket", "refused"),
-            (404, "NoSuchUpload", "failed"),
+            (404, "NoSuchUpload", "no upload"),
             (403, "AccessDenied", "refused"),
             (403, "SignatureDoesNotMatch", "refused"),
             (400, "BadDigest", "damaged"),

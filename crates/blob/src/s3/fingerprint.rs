@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::config::ChecksumMode;
 use crate::{
-    BlobError,
+    BlobError, PartDigest, PartRange,
     digest::{ReadError, blocking, hex, read_all, source_error},
 };
 
@@ -28,6 +28,22 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// A part as it goes over the wire.
+    pub fn of(range: &PartRange, digest: &PartDigest) -> Self {
+        Self {
+            // At most MAX_PARTS are taken by any store; a number beyond is refused there.
+            number: i32::try_from(range.number).unwrap_or(i32::MAX),
+            offset: range.offset,
+            bytes: range.bytes,
+            md5: digest.md5,
+            sha256: digest.sha256,
+        }
+    }
+
+    fn digest(&self) -> PartDigest {
+        PartDigest { md5: self.md5, sha256: self.sha256 }
+    }
+
     /// For the header `Content-MD5`.
     pub fn content_md5(&self) -> String {
         base64::encode(self.md5)
@@ -90,10 +106,7 @@ impl Fingerprint {
     pub fn etag(&self) -> String {
         match self.parts.as_slice() {
             [single] => single.etag(),
-            parts => {
-                let md5s = parts.iter().fold(Md5::new(), |hash, part| hash.chain_update(part.md5));
-                format!("{}-{}", hex(&md5s.finalize()), parts.len())
-            }
+            parts => etag_of_parts(&parts.iter().map(Part::digest).collect::<Vec<_>>()),
         }
     }
 
@@ -102,13 +115,43 @@ impl Fingerprint {
     pub fn checksum(&self) -> Option<String> {
         match self.parts.as_slice() {
             [single] => single.checksum(),
-            parts => {
-                let sums = parts
-                    .iter()
-                    .try_fold(Sha256::new(), |hash, part| Some(hash.chain_update(part.sha256?)))?;
-                Some(format!("{}-{}", base64::encode(sums.finalize()), parts.len()))
-            }
+            parts => checksum_of_parts(&parts.iter().map(Part::digest).collect::<Vec<_>>()),
         }
+    }
+}
+
+/// The ETag of an object that came in parts, even if in one alone.
+pub(super) fn etag_of_parts(parts: &[PartDigest]) -> String {
+    let md5s = parts.iter().fold(Md5::new(), |hash, part| hash.chain_update(part.md5));
+    format!("{}-{}", hex(&md5s.finalize()), parts.len())
+}
+
+/// Its composite checksum; none if a part has none.
+pub(super) fn checksum_of_parts(parts: &[PartDigest]) -> Option<String> {
+    let sums = parts.iter().try_fold(Sha256::new(), |hash, part| Some(hash.chain_update(part.sha256?)))?;
+    Some(format!("{}-{}", base64::encode(sums.finalize()), parts.len()))
+}
+
+/// The digests of one part, from its bytes in order.
+pub(super) struct PartHasher {
+    md5: Md5,
+    sha256: Option<Sha256>,
+}
+
+impl PartHasher {
+    pub fn new(mode: ChecksumMode) -> Self {
+        Self { md5: Md5::new(), sha256: (mode == ChecksumMode::WhenSupported).then(Sha256::new) }
+    }
+
+    pub fn update(&mut self, piece: &[u8]) {
+        self.md5.update(piece);
+        if let Some(sha256) = &mut self.sha256 {
+            sha256.update(piece);
+        }
+    }
+
+    pub fn finish(self) -> PartDigest {
+        PartDigest { md5: self.md5.finalize().into(), sha256: self.sha256.map(|hash| hash.finalize().into()) }
     }
 }
 
@@ -117,16 +160,15 @@ struct Hasher {
     part_bytes: u64,
     whole: Sha256,
     bytes: u64,
-    part_md5: Md5,
-    part_sha256: Sha256,
+    part: PartHasher,
     in_part: u64,
     parts: Vec<Part>,
 }
 
 impl Hasher {
     fn new(part_bytes: u64, mode: ChecksumMode) -> Self {
-        let (whole, part_md5, part_sha256) = (Sha256::new(), Md5::new(), Sha256::new());
-        Self { mode, part_bytes, whole, bytes: 0, part_md5, part_sha256, in_part: 0, parts: Vec::new() }
+        let (whole, part) = (Sha256::new(), PartHasher::new(mode));
+        Self { mode, part_bytes, whole, bytes: 0, part, in_part: 0, parts: Vec::new() }
     }
 
     fn update(&mut self, mut piece: &[u8]) {
@@ -137,10 +179,7 @@ impl Hasher {
             }
             let room = usize::try_from(self.part_bytes - self.in_part).unwrap_or(usize::MAX);
             let (now, later) = piece.split_at(room.min(piece.len()));
-            self.part_md5.update(now);
-            if self.mode == ChecksumMode::WhenSupported {
-                self.part_sha256.update(now);
-            }
+            self.part.update(now);
             self.in_part += now.len() as u64;
             self.bytes += now.len() as u64;
             piece = later;
@@ -148,15 +187,11 @@ impl Hasher {
     }
 
     fn end_part(&mut self) {
-        let sha256 = self.part_sha256.finalize_reset().into();
-        self.parts.push(Part {
-            // At most MAX_PARTS, unless the file grows while it is read: then the store refuses the number.
-            number: i32::try_from(self.parts.len() + 1).unwrap_or(i32::MAX),
-            offset: self.bytes - self.in_part,
-            bytes: self.in_part,
-            md5: self.part_md5.finalize_reset().into(),
-            sha256: (self.mode == ChecksumMode::WhenSupported).then_some(sha256),
-        });
+        let digest = std::mem::replace(&mut self.part, PartHasher::new(self.mode)).finish();
+        // At most MAX_PARTS, unless the file grows while it is read: then the store refuses the number.
+        let number = u32::try_from(self.parts.len() + 1).unwrap_or(u32::MAX);
+        let range = PartRange { number, offset: self.bytes - self.in_part, bytes: self.in_part };
+        self.parts.push(Part::of(&range, &digest));
         self.in_part = 0;
     }
 

@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{S3, error, error::s3_error, stat::META_SHA256};
+use super::{S3, error, error::s3_error, fingerprint::PartHasher, stat::META_SHA256};
 use crate::{
-    BlobError, ObjectInfo, ObjectKey,
+    BlobError, ObjectInfo, ObjectKey, PartDigest, PartRange,
     digest::{blocking, hex},
     partial::Partial,
 };
@@ -78,6 +78,31 @@ impl S3 {
         let mut download = self.download(key).await?;
         while download.next().await?.is_some() {}
         download.finish()
+    }
+
+    /// Reads an object and digests each of these ranges, which cover it in order.
+    pub(super) async fn read_parts(
+        &self,
+        key: &ObjectKey,
+        ranges: &[PartRange],
+    ) -> Result<Vec<PartDigest>, BlobError> {
+        let mut download = self.download(key).await?;
+        let (mut digests, mut ranges) = (Vec::new(), ranges.iter());
+        let new_part = || PartHasher::new(self.config.checksums);
+        let (mut part, mut left) = (new_part(), ranges.next().map_or(0, |range| range.bytes));
+        while let Some(mut piece) = download.next().await? {
+            while !piece.is_empty() {
+                if left == 0 {
+                    digests.push(std::mem::replace(&mut part, new_part()).finish());
+                    left = ranges.next().map_or(u64::MAX, |range| range.bytes);
+                }
+                let now = piece.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(piece.len()));
+                part.update(&now);
+                left -= now.len() as u64;
+            }
+        }
+        digests.push(part.finish());
+        Ok(digests)
     }
 
     pub(super) async fn get(&self, key: &ObjectKey, path: &Path) -> Result<ObjectInfo, BlobError> {

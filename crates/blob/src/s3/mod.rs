@@ -5,10 +5,12 @@ mod error;
 mod fingerprint;
 mod get;
 mod multipart;
+mod pace;
+mod parts;
 mod put;
 mod stat;
 
-use std::{fmt, path::Path, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::{
@@ -22,8 +24,9 @@ use aws_sdk_s3::{
 use aws_smithy_http_client::tls;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BlobError, BlobStore, ObjectInfo, ObjectKey, PutFile, attachment};
+use crate::{BlobError, BlobStore, ObjectInfo, ObjectKey, PartUploads, PutFile, attachment};
 use error::s3_error;
+use pace::Pace;
 
 pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
 
@@ -38,6 +41,8 @@ pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
 pub struct S3 {
     client: Client,
     config: S3Config,
+    /// Clones share it.
+    pace: Option<Arc<Pace>>,
 }
 
 impl S3 {
@@ -88,7 +93,8 @@ impl S3 {
                     .build(),
             );
         sdk.set_endpoint_url(config.endpoint.clone());
-        Ok(Self { client: Client::from_conf(sdk.build()), config: config.clone() })
+        let pace = config.bytes_a_second.map(|rate| Arc::new(Pace::new(rate)));
+        Ok(Self { client: Client::from_conf(sdk.build()), config: config.clone(), pace })
     }
 
     fn uses_checksums(&self) -> bool {
@@ -145,6 +151,10 @@ impl BlobStore for S3 {
         let presigned =
             request.presigned(presigning).await.map_err(|error| s3_error(&error, key.as_str()))?;
         Ok(Some(presigned.uri().to_owned()))
+    }
+
+    fn parts(&self) -> Option<&dyn PartUploads> {
+        Some(self)
     }
 
     async fn ping(&self) -> Result<(), BlobError> {

@@ -1,5 +1,7 @@
 //! Uploads in parts (Amazon S3 User Guide, "Uploading and copying objects using multipart upload").
 
+use std::path::Path;
+
 use aws_sdk_s3::{
     error::ProvideErrorMetadata,
     types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
@@ -11,7 +13,7 @@ use super::{
     S3,
     error::s3_error,
     fingerprint::{Fingerprint, Part},
-    put::{body, cancellable},
+    put::cancellable,
     stat::metadata,
 };
 use crate::{BlobError, ObjectKey, PutFile};
@@ -86,24 +88,39 @@ impl S3 {
         file: &PutFile<'_>,
         part: Part,
     ) -> Result<CompletedPart, BlobError> {
+        let etag = self.upload_part(upload.key, &upload.id, file.path, &part).await?;
+        Ok(CompletedPart::builder()
+            .part_number(part.number)
+            .e_tag(etag)
+            .set_checksum_sha256(part.checksum())
+            .build())
+    }
+
+    /// Sends one part; its tag.
+    pub(super) async fn upload_part(
+        &self,
+        key: &ObjectKey,
+        upload_id: &str,
+        path: &Path,
+        part: &Part,
+    ) -> Result<String, BlobError> {
         let sent = self
             .client
             .upload_part()
             .bucket(&self.config.bucket)
-            .key(upload.key.as_str())
-            .upload_id(&upload.id)
+            .key(key.as_str())
+            .upload_id(upload_id)
             .part_number(part.number)
             .content_md5(part.content_md5())
             .set_checksum_sha256(part.checksum())
-            .body(body(file.path, &part).await?)
+            .body(self.body(path, part).await?)
+            .customize()
+            .config_override(self.patience(part.bytes))
             .send()
             .await
-            .map_err(|error| s3_error(&error, upload.key.as_str()))?;
-        Ok(CompletedPart::builder()
-            .part_number(part.number)
-            .set_e_tag(sent.e_tag().map(str::to_owned))
-            .set_checksum_sha256(part.checksum())
-            .build())
+            .map_err(|error| s3_error(&error, key.as_str()))?;
+        let etag = sent.e_tag().map(str::to_owned);
+        etag.ok_or_else(|| BlobError::Unavailable("the part has no tag".to_owned()))
     }
 
     async fn complete(&self, upload: &Upload<'_>, parts: CompletedMultipartUpload) -> Result<(), BlobError> {

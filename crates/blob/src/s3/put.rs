@@ -1,8 +1,8 @@
 //! Sending a file and making sure that it arrived.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc, time::Duration};
 
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::{config::timeout::TimeoutConfig, primitives::ByteStream};
 use aws_smithy_types::byte_stream::Length;
 use tokio_util::sync::CancellationToken;
 
@@ -10,12 +10,13 @@ use super::{
     S3,
     error::s3_error,
     fingerprint::{Fingerprint, Part},
+    pace,
     stat::metadata,
 };
 use crate::{BlobError, ObjectInfo, ObjectKey, PutFile, digest::source_error};
 
 /// Bytes read from disk at a time while sending.
-const SEND_BUFFER: usize = 128 * 1024;
+pub(super) const SEND_BUFFER: usize = 128 * 1024;
 
 impl S3 {
     pub(super) async fn put(
@@ -52,11 +53,40 @@ impl S3 {
             .set_metadata(Some(metadata(fingerprint)))
             .content_md5(part.content_md5())
             .set_checksum_sha256(part.checksum())
-            .body(body(file.path, part).await?)
+            .body(self.body(file.path, part).await?)
+            .customize()
+            .config_override(self.patience(part.bytes))
             .send()
             .await
             .map_err(|error| s3_error(&error, key.as_str()))?;
         Ok(())
+    }
+
+    /// One part of a file, read while it is sent.
+    pub(super) async fn body(&self, path: &Path, part: &Part) -> Result<ByteStream, BlobError> {
+        if let Some(pace) = &self.pace {
+            let body = pace::body(Arc::clone(pace), path.to_owned(), part.offset, part.bytes);
+            return Ok(ByteStream::new(body));
+        }
+        ByteStream::read_from()
+            .path(path)
+            .offset(part.offset)
+            .length(Length::Exact(part.bytes))
+            .buffer_size(SEND_BUFFER)
+            .build()
+            .await
+            .map_err(|error| source_error(path, std::io::Error::other(error)))
+    }
+
+    /// What is paced takes longer, and is not therefore lost.
+    pub(super) fn patience(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
+        let paced = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.patience(bytes));
+        let attempt = self.config.attempt_timeout.saturating_add(paced);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(self.config.connect_timeout)
+            .operation_attempt_timeout(attempt)
+            .build();
+        aws_sdk_s3::Config::builder().timeout_config(timeouts)
     }
 
     /// Asks the store what it holds now. What is not what was sent is removed again.
@@ -80,18 +110,6 @@ impl S3 {
         }
         Err(BlobError::Mismatch { key: key.to_string(), detail })
     }
-}
-
-/// One part of a file, read while it is sent.
-pub(super) async fn body(path: &Path, part: &Part) -> Result<ByteStream, BlobError> {
-    ByteStream::read_from()
-        .path(path)
-        .offset(part.offset)
-        .length(Length::Exact(part.bytes))
-        .buffer_size(SEND_BUFFER)
-        .build()
-        .await
-        .map_err(|error| source_error(path, std::io::Error::other(error)))
 }
 
 /// Awaits `work` unless it is cancelled first.

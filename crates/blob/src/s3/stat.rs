@@ -26,10 +26,11 @@ pub(super) fn metadata(fingerprint: &Fingerprint) -> HashMap<String, String> {
 
 /// The answer to HEAD.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Stat {
-    bytes: u64,
-    etag: Option<String>,
-    checksum: Option<String>,
+pub(super) struct Stat {
+    pub bytes: u64,
+    /// Without quotes.
+    pub etag: Option<String>,
+    pub checksum: Option<String>,
     metadata: HashMap<String, String>,
 }
 
@@ -72,7 +73,7 @@ impl S3 {
         Ok(ObjectInfo { bytes: stat.bytes, sha256 })
     }
 
-    async fn stat(&self, key: &ObjectKey) -> Result<Stat, BlobError> {
+    pub(super) async fn stat(&self, key: &ObjectKey) -> Result<Stat, BlobError> {
         let head = self
             .client
             .head_object()

@@ -2,8 +2,6 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
-pub mod proxy;
-
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Weak},

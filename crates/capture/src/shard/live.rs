@@ -266,6 +266,7 @@ impl Live {
                 Output::Finished(summary) => self.summary = Some(summary),
                 Output::Timeout(due) => {
                     self.recorder_due = due;
+                    self.file.settle(self.recorder.settled(), now);
                     return;
                 }
             }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use media::Settled;
 use tokio::sync::oneshot;
 
 use super::{MediaFile, writer::Writer};
@@ -40,7 +41,21 @@ pub(crate) struct Written {
 enum Write {
     Append(Bytes),
     Restart,
-    Patch { offset: u64, bytes: Bytes },
+    Patch {
+        offset: u64,
+        bytes: Bytes,
+    },
+    /// What was written up to here makes this much final.
+    Settle(Settled),
+}
+
+/// What of a file is final.
+#[derive(Debug, Default)]
+struct Final {
+    /// Written.
+    written: Option<Settled>,
+    /// And on disk.
+    durable: Option<Settled>,
 }
 
 #[derive(Debug)]
@@ -64,6 +79,7 @@ pub(crate) struct Queue {
     written: AtomicU64,
     /// What `written` was when the file was last forced to disk, or patched since: `u64::MAX`.
     synced: AtomicU64,
+    settled: Mutex<Final>,
 }
 
 /// The shard's end of a file's queue.
@@ -74,6 +90,7 @@ pub(crate) struct SpoolFile {
     max_waiting_bytes: usize,
     stall_timeout: Duration,
     appended: u64,
+    settled: Option<Settled>,
 }
 
 impl SpoolFile {
@@ -96,9 +113,10 @@ impl SpoolFile {
             waiting: Mutex::new(waiting),
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
+            settled: Mutex::default(),
         });
         writer.watch(&queue);
-        Self { queue, writer, max_waiting_bytes, stall_timeout, appended: 0 }
+        Self { queue, writer, max_waiting_bytes, stall_timeout, appended: 0, settled: None }
     }
 
     /// Adds to the end of the file. Past the byte budget it fails, and everything later is refused: a file has no
@@ -121,6 +139,20 @@ impl SpoolFile {
         self.push(Write::Restart, 0, now)?;
         self.appended = 0;
         Ok(())
+    }
+
+    /// Notes what is final of what was appended and patched so far. It says nothing to the session if the file is
+    /// failing; the next write does.
+    pub(crate) fn settle(&mut self, settled: Option<Settled>, now: Instant) {
+        if let Some(new) = settled.filter(|_| settled != self.settled) {
+            self.settled = settled;
+            let _ = self.push(Write::Settle(new), 0, now);
+        }
+    }
+
+    /// The file, for whoever wants to know how it grows.
+    pub(crate) fn queue(&self) -> &Arc<Queue> {
+        &self.queue
     }
 
     /// Bytes appended, those that wait included.
@@ -231,8 +263,10 @@ impl Queue {
             Write::Restart => {
                 self.file.empty()?;
                 self.written.store(0, Ordering::Release);
+                *self.lock_settled() = Final::default();
                 self.synced.store(u64::MAX, Ordering::Release);
             }
+            Write::Settle(settled) => self.lock_settled().written = Some(*settled),
             Write::Patch { offset, bytes } => {
                 self.file.write_at(bytes, *offset)?;
                 self.synced.store(u64::MAX, Ordering::Release);
@@ -243,14 +277,28 @@ impl Queue {
 
     /// Forces what was written to disk, if anything was since the last time; whether it did.
     pub(crate) fn sync(&self) -> bool {
+        // Before the sync: what becomes final while it runs may not be on disk when it ends.
+        let settled = self.lock_settled().written;
         let written = self.written.load(Ordering::Acquire);
-        if self.synced.swap(written, Ordering::AcqRel) == written {
-            return false;
-        }
-        if self.file.sync().is_err() {
+        let stale = self.synced.swap(written, Ordering::AcqRel) != written;
+        if stale && self.file.sync().is_err() {
             self.lock().failure.get_or_insert(SpoolFailure::Broken);
         }
-        true
+        // After a sync that failed nobody knows what is on disk (fsync(2)).
+        if self.lock().failure != Some(SpoolFailure::Broken) {
+            self.lock_settled().durable = settled;
+        }
+        stale
+    }
+
+    /// What is final and on disk.
+    pub(crate) fn durable(&self) -> Option<Settled> {
+        self.lock_settled().durable
+    }
+
+    fn lock_settled(&self) -> MutexGuard<'_, Final> {
+        // The holder only moves values; it can't leave them half changed.
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Forces everything to disk.
@@ -268,7 +316,7 @@ impl Write {
     fn length(&self) -> usize {
         match self {
             Self::Append(bytes) | Self::Patch { bytes, .. } => bytes.len(),
-            Self::Restart => 0,
+            Self::Restart | Self::Settle(_) => 0,
         }
     }
 }

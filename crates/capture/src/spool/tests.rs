@@ -18,6 +18,7 @@ struct Memory {
     room: Option<usize>,
     /// While it is closed, writes wait.
     gate: Gate,
+    sync_fails: bool,
 }
 
 #[derive(Debug, Default)]
@@ -61,7 +62,7 @@ impl MediaFile for Handle {
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(())
+        if self.0.sync_fails { Err(io::Error::other("a broken disk")) } else { Ok(()) }
     }
 }
 
@@ -157,6 +158,55 @@ fn a_session_that_waits_for_more_than_its_budget_fails_and_never_has_a_hole() {
     drop(file);
     drop(writers);
     assert_eq!(*memory.content.lock().unwrap(), vec![1; 200]);
+}
+
+#[tokio::test]
+async fn what_is_final_counts_once_everything_before_it_is_on_disk() {
+    let writers = Writers::start(1, Duration::from_millis(20)).unwrap();
+    let memory = Arc::new(Memory::default());
+    let mut file = file(&writers, &memory, 1 << 20);
+    let (now, queue) = (Instant::now(), Arc::clone(file.queue()));
+    let settled =
+        |until| Some(media::Settled { from: 10, until, entries: 1, container: media::Container::Webm });
+    let becomes = async |wanted| {
+        for _ in 0..500 {
+            if queue.durable() == wanted {
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        false
+    };
+    file.append(Bytes::from(vec![1; 100]), now).unwrap();
+    assert_eq!(queue.durable(), None);
+    file.settle(settled(50), now);
+    assert!(becomes(settled(50)).await);
+    memory.gate.set_closed(true);
+    file.append(Bytes::from(vec![2; 100]), now).unwrap();
+    file.patch(60, Bytes::from_static(&[3; 8]), now).unwrap();
+    file.settle(settled(150), now);
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    assert_eq!(queue.durable(), settled(50), "the patch before it is not written yet");
+    memory.gate.set_closed(false);
+    assert!(becomes(settled(150)).await);
+    file.restart(now).unwrap();
+    assert!(becomes(None).await);
+}
+
+#[tokio::test]
+async fn what_a_sync_failed_for_is_not_final() {
+    let writers = Writers::start(1, Duration::from_millis(5)).unwrap();
+    let memory = Arc::new(Memory { sync_fails: true, ..Memory::default() });
+    let mut file = file(&writers, &memory, 1 << 20);
+    let now = Instant::now();
+    file.append(Bytes::from(vec![1; 100]), now).unwrap();
+    file.settle(
+        Some(media::Settled { from: 10, until: 50, entries: 1, container: media::Container::Webm }),
+        now,
+    );
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(file.queue().durable(), None);
+    assert_eq!(file.check(now), Err(SpoolFailure::Broken));
 }
 
 #[test]

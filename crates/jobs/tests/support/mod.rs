@@ -5,6 +5,7 @@
 pub mod blobs;
 pub mod queue;
 pub mod renderer;
+pub mod station;
 
 use std::{
     fs,

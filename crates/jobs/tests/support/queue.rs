@@ -14,7 +14,7 @@ use model::{
 use store::{
     AuditEntry, Cancellation, Change, Changes, Created, Deletion, Deletions, Expired, Expiry, JobFilter,
     JobOutcome, JobQueue, LeasedJob, NewJob, NewRendition, Node, Nodes, Page, RecordingFilter, Recordings,
-    Renditions, SealOutcome, Sealed, Sessions, StoreError,
+    Renditions, SealOutcome, Sealed, Sessions, StoreError, Upload, UploadPart, UploadStatus, Uploads,
 };
 use tokio::{
     sync::{Notify, broadcast},
@@ -303,6 +303,42 @@ impl Sessions for MemoryStore {
 
     async fn live_on(&self, _node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
         absent()
+    }
+}
+
+/// No upload is begun before its file is sealed: the objects are in a directory.
+#[async_trait::async_trait]
+impl Uploads for MemoryStore {
+    async fn begin_upload(&self, _upload: &Upload) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn note_part(&self, _: RecordingId, _: &str, _: &UploadPart) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn upload_of(&self, _: RecordingId) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError> {
+        self.reach().map(|_| None)
+    }
+
+    async fn forget_upload(&self, _: RecordingId, _: &str) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn uploads_on(&self, _: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn lost_uploads(&self, _: Duration) -> Result<Vec<UploadStatus>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn rescue(&self, _: &Upload, _: u64, _: Option<&str>) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn owner(&self, id: RecordingId) -> Result<Option<NodeId>, StoreError> {
+        Ok(self.reach()?.recordings.get(&id).map(|recording| recording.node.clone()))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     header::{self, Layout},
     tracks::TrackEntry,
 };
-use crate::{Container, MediaKind, Output};
+use crate::{Container, MediaKind, Output, Settled};
 
 /// A keyframe opens a new cluster only if the last one has lasted this long, in milliseconds.
 const MIN_CLUSTER: i64 = 500;
@@ -121,6 +121,17 @@ impl Writer {
     /// Bytes written, those in the buffer included.
     pub(crate) fn bytes(&self) -> u64 {
         self.flushed + self.buffer.len() as u64
+    }
+
+    /// What of the bytes handed out no later patch touches.
+    pub(crate) fn settled(&self) -> Settled {
+        let open = self.cluster.as_ref().map_or(u64::MAX, |cluster| cluster.size_at);
+        Settled {
+            from: self.layout.end,
+            until: self.flushed.min(open),
+            entries: self.tracks.len(),
+            container: self.container,
+        }
     }
 
     pub(crate) fn buffered(&self) -> usize {

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use media::{
     Input, KeyframeReason, LayerId, NtpTime, Output, Recorder, RecorderConfig, RecordingSummary, RtpPacket,
-    TrackConfig, TrackId,
+    Settled, TrackConfig, TrackId,
 };
 
 /// What the recorder wrote, as its owner would keep it.
@@ -28,6 +28,8 @@ pub struct Disk {
     pub bytes: Vec<u8>,
     pub appends: usize,
     pub patches: usize,
+    /// What the recorder said is final.
+    pub settled: Option<Settled>,
 }
 
 impl Disk {
@@ -40,13 +42,32 @@ impl Disk {
             }
             Output::Patch { offset, bytes } => {
                 let start = usize::try_from(*offset).unwrap();
+                if let Some(settled) = self.settled {
+                    let end = offset + bytes.len() as u64;
+                    assert!(
+                        end <= settled.from || *offset >= settled.until,
+                        "{offset}: a patch of {settled:?}"
+                    );
+                }
                 let place = self.bytes.get_mut(start..start + bytes.len());
                 place.expect("a patch beyond what was appended").copy_from_slice(bytes);
                 self.patches += 1;
             }
-            Output::Restart => self.bytes.clear(),
+            Output::Restart => {
+                assert_eq!(self.settled, None, "what was final begins anew");
+                self.bytes.clear();
+            }
             _ => {}
         }
+    }
+
+    /// All outputs so far are carried out, and this is final.
+    fn settle(&mut self, settled: Option<Settled>) {
+        if let (Some(before), Some(now)) = (self.settled, settled) {
+            assert!(now.until >= before.until && now.from == before.from, "{before:?} became {now:?}");
+            assert!(now.until <= self.bytes.len() as u64);
+        }
+        self.settled = settled;
     }
 }
 
@@ -176,6 +197,7 @@ impl Studio {
                 Output::Append(_) | Output::Patch { .. } | Output::Restart => {}
             }
         }
+        self.disk.settle(self.recorder.settled());
         if self.keep_states && restarted {
             self.states.push(self.disk.bytes.clone());
         }

@@ -7,6 +7,8 @@ use jobs::JobsConfig;
 use model::NodeId;
 use transcode::Worker;
 
+use crate::node::dead_after;
+
 use super::{
     ByteSize, Codec, Config, GoDuration, Jobs, Limit, PortRange, Problem, Secret, Spool, Webrtc, interfaces,
 };
@@ -81,6 +83,7 @@ impl Config {
     #[must_use]
     pub fn jobs(&self, node: NodeId) -> JobsConfig {
         let defaults = JobsConfig::new(node, self.spool.directory.clone());
+        let node_lost_after = Some(self.node.lost_after.0).filter(|time| !time.is_zero());
         JobsConfig {
             upload_workers: self.jobs.upload_workers,
             max_attempts: self.jobs.upload_max_retry.saturating_add(1),
@@ -93,6 +96,10 @@ impl Config {
             render_max_attempts: self.jobs.transcoding_max_retry.saturating_add(1),
             retention: self.retention.iter().map(|rule| rule.0.clone()).collect(),
             retention_interval: self.jobs.retention_interval.0,
+            base_path: self.blob.base_path.clone(),
+            // Two looks are needed to take a node for lost.
+            keep: node_lost_after.map_or(defaults.keep, |after| defaults.keep.min(after / 4)),
+            node_lost_after,
             ..defaults
         }
     }
@@ -152,6 +159,10 @@ impl Config {
         }
         if self.blob.s3.part_bytes.0 < 5 << 20 {
             refuse("blob.s3.part_bytes", "S3 takes no part smaller than 5MiB");
+        }
+        let lost_after = self.node.lost_after.0;
+        if !lost_after.is_zero() && lost_after <= dead_after(self.node.heartbeat.0) {
+            refuse("node.lost_after", "has to be longer than three heartbeats");
         }
         for (key, zero) in [
             ("jobs.upload_workers", self.jobs.upload_workers == 0),

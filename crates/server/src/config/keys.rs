@@ -87,6 +87,13 @@ fn general() -> Vec<Key> {
              as dead.",
         ),
         key(
+            "node.lost_after",
+            |c| &mut c.node.lost_after,
+            "A node that has been silent for so long is lost: another one completes its uploads with the parts that are \
+             there, and says what is missing. If the node comes back, what is on its disk takes the place of that. `0` is \
+             never.",
+        ),
+        key(
             "shutdown.timeout",
             |c| &mut c.shutdown.timeout,
             "How long live sessions may take to be sealed at the end. What is not sealed by then is at \
@@ -289,7 +296,13 @@ fn blob() -> Vec<Key> {
         key(
             "blob.s3.part_bytes",
             |c| &mut c.blob.s3.part_bytes,
-            "The size of a part of a multipart upload, 5MiB or more.",
+            "The size of a part of a multipart upload, 5MiB or more. A recording is uploaded while it goes on, part by \
+             part, once it has two.",
+        ),
+        key(
+            "blob.s3.bytes_per_second",
+            |c| &mut c.blob.s3.bytes_per_second,
+            "The most that all uploads of this node together send in a second; `0` is no limit.",
         ),
     ]
 }

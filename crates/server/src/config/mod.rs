@@ -103,6 +103,8 @@ pub struct Node {
     pub advertise: Option<String>,
     /// How often it says that it lives. One that has been silent for three times as long counts as dead.
     pub heartbeat: GoDuration,
+    /// Silent for so long, a node is lost: others complete its uploads with what is there; zero: never.
+    pub lost_after: GoDuration,
 }
 
 /// The media port.
@@ -216,6 +218,8 @@ pub struct S3Blob {
     pub checksum: Option<bool>,
     /// The size of a part of a multipart upload.
     pub part_bytes: ByteSize,
+    /// The most that all uploads together send in a second; zero: no limit.
+    pub bytes_per_second: ByteSize,
 }
 
 /// Work on finished recordings.
@@ -304,7 +308,12 @@ impl Default for Config {
             insecure: false,
             grpc: Grpc { listen: Listen::loopback(50011), max_message_bytes: ByteSize(4 << 20) },
             http: Http { listen: Listen::loopback(8080), cors_origins: Vec::new(), public_url: None },
-            node: Node { id: None, advertise: None, heartbeat: GoDuration(Duration::from_secs(5)) },
+            node: Node {
+                id: None,
+                advertise: None,
+                heartbeat: GoDuration(Duration::from_secs(5)),
+                lost_after: GoDuration(Duration::from_secs(6 * 3600)),
+            },
             webrtc: WebrtcConfig::default().into(),
             limits: Limits::default().into(),
             spool: SpoolConfig::default().into(),
@@ -338,6 +347,7 @@ impl Default for Blob {
                 secret_key: None,
                 checksum: None,
                 part_bytes: ByteSize(16 << 20),
+                bytes_per_second: ByteSize(0),
             },
         }
     }

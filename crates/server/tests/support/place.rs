@@ -80,6 +80,14 @@ impl Place {
         ok(std::fs::write(&object, noise), "the object");
     }
 
+    /// The bucket, where there is one.
+    pub fn bucket(&self) -> Option<&S3> {
+        match self {
+            Self::Embedded => None,
+            Self::Production(production) => Some(&production.objects),
+        }
+    }
+
     /// The object of a recording as a local file, waited for.
     pub async fn object(&self, recorder: &Recorder, id: &str) -> PathBuf {
         match self {

@@ -18,6 +18,7 @@ mod recordings;
 mod renditions;
 mod sessions;
 mod turns;
+mod uploads;
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 

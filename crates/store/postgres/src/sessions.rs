@@ -79,7 +79,8 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
         "INSERT INTO sessions (id, tenant, node, started_at, closed_at, end_reason)
          VALUES ($1, $2, $3, $4, COALESCE($5, now()), $6)
          ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, end_reason = excluded.end_reason
-         WHERE sessions.closed_at IS NULL AND sessions.tenant = excluded.tenant",
+         WHERE sessions.tenant = excluded.tenant AND (sessions.closed_at IS NULL
+            OR EXISTS (SELECT 1 FROM uploads WHERE uploads.recording = sessions.id AND rescue = 'SEAL'))",
         row.id,
         row.tenant,
         row.node,
@@ -93,6 +94,10 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
         return sealed_before(&mut transaction, &row).await;
     }
     write_recording(&mut transaction, &row).await?;
+    // What was rescued was the beginning; here is all of it.
+    sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND rescue IS NOT NULL", row.id)
+        .execute(&mut *transaction)
+        .await?;
     sqlx::query!("DELETE FROM tracks WHERE recording = $1", row.id).execute(&mut *transaction).await?;
     for track in &sealed.recording.tracks {
         write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;

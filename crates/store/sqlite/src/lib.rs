@@ -15,6 +15,7 @@ mod recordings;
 mod renditions;
 mod sessions;
 mod turns;
+mod uploads;
 
 use std::{path::Path, time::Duration};
 

@@ -88,7 +88,8 @@ async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure
         "INSERT INTO sessions (id, tenant, node, started_at, closed_at, end_reason)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, end_reason = excluded.end_reason
-         WHERE sessions.closed_at IS NULL AND sessions.tenant = excluded.tenant",
+         WHERE sessions.tenant = excluded.tenant AND (sessions.closed_at IS NULL
+            OR EXISTS (SELECT 1 FROM uploads WHERE uploads.recording = sessions.id AND rescue = 'SEAL'))",
         id,
         row.tenant,
         row.node,
@@ -102,6 +103,10 @@ async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure
         return sealed_before(&mut transaction, &row).await;
     }
     write_recording(&mut transaction, &row).await?;
+    // What was rescued was the beginning; here is all of it.
+    sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND rescue IS NOT NULL", id)
+        .execute(&mut *transaction)
+        .await?;
     sqlx::query!("DELETE FROM tracks WHERE recording = ?1", id).execute(&mut *transaction).await?;
     for track in &sealed.recording.tracks {
         write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;

@@ -21,6 +21,7 @@ mod recordings;
 mod renditions;
 pub mod sample;
 mod sessions;
+mod uploads;
 
 pub use deletion::*;
 pub use jobs::*;
@@ -29,6 +30,7 @@ pub use nodes::*;
 pub use recordings::*;
 pub use renditions::*;
 pub use sessions::*;
+pub use uploads::*;
 
 /// Makes a test of every check, each on the store that `$fresh` is a future of.
 #[macro_export]
@@ -115,6 +117,19 @@ macro_rules! conformance_suite {
             a_node_is_where_its_last_heartbeat_said,
             an_unknown_node_is_not_found,
             the_database_answers_a_ping,
+            // Uploads
+            an_upload_and_its_parts_read_back,
+            a_part_that_is_sent_again_takes_the_place_of_the_first,
+            a_recording_has_one_upload_at_a_time,
+            an_upload_needs_a_recording,
+            a_forgotten_upload_takes_no_part,
+            uploads_are_listed_with_what_their_recordings_say,
+            the_uploads_of_a_node_are_lost_when_it_has_been_silent_for_long,
+            a_rescue_makes_a_live_recording_available_and_says_what_is_missing,
+            a_recording_that_was_rescued_can_still_be_sealed_by_its_node,
+            a_rescue_of_a_sealed_recording_is_taken_back_when_its_node_has_uploaded_it,
+            a_deleted_recording_is_not_rescued,
+            the_owner_of_a_recording_is_known_without_its_tenant,
         }
     };
     ($fresh:expr; $($check:ident),+ $(,)?) => {

@@ -1,6 +1,6 @@
 //! One track of video, coded anew.
 
-use ffmpeg_next::format::Pixel;
+use ffmpeg_next::{format::Pixel, frame};
 
 use super::film::Lane;
 use crate::{
@@ -41,21 +41,35 @@ impl Lane for PictureLane {
         mux: &mut Mux<'_>,
     ) -> Result<(), TranscodeError> {
         let Self { source, fit, encoder } = self;
-        source.advance(demux, until, &mut |picture, time| {
-            if encoder.takes(time) { encoder.push(fit.fit(picture)?, time, mux) } else { Ok(()) }
-        })
+        source.advance(demux, until, &mut |picture, time| encode(picture, time, fit, encoder, mux))
     }
 
     fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
         let Self { source, fit, encoder } = self;
-        source.finish(&mut |picture, time| {
-            if encoder.takes(time) { encoder.push(fit.fit(picture)?, time, mux) } else { Ok(()) }
-        })?;
+        source.finish(&mut |picture, time| encode(picture, time, fit, encoder, mux))?;
         encoder.finish(mux)
     }
 
     fn size(&self) -> (u32, u32) {
         self.fit.size()
+    }
+}
+
+fn encode(
+    picture: frame::Video,
+    time: Time,
+    fit: &mut Fit,
+    encoder: &mut PictureEncoder,
+    mux: &mut Mux<'_>,
+) -> Result<(), TranscodeError> {
+    if !encoder.takes(time) {
+        return Ok(());
+    }
+    match fit.fit(picture) {
+        Ok(picture) => encoder.push(picture, time, mux),
+        // A shape that can't be scaled comes from a broken frame; the others are worth having.
+        Err(TranscodeError::Libav { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -48,14 +48,14 @@ impl Mixer {
         let places = self.held.range_mut(at..needed);
         match (channels, self.channels) {
             (1, 2) => {
-                let doubled = samples.iter().flat_map(|sample| [*sample; 2]);
+                let doubled = samples.iter().flat_map(|sample| [tame(*sample); 2]);
                 places.zip(doubled).for_each(|(place, sample)| *place += sample);
             }
             (2, 1) => {
-                let halved = samples.chunks_exact(2).map(|pair| pair.iter().sum::<f32>() / 2.0);
+                let halved = samples.chunks_exact(2).map(|pair| (tame(pair[0]) + tame(pair[1])) / 2.0);
                 places.zip(halved).for_each(|(place, sample)| *place += sample);
             }
-            _ => places.zip(samples).for_each(|(place, sample)| *place += sample),
+            _ => places.zip(samples).for_each(|(place, sample)| *place += tame(*sample)),
         }
     }
 
@@ -82,6 +82,13 @@ impl Mixer {
     pub(crate) fn end(&self) -> i64 {
         self.ends.iter().copied().max().unwrap_or(0).max(self.start)
     }
+}
+
+/// A damaged packet can decode to anything, and an encoder that is given what is no number refuses all that follows.
+fn tame(sample: f32) -> f32 {
+    /// Twelve decibels above full scale.
+    const MOST: f32 = 4.0;
+    if sample.is_nan() { 0.0 } else { sample.clamp(-MOST, MOST) }
 }
 
 #[cfg(test)]
@@ -117,6 +124,14 @@ mod tests {
         let mut mono = Mixer::new(1, 1, 48_000);
         mono.add(0, 0, &[0.5, 0.25, 1.0, 0.0], 2);
         assert_eq!(mono.take(2), [0.375, 0.5]);
+    }
+
+    #[test]
+    fn what_is_no_number_is_silence() {
+        let mut mixer = Mixer::new(2, 1, 48_000);
+        mixer.add(0, 0, &[f32::NAN, f32::INFINITY, 0.5], 1);
+        let mixed = mixer.take(3);
+        assert!(mixed[0] == 0.0 && mixed[1].is_finite() && mixed[2].is_finite(), "{mixed:?}");
     }
 
     #[test]

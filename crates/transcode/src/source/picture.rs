@@ -125,7 +125,12 @@ pub(crate) fn largest_picture(
         }
     }
     source.finish(&mut sink)?;
-    Ok(first
-        .get()
-        .map(|(width, height)| track.rotation.turned((track.size.0.max(width), track.size.1.max(height)))))
+    Ok(first.get().map(|first: (u32, u32)| {
+        // A browser grows from its first size, but not without bound as a broken keyframe may.
+        let grown = |first: u32, largest: u32| first.max(largest.min(first.saturating_mul(8)).min(MOST));
+        track.rotation.turned((grown(first.0, track.size.0), grown(first.1, track.size.1)))
+    }))
 }
+
+/// Pixels of a side, beyond which nothing is recorded.
+const MOST: u32 = 7_680;

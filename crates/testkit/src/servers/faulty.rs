@@ -1,8 +1,9 @@
-//! A proxy between the client and S3 that breaks chosen requests. One request a connection.
+//! A proxy between an HTTP client and its server that breaks chosen requests. One request a connection.
 
 use std::{
+    io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
@@ -35,8 +36,9 @@ struct Rule {
     times: usize,
 }
 
-/// Closed when dropped.
+/// The proxy. Closed when dropped.
 pub struct Proxy {
+    /// Where it listens, `http://host:port`.
     pub url: String,
     state: Arc<State>,
     _accept: JoinSet<()>,
@@ -49,9 +51,13 @@ struct State {
 }
 
 impl Proxy {
-    pub async fn to(server: String) -> Self {
-        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+    /// A proxy to the server at `host:port`.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub async fn to(server: String) -> io::Result<Self> {
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
+        let url = format!("http://{}", listener.local_addr()?);
         let state = Arc::new(State { server, rules: Mutex::default(), seen: Mutex::default() });
         let mut accept = JoinSet::new();
         let for_task = state.clone();
@@ -63,18 +69,27 @@ impl Proxy {
                 connections.spawn(async move { drop(state.serve(client).await) });
             }
         });
-        Self { url, state, _accept: accept }
+        Ok(Self { url, state, _accept: accept })
     }
 
     /// The next `times` requests whose line has `request` in it go wrong.
     pub fn breaks(&self, request: &'static str, times: usize, fault: Fault) {
-        self.state.rules.lock().unwrap().push(Rule { request, fault, times });
+        lock(&self.state.rules).push(Rule { request, fault, times });
     }
 
-    /// Requests whose line had this in it.
-    pub fn seen(&self, request: &str) -> usize {
-        self.state.seen.lock().unwrap().iter().filter(|line| line.contains(request)).count()
+    /// Nothing goes wrong from now on.
+    pub fn mend(&self) {
+        lock(&self.state.rules).clear();
     }
+
+    /// How many requests had this in their line.
+    pub fn seen(&self, request: &str) -> usize {
+        lock(&self.state.seen).iter().filter(|line| line.contains(request)).count()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl State {
@@ -94,7 +109,7 @@ impl State {
         }
         let text = String::from_utf8_lossy(&head).into_owned();
         let (line, headers) = text.split_once("\r\n").unwrap_or_default();
-        self.seen.lock().unwrap().push(line.to_owned());
+        lock(&self.seen).push(line.to_owned());
         let fault = self.fault(line);
         match fault {
             Some(Fault::Hang) => std::future::pending().await,
@@ -161,7 +176,7 @@ impl State {
     }
 
     fn fault(&self, line: &str) -> Option<Fault> {
-        let mut rules = self.rules.lock().unwrap();
+        let mut rules = lock(&self.rules);
         let rule = rules.iter_mut().find(|rule| rule.times > 0 && line.contains(rule.request))?;
         rule.times -= 1;
         Some(rule.fault)

@@ -1,0 +1,74 @@
+//! The files that are being written, for whoever sends them on before they are whole.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use model::{Container, Recording};
+
+use crate::{
+    session::{convert, sealing::WrittenDown},
+    spool::queue::Queue,
+};
+
+/// A file that is being written. What lies between `from` and `until` is on disk and will not change, also if the
+/// recorder dies now and the file is repaired.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GrowingFile {
+    /// The recording as it began.
+    pub recording: Arc<Recording>,
+    /// The file. When the recording is sealed it gets another name.
+    pub path: PathBuf,
+    /// The file format, as far as it can be told.
+    pub container: Container,
+    /// Bytes of its header, which still changes.
+    pub from: u64,
+    /// The end of what is final.
+    pub until: u64,
+    /// Entries in the header: with each new one it has changed.
+    pub entries: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    recording: Arc<Recording>,
+    path: PathBuf,
+    queue: Weak<Queue>,
+}
+
+/// Each file that is being written.
+#[derive(Debug, Default)]
+pub(crate) struct Growing {
+    files: Mutex<Vec<Entry>>,
+}
+
+impl Growing {
+    /// Takes up a file, as long as its queue lives.
+    pub(crate) fn add(&self, session: &WrittenDown, queue: &Arc<Queue>) {
+        let entry = Entry {
+            recording: Arc::new(session.begun.clone()),
+            path: session.directory.media_part(),
+            queue: Arc::downgrade(queue),
+        };
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+    }
+
+    /// Those of which something is final.
+    pub(crate) fn files(&self) -> Vec<GrowingFile> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|entry| entry.queue.strong_count() > 0);
+        let growing = |entry: &Entry| {
+            let settled = entry.queue.upgrade()?.durable()?;
+            Some(GrowingFile {
+                recording: Arc::clone(&entry.recording),
+                path: entry.path.clone(),
+                container: convert::container(settled.container),
+                from: settled.from,
+                until: settled.until,
+                entries: settled.entries,
+            })
+        };
+        files.iter().filter_map(growing).collect()
+    }
+}

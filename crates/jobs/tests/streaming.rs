@@ -1,0 +1,326 @@
+//! Upload while recording, on SQLite and a real S3 server.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{fs, time::Duration};
+
+use blob::PartUploads as _;
+use model::{Container, EndReason, JobKind, JobState, NodeId, RecordingState};
+use store::{JobOutcome, JobQueue as _, Uploads as _};
+use support::station::{PART, Station, Take, Yard, wait_for};
+use testkit::servers::faulty::{Fault, Proxy};
+
+/// It is available under its one key, as it was sealed, and its local copy is gone.
+async fn assert_safe(yard: &Yard, station: &Station, take: &Take) {
+    station.until_available(take).await;
+    station.until_tidy(take).await;
+    let row = station.row(take).await;
+    assert_eq!((row.state, row.error), (RecordingState::Available, None));
+    assert_eq!(row.sha256, Some(take.sha256()));
+    assert!(yard.object(&row.object_key.unwrap()).await == take.content, "the object is not what was sealed");
+    assert_eq!(station.store.upload_of(take.begun.id).await.unwrap(), None);
+    yard.assert_no_orphans().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_final_is_uploaded_while_the_recording_goes_on() {
+    let yard = Yard::new().await;
+    let proxy = Proxy::to(yard.server.address()).await.unwrap();
+    let mut station = yard.station_through("a", proxy.url.clone()).await;
+    station.start();
+    let mut take = station.begin().await;
+    take.grow(2 * PART);
+    station.until_sent(&take, 2).await;
+    take.grow(2 * PART);
+    station.until_sent(&take, 4).await;
+    assert_eq!(proxy.seen("partNumber=1&"), 1, "the first part is sent early, once");
+    take.seal(&station, EndReason::Requested).await;
+    assert_safe(&yard, &station, &take).await;
+    let sent = |number: &str| proxy.seen(&format!("partNumber={number}&"));
+    assert_eq!([sent("1"), sent("2"), sent("3"), sent("4"), sent("5")], [2, 1, 1, 1, 1]);
+    assert_eq!((proxy.seen("POST "), station.attempts(&take, JobKind::Upload).await), (2, 1));
+    station.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_of_less_than_two_parts_is_sent_when_it_ends() {
+    let yard = Yard::new().await;
+    let proxy = Proxy::to(yard.server.address()).await.unwrap();
+    let mut station = yard.station_through("a", proxy.url.clone()).await;
+    station.start();
+    let mut take = station.begin().await;
+    take.grow(PART);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!((proxy.seen("POST "), proxy.seen("PUT ")), (0, 0));
+    take.seal(&station, EndReason::Requested).await;
+    assert_safe(&yard, &station, &take).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_changes_while_the_recording_goes_on_is_sent_again() {
+    let yard = Yard::new().await;
+    let proxy = Proxy::to(yard.server.address()).await.unwrap();
+    let mut station = yard.station_through("a", proxy.url.clone()).await;
+    station.start();
+    let mut take = station.begin().await;
+    take.grow(2 * PART);
+    station.until_sent(&take, 2).await;
+    take.join_track();
+    wait_for("the first part again", async || proxy.seen("partNumber=1&") == 2).await;
+    take.seal(&station, EndReason::Requested).await;
+    assert_safe(&yard, &station, &take).await;
+    assert_eq!(proxy.seen("partNumber=1&"), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_store_that_fails_in_every_way_makes_the_upload_lag_and_nothing_else() {
+    let yard = Yard::new().await;
+    let proxy = Proxy::to(yard.server.address()).await.unwrap();
+    let mut station = yard.station_through("a", proxy.url.clone()).await;
+    station.start();
+    let mut take = station.begin().await;
+    proxy.breaks("?uploads", 2, Fault::Answer(500));
+    proxy.breaks("partNumber=1&", 1, Fault::CutBody(1_000_000));
+    proxy.breaks("partNumber=2&", 1, Fault::FlipByte(1_000_000));
+    proxy.breaks("partNumber=3&", 1, Fault::Hang);
+    proxy.breaks("partNumber=4&", 1, Fault::CutAnswer(0));
+    take.grow(4 * PART);
+    station.until_sent(&take, 4).await;
+    proxy.breaks("?uploadId=", 1, Fault::CutAnswer(0));
+    proxy.breaks("HEAD ", 1, Fault::Answer(503));
+    take.seal(&station, EndReason::Requested).await;
+    assert_safe(&yard, &station, &take).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_store_that_is_away_gets_everything_when_it_is_back() {
+    let mut yard = Yard::new().await;
+    let mut station = yard.station("a").await;
+    station.start();
+    let mut take = station.begin().await;
+    take.grow(2 * PART);
+    station.until_sent(&take, 2).await;
+    yard.server.stop();
+    take.grow(2 * PART);
+    take.seal(&station, EndReason::Requested).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(station.row(&take).await.state, RecordingState::Processing);
+    yard.server.start_again().await.unwrap();
+    assert_safe(&yard, &station, &take).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_crash_parts_that_the_file_still_has_are_not_sent_again() {
+    let yard = Yard::new().await;
+    let proxy = Proxy::to(yard.server.address()).await.unwrap();
+    let mut station = yard.station_through("a", proxy.url.clone()).await;
+    station.start();
+    let mut take = station.begin().await;
+    take.grow(4 * PART);
+    station.until_sent(&take, 4).await;
+    station.crash().await;
+    // What recovery never does to what was final: here it is done to part 3 alone.
+    take.patch(2 * PART + 1000, b"changed");
+    take.truncate(4 * PART - 1000);
+    take.seal(&station, EndReason::Crash).await;
+    station.start();
+    assert_safe(&yard, &station, &take).await;
+    let sent = |number: &str| proxy.seen(&format!("partNumber={number}&"));
+    assert_eq!([sent("1"), sent("2"), sent("3"), sent("4")], [2, 1, 2, 2]);
+    assert_eq!(
+        proxy.seen("?uploads"),
+        1 + 2,
+        "one upload is begun, and each start lists those that are open"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_completion_that_nobody_saw_is_not_repeated() {
+    let yard = Yard::new().await;
+    let proxy = Proxy::to(yard.server.address()).await.unwrap();
+    let mut station = yard.station_through("a", proxy.url.clone()).await;
+    station.start();
+    let mut take = station.begin().await;
+    take.grow(2 * PART);
+    station.until_sent(&take, 2).await;
+    // With the first byte of its answer the server has done what was asked.
+    proxy.breaks("?uploadId=", 1, Fault::CutAnswer(1));
+    proxy.breaks("HEAD ", 1, Fault::Answer(500));
+    take.seal(&station, EndReason::Requested).await;
+    assert_safe(&yard, &station, &take).await;
+    assert_eq!(proxy.seen("?uploadId="), 1);
+    assert_eq!(proxy.seen("partNumber=2&"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_format_that_changes_begins_anew_under_the_other_key() {
+    let yard = Yard::new().await;
+    let mut station = yard.station("a").await;
+    station.start();
+    for live in [true, false] {
+        let mut take = station.begin().await;
+        take.grow(3 * PART);
+        station.until_sent(&take, 3).await;
+        take.change_container(Container::Matroska);
+        if live {
+            let key = take.key();
+            let upload = async || station.store.upload_of(take.begun.id).await.unwrap();
+            wait_for("the other key", async || upload().await.is_some_and(|(upload, _)| upload.key == key))
+                .await;
+        }
+        take.seal(&station, EndReason::Requested).await;
+        assert_safe(&yard, &station, &take).await;
+        take.container = Container::Webm;
+        let stored = blob::BlobStore::head(&*station.blobs, &take.key()).await;
+        assert!(matches!(stored, Err(blob::BlobError::NotFound(_))), "{stored:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_somebody_aborted_is_begun_anew() {
+    let yard = Yard::new().await;
+    let mut station = yard.station("a").await;
+    station.start();
+    for live in [true, false] {
+        let mut take = station.begin().await;
+        take.grow(2 * PART);
+        station.until_sent(&take, 2).await;
+        for upload in station.blobs.open("").await.unwrap() {
+            station.blobs.abort(&upload).await.unwrap();
+        }
+        if live {
+            take.grow(2 * PART);
+            station.until_sent(&take, 4).await;
+        }
+        take.seal(&station, EndReason::Requested).await;
+        assert_safe(&yard, &station, &take).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_that_no_recording_needs_are_aborted() {
+    let yard = Yard::new().await;
+    let mut station = yard.station("a").await;
+    station.start();
+    let (mut deleted, mut lost) = (station.begin().await, station.begin().await);
+    for take in [&mut deleted, &mut lost] {
+        take.grow(2 * PART);
+        station.until_sent(take, 2).await;
+    }
+    station.crash().await;
+    // A row that the crash came before.
+    let (upload, _) = station.store.upload_of(lost.begun.id).await.unwrap().unwrap();
+    station.store.forget_upload(lost.begun.id, &upload.id).await.unwrap();
+    deleted.seal(&station, EndReason::Requested).await;
+    let leased = station.store.lease(&station.config.node, JobKind::ALL, Duration::from_secs(60)).await;
+    let done = JobOutcome::Done { recording_state: Some(RecordingState::Deleted), next: Vec::new() };
+    station.store.finish(&leased.unwrap().unwrap(), done).await.unwrap();
+    // Of a node that lives, and of something else.
+    let other = station.blobs.begin("other/file", "video/webm").await.unwrap();
+    station.start();
+    wait_for("the abort", async || station.blobs.open("").await.unwrap() == [other.clone()]).await;
+    assert_eq!(station.store.uploads_on(&station.config.node).await.unwrap(), []);
+    station.blobs.abort(&other).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_comes_back() {
+    let yard = Yard::new().await;
+    let (mut lost, mut other) = (yard.station("lost").await, yard.station("other").await);
+    lost.start();
+    let (mut live, mut sealed) = (lost.begin().await, lost.begin().await);
+    for take in [&mut live, &mut sealed] {
+        take.grow(3 * PART + 1000);
+        lost.until_sent(take, 3).await;
+    }
+    lost.beat().await;
+    lost.crash().await;
+    let at_crash = live.content.clone();
+    sealed.seal(&lost, EndReason::Requested).await;
+    other.config.node_lost_after = Some(Duration::from_millis(300));
+    other.start();
+    for take in [&live, &sealed] {
+        other.until_available(take).await;
+        let row = other.row(take).await;
+        assert!(row.error.as_ref().unwrap().contains("node lost was lost"), "{row:?}");
+        assert_eq!(row.object_key, Some(take.key()));
+        assert!(yard.object(&take.key()).await == at_crash[..3 * PART] || take.begun.id == sealed.begun.id);
+        assert_eq!(yard.object(&take.key()).await.len(), 3 * PART);
+    }
+    yard.assert_no_orphans().await;
+    lost.beat().await;
+    live.seal(&lost, EndReason::Crash).await;
+    lost.start();
+    for take in [&live, &sealed] {
+        let whole = async || lost.row(take).await.error.is_none() && !take.directory.exists();
+        wait_for("the whole recording", whole).await;
+        assert_safe(&yard, &lost, take).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_lives_is_not_rescued() {
+    let yard = Yard::new().await;
+    let (mut station, mut other) = (yard.station("a").await, yard.station("other").await);
+    other.config.node_lost_after = Some(Duration::from_secs(2));
+    station.start();
+    other.start();
+    let mut take = station.begin().await;
+    take.grow(2 * PART);
+    station.until_sent(&take, 2).await;
+    for _ in 0..30 {
+        station.beat().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(station.row(&take).await.state, RecordingState::Recording);
+    take.seal(&station, EndReason::Requested).await;
+    assert_safe(&yard, &station, &take).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_not_what_was_sent_is_not_removed() {
+    let yard = Yard::new().await;
+    let mut station = yard.station("a").await;
+    station.config.max_attempts = 2;
+    station.start();
+    let mut take = station.begin().await;
+    take.grow(3 * PART);
+    station.until_sent(&take, 3).await;
+    let at_stop = take.content[PART..].to_vec();
+    take.patch(PART + 7, b"changed on the disk after it was final");
+    take.seal(&station, EndReason::Requested).await;
+    let parked = async || {
+        let jobs = station.store.jobs_of(take.begun.id).await.unwrap();
+        jobs.iter().any(|job| job.kind == JobKind::CleanUp && job.state == JobState::Parked)
+    };
+    wait_for("parked", parked).await;
+    assert!(station.row(&take).await.error.unwrap().contains("changed since it was sent"));
+    assert!(fs::read(take.file()).unwrap() == take.content);
+    assert!(yard.object(&take.key()).await[PART..3 * PART] == at_stop[..2 * PART]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_recordings_share_the_places() {
+    let yard = Yard::new().await;
+    let mut station = yard.station("a").await;
+    station.config.upload_workers = 2;
+    assert_eq!(station.config.node, "a".parse::<NodeId>().unwrap());
+    station.start();
+    let mut takes = Vec::new();
+    for _ in 0..6 {
+        let mut take = station.begin().await;
+        take.grow(2 * PART);
+        takes.push(take);
+    }
+    for take in &takes {
+        station.until_sent(take, 2).await;
+    }
+    for take in &mut takes {
+        take.seal(&station, EndReason::Requested).await;
+    }
+    for take in &takes {
+        assert_safe(&yard, &station, take).await;
+    }
+}

@@ -1,0 +1,199 @@
+//! Upload while recording: the recorder's own binary, Postgres, S3, and SIGKILL.
+
+mod support;
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use blob::{BlobError, BlobStore as _, PartUploads as _};
+use proto::recorder::v1::{
+    GetRecordingRequest, Recording, RecordingState, recording_service_client::RecordingServiceClient,
+};
+use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::StdRng};
+use support::{Place, beep, coded, connected, driver, ok, sender, wait_for};
+use testkit::{
+    call::Call,
+    recorder::{Recorder, RecorderConfig},
+    sender::{Driver, SenderConfig, Session, Track},
+    signal::{Clip, ClipSpec, Codec, Frame},
+    verify::decode_strictly,
+};
+
+/// Bytes behind each picture, which a VP8 decoder never gets to: 30 times a second they make two parts in 9 s.
+const PADDING: usize = 40_000;
+
+/// A film of so many bytes that it comes in parts soon.
+fn heavy() -> Track {
+    let clip = coded(ClipSpec::small(Codec::Vp8));
+    let mut noise = vec![0; PADDING];
+    StdRng::seed_from_u64(1).fill_bytes(&mut noise);
+    let pad = |frame: &Frame| Frame { data: [&frame.data, &noise[..]].concat().into(), ..frame.clone() };
+    Track::of(Arc::new(Clip { frames: clip.frames.iter().map(pad).collect(), ..Clip::clone(&clip) }))
+}
+
+/// Small parts, quick retries.
+fn config(place: &Place) -> RecorderConfig {
+    place
+        .config()
+        .env("RECORDER__BLOB__S3__PART_BYTES", "5MiB")
+        .env("RECORDER__SPOOL__SYNC_INTERVAL", "300ms")
+        .env("RECORDER__JOBS__FIRST_BACKOFF", "100ms")
+        .env("RECORDER__JOBS__LEASE", "3s")
+        .env("RECORDER__JOBS__POLL", "500ms")
+}
+
+async fn begin(recorder: &Recorder, driver: &Driver) -> (Session, Call) {
+    let session = sender(driver, SenderConfig::playing([heavy(), beep()])).await;
+    let call = ok(Call::begin(&mut recorder.client(), &session, "streamed").await, "the offer");
+    connected(&session).await;
+    (session, call)
+}
+
+async fn row_of(recorder: &Recorder, id: &str) -> Option<Recording> {
+    let get = GetRecordingRequest { id: id.to_owned() };
+    let row = RecordingServiceClient::new(recorder.channel()).get_recording(get).await;
+    row.ok().and_then(|answer| answer.into_inner().recording)
+}
+
+async fn until_available(recorder: &Recorder, id: &str) -> Recording {
+    let mut last = None;
+    let available = wait_for(Duration::from_secs(60), async || {
+        last = row_of(recorder, id).await;
+        last.as_ref().is_some_and(|row| row.state() == RecordingState::Available)
+    });
+    assert!(available.await, "{last:?}");
+    last.unwrap_or_default()
+}
+
+/// The SHA-256 is taken when the local copy goes.
+async fn until_tidy(recorder: &Recorder, id: &str) -> Recording {
+    let directory = recorder.data_dir().join("spool").join(id);
+    let tidy = wait_for(Duration::from_secs(60), async || !directory.exists()).await;
+    assert!(tidy, "the local copy stays");
+    row_of(recorder, id).await.unwrap_or_default()
+}
+
+async fn uploads(place: &Place) -> usize {
+    match place.bucket() {
+        Some(bucket) => ok(bucket.open("").await, "open uploads").len(),
+        None => 0,
+    }
+}
+
+/// Whole in the bucket, under one key, with nothing left behind.
+async fn judge(place: &Place, recorder: &Recorder, id: &str) -> PathBuf {
+    until_available(recorder, id).await;
+    let row = until_tidy(recorder, id).await;
+    assert_eq!(row.error, "");
+    let file = place.object(recorder, id).await;
+    let digest =
+        ok(blob::file_digest(&file, &tokio_util::sync::CancellationToken::new()).await, "the object");
+    assert_eq!((digest.bytes as i64, &digest.sha256), (row.bytes, &row.sha256));
+    ok(decode_strictly(&file), "strict decoding");
+    let other = row.object_key.replace(".webm", ".mkv");
+    if let Some(bucket) = place.bucket() {
+        let second = bucket.head(&other).await;
+        assert!(matches!(second, Err(BlobError::NotFound(_))), "{second:?}");
+    }
+    file
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recording_goes_up_while_it_goes_on_and_is_available_at_once_when_it_stops() {
+    let place = Place::production().await;
+    let recorder = ok(config(&place).start().await, "the recorder starts");
+    let driver = driver();
+    let (session, call) = begin(&recorder, &driver).await;
+    let streaming = wait_for(Duration::from_secs(40), async || uploads(&place).await == 1).await;
+    assert!(streaming, "nothing was sent before the stop: {:?}", session.stats().await);
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let stopped = Instant::now();
+    ok(call.stop(&mut recorder.client()).await, "the stop");
+    until_available(&recorder, &call.id).await;
+    let took = stopped.elapsed();
+    assert!(took < Duration::from_secs(5), "available {took:?} after the stop");
+    judge(&place, &recorder, &call.id).await;
+    assert_eq!(uploads(&place).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_may_send_little_lags_and_the_recording_does_not_notice() {
+    let place = Place::production().await;
+    let limited = config(&place).env("RECORDER__BLOB__S3__BYTES_PER_SECOND", "2MiB");
+    let recorder = ok(limited.start().await, "the recorder starts");
+    let driver = driver();
+    let (session, call) = begin(&recorder, &driver).await;
+    tokio::time::sleep(Duration::from_secs(13)).await;
+    let sent = session.stats().await;
+    let stopped = Instant::now();
+    ok(call.stop(&mut recorder.client()).await, "the stop");
+    assert!(stopped.elapsed() < Duration::from_secs(3), "the stop took {:?}", stopped.elapsed());
+    let file = judge(&place, &recorder, &call.id).await;
+    let pictures =
+        ok(testkit::verify::packets(&file), "packets").iter().filter(|packet| packet.size > PADDING).count();
+    assert!(pictures as u64 + 15 >= sent.frames[0], "{pictures} of {} pictures", sent.frames[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_of_streaming_and_completing_every_recording_becomes_available() {
+    // More than what a run of all tests can wait for, if asked.
+    let rounds = std::env::var("RECORDER_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(4);
+    let seed = 7;
+    let (place, mut dice) = (Place::production().await, StdRng::seed_from_u64(seed));
+    let mut recorder = ok(config(&place).start().await, "the recorder starts");
+    for round in 0..rounds {
+        let driver = driver();
+        let calls = [begin(&recorder, &driver).await, begin(&recorder, &driver).await];
+        tokio::time::sleep(Duration::from_millis(dice.random_range(9_000..15_000))).await;
+        if round % 2 == 0 {
+            // Between the first byte of the tail and the clean-up.
+            for (_, call) in &calls {
+                ok(call.stop(&mut recorder.client()).await, "the stop");
+            }
+            tokio::time::sleep(Duration::from_millis(dice.random_range(0..500))).await;
+        }
+        recorder.kill9();
+        ok(recorder.restart().await, "the restart");
+        for (_, call) in &calls {
+            judge(&place, &recorder, &call.id).await;
+        }
+        assert!(wait_for(Duration::from_secs(5), async || uploads(&place).await == 0).await, "orphans");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes_back() {
+    let place = Place::production().await;
+    let node = |id: &str| {
+        config(&place)
+            .env("ID", id)
+            .env("RECORDER__NODE__HEARTBEAT", "300ms")
+            .env("RECORDER__NODE__LOST_AFTER", "2s")
+    };
+    let mut first = ok(node("first").start().await, "the first recorder starts");
+    let driver = driver();
+    let (_session, call) = begin(&first, &driver).await;
+    assert!(wait_for(Duration::from_secs(40), async || uploads(&place).await == 1).await);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    first.kill9();
+    let second = ok(node("second").start().await, "the second recorder starts");
+    let row = until_available(&second, &call.id).await;
+    assert!(row.error.contains("node first was lost"), "{row:?}");
+    let part = place.object(&second, &call.id).await;
+    let bytes = ok(std::fs::metadata(&part), "the object").len();
+    assert!(bytes >= 10 << 20 && bytes == row.bytes as u64, "{bytes} bytes, {row:?}");
+    let played = ok(testkit::verify::packets(&part), "packets of what was rescued").len();
+    assert!(played > 200, "{played} packets");
+    assert_eq!(uploads(&place).await, 0);
+    ok(first.restart().await, "the restart");
+    let whole = wait_for(Duration::from_secs(60), async || {
+        let row = row_of(&first, &call.id).await.unwrap_or_default();
+        row.state() == RecordingState::Available && row.error.is_empty()
+    });
+    assert!(whole.await, "{:?}", row_of(&first, &call.id).await);
+    let file = judge(&place, &first, &call.id).await;
+    assert!(ok(std::fs::metadata(file), "the object").len() > bytes);
+}

@@ -1,0 +1,259 @@
+//! The journal of uploads.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use model::{NodeId, RecordingId};
+use sqlx::SqlitePool;
+use store::{
+    StoreError, Upload, UploadPart, UploadStatus, Uploads,
+    row::{self, UploadPartRow, UploadRow, UploadStatusRow},
+};
+use uuid::fmt::Hyphenated;
+
+use crate::{Failure, SqliteStore, begin_write};
+
+#[async_trait::async_trait]
+impl Uploads for SqliteStore {
+    async fn begin_upload(&self, upload: &Upload) -> Result<(), StoreError> {
+        Ok(begin_upload(&self.writer, upload).await?)
+    }
+
+    async fn note_part(
+        &self,
+        recording: RecordingId,
+        upload_id: &str,
+        part: &UploadPart,
+    ) -> Result<(), StoreError> {
+        Ok(note_part(&self.writer, recording, upload_id, part).await?)
+    }
+
+    async fn upload_of(
+        &self,
+        recording: RecordingId,
+    ) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError> {
+        Ok(upload_of(&self.readers, recording).await?)
+    }
+
+    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
+        Ok(forget_upload(&self.writer, recording, upload_id).await?)
+    }
+
+    async fn uploads_on(&self, node: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {
+        Ok(uploads_on(&self.readers, node).await?)
+    }
+
+    async fn lost_uploads(&self, silent_for: Duration) -> Result<Vec<UploadStatus>, StoreError> {
+        Ok(lost_uploads(&self.readers, silent_for).await?)
+    }
+
+    async fn rescue(&self, upload: &Upload, bytes: u64, missing: Option<&str>) -> Result<bool, StoreError> {
+        Ok(rescue(&self.writer, upload, bytes, missing).await?)
+    }
+
+    async fn owner(&self, recording: RecordingId) -> Result<Option<NodeId>, StoreError> {
+        Ok(owner(&self.readers, recording).await?)
+    }
+}
+
+async fn begin_upload(pool: &SqlitePool, upload: &Upload) -> Result<(), Failure> {
+    let (recording, node) = (upload.recording.as_uuid().hyphenated(), upload.node.as_str());
+    let (container, now) = (upload.container.as_str(), Utc::now());
+    let mut transaction = begin_write(pool).await?;
+    let written = sqlx::query!(
+        "INSERT INTO uploads (recording, node, object_key, upload_id, container, created_at)
+         SELECT id, ?2, ?3, ?4, ?5, ?6 FROM recordings WHERE id = ?1
+         ON CONFLICT (recording) DO NOTHING",
+        recording,
+        node,
+        upload.key,
+        upload.id,
+        container,
+        now,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let id = sqlx::query_scalar!("SELECT upload_id FROM uploads WHERE recording = ?1", recording)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    match id {
+        Some(id) if written.rows_affected() > 0 || id == upload.id => Ok(()),
+        Some(_) => Err(StoreError::Conflict { what: "upload" }.into()),
+        None => Err(StoreError::NotFound { what: "recording" }.into()),
+    }
+}
+
+async fn note_part(
+    pool: &SqlitePool,
+    recording: RecordingId,
+    upload_id: &str,
+    part: &UploadPart,
+) -> Result<(), Failure> {
+    let recording = recording.as_uuid().hyphenated();
+    let row = UploadPartRow::from(part);
+    let run = row.run.hyphenated();
+    let written = sqlx::query!(
+        "INSERT INTO upload_parts (recording, number, first_byte, bytes, md5, sha256, etag, provisional, run)
+         SELECT recording, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM uploads WHERE recording = ?1 AND upload_id = ?2
+         ON CONFLICT (recording, number) DO UPDATE SET
+            first_byte = excluded.first_byte, bytes = excluded.bytes, md5 = excluded.md5, sha256 = excluded.sha256,
+            etag = excluded.etag, provisional = excluded.provisional, run = excluded.run",
+        recording,
+        upload_id,
+        row.number,
+        row.first_byte,
+        row.bytes,
+        row.md5,
+        row.sha256,
+        row.etag,
+        row.provisional,
+        run,
+    )
+    .execute(pool)
+    .await?;
+    if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::NotFound { what: "upload" }.into()) }
+}
+
+async fn upload_of(
+    pool: &SqlitePool,
+    recording: RecordingId,
+) -> Result<Option<(Upload, Vec<UploadPart>)>, Failure> {
+    let recording = recording.as_uuid().hyphenated();
+    let mut snapshot = pool.begin().await?;
+    let upload = sqlx::query_as!(
+        UploadRow,
+        r#"SELECT recording AS "recording: Hyphenated", node, object_key, upload_id, container,
+            rescue IS NOT NULL AS "rescued!: bool"
+           FROM uploads WHERE recording = ?1"#,
+        recording,
+    )
+    .fetch_optional(&mut *snapshot)
+    .await?;
+    let Some(upload) = upload else { return Ok(None) };
+    let parts = sqlx::query_as!(
+        UploadPartRow,
+        r#"SELECT number, first_byte, bytes, md5, sha256, etag, provisional AS "provisional: bool",
+            run AS "run: Hyphenated"
+           FROM upload_parts WHERE recording = ?1 ORDER BY number"#,
+        recording,
+    )
+    .fetch_all(&mut *snapshot)
+    .await?;
+    snapshot.commit().await?;
+    let parts = parts.into_iter().map(UploadPartRow::read).collect::<Result<_, _>>()?;
+    Ok(Some((upload.read()?, parts)))
+}
+
+async fn forget_upload(pool: &SqlitePool, recording: RecordingId, upload_id: &str) -> Result<(), Failure> {
+    let recording = recording.as_uuid().hyphenated();
+    let mut transaction = begin_write(pool).await?;
+    sqlx::query!(
+        "UPDATE recordings SET error = NULL WHERE id = ?1
+            AND EXISTS (SELECT 1 FROM uploads WHERE recording = ?1 AND upload_id = ?2 AND rescue IS NOT NULL)",
+        recording,
+        upload_id,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND upload_id = ?2", recording, upload_id)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+/// A query for uploads and what their recordings say: its conditions as literals, then its arguments.
+macro_rules! statuses {
+    ($conditions:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            UploadStatusRow,
+            r#"SELECT uploads.recording AS "recording: Hyphenated", uploads.node, uploads.object_key,
+                uploads.upload_id, uploads.container, uploads.rescue IS NOT NULL AS "rescued!: bool",
+                recordings.tenant, recordings.state, recordings.object_key AS recording_key,
+                recordings.ended_at IS NOT NULL AS "sealed!: bool", recordings.bytes
+               FROM uploads JOIN recordings ON recordings.id = uploads.recording "# + $conditions,
+            $($argument),+
+        )
+    };
+}
+
+async fn uploads_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<UploadStatus>, Failure> {
+    let node = node.as_str();
+    let rows = statuses!("WHERE uploads.node = ?1 ORDER BY uploads.recording", node).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(UploadStatusRow::read).collect::<Result<_, _>>()?)
+}
+
+async fn lost_uploads(pool: &SqlitePool, silent_for: Duration) -> Result<Vec<UploadStatus>, Failure> {
+    let Ok(silent_for) = chrono::TimeDelta::from_std(silent_for) else { return Ok(Vec::new()) };
+    let Some(since) = Utc::now().checked_sub_signed(silent_for) else { return Ok(Vec::new()) };
+    let rows = statuses!(
+        "JOIN nodes ON nodes.id = uploads.node
+         WHERE nodes.seen_at < ?1 AND uploads.rescue IS NULL ORDER BY uploads.recording",
+        since,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(UploadStatusRow::read).collect::<Result<_, _>>()?)
+}
+
+async fn rescue(
+    pool: &SqlitePool,
+    upload: &Upload,
+    bytes: u64,
+    missing: Option<&str>,
+) -> Result<bool, Failure> {
+    let recording = upload.recording.as_uuid().hyphenated();
+    let (container, now) = (upload.container.as_str(), Utc::now());
+    let missing = missing.map(row::text);
+    let missing = missing.as_deref();
+    let bytes = row::count(bytes);
+    let mut transaction = begin_write(pool).await?;
+    let closed = sqlx::query!(
+        "UPDATE sessions
+         SET closed_at = COALESCE((SELECT seen_at FROM nodes WHERE nodes.id = sessions.node), ?2),
+            end_reason = 'CRASH'
+         WHERE id = ?1 AND closed_at IS NULL",
+        recording,
+        now,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let rescue = if closed.rows_affected() > 0 { "SEAL" } else { "UPLOAD" };
+    let rescued = sqlx::query!(
+        "UPDATE uploads SET rescue = ?3 WHERE recording = ?1 AND upload_id = ?2 AND rescue IS NULL",
+        recording,
+        upload.id,
+        rescue,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if rescued.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query!(
+        "UPDATE recordings SET state = 'AVAILABLE', error = ?2, parked_from = NULL, parked_error = NULL,
+            bytes = CASE WHEN ended_at IS NULL THEN ?3 ELSE bytes END,
+            container = COALESCE(container, ?4), object_key = COALESCE(object_key, ?5),
+            end_reason = COALESCE(end_reason, 'CRASH'),
+            ended_at = COALESCE(ended_at, (SELECT closed_at FROM sessions WHERE sessions.id = ?1))
+         WHERE id = ?1 AND state <> 'DELETED'",
+        recording,
+        missing,
+        bytes,
+        container,
+        upload.key,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(true)
+}
+
+async fn owner(pool: &SqlitePool, recording: RecordingId) -> Result<Option<NodeId>, Failure> {
+    let recording = recording.as_uuid().hyphenated();
+    let node = sqlx::query_scalar!("SELECT node FROM recordings WHERE id = ?1", recording)
+        .fetch_optional(pool)
+        .await?;
+    Ok(node.as_deref().map(row::known).transpose()?)
+}
