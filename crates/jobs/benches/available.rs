@@ -30,7 +30,7 @@ const LENGTHS: [(&str, usize); 3] = [("10 s", 10), ("10 min", 600), ("1 h", 3600
 
 #[tokio::main]
 async fn main() {
-    let runs = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(20);
+    let runs: usize = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(20);
     for streaming in [true, false] {
         let yard = Yard { part_bytes: PART as u64, ..Yard::new().await };
         let mut station = yard.station("bench").await;
