@@ -4,6 +4,7 @@
 //! an object appears whole or not at all, and the SHA-256 that [`BlobStore::head`] reports is that of the bytes which
 //! the store holds, not a note that the writer once left beside them.
 
+mod attachment;
 mod digest;
 mod error;
 mod key;
@@ -13,6 +14,7 @@ mod parts;
 mod s3;
 mod store;
 
+pub use attachment::attachment;
 pub use digest::{FileDigest, file_digest};
 pub use error::BlobError;
 pub use key::ObjectKey;

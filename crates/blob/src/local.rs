@@ -127,8 +127,17 @@ impl BlobStore for LocalDir {
         .await
     }
 
-    async fn download_url(&self, key: &str, _valid: Duration) -> Result<Option<String>, BlobError> {
+    async fn download_url(
+        &self,
+        key: &str,
+        _valid: Duration,
+        _file_name: Option<&str>,
+    ) -> Result<Option<String>, BlobError> {
         self.path_of(key).map(|_| None)
+    }
+
+    fn local_path(&self, key: &str) -> Result<Option<PathBuf>, BlobError> {
+        self.path_of(key).map(Some)
     }
 
     async fn ping(&self) -> Result<(), BlobError> {

@@ -1,6 +1,9 @@
 //! What a back end does.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -62,11 +65,27 @@ pub trait BlobStore: Send + Sync + std::fmt::Debug {
     /// As above.
     async fn delete(&self, key: &str) -> Result<(), BlobError>;
 
-    /// A URL by which anyone can fetch the object for a time; none if the store has no such thing.
+    /// A URL by which anyone can fetch the object for a time; none if the store has no such thing. Whoever follows it
+    /// is told to save the object under `file_name`, where one is given: any text.
     ///
     /// # Errors
     /// As above.
-    async fn download_url(&self, key: &str, valid: Duration) -> Result<Option<String>, BlobError>;
+    async fn download_url(
+        &self,
+        key: &str,
+        valid: Duration,
+        file_name: Option<&str>,
+    ) -> Result<Option<String>, BlobError>;
+
+    /// Where the object is on this machine, so that it can be read without a copy; none if the store keeps it
+    /// elsewhere. Nothing may be changed there, and whether there is such an object is not looked at.
+    ///
+    /// # Errors
+    /// `BadKey`.
+    fn local_path(&self, key: &str) -> Result<Option<PathBuf>, BlobError> {
+        let _ = key;
+        Ok(None)
+    }
 
     /// How a file is sent part by part while it grows; none if the store takes files as a whole only.
     fn parts(&self) -> Option<&dyn PartUploads> {

@@ -150,7 +150,7 @@ async fn a_key_that_leads_outside_is_refused_everywhere(store: &dyn BlobStore) {
         assert!(matches!(store.head(bad).await, Err(BlobError::BadKey(_))), "{bad:?}");
         assert!(matches!(store.get_file(bad, &target).await, Err(BlobError::BadKey(_))), "{bad:?}");
         assert!(matches!(store.delete(bad).await, Err(BlobError::BadKey(_))), "{bad:?}");
-        let url = store.download_url(bad, std::time::Duration::from_secs(60)).await;
+        let url = store.download_url(bad, std::time::Duration::from_secs(60), None).await;
         assert!(matches!(url, Err(BlobError::BadKey(_))), "{bad:?}");
     }
 }

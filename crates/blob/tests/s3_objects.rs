@@ -32,12 +32,12 @@ async fn anyone_can_fetch_an_object_by_its_url_until_it_ends() {
     let server = seaweedfs().await;
     let (store, key, file) = (s3(&server).await, key("a b.webm"), TestFile::of(1000));
     put(&store, &key, &file).await.unwrap();
-    let url = store.download_url(&key, Duration::from_secs(60)).await.unwrap().unwrap();
+    let url = store.download_url(&key, Duration::from_secs(60), None).await.unwrap().unwrap();
     assert_eq!(http_get(&url).await, (200, file.content));
     let tampered = url.replace("X-Amz-Expires=60", "X-Amz-Expires=600");
     assert_ne!(tampered, url);
     assert_eq!(http_get(&tampered).await.0, 403);
-    let short = store.download_url(&key, Duration::from_secs(1)).await.unwrap().unwrap();
+    let short = store.download_url(&key, Duration::from_secs(1), None).await.unwrap().unwrap();
     // The server's own clock decides: virtual time does not reach it.
     tokio::time::sleep(Duration::from_millis(2100)).await;
     assert_eq!(http_get(&short).await.0, 403);
@@ -46,7 +46,7 @@ async fn anyone_can_fetch_an_object_by_its_url_until_it_ends() {
 #[tokio::test]
 async fn a_url_can_not_be_valid_for_longer_than_a_week() {
     let server = seaweedfs().await;
-    let refused = s3(&server).await.download_url("a", Duration::from_secs(8 * 24 * 3600)).await;
+    let refused = s3(&server).await.download_url("a", Duration::from_secs(8 * 24 * 3600), None).await;
     assert!(matches!(refused, Err(BlobError::BadSetting { what: "valid", .. })), "{refused:?}");
 }
 

@@ -29,6 +29,7 @@ pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
 pub use growing::GrowingFile;
 pub use ledger::{Ledger, LedgerError};
+pub use session::convert::codec_of;
 
 #[cfg(test)]
 mod tests;

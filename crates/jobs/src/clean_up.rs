@@ -140,7 +140,8 @@ fn look_for_other_media(directory: &Path, sealed: &Path, bytes: u64) -> Result<(
     Ok(())
 }
 
-fn remove(spool: &Path, directory: &Path) -> io::Result<()> {
+/// Removes a recording's directory, for good.
+pub(crate) fn remove(spool: &Path, directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         removed => removed?,

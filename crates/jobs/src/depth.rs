@@ -30,7 +30,9 @@ fn set(counts: &[(JobKind, JobState, u64)]) {
     // Those too that the store leaves out because there are none: the gauge would stay at the last number.
     for &kind in JobKind::ALL {
         // Those that are done aren't in the queue any more, and are not counted.
-        for &state in JobState::ALL.iter().filter(|state| **state != JobState::Done) {
+        for &state in
+            JobState::ALL.iter().filter(|state| !matches!(state, JobState::Done | JobState::Cancelled))
+        {
             metrics::set_depth(kind, state, counts.get(&(kind, state)).copied().unwrap_or_default());
         }
     }

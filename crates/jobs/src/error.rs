@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use blob::BlobError;
 use store::StoreError;
 
+use crate::RenderError;
+
 /// Why a run of a job failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -52,6 +54,20 @@ pub enum JobError {
         /// The cause.
         source: std::io::Error,
     },
+    /// A directory to work in can't be made.
+    #[error("{}: {source}", .path.display())]
+    Work {
+        /// Where.
+        path: PathBuf,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The job's row does not say which rendition is meant.
+    #[error("the job names no rendition")]
+    NoRendition,
+    /// The rendition could not be made.
+    #[error(transparent)]
+    Render(RenderError),
     /// The object store.
     #[error(transparent)]
     Blob(#[from] BlobError),
@@ -77,6 +93,8 @@ impl JobError {
                 | Self::FileMissing { .. }
                 | Self::FileDiffers { .. }
                 | Self::UnstoredMedia { .. }
+                | Self::NoRendition
+                | Self::Render(RenderError::Permanent(_))
                 | Self::Blob(BlobError::BadKey(_))
                 | Self::Store(StoreError::NotFound { .. } | StoreError::Corrupt(_))
         )

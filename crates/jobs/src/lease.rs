@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use store::{JobOutcome, LeasedJob, StoreError};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use model::JobId;
+use store::{Change, JobOutcome, LeasedJob, StoreError};
+use tokio::{
+    sync::broadcast::{self, error::RecvError},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,6 +25,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(5);
 enum End {
     Finished(Result<JobOutcome, JobError>),
     LeaseLost,
+    Cancelled,
     Shutdown,
 }
 
@@ -50,6 +55,10 @@ impl<'a> Lease<'a> {
                 metrics::lease_lost(kind);
                 tracing::warn!("the lease was lost: another worker may have the job");
             }
+            End::Cancelled => {
+                metrics::cancelled(kind);
+                tracing::info!(took = ?begun.elapsed(), "job cancelled");
+            }
             End::Shutdown => self.give_back(shutdown).await,
             End::Finished(Ok(outcome)) => {
                 metrics::succeeded(kind);
@@ -58,7 +67,7 @@ impl<'a> Lease<'a> {
             }
             End::Finished(Err(error)) => {
                 let (config, attempt) = (&self.context.config, self.leased.job.attempts);
-                let outcome = after_failure(config, attempt, &error, Utc::now());
+                let outcome = after_failure(config, kind, attempt, &error, Utc::now());
                 match &outcome {
                     JobOutcome::Parked { .. } => {
                         metrics::parked(kind);
@@ -82,12 +91,17 @@ impl<'a> Lease<'a> {
     }
 
     async fn work(&mut self, shutdown: &CancellationToken) -> End {
-        let (cancel, job) = (CancellationToken::new(), self.leased.job.clone());
-        let work = perform(self.context, &job, &cancel);
+        let mut changes = self.context.store.changes();
+        let (cancel, leased) = (CancellationToken::new(), self.leased.clone());
+        let work = perform(self.context, &leased, &cancel);
         tokio::pin!(work);
         let why = tokio::select! {
-            result = &mut work => return End::Finished(result),
+            result = &mut work => return match result {
+                Err(JobError::Store(StoreError::LeaseLost(_))) => End::LeaseLost,
+                result => End::Finished(result),
+            },
             () = self.keep() => End::LeaseLost,
+            () = cancelled(&mut changes, leased.job.id) => End::Cancelled,
             () = shutdown.cancelled() => End::Shutdown,
         };
         cancel.cancel();
@@ -131,7 +145,7 @@ impl<'a> Lease<'a> {
         };
         tokio::select! {
             written = timeout_at(self.over, self.write(&outcome)) => match written {
-                Ok(Ok(())) => {}
+                Ok(Ok(())) => count_next(&outcome),
                 Ok(Err(error)) => tracing::error!(%error, ?outcome, "the job's end could not be written down"),
                 Err(_) => tracing::warn!(?outcome, "the lease ended before the job's end could be written down"),
             },
@@ -151,6 +165,26 @@ impl<'a> Lease<'a> {
                 }
                 result => return result,
             }
+        }
+    }
+}
+
+/// Returns when the job is cancelled by this node or, on Postgres, by any. What is missed here is noticed when progress
+/// is written down or the lease is to be renewed.
+async fn cancelled(changes: &mut broadcast::Receiver<Change>, id: JobId) {
+    loop {
+        match changes.recv().await {
+            Ok(Change::Cancelled(cancelled)) if cancelled == id => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+            Err(RecvError::Closed) => std::future::pending().await,
+        }
+    }
+}
+
+fn count_next(outcome: &JobOutcome) {
+    if let JobOutcome::Done { next, .. } = outcome {
+        for job in next {
+            metrics::enqueued(job.kind, 1);
         }
     }
 }

@@ -6,19 +6,27 @@
 
 mod clean_up;
 mod config;
+mod delete;
 mod depth;
 mod error;
 mod lease;
+mod libav;
 mod metrics;
 mod perform;
+mod render;
+mod renderer;
+mod retention;
 mod retry;
 mod spool;
 mod stream;
 mod upload;
+mod work;
 mod worker;
 
 pub use config::JobsConfig;
 pub use error::JobError;
-pub use metrics::describe as describe_metrics;
+pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
+pub use renderer::{Order, RenderError, Rendered, Renderer};
+pub use retention::RetentionRule;
 pub use stream::{Growing, GrowingFile};
 pub use worker::Workers;

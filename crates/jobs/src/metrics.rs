@@ -6,12 +6,15 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 use model::{JobKind, JobState};
 
 const JOBS: &str = "recorder_jobs";
+const ENQUEUED: &str = "recorder_jobs_enqueued_total";
 const STARTED: &str = "recorder_jobs_started_total";
 const SUCCEEDED: &str = "recorder_jobs_succeeded_total";
 const FAILED: &str = "recorder_jobs_failed_total";
 const PARKED: &str = "recorder_jobs_parked_total";
+const CANCELLED: &str = "recorder_jobs_cancelled_total";
 const LEASES_LOST: &str = "recorder_jobs_leases_lost_total";
 const DURATION: &str = "recorder_job_duration_seconds";
+const RETENTION: &str = "recorder_retention_deleted_total";
 const STREAMED_BYTES: &str = "recorder_upload_streamed_bytes_total";
 const STREAMED_PARTS: &str = "recorder_upload_streamed_parts_total";
 const STREAM_LAG: &str = "recorder_upload_lag_bytes";
@@ -22,12 +25,15 @@ const RESCUED: &str = "recorder_uploads_rescued_total";
 /// Tells the recorder of metrics what they mean. Call it once, after the recorder is installed.
 pub fn describe() {
     describe_gauge!(JOBS, "Jobs of the whole cluster that are not done, by kind and state.");
+    describe_counter!(ENQUEUED, "Jobs made by this node, by kind.");
     describe_counter!(STARTED, "Runs of jobs begun on this node, by kind.");
     describe_counter!(SUCCEEDED, "Runs that did their work, by kind.");
     describe_counter!(FAILED, "Runs that failed and will be repeated, by kind.");
     describe_counter!(PARKED, "Jobs given up and kept for a person, by kind.");
+    describe_counter!(CANCELLED, "Runs that were ended by a caller's order, by kind.");
     describe_counter!(LEASES_LOST, "Runs cancelled because their lease was lost, by kind.");
     describe_histogram!(DURATION, Unit::Seconds, "Duration of runs, by kind.");
+    describe_counter!(RETENTION, "Recordings and renditions deleted by this node because of their age.");
     describe_counter!(STREAMED_BYTES, Unit::Bytes, "Bytes uploaded while their recordings went on.");
     describe_counter!(STREAMED_PARTS, "Parts uploaded while their recordings went on.");
     describe_gauge!(STREAM_LAG, Unit::Bytes, "Final bytes of live recordings that are not uploaded yet.");
@@ -39,6 +45,19 @@ pub fn describe() {
 pub(crate) fn set_depth(kind: JobKind, state: JobState, jobs: u64) {
     // Exact up to 2^53 jobs.
     gauge!(JOBS, "kind" => kind.as_str(), "state" => state.as_str()).set(jobs as f64);
+}
+
+/// Counts jobs that this node has made.
+pub fn enqueued(kind: JobKind, jobs: u64) {
+    counter!(ENQUEUED, "kind" => kind.as_str()).increment(jobs);
+}
+
+pub(crate) fn cancelled(kind: JobKind) {
+    counter!(CANCELLED, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn deleted_by_retention() {
+    counter!(RETENTION).increment(1);
 }
 
 pub(crate) fn started(kind: JobKind) {

@@ -1,21 +1,29 @@
 //! Runs a job of any kind.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use blob::BlobStore;
+use chrono::{TimeDelta, Utc};
 use futures::FutureExt;
-use model::{Job, JobKind, RecordingState};
-use store::{JobOutcome, Store};
+use model::{JobKind, Recording, RecordingState};
+use store::{JobOutcome, LeasedJob, Store};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{JobError, JobsConfig, clean_up, stream::Streams, upload};
+use crate::{JobError, JobsConfig, Renderer, clean_up, delete, render, stream::Streams, upload};
+
+const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
+/// How often a clean-up looks whether the renders that it waits for are done.
+const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(10);
+/// Between two questions to a database that is away.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// What jobs work with.
 pub(crate) struct Context {
     pub config: JobsConfig,
     pub store: Arc<dyn Store>,
     pub blobs: Arc<dyn BlobStore>,
+    pub renderer: Arc<dyn Renderer>,
     /// Uploads of files that still grow.
     pub streams: Streams,
     /// This run of the process.
@@ -25,21 +33,76 @@ pub(crate) struct Context {
 /// Runs a job once. The outcome is not written down yet.
 pub(crate) async fn perform(
     context: &Context,
-    job: &Job,
+    leased: &LeasedJob,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
-    let run = async {
-        let recording = context.store.recording(&job.tenant, job.recording).await?;
-        if recording.state == RecordingState::Deleted {
-            // Whoever deleted it saw to its media; to go on would bring it back.
-            return Ok(JobOutcome::Done { recording_state: None, next: Vec::new() });
-        }
-        match job.kind {
-            JobKind::Upload => upload::run(context, &recording, cancel).await,
-            JobKind::CleanUp => clean_up::run(context, &recording, cancel).await,
-        }
-    };
     // A panic costs one attempt of one job, not the worker. Nothing that the job shares is left half-changed by it:
     // the stores are behind their own locks.
-    AssertUnwindSafe(run).catch_unwind().await.unwrap_or(Err(JobError::Panicked))
+    let run = AssertUnwindSafe(run(context, leased, cancel));
+    run.catch_unwind().await.unwrap_or(Err(JobError::Panicked))
+}
+
+async fn run(
+    context: &Context,
+    leased: &LeasedJob,
+    cancel: &CancellationToken,
+) -> Result<JobOutcome, JobError> {
+    let job = &leased.job;
+    let recording = context.store.recording(&job.tenant, job.recording).await?;
+    if recording.state == RecordingState::Deleted && job.kind != JobKind::Delete {
+        // Whoever deleted it sees to its media; to go on would bring it back.
+        return Ok(DONE);
+    }
+    match job.kind {
+        JobKind::Upload => {
+            let outcome = upload::run(context, &recording, cancel).await?;
+            unless_deleted(context, leased, outcome, cancel).await
+        }
+        JobKind::Render => {
+            let outcome = render::run(context, leased, &recording, cancel).await?;
+            unless_deleted(context, leased, outcome, cancel).await
+        }
+        JobKind::CleanUp if is_wanted_by_renders(context, &recording).await? => {
+            Ok(JobOutcome::Later { at: Utc::now() + LOOK_AGAIN })
+        }
+        JobKind::CleanUp => clean_up::run(context, &recording, cancel).await,
+        JobKind::Delete => delete::run(context, leased, &recording).await,
+    }
+}
+
+/// A recording may be deleted while a run stores something of it. Either its removal comes after what was stored, or it
+/// is seen here that it came before.
+async fn unless_deleted(
+    context: &Context,
+    leased: &LeasedJob,
+    outcome: JobOutcome,
+    cancel: &CancellationToken,
+) -> Result<JobOutcome, JobError> {
+    let job = &leased.job;
+    let recording = loop {
+        match context.store.recording(&job.tenant, job.recording).await {
+            // What was stored is not stored again only because nobody can say so yet.
+            Err(error) if error.is_transient() => {
+                let wait = cancel.run_until_cancelled(tokio::time::sleep(ASK_AGAIN));
+                wait.await.ok_or(JobError::Cancelled)?;
+            }
+            found => break found?,
+        }
+    };
+    if recording.state == RecordingState::Deleted {
+        delete::objects(context, &recording).await?;
+        return Ok(DONE);
+    }
+    Ok(outcome)
+}
+
+/// Renders read the local file rather than fetch it, if they come to it within reasonable time.
+async fn is_wanted_by_renders(context: &Context, recording: &Recording) -> Result<bool, JobError> {
+    let sealed = recording.ended_at.unwrap_or(recording.started_at);
+    let waited = (Utc::now() - sealed).to_std().unwrap_or_default();
+    if waited >= context.config.keep_for_renders {
+        return Ok(false);
+    }
+    let jobs = context.store.jobs_of(recording.id).await?;
+    Ok(jobs.iter().any(|job| job.kind == JobKind::Render && !job.state.is_final()))
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use model::JobKind;
 use store::JobOutcome;
 
 use crate::{JobError, JobsConfig};
@@ -13,12 +14,13 @@ const MAX_ERROR: usize = 1000;
 /// What follows a failure of run number `attempt` (from 1).
 pub(crate) fn after_failure(
     config: &JobsConfig,
+    kind: JobKind,
     attempt: u32,
     error: &JobError,
     now: DateTime<Utc>,
 ) -> JobOutcome {
     let text = error.to_string().chars().take(MAX_ERROR).collect();
-    if error.is_permanent() || attempt >= config.max_attempts {
+    if error.is_permanent() || attempt >= config.max_attempts(kind) {
         return JobOutcome::Parked { error: text };
     }
     let wait = backoff(config.first_backoff, config.max_backoff, attempt, rand::random());
@@ -38,7 +40,8 @@ mod tests {
     use super::*;
 
     fn config() -> JobsConfig {
-        JobsConfig { max_attempts: 3, ..JobsConfig::new(model::NodeId::default(), "spool".into()) }
+        let defaults = JobsConfig::new(model::NodeId::default(), "spool".into());
+        JobsConfig { max_attempts: 3, render_max_attempts: 2, ..defaults }
     }
 
     #[test]
@@ -54,15 +57,20 @@ mod tests {
     #[test]
     fn the_last_failure_parks() {
         let (now, error) = (Utc::now(), JobError::Blob(blob::BlobError::Refused("403".into())));
-        let outcome = |attempt| after_failure(&config(), attempt, &error, now);
+        let outcome = |attempt| after_failure(&config(), JobKind::Upload, attempt, &error, now);
         assert!(matches!(outcome(2), JobOutcome::RetryAt { at, .. } if at > now));
         assert!(matches!(outcome(3), JobOutcome::Parked { error } if error.contains("403")));
         assert!(matches!(outcome(4), JobOutcome::Parked { .. }));
+        let render = after_failure(&config(), JobKind::Render, 2, &error, now);
+        assert!(matches!(render, JobOutcome::Parked { .. }));
     }
 
     #[test]
     fn what_can_not_get_better_parks_at_once() {
         let error = JobError::FileMissing { path: "a.webm".into() };
-        assert!(matches!(after_failure(&config(), 1, &error, Utc::now()), JobOutcome::Parked { .. }));
+        assert!(matches!(
+            after_failure(&config(), JobKind::Upload, 1, &error, Utc::now()),
+            JobOutcome::Parked { .. }
+        ));
     }
 }

@@ -11,15 +11,19 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    Growing, JobsConfig, depth,
+    Growing, JobsConfig, Renderer, depth,
     lease::Lease,
     perform::Context,
+    retention,
     retry::backoff,
     stream::{self, Streams},
+    work,
 };
 
 /// Clean-ups at a time: they wait for no upload, and one after the other is quick enough.
 const CLEAN_UP_WORKERS: usize = 1;
+/// Deletions at a time: they are quick, too.
+const DELETE_WORKERS: usize = 1;
 /// The longest wait before a database that failed is asked for jobs again.
 const MAX_STORE_BACKOFF: Duration = Duration::from_secs(30);
 
@@ -37,17 +41,31 @@ impl Workers {
         config: JobsConfig,
         store: Arc<dyn Store>,
         blobs: Arc<dyn BlobStore>,
+        renderer: Arc<dyn Renderer>,
         shutdown: CancellationToken,
     ) -> Self {
         let config = config.bounded();
         let tasks = TaskTracker::new();
-        let lanes = [(JobKind::Upload, config.upload_workers), (JobKind::CleanUp, CLEAN_UP_WORKERS)];
+        if let Err(error) = work::sweep(&config.work) {
+            tracing::warn!(path = %config.work.display(), %error, "what renders left can't be removed");
+        }
+        let lanes = [
+            (JobKind::Upload, config.upload_workers),
+            (JobKind::CleanUp, CLEAN_UP_WORKERS),
+            (JobKind::Render, config.render_workers),
+            (JobKind::Delete, DELETE_WORKERS),
+        ];
         let (streams, run) = (Streams::default(), Uuid::new_v4());
-        let context = Arc::new(Context { config, store: store.clone(), blobs, streams, run });
+        let context = Arc::new(Context { config, store: store.clone(), blobs, renderer, streams, run });
         for (kind, places) in lanes {
             let lane = Lane { kind, places, context: context.clone(), shutdown: shutdown.clone() };
             tasks.spawn(lane.run());
         }
+        let (keeper, stop) = (context.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            let (rules, every) = (&keeper.config.retention, keeper.config.retention_interval);
+            retention::keep(rules, every, &*keeper.store, &stop).await;
+        });
         let stop = shutdown.clone();
         tasks.spawn(async move { depth::keep(&*store, &stop).await });
         tasks.close();

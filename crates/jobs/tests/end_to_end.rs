@@ -11,7 +11,7 @@ use jobs::{JobsConfig, Workers};
 use model::{JobKind, JobState, NodeId, Recording, RecordingState};
 use store::{JobQueue, Recordings, Sealed, Sessions};
 use store_sqlite::SqliteStore;
-use support::{file, sealed, sha256, upload};
+use support::{file, renderer::ScriptedRenderer, sealed, sha256, upload};
 use testkit::servers::seaweedfs::SeaweedFs;
 use tokio_util::sync::CancellationToken;
 
@@ -45,13 +45,16 @@ impl Node {
         let recording = sealed(&self.config, content);
         let begun = Recording { state: RecordingState::Recording, ..recording.clone() };
         self.store.begin(&begun).await.unwrap();
-        let sealed = Sealed { recording: recording.clone(), jobs: vec![upload(&self.config)] };
+        let sealed =
+            Sealed { recording: recording.clone(), jobs: vec![upload(&self.config)], renditions: Vec::new() };
         self.store.seal(&sealed).await.unwrap();
         recording
     }
 
     fn start(&self, shutdown: &CancellationToken) -> Workers {
-        Workers::spawn(self.config.clone(), self.store.clone(), self.blobs.clone(), shutdown.clone())
+        let renderer = Arc::new(ScriptedRenderer::default());
+        let (store, blobs) = (self.store.clone(), self.blobs.clone());
+        Workers::spawn(self.config.clone(), store, blobs, renderer, shutdown.clone())
     }
 
     async fn until_done(&self, recording: &Recording) {

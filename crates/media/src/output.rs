@@ -202,4 +202,6 @@ pub struct TrackStatistics {
     pub width: u32,
     /// Pixels of the newest keyframe; zero for audio.
     pub height: u32,
+    /// What is being written; none until the first frame.
+    pub codec: Option<Codec>,
 }

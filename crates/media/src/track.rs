@@ -240,6 +240,7 @@ impl Track {
             layer: self.selected().map_or(LayerId::default(), |layer| layer.id),
             width: self.size.0,
             height: self.size.1,
+            codec: self.entries.get(self.current).map(|entry| entry.summary.codec),
         }
     }
 

@@ -76,6 +76,10 @@ uuid_id! {
     /// A job on a recording.
     JobId, "job id"
 }
+uuid_id! {
+    /// A rendition of a recording.
+    RenditionId, "rendition id"
+}
 
 impl From<SessionId> for RecordingId {
     fn from(session: SessionId) -> Self {

@@ -1,11 +1,11 @@
 //! Work that remains to be done on a recording.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, NodeId, RecordingId, TenantId, recording::named};
+use crate::{JobId, NodeId, RecordingId, RenditionId, TenantId, recording::named};
 
 named! {
     /// What a job does.
@@ -14,6 +14,10 @@ named! {
         Upload = "UPLOAD",
         /// Remove the local copy of a file that has been verified in the object store.
         CleanUp = "CLEAN_UP",
+        /// Make a rendition and bring it into the object store.
+        Render = "RENDER",
+        /// Remove what was deleted from the object store, and from the disk of the node that has it.
+        Delete = "DELETE",
     }
 }
 named! {
@@ -29,17 +33,36 @@ named! {
         Failed = "FAILED",
         /// Given up; kept for a person, with its media.
         Parked = "PARKED",
+        /// Ended on request before it was done.
+        Cancelled = "CANCELLED",
     }
 }
 
 impl JobKind {
-    /// Whether only the node that received the recording can run it, because the file is on that node's disk.
+    /// Whether a caller may end it early. The others keep a promise: that the media is stored, or that it is gone.
     #[must_use]
-    pub fn is_bound_to_node(self) -> bool {
-        match self {
-            Self::Upload | Self::CleanUp => true,
-        }
+    pub fn can_be_cancelled(self) -> bool {
+        self == Self::Render
     }
+}
+
+impl JobState {
+    /// Whether nothing more happens to the job unless somebody asks for it.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Done | Self::Parked | Self::Cancelled)
+    }
+}
+
+/// How far a running job has come.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// Of the whole, from 0 to 1.
+    pub fraction: f64,
+    /// Seconds of media in a second of work; zero where it is not known.
+    pub speed: f64,
+    /// What it will still take; none where it is not known.
+    pub remaining: Option<Duration>,
 }
 
 /// A job.
@@ -51,6 +74,8 @@ pub struct Job {
     pub recording: RecordingId,
     /// Whose recording it is.
     pub tenant: TenantId,
+    /// The rendition that it makes or removes; none for a job on the recording itself.
+    pub rendition: Option<RenditionId>,
     /// What it does.
     pub kind: JobKind,
     /// How far it has come.
@@ -63,4 +88,8 @@ pub struct Job {
     pub run_at: DateTime<Utc>,
     /// What went wrong in the last run.
     pub error: Option<String>,
+    /// How far the last run came; none where nobody has told.
+    pub progress: Option<Progress>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
 }

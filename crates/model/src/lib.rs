@@ -4,9 +4,11 @@
 mod ids;
 mod job;
 mod recording;
+mod rendition;
 
-pub use ids::{InvalidId, JobId, NodeId, RecordingId, SessionId, TenantId};
-pub use job::{Job, JobKind, JobState};
+pub use ids::{InvalidId, JobId, NodeId, RecordingId, RenditionId, SessionId, TenantId};
+pub use job::{Job, JobKind, JobState, Progress};
 pub use recording::{
     Channel, Codec, Container, EndReason, MediaKind, Recording, RecordingState, Source, Track, UnknownName,
 };
+pub use rendition::{Rendition, RenditionState};

@@ -5,14 +5,15 @@ use std::{io, net::SocketAddr, sync::Arc};
 use capture::Capture;
 use jobs::Workers;
 use store::StoreError;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    api::{Api, RequestLimits},
+    api::{Api, MAX_WATCHERS, RequestLimits},
     auth::Authenticator,
     backends::{Database, open_blobs},
     config::{Config, Origin, StoreUrl},
+    downloads::Downloads,
     grpc::Forwarder,
     ledger::StoreLedger,
     live_files::LiveFiles,
@@ -114,7 +115,12 @@ impl App {
         let store = database.store();
         let blobs = open_blobs(&config).await?;
 
-        let ledger = Arc::new(StoreLedger::new(Arc::clone(&store), node.clone()));
+        let key_file = config.data_dir.join("download-key");
+        let downloads = Downloads::open(&key_file, &node::public_url(&config, http_address))
+            .map_err(StartError::io(format!("the key of download links, {}", key_file.display())))?;
+
+        let wishes = config.renditions.clone();
+        let ledger = Arc::new(StoreLedger::new(Arc::clone(&store), node.clone(), wishes));
         let settings = config
             .capture(node.clone())
             .map_err(StartError::io("the addresses of the machine's interfaces"))?;
@@ -123,8 +129,13 @@ impl App {
             .map_err(|error| StartError::config(&config, error.key, error.problem))?;
 
         let stop_workers = CancellationToken::new();
-        let workers =
-            Workers::spawn(config.jobs(node.clone()), Arc::clone(&store), blobs, stop_workers.clone());
+        let workers = Workers::spawn(
+            config.jobs(node.clone()),
+            Arc::clone(&store),
+            Arc::clone(&blobs),
+            Arc::new(config.renderer()),
+            stop_workers.clone(),
+        );
         workers.stream(Arc::new(LiveFiles::new(capture.clone(), config.blob.base_path.clone())));
 
         let readiness = Readiness::new().await;
@@ -138,6 +149,8 @@ impl App {
         let api = Api {
             capture,
             store,
+            blobs,
+            downloads,
             node: node.clone(),
             forwarder: Forwarder::new(node, tls.grpc_client(), config.shutdown.timeout.0),
             limits: RequestLimits {
@@ -146,6 +159,9 @@ impl App {
             },
             dead_after: node::dead_after(config.node.heartbeat.0),
             work: TaskTracker::new(),
+            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            closing: CancellationToken::new(),
+            bit_rates: Arc::default(),
         };
         let auth = Authenticator::new(config.auth.tokens.clone());
         Ok(Self {

@@ -32,6 +32,9 @@ pub enum Command {
     Migrate,
     /// Print the version.
     Version,
+    /// Make a rendition that is ordered on standard input: what the server starts for itself.
+    #[command(name = "transcode-worker", hide = true)]
+    TranscodeWorker,
 }
 
 /// What about the configuration.

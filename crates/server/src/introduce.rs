@@ -42,12 +42,10 @@ impl App {
         if let Some(address) = &self.config.consul.address {
             tracing::warn!(address, "Consul: registration is not part of this version");
         }
-        for key in ["jobs.transcoding_workers", "jobs.transcoding_max_retry", "webrtc.ice_keepalive_interval"]
-        {
-            let origin = self.config.origin(key);
-            if origin != Origin::Default {
-                tracing::warn!(key, %origin, "has no effect in this version");
-            }
+        let key = "webrtc.ice_keepalive_interval";
+        let origin = self.config.origin(key);
+        if origin != Origin::Default {
+            tracing::warn!(key, %origin, "has no effect in this version");
         }
     }
 }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use capture::{Ledger, LedgerError};
 use chrono::Utc;
 use model::{JobKind, NodeId, Recording, RecordingState};
-use store::{NewJob, Sealed, Store};
+use store::{NewJob, SealOutcome, Sealed, Store};
+
+use crate::{config::WantedRendition, renditions};
 
 /// What a recording says that has no media: it is no success.
 const NO_MEDIA: &str = "no media was received";
@@ -14,13 +16,14 @@ const NO_MEDIA: &str = "no media was received";
 pub struct StoreLedger {
     store: Arc<dyn Store>,
     node: NodeId,
+    wishes: Vec<WantedRendition>,
 }
 
 impl StoreLedger {
-    /// Writes in the name of a node, which alone has the files.
+    /// Writes in the name of a node, which alone has the files. Of each recording these renditions are made.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, node: NodeId) -> Self {
-        Self { store, node }
+    pub fn new(store: Arc<dyn Store>, node: NodeId, wishes: Vec<WantedRendition>) -> Self {
+        Self { store, node, wishes }
     }
 
     /// With media, the file is to be uploaded; without, there is nothing to do but to tell.
@@ -29,11 +32,12 @@ impl StoreLedger {
         if recording.container.is_none() {
             recording.state = RecordingState::Parked;
             recording.error.get_or_insert_with(|| NO_MEDIA.to_owned());
-            return Sealed { recording, jobs: Vec::new() };
+            return Sealed { recording, jobs: Vec::new(), renditions: Vec::new() };
         }
         recording.state = RecordingState::Processing;
         let upload = NewJob { kind: JobKind::Upload, node: Some(self.node.clone()), run_at: Utc::now() };
-        Sealed { recording, jobs: vec![upload] }
+        let renditions = renditions::wanted(&recording, &self.wishes);
+        Sealed { recording, jobs: vec![upload], renditions }
     }
 }
 
@@ -45,6 +49,13 @@ impl Ledger for StoreLedger {
 
     async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {
         let sealed = self.entry(recording);
-        self.store.seal(&sealed).await.map(drop).map_err(|error| LedgerError(error.to_string()))
+        let outcome = self.store.seal(&sealed).await.map_err(|error| LedgerError(error.to_string()))?;
+        if outcome == SealOutcome::Written {
+            for job in &sealed.jobs {
+                jobs::count_enqueued(job.kind, 1);
+            }
+            jobs::count_enqueued(JobKind::Render, sealed.renditions.len() as u64);
+        }
+        Ok(())
     }
 }

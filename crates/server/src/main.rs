@@ -37,6 +37,7 @@ fn main() -> ExitCode {
             Ok(config) => say(&config.print()),
             Err(errors) => fail(USAGE, &errors),
         },
+        Command::TranscodeWorker => transcode::worker_main(),
         Command::Server => with_config(&cli, serve),
         Command::Migrate => with_config(&cli, migrate),
     }

@@ -51,6 +51,16 @@ pub(crate) fn advertised(config: &Config, bound: SocketAddr) -> String {
     }
 }
 
+/// What stands before the path of links to our HTTP port.
+pub(crate) fn public_url(config: &Config, bound: SocketAddr) -> String {
+    if let Some(url) = &config.http.public_url {
+        return url.clone();
+    }
+    let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
+    let ip = if bound.ip().is_unspecified() { outer_address().unwrap_or(bound.ip()) } else { bound.ip() };
+    format!("{scheme}://{}", SocketAddr::new(ip, bound.port()))
+}
+
 /// A node that was silent for longer counts as dead.
 pub(crate) fn dead_after(heartbeat: Duration) -> Duration {
     heartbeat.saturating_mul(MISSED_HEARTBEATS)

@@ -121,6 +121,7 @@ impl Running {
         if unsealed > 0 {
             tracing::warn!(unsealed, "sessions were not sealed in time; the next start seals them");
         }
+        api.closing.cancel();
         api.work.close();
         let _ = timeout(LAST_STEPS, api.work.wait()).await;
 

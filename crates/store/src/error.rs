@@ -15,6 +15,14 @@ pub enum StoreError {
         /// What was to be written.
         what: &'static str,
     },
+    /// The row is in a state in which this can't be done.
+    #[error("the {what} is {state}")]
+    WrongState {
+        /// What was looked at.
+        what: &'static str,
+        /// The state that it is in.
+        state: &'static str,
+    },
     /// The lease is over: another worker may have the job. Stop working on it.
     #[error("the lease on job {0} was lost")]
     LeaseLost(model::JobId),

@@ -2,20 +2,26 @@
 //!
 //! The back ends are crates of their own (`store-postgres`, `store-sqlite`), so that each has its queries checked
 //! against its own database. What they share beyond the traits is here: [`row`], how rows and nouns turn into each
-//! other, and [`JobSignal`], which wakes waiting workers.
+//! other, [`JobSignal`], which wakes waiting workers, and [`Changes`], which tells who listens.
 
+mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod deletion;
 mod error;
+mod renditions;
 pub mod row;
 mod signal;
 mod traits;
 mod uploads;
 
+pub use changes::{Change, Changes};
+pub use deletion::{AuditEntry, Deletion, Deletions, Expired, Expiry};
 pub use error::StoreError;
+pub use renditions::{Created, NewRendition, RenderedFile, Renditions};
 pub use signal::JobSignal;
 pub use traits::{
-    JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter, Recordings, SealOutcome,
-    Sealed, Sessions, Store,
+    Cancellation, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter,
+    Recordings, SealOutcome, Sealed, Sessions, Store,
 };
 pub use uploads::{Upload, UploadPart, UploadStatus, Uploads};

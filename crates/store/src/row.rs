@@ -6,8 +6,8 @@
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
-use model::{Job, NodeId, Recording, RecordingId, TenantId, Track};
-use uuid::Uuid;
+use model::{Job, NodeId, Progress, Recording, RecordingId, Rendition, TenantId, Track};
+use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::{RecordingFilter, StoreError, Upload, UploadPart, UploadStatus};
 
@@ -146,6 +146,22 @@ impl TrackRow {
     }
 }
 
+/// An id that may be missing, made of what either database hands over.
+#[derive(Debug, Clone, Copy)]
+pub struct MaybeId(pub Option<Uuid>);
+
+impl From<Option<Uuid>> for MaybeId {
+    fn from(id: Option<Uuid>) -> Self {
+        Self(id)
+    }
+}
+
+impl From<Option<Hyphenated>> for MaybeId {
+    fn from(id: Option<Hyphenated>) -> Self {
+        Self(id.map(Hyphenated::into_uuid))
+    }
+}
+
 /// The columns of `jobs` that make a [`Job`].
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns of `jobs`, see the migrations")]
@@ -153,12 +169,17 @@ pub struct JobRow {
     pub id: Uuid,
     pub recording: Uuid,
     pub tenant: String,
+    pub rendition: MaybeId,
     pub kind: String,
     pub state: String,
     pub node: Option<String>,
     pub attempts: i64,
     pub run_at: DateTime<Utc>,
     pub error: Option<String>,
+    pub fraction: Option<f64>,
+    pub speed: Option<f64>,
+    pub remaining_ns: Option<i64>,
+    pub created_at: DateTime<Utc>,
 }
 
 impl JobRow {
@@ -167,16 +188,72 @@ impl JobRow {
     /// # Errors
     /// `Corrupt` where a column holds what this version does not know.
     pub fn read(self) -> Result<Job, StoreError> {
+        let remaining = self.remaining_ns.map(duration).transpose()?;
+        let speed = self.speed.unwrap_or_default();
         Ok(Job {
             id: self.id.into(),
             recording: self.recording.into(),
             tenant: known::<TenantId>(&self.tenant)?,
+            rendition: self.rendition.0.map(Into::into),
             kind: known(&self.kind)?,
             state: known(&self.state)?,
             node: self.node.as_deref().map(known::<NodeId>).transpose()?,
             attempts: unsigned(self.attempts, "attempts")?,
             run_at: self.run_at,
             error: self.error,
+            progress: self.fraction.map(|fraction| Progress { fraction, speed, remaining }),
+            created_at: self.created_at,
+        })
+    }
+}
+
+/// A row of `renditions`.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns of `renditions`, see the migrations")]
+pub struct RenditionRow {
+    pub id: Uuid,
+    pub recording: Uuid,
+    pub tenant: String,
+    pub kind: String,
+    pub parameters: String,
+    pub state: String,
+    pub job: Uuid,
+    pub object_key: String,
+    pub content_type: String,
+    pub bytes: i64,
+    pub duration_ns: i64,
+    pub width: i64,
+    pub height: i64,
+    pub sha256: Option<String>,
+    pub error: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub ready_at: Option<DateTime<Utc>>,
+}
+
+impl RenditionRow {
+    /// The rendition.
+    ///
+    /// # Errors
+    /// `Corrupt` where a column holds what this version does not know.
+    pub fn read(self) -> Result<Rendition, StoreError> {
+        Ok(Rendition {
+            id: self.id.into(),
+            recording: self.recording.into(),
+            tenant: known(&self.tenant)?,
+            kind: self.kind,
+            parameters: self.parameters,
+            state: known(&self.state)?,
+            job: self.job.into(),
+            object_key: self.object_key,
+            content_type: self.content_type,
+            bytes: unsigned(self.bytes, "bytes")?,
+            duration: duration(self.duration_ns)?,
+            width: unsigned(self.width, "width")?,
+            height: unsigned(self.height, "height")?,
+            sha256: self.sha256,
+            error: self.error,
+            created_at: self.created_at,
+            ready_at: self.ready_at,
         })
     }
 }
@@ -361,7 +438,8 @@ pub fn count(value: u64) -> i64 {
 }
 
 /// Nanoseconds; 292 years are the most.
-fn nanoseconds(duration: Duration) -> i64 {
+#[must_use]
+pub fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
 }
 

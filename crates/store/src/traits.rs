@@ -3,13 +3,23 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use model::{EndReason, Job, JobKind, NodeId, Recording, RecordingId, RecordingState, SessionId, TenantId};
+use model::{
+    EndReason, Job, JobId, JobKind, JobState, NodeId, Progress, Recording, RecordingId, RecordingState,
+    SessionId, Source, TenantId,
+};
+use tokio::sync::broadcast;
 
-use crate::{StoreError, Uploads};
+use crate::{Change, Deletions, NewRendition, RenderedFile, Renditions, StoreError, Uploads};
 
 /// A back end.
-pub trait Store: Sessions + Recordings + JobQueue + Nodes + Uploads + Send + Sync {}
-impl<T: Sessions + Recordings + JobQueue + Nodes + Uploads + Send + Sync> Store for T {}
+pub trait Store:
+    Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Send + Sync
+{
+}
+impl<T: Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Send + Sync> Store
+    for T
+{
+}
 
 /// A sealed recording, as it goes into the database in one transaction.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +28,8 @@ pub struct Sealed {
     pub recording: Recording,
     /// Its jobs.
     pub jobs: Vec<NewJob>,
+    /// What is to be made of it. Their jobs are made with them, for the node that has the file.
+    pub renditions: Vec<NewRendition>,
 }
 
 /// A job to be made.
@@ -84,8 +96,10 @@ pub struct RecordingFilter {
     pub name: Option<String>,
     /// With exactly this correlation id.
     pub correlation_id: Option<String>,
-    /// In this state.
+    /// In this state; none: in any but DELETED.
     pub state: Option<RecordingState>,
+    /// From this source.
+    pub source: Option<Source>,
     /// Begun at or after this.
     pub started_from: Option<DateTime<Utc>>,
     /// Begun before this.
@@ -158,11 +172,41 @@ pub enum JobOutcome {
         /// What went wrong.
         error: String,
     },
-    /// Given up, in the same transaction as the recording's state PARKED and its error.
+    /// Given up, in the same transaction as the recording's state PARKED and its error; where the job was about a
+    /// rendition, the rendition's.
     Parked {
         /// What went wrong.
         error: String,
     },
+    /// Done: the rendition is available.
+    Rendered(RenderedFile),
+    /// It is not the time yet: QUEUED until then, and this run does not count.
+    Later {
+        /// When.
+        at: DateTime<Utc>,
+    },
+}
+
+/// What jobs to list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct JobFilter {
+    /// On this recording.
+    pub recording: Option<RecordingId>,
+    /// Of this kind.
+    pub kind: Option<JobKind>,
+    /// In this state.
+    pub state: Option<JobState>,
+}
+
+/// What [`JobQueue::cancel`] found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancellation {
+    /// Cancelled now. Whoever runs the job is told.
+    Now,
+    /// It had been cancelled before.
+    Before,
+    /// It is over, or of a kind that can't be cancelled; nothing was changed.
+    Refused(JobState),
 }
 
 /// Jobs and their leases.
@@ -199,18 +243,52 @@ pub trait JobQueue: Send + Sync {
     /// `Unavailable`.
     async fn jobs_of(&self, recording: RecordingId) -> Result<Vec<Job>, StoreError>;
 
-    /// Makes a PARKED or FAILED job due now, its attempts counted anew. A recording that was parked by its jobs goes
-    /// back to the state it had, once none of them is parked any longer.
+    /// The tenant's job.
     ///
     /// # Errors
-    /// `NotFound`, also for a job in any other state.
-    async fn retry(&self, tenant: &TenantId, job: model::JobId) -> Result<(), StoreError>;
+    /// `NotFound`.
+    async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Job, StoreError>;
 
-    /// How many jobs there are that aren't DONE, by kind and state, for a gauge. Where there are none, nothing is said.
+    /// The tenant's jobs, newest first, at most `limit` (and at least one), made before the given one.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn depth(&self) -> Result<Vec<(JobKind, model::JobState, u64)>, StoreError>;
+    async fn list_jobs(
+        &self,
+        tenant: &TenantId,
+        filter: &JobFilter,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError>;
+
+    /// Writes down how far a run has come. A rendition is IN_PROGRESS from the first time on.
+    ///
+    /// # Errors
+    /// `LeaseLost`, also if the job was cancelled.
+    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError>;
+
+    /// Makes a PARKED, FAILED or CANCELLED job due now, its attempts counted anew. A recording that was parked by its
+    /// jobs goes back to the state it had, once none of them is parked any longer; the job's rendition is QUEUED.
+    ///
+    /// # Errors
+    /// `NotFound`, also for a job in any other state, and if what it is about was deleted.
+    async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError>;
+
+    /// Ends a job of the tenant before it is done, and its rendition with it. Its lease is void from here on.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancellation, StoreError>;
+
+    /// How many jobs there are that are neither DONE nor CANCELLED, by kind and state, for a gauge. Where there are
+    /// none, nothing is said.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError>;
+
+    /// Listens to what changes from here on. What another process changes in an SQLite file is not heard.
+    fn changes(&self) -> broadcast::Receiver<Change>;
 
     /// Returns when jobs may have become due, or after `at_most`, whichever is first. A job of which nobody heard (made
     /// while the database was away, or by another process on SQLite) is found after `at_most`: let it be seconds.

@@ -24,7 +24,7 @@ use aws_sdk_s3::{
 use aws_smithy_http_client::tls;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BlobError, BlobStore, ObjectInfo, ObjectKey, PartUploads, PutFile};
+use crate::{BlobError, BlobStore, ObjectInfo, ObjectKey, PartUploads, PutFile, attachment};
 use error::s3_error;
 use pace::Pace;
 
@@ -133,11 +133,21 @@ impl BlobStore for S3 {
         }
     }
 
-    async fn download_url(&self, key: &str, valid: Duration) -> Result<Option<String>, BlobError> {
+    async fn download_url(
+        &self,
+        key: &str,
+        valid: Duration,
+        file_name: Option<&str>,
+    ) -> Result<Option<String>, BlobError> {
         let key: ObjectKey = key.parse()?;
         let presigning = PresigningConfig::expires_in(valid)
             .map_err(|error| BlobError::BadSetting { what: "valid", problem: error.to_string() })?;
-        let request = self.client.get_object().bucket(&self.config.bucket).key(key.as_str());
+        let request = self
+            .client
+            .get_object()
+            .bucket(&self.config.bucket)
+            .key(key.as_str())
+            .set_response_content_disposition(file_name.map(attachment));
         let presigned =
             request.presigned(presigning).await.map_err(|error| s3_error(&error, key.as_str()))?;
         Ok(Some(presigned.uri().to_owned()))

@@ -97,6 +97,26 @@ pub(crate) fn container(container: media::Container) -> model::Container {
     }
 }
 
+/// The codec of a track of a live session; none until its first frame.
+#[must_use]
+pub fn codec_of(track: &media::TrackStatistics) -> Option<model::Codec> {
+    track.codec.map(codec)
+}
+
+fn codec(codec: media::Codec) -> model::Codec {
+    match codec {
+        media::Codec::Vp8 => model::Codec::Vp8,
+        media::Codec::Vp9 => model::Codec::Vp9,
+        media::Codec::Av1 => model::Codec::Av1,
+        media::Codec::H264 => model::Codec::H264,
+        media::Codec::H265 => model::Codec::H265,
+        media::Codec::Opus => model::Codec::Opus,
+        media::Codec::Pcmu => model::Codec::Pcmu,
+        media::Codec::Pcma => model::Codec::Pcma,
+        media::Codec::G722 => model::Codec::G722,
+    }
+}
+
 /// A written track in the model's words.
 pub(crate) fn model_track(track: &media::TrackSummary) -> model::Track {
     let start = track.start.to_duration();
@@ -107,17 +127,7 @@ pub(crate) fn model_track(track: &media::TrackSummary) -> model::Track {
             media::MediaKind::Audio => model::MediaKind::Audio,
             media::MediaKind::Video => model::MediaKind::Video,
         },
-        codec: match track.codec {
-            media::Codec::Vp8 => model::Codec::Vp8,
-            media::Codec::Vp9 => model::Codec::Vp9,
-            media::Codec::Av1 => model::Codec::Av1,
-            media::Codec::H264 => model::Codec::H264,
-            media::Codec::H265 => model::Codec::H265,
-            media::Codec::Opus => model::Codec::Opus,
-            media::Codec::Pcmu => model::Codec::Pcmu,
-            media::Codec::Pcma => model::Codec::Pcma,
-            media::Codec::G722 => model::Codec::G722,
-        },
+        codec: codec(track.codec),
         width: track.width,
         height: track.height,
         start,

@@ -122,8 +122,17 @@ impl BlobStore for ScriptedBlobs {
         self.objects.delete(key).await
     }
 
-    async fn download_url(&self, key: &str, valid: Duration) -> Result<Option<String>, BlobError> {
-        self.objects.download_url(key, valid).await
+    async fn download_url(
+        &self,
+        key: &str,
+        valid: Duration,
+        file_name: Option<&str>,
+    ) -> Result<Option<String>, BlobError> {
+        self.objects.download_url(key, valid, file_name).await
+    }
+
+    fn local_path(&self, key: &str) -> Result<Option<std::path::PathBuf>, BlobError> {
+        self.objects.local_path(key)
     }
 
     async fn ping(&self) -> Result<(), BlobError> {

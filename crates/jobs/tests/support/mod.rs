@@ -4,6 +4,7 @@
 
 pub mod blobs;
 pub mod queue;
+pub mod renderer;
 pub mod station;
 
 use std::{
@@ -26,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use blobs::ScriptedBlobs;
 use queue::MemoryStore;
+use renderer::ScriptedRenderer;
 
 /// What one node has: a spool, a database, objects.
 pub struct House {
@@ -56,7 +58,8 @@ impl House {
     /// Starts workers; more on a second call.
     pub fn start(&self) {
         let (store, blobs): (Arc<dyn Store>, Arc<dyn BlobStore>) = (self.store.clone(), self.blobs.clone());
-        let workers = Workers::spawn(self.config.clone(), store, blobs, self.shutdown.clone());
+        let renderer = Arc::new(ScriptedRenderer::default());
+        let workers = Workers::spawn(self.config.clone(), store, blobs, renderer, self.shutdown.clone());
         self.workers.lock().unwrap().push(workers);
     }
 

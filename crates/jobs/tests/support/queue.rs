@@ -8,20 +8,25 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use model::{
-    EndReason, Job, JobId, JobKind, JobState, NodeId, Recording, RecordingId, RecordingState, SessionId,
-    TenantId,
+    EndReason, Job, JobId, JobKind, JobState, NodeId, Progress, Recording, RecordingId, RecordingState,
+    Rendition, RenditionId, SessionId, TenantId,
 };
 use store::{
-    JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter, Recordings, SealOutcome,
-    Sealed, Sessions, StoreError, Upload, UploadPart, UploadStatus, Uploads,
+    AuditEntry, Cancellation, Change, Changes, Created, Deletion, Deletions, Expired, Expiry, JobFilter,
+    JobOutcome, JobQueue, LeasedJob, NewJob, NewRendition, Node, Nodes, Page, RecordingFilter, Recordings,
+    Renditions, SealOutcome, Sealed, Sessions, StoreError, Upload, UploadPart, UploadStatus, Uploads,
 };
-use tokio::{sync::Notify, time::Instant};
+use tokio::{
+    sync::{Notify, broadcast},
+    time::Instant,
+};
 use uuid::Uuid;
 
 #[derive(Default)]
 pub struct MemoryStore {
     state: Mutex<State>,
     changed: Notify,
+    changes: Changes,
 }
 
 #[derive(Default)]
@@ -111,12 +116,15 @@ impl State {
             id: JobId::new(),
             recording: recording.id,
             tenant: recording.tenant.clone(),
+            rendition: None,
             kind: new.kind,
             state: JobState::Queued,
             node: new.node,
             attempts: 0,
             run_at: new.run_at,
             error: None,
+            progress: None,
+            created_at: Utc::now(),
         };
         self.jobs.push(Row { job, due: Instant::now(), lease: None });
     }
@@ -145,7 +153,7 @@ impl JobQueue for MemoryStore {
             let open = match row.job.state {
                 JobState::Queued | JobState::Failed => row.due <= now,
                 JobState::InProgress => row.lease.is_some_and(|(_, until)| until <= now),
-                JobState::Done | JobState::Parked => false,
+                JobState::Done | JobState::Parked | JobState::Cancelled => false,
             };
             open && kinds.contains(&row.job.kind) && row.job.node.as_ref().is_none_or(|bound| bound == node)
         });
@@ -190,6 +198,7 @@ impl JobQueue for MemoryStore {
                 parked_from.insert(recording.id, recording.state);
                 (recording.state, recording.error) = (RecordingState::Parked, Some(error));
             }
+            JobOutcome::Rendered(_) | JobOutcome::Later { .. } => return absent(),
         }
         self.changed.notify_waiters();
         Ok(())
@@ -198,6 +207,32 @@ impl JobQueue for MemoryStore {
     async fn jobs_of(&self, recording: RecordingId) -> Result<Vec<Job>, StoreError> {
         let state = self.reach()?;
         Ok(state.jobs.iter().map(|row| row.job.clone()).filter(|job| job.recording == recording).collect())
+    }
+
+    async fn job(&self, _tenant: &TenantId, _id: JobId) -> Result<Job, StoreError> {
+        absent()
+    }
+
+    async fn list_jobs(
+        &self,
+        _tenant: &TenantId,
+        _filter: &JobFilter,
+        _before: Option<JobId>,
+        _limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        absent()
+    }
+
+    async fn note_progress(&self, _leased: &LeasedJob, _progress: &Progress) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn cancel(&self, _tenant: &TenantId, _job: JobId) -> Result<Cancellation, StoreError> {
+        absent()
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
     }
 
     async fn retry(&self, _tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
@@ -319,5 +354,66 @@ impl Nodes for MemoryStore {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.reach().map(drop)
+    }
+}
+
+#[async_trait::async_trait]
+impl Renditions for MemoryStore {
+    async fn create_rendition(
+        &self,
+        _tenant: &TenantId,
+        _recording: RecordingId,
+        _new: &NewRendition,
+    ) -> Result<Created, StoreError> {
+        absent()
+    }
+
+    async fn rendition(&self, _tenant: &TenantId, _id: RenditionId) -> Result<Rendition, StoreError> {
+        absent()
+    }
+
+    async fn renditions_of(
+        &self,
+        _tenant: &TenantId,
+        _recording: RecordingId,
+    ) -> Result<Vec<Rendition>, StoreError> {
+        absent()
+    }
+}
+
+#[async_trait::async_trait]
+impl Deletions for MemoryStore {
+    async fn delete_recording(
+        &self,
+        _tenant: &TenantId,
+        _id: RecordingId,
+        _actor: &str,
+    ) -> Result<Deletion, StoreError> {
+        absent()
+    }
+
+    async fn delete_rendition(
+        &self,
+        _tenant: &TenantId,
+        _id: RenditionId,
+        _actor: &str,
+    ) -> Result<Deletion, StoreError> {
+        absent()
+    }
+
+    async fn expired(&self, _expiry: &Expiry, _limit: u32) -> Result<Vec<Expired>, StoreError> {
+        absent()
+    }
+
+    async fn audit_of(
+        &self,
+        _tenant: &TenantId,
+        _recording: RecordingId,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        absent()
+    }
+
+    async fn take_turn(&self, _task: &str, _every: Duration) -> Result<bool, StoreError> {
+        absent()
     }
 }

@@ -22,7 +22,7 @@ use store_sqlite::SqliteStore;
 use testkit::servers::seaweedfs::SeaweedFs;
 use tokio_util::sync::CancellationToken;
 
-use super::sha256;
+use super::{renderer::ScriptedRenderer, sha256};
 
 pub const PART: usize = 5 << 20;
 /// Bytes of a header, which change when the recording ends.
@@ -132,7 +132,8 @@ impl Station {
     pub fn start_without_streaming(&mut self) {
         let (store, blobs): (_, Arc<dyn BlobStore>) = (self.store.clone(), self.blobs.clone());
         let shutdown = CancellationToken::new();
-        let workers = Workers::spawn(self.config.clone(), store, blobs, shutdown.clone());
+        let renderer = Arc::new(ScriptedRenderer::default());
+        let workers = Workers::spawn(self.config.clone(), store, blobs, renderer, shutdown.clone());
         self.running = Some((shutdown, workers));
     }
 
@@ -338,7 +339,11 @@ impl Take {
         };
         let node = Some(station.config.node.clone());
         let upload = NewJob { kind: JobKind::Upload, node, run_at: Utc::now() };
-        station.store.seal(&Sealed { recording: recording.clone(), jobs: vec![upload] }).await.unwrap();
+        station
+            .store
+            .seal(&Sealed { recording: recording.clone(), jobs: vec![upload], renditions: Vec::new() })
+            .await
+            .unwrap();
         recording
     }
 }

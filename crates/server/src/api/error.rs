@@ -50,6 +50,34 @@ pub enum ApiError {
     /// No recording of the tenant has this id.
     #[error("no recording {0}")]
     NotFound(String),
+    /// The tenant has nothing of this id.
+    #[error("no {what} {id}")]
+    Missing {
+        /// What was looked for.
+        what: &'static str,
+        /// The id.
+        id: String,
+    },
+    /// It can't be done as things are; the caller may change them.
+    #[error("{problem}")]
+    Precondition {
+        /// A word for programs, such as `NO_SUCH_MEDIA`.
+        reason: &'static str,
+        /// Why, for a person.
+        problem: String,
+    },
+    /// There are too many watchers.
+    #[error("{limit} callers watch recordings on this node already")]
+    WatchLimit {
+        /// The most that are allowed.
+        limit: usize,
+    },
+    /// The recorder is about to stop.
+    #[error("the recorder is about to stop")]
+    Stopping,
+    /// The object store does not answer.
+    #[error("the object store: {0}")]
+    Blob(blob::BlobError),
     /// The session is over.
     #[error("session {0} has ended")]
     Ended(SessionId),
@@ -84,6 +112,7 @@ impl ApiError {
         matches!(
             self,
             Self::Internal(_)
+                | Self::Blob(_)
                 | Self::Capture(CaptureError::Internal(_))
                 | Self::Store(
                     StoreError::Internal(_)
@@ -114,5 +143,11 @@ impl From<CaptureError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<blob::BlobError> for ApiError {
+    fn from(error: blob::BlobError) -> Self {
+        Self::Blob(error)
     }
 }

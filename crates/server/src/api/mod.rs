@@ -1,25 +1,36 @@
 //! What the recorder does for its callers, the same for gRPC and for HTTP: messages in, messages or an [`ApiError`]
 //! out. Nothing here knows by which of the two a call came.
 
+mod bit_rate;
 mod check;
+mod deletion;
+mod download;
 mod error;
+mod jobs;
 mod observe;
 mod owner;
 mod recordings;
+mod renditions;
 mod video;
+mod watch;
 
 use std::{sync::Arc, time::Duration};
 
+use blob::BlobStore;
 use capture::Capture;
 use model::NodeId;
 use store::Store;
-use tokio_util::task::TaskTracker;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument as _;
 
+pub(crate) use bit_rate::BitRates;
+pub(crate) use download::{Download, is_over};
 pub use error::{ApiError, FieldViolation, Relayed};
 pub use observe::observed;
+pub(crate) use watch::{MAX_WATCHERS, Watching};
 
-use crate::grpc::Forwarder;
+use crate::{downloads::Downloads, grpc::Forwarder};
 
 /// What is allowed in requests.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +46,9 @@ pub struct RequestLimits {
 pub struct Api {
     pub(crate) capture: Capture,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+    /// Links to objects of a store that makes none itself.
+    pub(crate) downloads: Downloads,
     pub(crate) node: NodeId,
     pub(crate) forwarder: Forwarder,
     pub(crate) limits: RequestLimits,
@@ -42,6 +56,11 @@ pub struct Api {
     pub(crate) dead_after: Duration,
     /// Work that goes on when its caller has gone.
     pub(crate) work: TaskTracker,
+    /// A place for each caller who watches.
+    pub(crate) watchers: Arc<Semaphore>,
+    /// Watchers are sent away.
+    pub(crate) closing: CancellationToken,
+    pub(crate) bit_rates: Arc<BitRates>,
 }
 
 /// Runs work that is not to stop half-way when the caller's deadline passes or the connection breaks: those bound the

@@ -1,9 +1,9 @@
 //! Recordings and live sessions, looked at.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use model::RecordingId;
+use model::{Recording, RecordingId};
 use proto::recorder::v1 as pb;
 use store::{RecordingFilter, StoreError};
 
@@ -24,10 +24,18 @@ impl Api {
         request: pb::GetRecordingRequest,
     ) -> Result<pb::GetRecordingResponse, ApiError> {
         let id: RecordingId = request.id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))?;
+        let recording = self.recording(caller, id).await?;
+        let renditions = self.store.renditions_of(&caller.tenant, id).await?;
+        Ok(pb::GetRecordingResponse {
+            recording: Some(wire::recording(&recording)),
+            renditions: renditions.iter().map(wire::rendition).collect(),
+        })
+    }
+
+    pub(super) async fn recording(&self, caller: &Caller, id: RecordingId) -> Result<Recording, ApiError> {
         match self.store.recording(&caller.tenant, id).await {
-            Ok(recording) => Ok(pb::GetRecordingResponse { recording: Some(wire::recording(&recording)) }),
             Err(StoreError::NotFound { .. }) => Err(ApiError::NotFound(id.to_string())),
-            Err(error) => Err(error.into()),
+            found => Ok(found?),
         }
     }
 
@@ -40,11 +48,7 @@ impl Api {
         caller: &Caller,
         request: pb::ListRecordingsRequest,
     ) -> Result<pb::ListRecordingsResponse, ApiError> {
-        let limit = match u32::try_from(request.page_size) {
-            Ok(0) => DEFAULT_PAGE,
-            Ok(size) => size.min(LARGEST_PAGE),
-            Err(_) => return Err(ApiError::invalid("page_size", "must not be negative")),
-        };
+        let limit = page_size(request.page_size)?;
         let after = match request.page_token.as_str() {
             "" => None,
             token => Some(
@@ -53,6 +57,8 @@ impl Api {
         };
         let state = wire::recording_state(request.state)
             .ok_or_else(|| ApiError::invalid("state", "is no RecordingState"))?;
+        let source =
+            wire::source_filter(request.source).ok_or_else(|| ApiError::invalid("source", "is no Source"))?;
         let time = |field: &'static str, at: Option<prost_types::Timestamp>| match at {
             None => Ok(None),
             Some(at) => wire::instant(at).map(Some).ok_or_else(|| ApiError::invalid(field, "is no time")),
@@ -61,6 +67,7 @@ impl Api {
             name: Some(request.name).filter(|name| !name.is_empty()),
             correlation_id: Some(request.correlation_id).filter(|id| !id.is_empty()),
             state,
+            source,
             started_from: time("started_from", request.started_from)?,
             started_until: time("started_until", request.started_until)?,
         };
@@ -81,13 +88,27 @@ impl Api {
         _request: pb::ListSessionsRequest,
     ) -> Result<pb::ListSessionsResponse, ApiError> {
         let live = self.capture.live(Some(&caller.tenant)).await;
-        let sessions = live.iter().map(session).collect();
+        let rates = self.bit_rates.look(&live, Instant::now());
+        let sessions = live.iter().zip(rates).map(|(status, rates)| session(status, &rates)).collect();
         Ok(pb::ListSessionsResponse { sessions })
     }
 }
 
-fn session(status: &capture::SessionStatus) -> pb::Session {
-    let tracks = status.tracks.iter().map(|(name, media, peer)| pb::SessionTrack {
+/// How many of a list a page has.
+pub(super) fn page_size(asked: i32) -> Result<u32, ApiError> {
+    match u32::try_from(asked) {
+        Ok(0) => Ok(DEFAULT_PAGE),
+        Ok(size) => Ok(size.min(LARGEST_PAGE)),
+        Err(_) => Err(ApiError::invalid("page_size", "must not be negative")),
+    }
+}
+
+fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
+    let rates = rates.iter().copied().chain(std::iter::repeat(0));
+    let tracks = status.tracks.iter().zip(rates).map(|((name, media, peer), rate)| pb::SessionTrack {
+        codec: capture::codec_of(media).map_or(pb::Codec::Unspecified, wire::codec).into(),
+        bit_rate: wire::count(rate),
+        loss: loss(media.lost, media.packets),
         name: name.clone(),
         packets: wire::count(peer.packets),
         bytes: wire::count(peer.bytes),
@@ -111,6 +132,12 @@ fn session(status: &capture::SessionStatus) -> pb::Session {
         bytes: wire::count(status.bytes),
         tracks: tracks.collect(),
     }
+}
+
+fn loss(lost: u64, received: u64) -> f64 {
+    let all = lost.saturating_add(received);
+    // Exact up to 2^53 packets.
+    if all == 0 { 0.0 } else { lost as f64 / all as f64 }
 }
 
 /// A page token names the last recording of its page: time and id. It holds nothing that its reader does not know.

@@ -5,6 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use capture::{CaptureConfig, Limits, SpoolConfig, WebrtcConfig};
 use jobs::JobsConfig;
 use model::NodeId;
+use transcode::Worker;
 
 use crate::node::dead_after;
 
@@ -90,12 +91,26 @@ impl Config {
             max_backoff: self.jobs.max_backoff.0,
             lease: self.jobs.lease.0,
             poll: self.jobs.poll.0,
+            work: self.jobs.work_directory.clone(),
+            render_workers: self.jobs.transcoding_workers.unwrap_or(defaults.render_workers),
+            render_max_attempts: self.jobs.transcoding_max_retry.saturating_add(1),
+            retention: self.retention.iter().map(|rule| rule.0.clone()).collect(),
+            retention_interval: self.jobs.retention_interval.0,
             base_path: self.blob.base_path.clone(),
             // Two looks are needed to take a node for lost.
             keep: node_lost_after.map_or(defaults.keep, |after| defaults.keep.min(after / 4)),
             node_lost_after,
             ..defaults
         }
+    }
+
+    /// Who makes renditions: this very program, in processes of their own. By this name it is found even if another
+    /// version has been put in its place.
+    #[must_use]
+    pub fn renderer(&self) -> Worker {
+        let mut worker = Worker::new("/proc/self/exe");
+        worker.limits.memory_bytes = Some(self.jobs.transcoding_memory.0).filter(|bytes| *bytes > 0);
+        worker
     }
 
     /// Which object store.
@@ -151,6 +166,7 @@ impl Config {
         }
         for (key, zero) in [
             ("jobs.upload_workers", self.jobs.upload_workers == 0),
+            ("jobs.transcoding_workers", self.jobs.transcoding_workers == Some(0)),
             ("spool.writers", self.spool.writers == 0),
             ("limits.sessions", self.limits.sessions == 0),
             ("store.max_connections", self.store.max_connections == 0),
@@ -168,10 +184,15 @@ impl Config {
             ("spool.stall_timeout", self.spool.stall_timeout),
             ("jobs.lease", self.jobs.lease),
             ("jobs.poll", self.jobs.poll),
+            ("jobs.retention_interval", self.jobs.retention_interval),
         ] {
             if time.0.is_zero() {
                 refuse(key, "has to be longer than 0");
             }
+        }
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if !self.http.public_url.as_ref().is_none_or(is_url) {
+            refuse("http.public_url", "has to begin with http:// or https://");
         }
         if self.webrtc.codecs.is_empty() {
             refuse("webrtc.codecs", "names no codec");
@@ -235,7 +256,10 @@ impl Default for Jobs {
             upload_workers: from.upload_workers,
             upload_max_retry: from.max_attempts.saturating_sub(1),
             transcoding_workers: None,
-            transcoding_max_retry: None,
+            transcoding_max_retry: from.render_max_attempts.saturating_sub(1),
+            transcoding_memory: ByteSize(2 << 30),
+            work_directory: PathBuf::new(),
+            retention_interval: GoDuration(from.retention_interval),
             first_backoff: GoDuration(from.first_backoff),
             max_backoff: GoDuration(from.max_backoff),
             lease: GoDuration(from.lease),

@@ -178,6 +178,9 @@ impl Config {
         if self.origin("store.url") == Origin::Default {
             self.store.url = StoreUrl::Sqlite(self.data_dir.join("recorder.db"));
         }
+        if self.origin("jobs.work_directory") == Origin::Default {
+            self.jobs.work_directory = self.data_dir.join("work");
+        }
         if self.origin("blob.local.directory") == Origin::Default {
             self.blob.local.directory = self.data_dir.join("objects");
         }

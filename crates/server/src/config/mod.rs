@@ -14,6 +14,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod token;
+mod wanted;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -27,6 +28,7 @@ pub use reference::reference;
 pub use secret::{Secret, StoreUrl};
 pub use settings::{ByteSize, Codec, GoDuration, Level, Listen, PortRange};
 pub use token::{Role, Token};
+pub use wanted::{Retention, WantedRendition};
 
 /// The merged, checked configuration. `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -53,6 +55,10 @@ pub struct Config {
     pub blob: Blob,
     /// Work on finished recordings.
     pub jobs: Jobs,
+    /// What is made of every recording.
+    pub renditions: Vec<WantedRendition>,
+    /// What is deleted with age.
+    pub retention: Vec<Retention>,
     /// Who may call.
     pub auth: Auth,
     /// Encryption of both ports.
@@ -84,6 +90,8 @@ pub struct Http {
     pub listen: Listen,
     /// Web origins that may call; none: no browser page of another origin may.
     pub cors_origins: Vec<String>,
+    /// How callers reach this port: scheme, host and port; none: made of the listen address.
+    pub public_url: Option<String>,
 }
 
 /// This node among others.
@@ -221,10 +229,16 @@ pub struct Jobs {
     pub upload_workers: usize,
     /// Repeats of a failing upload until it is kept for a person.
     pub upload_max_retry: u32,
-    /// Accepted for older deployments; this version transcodes nothing.
+    /// Renders at a time; none: one a core.
     pub transcoding_workers: Option<usize>,
-    /// Accepted for older deployments; this version transcodes nothing.
-    pub transcoding_max_retry: Option<u32>,
+    /// Repeats of a failing render until it is kept for a person.
+    pub transcoding_max_retry: u32,
+    /// The most memory of a render's process.
+    pub transcoding_memory: ByteSize,
+    /// Where renders work.
+    pub work_directory: PathBuf,
+    /// How often retention deletes.
+    pub retention_interval: GoDuration,
     /// The wait after the first failure; it doubles.
     pub first_backoff: GoDuration,
     /// The longest wait.
@@ -293,7 +307,7 @@ impl Default for Config {
             data_dir: PathBuf::new(),
             insecure: false,
             grpc: Grpc { listen: Listen::loopback(50011), max_message_bytes: ByteSize(4 << 20) },
-            http: Http { listen: Listen::loopback(8080), cors_origins: Vec::new() },
+            http: Http { listen: Listen::loopback(8080), cors_origins: Vec::new(), public_url: None },
             node: Node {
                 id: None,
                 advertise: None,
@@ -306,6 +320,8 @@ impl Default for Config {
             store: Store { url: StoreUrl::Sqlite(PathBuf::new()), max_connections: 16, auto_migrate: true },
             blob: Blob::default(),
             jobs: Jobs::default(),
+            renditions: Vec::new(),
+            retention: Vec::new(),
             auth: Auth::default(),
             tls: Tls::default(),
             log: Log { level: Level::INFO, json: false, file: None },

@@ -128,6 +128,15 @@ fn verdict(error: &ApiError) -> Verdict {
         ApiError::Denied { .. } => Verdict::new(Code::PermissionDenied, "ROLE_NOT_ENOUGH", text),
         ApiError::Invalid(violations) => invalid(violations),
         ApiError::NotFound(_) => Verdict::new(Code::NotFound, "RECORDING_NOT_FOUND", text),
+        ApiError::Missing { what, .. } => {
+            let reason = format!("{}_NOT_FOUND", what.to_ascii_uppercase());
+            Verdict::new(Code::NotFound, &reason, text)
+        }
+        ApiError::Precondition { reason, .. } => Verdict::new(Code::FailedPrecondition, reason, text),
+        ApiError::WatchLimit { limit } => Verdict::new(Code::ResourceExhausted, "WATCH_LIMIT", text)
+            .with("WATCH_LIMIT", &[("limit", &limit.to_string())])
+            .retry(RETRY_LATER),
+        ApiError::Stopping => Verdict::new(Code::Unavailable, "DRAINING", text).retry(RETRY_SOON),
         ApiError::Ended(_) => Verdict::new(Code::FailedPrecondition, "SESSION_ENDED", text),
         ApiError::OwnerAway(_) => Verdict::new(Code::Unavailable, "NODE_AWAY", text).retry(RETRY_LATER),
         ApiError::Relayed(_) => Verdict::new(Code::Unknown, "RELAYED", text),
@@ -136,10 +145,13 @@ fn verdict(error: &ApiError) -> Verdict {
         ApiError::Store(StoreError::NotFound { .. }) => {
             Verdict::new(Code::NotFound, "RECORDING_NOT_FOUND", text)
         }
+        ApiError::Store(StoreError::WrongState { .. }) => {
+            Verdict::new(Code::FailedPrecondition, "WRONG_STATE", text)
+        }
         // A cause that is internal is replaced by an id before it comes here; if it were not, it still would not
         // be told.
         ApiError::Logged(_) => Verdict::new(Code::Internal, "INTERNAL", text),
-        ApiError::Store(_) | ApiError::Internal(_) => internal(),
+        ApiError::Store(_) | ApiError::Blob(_) | ApiError::Internal(_) => internal(),
     }
 }
 
@@ -260,6 +272,21 @@ mod tests {
                 true,
             ),
             (StoreError::Unavailable("refused".into()).into(), Code::Unavailable, "DATABASE_AWAY", true),
+            (
+                StoreError::WrongState { what: "recording", state: "RECORDING" }.into(),
+                Code::FailedPrecondition,
+                "WRONG_STATE",
+                false,
+            ),
+            (ApiError::Missing { what: "job", id: "x".into() }, Code::NotFound, "JOB_NOT_FOUND", false),
+            (
+                ApiError::Precondition { reason: "NO_SUCH_MEDIA", problem: "x".into() },
+                Code::FailedPrecondition,
+                "NO_SUCH_MEDIA",
+                false,
+            ),
+            (ApiError::WatchLimit { limit: 1 }, Code::ResourceExhausted, "WATCH_LIMIT", true),
+            (ApiError::Stopping, Code::Unavailable, "DRAINING", true),
             (ApiError::OwnerAway(id), Code::Unavailable, "NODE_AWAY", true),
         ];
         for (error, code, reason, retry) in rows {
@@ -293,6 +320,7 @@ mod tests {
             StoreError::Unavailable(secret.into()).into(),
             CaptureError::Ledger(LedgerError(secret.into())).into(),
             CaptureError::Internal(secret.into()).into(),
+            blob::BlobError::Refused(secret.into()).into(),
         ] {
             let rpc = rpc_status(error);
             assert!(!format!("{rpc:?}").contains("password"), "{rpc:?}");

@@ -59,7 +59,8 @@ pub(super) fn answer<T: Message>(name: &str, result: Result<T, ApiError>) -> Res
     }
 }
 
-fn refusal(error: ApiError) -> Response {
+/// The response to a call that failed.
+pub(super) fn refusal(error: ApiError) -> Response {
     let status = rpc_status(error);
     let body = write("google.rpc.Status", &status).unwrap_or_else(|_| b"{\"code\":13}".to_vec());
     let mut headers = json_headers();

@@ -1,7 +1,9 @@
-//! The HTTP port: the three calls as JSON, probes and metrics.
+//! The HTTP port: the three calls as JSON, downloads, probes and metrics.
 
+mod download;
 mod json;
 mod probes;
+mod range;
 mod tls;
 mod video;
 
@@ -16,7 +18,7 @@ use axum::{
 use http::HeaderValue;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::{api::Api, auth::Authenticator, readiness::Readiness};
+use crate::{api::Api, auth::Authenticator, downloads, readiness::Readiness};
 
 /// What the routes need.
 #[derive(Clone)]
@@ -34,6 +36,7 @@ pub fn router(state: HttpState, max_body_bytes: usize, cors: CorsLayer) -> Route
     Router::new()
         .route("/webrtc/video", post(video::upload))
         .route("/webrtc/video/{id}", put(video::renegotiate).delete(video::stop))
+        .route(&format!("{}/{{recording}}/{{name}}", downloads::PATH), get(download::download))
         .route("/healthz", get(probes::alive))
         .route("/readyz", get(probes::ready))
         .route("/metrics", get(probes::metrics))

@@ -147,8 +147,9 @@ fn it_starts_with_nothing_configured_says_where_it_is_and_ends_on_either_signal(
 #[test]
 fn what_older_deployments_set_without_effect_is_told_once() {
     let directory = tempfile::tempdir().unwrap();
-    let (mut child, words) = serve(&directory, &[("CONSUL", "consul:8500"), ("TRANSCODING_WORKERS", "4")]);
-    for part in ["registration is not part of this version", "jobs.transcoding_workers"] {
+    let set = [("CONSUL", "consul:8500"), ("WEBRTC_ICE_KEEPALIVE_TIMEOUT", "3s")];
+    let (mut child, words) = serve(&directory, &set);
+    for part in ["registration is not part of this version", "webrtc.ice_keepalive_interval"] {
         assert_eq!(words.matches(part).count(), 1, "{part}:\n{words}");
     }
     signal(&child, Signal::SIGTERM);

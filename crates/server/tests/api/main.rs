@@ -9,6 +9,7 @@ mod encryption;
 mod lifecycle;
 mod postgres;
 mod refusals;
+mod renditions;
 mod standard;
 mod support;
 mod traces;

@@ -3,3 +3,4 @@
 
 pub mod crashes;
 pub mod records;
+pub mod renditions;

@@ -71,6 +71,15 @@ impl Place {
         ok(self.config().start().await, "the recorder starts")
     }
 
+    /// Overwrites the object of a recording with as many bytes that are no media.
+    pub async fn spoil(&self, recorder: &Recorder, id: &str) {
+        assert!(matches!(self, Self::Embedded), "only a directory can be spoiled from outside");
+        let object = object(recorder, id).await;
+        let bytes = ok(std::fs::metadata(&object), "the object").len();
+        let noise: Vec<u8> = (0..bytes).map(|place| (place * 151 % 251) as u8).collect();
+        ok(std::fs::write(&object, noise), "the object");
+    }
+
     /// The bucket, where there is one.
     pub fn bucket(&self) -> Option<&S3> {
         match self {

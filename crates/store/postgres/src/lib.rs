@@ -1,19 +1,23 @@
 //! The store on Postgres.
 //!
 //! Leases end by the database's clock, so the nodes' clocks need not agree. Jobs are taken with
-//! `FOR UPDATE SKIP LOCKED` in one statement that commits at once; waiting workers are woken by LISTEN/NOTIFY.
+//! `FOR UPDATE SKIP LOCKED` in one statement that commits at once; waiting workers are woken, and changes are told, by
+//! LISTEN/NOTIFY.
 //!
 //! Queries are checked against Postgres when the cache in `.sqlx` is made (`migrations/prepare`), and against that
 //! cache by every build.
 
 mod config;
+mod deletion;
 mod error;
 mod jobs;
 mod listen;
 mod migrate;
 mod nodes;
 mod recordings;
+mod renditions;
 mod sessions;
+mod turns;
 mod uploads;
 
 use std::{str::FromStr, sync::Arc, time::Duration};
@@ -22,7 +26,7 @@ use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use store::{JobSignal, StoreError};
+use store::{Changes, JobSignal, StoreError};
 
 pub use config::PostgresConfig;
 
@@ -39,6 +43,7 @@ pub struct PostgresStore {
     pool: PgPool,
     call_timeout: Duration,
     signal: Arc<JobSignal>,
+    changes: Arc<Changes>,
     listener: Listener,
 }
 
@@ -61,9 +66,10 @@ impl PostgresStore {
             .connect_with(options.clone())
             .await
             .map_err(Failure::from)?;
-        let signal = Arc::new(JobSignal::default());
-        let listener = Listener::spawn(options, config.acquire_timeout, Arc::clone(&signal));
-        Ok(Self { pool, call_timeout: config.call_timeout, signal, listener })
+        let (signal, changes) = (Arc::new(JobSignal::default()), Arc::new(Changes::default()));
+        let listener =
+            Listener::spawn(options, config.acquire_timeout, Arc::clone(&signal), Arc::clone(&changes));
+        Ok(Self { pool, call_timeout: config.call_timeout, signal, changes, listener })
     }
 
     /// Stops listening, lets running calls end, and closes the connections. Later calls are `Unavailable`.

@@ -111,7 +111,8 @@ async fn page(
                 ["WHERE tenant = $1
                     AND ($2::text IS NULL OR name = $2)
                     AND ($3::text IS NULL OR correlation_id = $3)
-                    AND ($4::text IS NULL OR state = $4)
+                    AND CASE WHEN $4::text IS NULL THEN state <> 'DELETED' ELSE state = $4 END
+                    AND ($9::text IS NULL OR source = $9)
                     AND started_at >= COALESCE($5::timestamptz, '-infinity')
                     AND (started_at, id) < (
                         COALESCE($6::timestamptz, 'infinity'),
@@ -130,6 +131,7 @@ async fn page(
                 after_time,
                 after_id,
                 limit,
+                filter.source.map(|source| source.as_str()),
             )
             .fetch_all(connection)
             .await

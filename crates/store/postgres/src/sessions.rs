@@ -7,7 +7,7 @@ use store::{
     row::{self, RecordingRow, TrackRow},
 };
 
-use crate::{Failure, PostgresStore, jobs};
+use crate::{Failure, PostgresStore, jobs, listen::announce_recording, renditions};
 
 const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
 
@@ -50,6 +50,7 @@ async fn begin(pool: &PgPool, recording: &Recording) -> Result<(), Failure> {
         return begun_before(&mut transaction, &row).await;
     }
     write_recording(&mut transaction, &row).await?;
+    announce_recording(&mut transaction, row.id).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -102,6 +103,10 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
         write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
     }
     jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
+    for new in &sealed.renditions {
+        renditions::insert_first(&mut transaction, &sealed.recording, new).await?;
+    }
+    announce_recording(&mut transaction, row.id).await?;
     transaction.commit().await?;
     Ok(SealOutcome::Written)
 }

@@ -38,7 +38,7 @@ async fn a_server_that_crashes_is_unavailable_and_works_again_when_it_is_back() 
     store.begin(&during).await.unwrap();
 
     server.stop_immediately();
-    let sealed = Sealed { recording: sealed(&during), jobs: vec![upload()] };
+    let sealed = Sealed { recording: sealed(&during), jobs: vec![upload()], renditions: Vec::new() };
     assert_unavailable(&store.ping().await);
     assert_unavailable(&store.begin(&begun()).await);
     assert_unavailable(&store.seal(&sealed).await);
@@ -84,7 +84,7 @@ async fn seal_until(store: Arc<PostgresStore>, crashed: Arc<AtomicBool>) -> (Vec
     let (mut written, mut broken) = (Vec::new(), 0);
     loop {
         let last = crashed.load(Ordering::SeqCst);
-        let sealed = Sealed { recording: sealed(&begun()), jobs: vec![upload()] };
+        let sealed = Sealed { recording: sealed(&begun()), jobs: vec![upload()], renditions: Vec::new() };
         while let Err(error) = store.seal(&sealed).await {
             assert!(error.is_transient(), "{error:?}");
             broken += 1;

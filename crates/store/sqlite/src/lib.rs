@@ -6,21 +6,25 @@
 //! Queries are checked against SQLite when the cache in `.sqlx` is made (`migrations/prepare`), and against that
 //! cache by every build.
 
+mod deletion;
 mod error;
 mod jobs;
 mod migrate;
 mod nodes;
 mod recordings;
+mod renditions;
 mod sessions;
+mod turns;
 mod uploads;
 
 use std::{path::Path, time::Duration};
 
+use model::RecordingId;
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use store::{JobSignal, StoreError};
+use store::{Change, Changes, JobSignal, StoreError};
 
 pub(crate) use crate::error::Failure;
 use crate::error::translate;
@@ -39,6 +43,7 @@ pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
     signal: JobSignal,
+    changes: Changes,
 }
 
 impl SqliteStore {
@@ -58,13 +63,21 @@ impl SqliteStore {
             || SqlitePoolOptions::new().acquire_timeout(PATIENCE).max_lifetime(None).idle_timeout(None);
         let writer = pool().max_connections(1).connect_with(options.clone()).await.map_err(translate)?;
         let readers = pool().max_connections(READERS).connect_lazy_with(options);
-        Ok(Self { writer, readers, signal: JobSignal::default() })
+        Ok(Self { writer, readers, signal: JobSignal::default(), changes: Changes::default() })
     }
 
     /// Lets running calls end and closes the file. Later calls are `Unavailable`.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
+    }
+}
+
+impl SqliteStore {
+    /// Tells of a recording that has changed, and wakes the workers: it may have new jobs.
+    fn changed(&self, recording: RecordingId) {
+        self.changes.tell(Change::Recording(recording));
+        self.signal.notify();
     }
 }
 

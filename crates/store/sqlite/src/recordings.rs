@@ -1,7 +1,7 @@
 //! Recordings, one by one and in lists.
 
 use chrono::{DateTime, Utc};
-use model::{Recording, RecordingId, RecordingState, TenantId};
+use model::{Recording, RecordingId, RecordingState, Source, TenantId};
 use serde_json::Value;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use store::{
@@ -105,6 +105,7 @@ async fn page(
     let (after_time, after_id) = row::after(filter, after).unzip();
     let (tenant, name, correlation_id) = (tenant.as_str(), name.as_deref(), correlation_id.as_deref());
     let state = filter.state.map(RecordingState::as_str);
+    let source = filter.source.map(Source::as_str);
     let after_id = after_id.map(Uuid::hyphenated);
     macro_rules! page_by {
         ($condition:literal) => {
@@ -112,7 +113,8 @@ async fn page(
                 ["WHERE tenant = ?1
                     AND (?2 IS NULL OR name = ?2)
                     AND (?3 IS NULL OR correlation_id = ?3)
-                    AND (?4 IS NULL OR state = ?4)
+                    AND CASE WHEN ?4 IS NULL THEN state <> 'DELETED' ELSE state = ?4 END
+                    AND (?9 IS NULL OR source = ?9)
                     AND started_at >= COALESCE(?5, '')
                     AND (started_at, id) < (COALESCE(?6, '~'), COALESCE(?7, '~'))
                     AND "
@@ -128,6 +130,7 @@ async fn page(
                 after_time,
                 after_id,
                 limit,
+                source,
             )
             .fetch_all(connection)
             .await

@@ -4,24 +4,26 @@ use chrono::Utc;
 use model::{EndReason, NodeId, Recording, SessionId, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
-    SealOutcome, Sealed, Sessions, StoreError,
+    Change, SealOutcome, Sealed, Sessions, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, SqliteStore, begin_write, jobs};
+use crate::{Failure, SqliteStore, begin_write, jobs, renditions};
 
 const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
 
 #[async_trait::async_trait]
 impl Sessions for SqliteStore {
     async fn begin(&self, recording: &Recording) -> Result<(), StoreError> {
-        Ok(begin(&self.writer, recording).await?)
+        begin(&self.writer, recording).await?;
+        self.changes.tell(Change::Recording(recording.id));
+        Ok(())
     }
 
     async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError> {
         let outcome = seal(&self.writer, sealed).await?;
-        self.signal.notify();
+        self.changed(sealed.recording.id);
         Ok(outcome)
     }
 
@@ -110,6 +112,9 @@ async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure
         write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
     }
     jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
+    for new in &sealed.renditions {
+        renditions::insert_first(&mut transaction, &sealed.recording, new).await?;
+    }
     transaction.commit().await?;
     Ok(SealOutcome::Written)
 }

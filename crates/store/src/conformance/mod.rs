@@ -13,18 +13,22 @@
 #![allow(clippy::missing_panics_doc, reason = "panicking is how a check fails")]
 #![allow(clippy::unwrap_used, reason = "panicking is how a check fails")]
 
+mod deletion;
 mod jobs;
 mod leases;
 mod nodes;
 mod recordings;
+mod renditions;
 pub mod sample;
 mod sessions;
 mod uploads;
 
+pub use deletion::*;
 pub use jobs::*;
 pub use leases::*;
 pub use nodes::*;
 pub use recordings::*;
+pub use renditions::*;
 pub use sessions::*;
 pub use uploads::*;
 
@@ -84,6 +88,31 @@ macro_rules! conformance_suite {
             a_waiting_worker_wakes_when_a_job_comes,
             a_waiting_worker_wakes_when_a_job_becomes_due,
             a_wait_ends_when_nothing_comes,
+            // Renditions
+            a_rendition_is_made_and_read_back,
+            the_same_rendition_twice_is_one_row_and_one_job,
+            of_equal_renditions_at_the_same_time_one_is_made,
+            renditions_that_are_sealed_with_a_recording_are_made_by_its_node_until_it_is_stored,
+            a_rendition_of_what_is_not_stored_yet_is_made_by_its_node,
+            a_recording_without_a_file_has_no_renditions,
+            a_render_that_is_given_up_parks_the_rendition_and_not_the_recording,
+            a_cancelled_render_is_over_for_whoever_runs_it,
+            a_cancelled_render_can_be_retried_or_asked_for_again,
+            only_a_render_of_the_tenant_that_is_not_over_can_be_cancelled,
+            a_job_that_is_put_off_has_not_been_attempted,
+            jobs_are_listed_newest_first_by_pages_and_filters,
+            changes_are_told,
+            // Deletion
+            a_deleted_recording_keeps_its_row_and_loses_the_rest,
+            deleting_again_changes_nothing,
+            of_deletions_at_the_same_time_one_is_written,
+            a_live_recording_and_another_tenants_are_not_deleted,
+            what_runs_is_told_of_the_deletion_and_what_is_off_the_disk_is_removed_by_any_node,
+            jobs_of_a_deleted_recording_are_not_retried_but_its_removal_is,
+            deleted_recordings_are_listed_only_where_they_are_asked_for,
+            recordings_whose_time_is_over_are_found_by_tenant_oldest_first,
+            renditions_whose_time_is_over_are_found_and_deleted_alone,
+            a_turn_is_taken_by_one_of_all_that_ask,
             // Nodes
             a_node_is_where_its_last_heartbeat_said,
             an_unknown_node_is_not_found,

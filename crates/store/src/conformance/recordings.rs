@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{SubsecRound as _, TimeDelta, Utc};
-use model::{Recording, RecordingId, RecordingState};
+use model::{Recording, RecordingId, RecordingState, Source};
 
 use super::sample::{ago, begun, now, sealed, tenant, tenant_named, write};
 use crate::{RecordingFilter, Store, StoreError};
@@ -105,7 +105,9 @@ pub async fn a_list_is_filtered_by_everything_at_once(store: &dyn Store) {
     other_id.correlation_id = String::new();
     let mut other_state = wanted.clone();
     other_state.state = RecordingState::Available;
-    for recording in [&mut wanted, &mut other_name, &mut other_id, &mut other_state] {
+    let mut other_source = wanted.clone();
+    other_source.source = Source::Audio;
+    for recording in [&mut wanted, &mut other_name, &mut other_id, &mut other_state, &mut other_source] {
         recording.id = RecordingId::new();
         write(store, recording).await;
     }
@@ -113,6 +115,7 @@ pub async fn a_list_is_filtered_by_everything_at_once(store: &dyn Store) {
         name: Some("demo".to_owned()),
         correlation_id: Some("case-7".to_owned()),
         state: Some(RecordingState::Processing),
+        source: Some(Source::Webrtc),
         started_from: Some(ago(3600)),
         started_until: Some(now()),
     };
@@ -122,9 +125,10 @@ pub async fn a_list_is_filtered_by_everything_at_once(store: &dyn Store) {
         (RecordingFilter { name: all.name.clone(), ..none.clone() }, other_name.id),
         (RecordingFilter { correlation_id: all.correlation_id.clone(), ..none.clone() }, other_id.id),
         (RecordingFilter { state: all.state, ..none.clone() }, other_state.id),
+        (RecordingFilter { source: all.source, ..none.clone() }, other_source.id),
     ] {
         let found = ids(&list(store, &filter).await);
-        assert!(found.len() == 3 && !found.contains(&missing), "{filter:?}");
+        assert!(found.len() == 4 && !found.contains(&missing), "{filter:?}");
     }
     let without = RecordingFilter { correlation_id: Some(String::new()), ..none };
     assert_eq!(ids(&list(store, &without).await), [other_id.id]);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use model::{
     Channel, Codec, Container, EndReason, JobKind, MediaKind, NodeId, Recording, RecordingId, RecordingState,
-    Source, TenantId, Track,
+    Rendition, Source, TenantId, Track,
 };
 
-use crate::{LeasedJob, NewJob, Sealed, Store};
+use crate::{LeasedJob, NewJob, NewRendition, Sealed, Store};
 
 /// The lease of a worker that is not to lose it while the check runs.
 pub const LONG: Duration = Duration::from_secs(600);
@@ -135,18 +135,32 @@ pub fn clean_up() -> NewJob {
     NewJob { kind: JobKind::CleanUp, ..upload() }
 }
 
+/// The sound of a sealed recording.
+#[must_use]
+pub fn mp3(recording: &Recording) -> NewRendition {
+    NewRendition {
+        kind: "mp3".to_owned(),
+        parameters: r#"{"kind":"mp3"}"#.to_owned(),
+        object_key: Rendition::object_key(recording.object_key.as_deref().unwrap_or("x.webm"), "mp3", "mp3"),
+        content_type: "audio/mpeg".to_owned(),
+    }
+}
+
 /// Begins a recording and seals it with these jobs; returns it as sealed.
 pub async fn write_with_jobs(store: &dyn Store, jobs: Vec<NewJob>) -> Recording {
     let begun = begun();
     store.begin(&begun).await.unwrap();
     let recording = sealed(&begun);
-    store.seal(&Sealed { recording: recording.clone(), jobs }).await.unwrap();
+    store.seal(&Sealed { recording: recording.clone(), jobs, renditions: Vec::new() }).await.unwrap();
     recording
 }
 
 /// Seals `recording` without a job.
 pub async fn write(store: &dyn Store, recording: &Recording) {
-    store.seal(&Sealed { recording: recording.clone(), jobs: Vec::new() }).await.unwrap();
+    store
+        .seal(&Sealed { recording: recording.clone(), jobs: Vec::new(), renditions: Vec::new() })
+        .await
+        .unwrap();
 }
 
 /// Leases a job of any kind, for long, on node `a`.

@@ -53,14 +53,17 @@ pub async fn sealing_again_changes_nothing(store: &dyn Store) {
     second.name = "another name".to_owned();
     second.end_reason = Some(EndReason::TimeLimit);
     second.tracks.clear();
-    let outcome = store.seal(&Sealed { recording: second, jobs: vec![upload()] }).await.unwrap();
+    let outcome = store
+        .seal(&Sealed { recording: second, jobs: vec![upload()], renditions: Vec::new() })
+        .await
+        .unwrap();
     assert_eq!(outcome, SealOutcome::AlreadySealed);
     assert_eq!(store.recording(&tenant(), first.id).await.unwrap(), first);
     assert_eq!(store.jobs_of(first.id).await.unwrap().len(), 1);
 }
 
 pub async fn of_seals_at_the_same_time_one_is_written(store: &dyn Store) {
-    let sealed = Sealed { recording: sealed(&begun()), jobs: vec![upload()] };
+    let sealed = Sealed { recording: sealed(&begun()), jobs: vec![upload()], renditions: Vec::new() };
     let (a, b, c) = tokio::join!(store.seal(&sealed), store.seal(&sealed), store.seal(&sealed));
     let written =
         [a, b, c].map(Result::unwrap).into_iter().filter(|outcome| *outcome == SealOutcome::Written).count();
@@ -70,7 +73,7 @@ pub async fn of_seals_at_the_same_time_one_is_written(store: &dyn Store) {
 
 pub async fn a_recording_whose_session_was_never_begun_can_be_sealed(store: &dyn Store) {
     let recording = sealed(&begun());
-    let sealed = Sealed { recording: recording.clone(), jobs: vec![upload()] };
+    let sealed = Sealed { recording: recording.clone(), jobs: vec![upload()], renditions: Vec::new() };
     assert_eq!(store.seal(&sealed).await.unwrap(), SealOutcome::Written);
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
@@ -83,7 +86,8 @@ pub async fn another_tenants_session_can_not_be_sealed(store: &dyn Store) {
     store.begin(&recording).await.unwrap();
     let mut theirs = sealed(&recording);
     theirs.tenant = tenant_named("other");
-    let outcome = store.seal(&Sealed { recording: theirs, jobs: vec![upload()] }).await;
+    let outcome =
+        store.seal(&Sealed { recording: theirs, jobs: vec![upload()], renditions: Vec::new() }).await;
     assert!(matches!(outcome, Err(StoreError::Conflict { .. })), "{outcome:?}");
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
@@ -93,7 +97,8 @@ pub async fn a_seal_that_fails_leaves_nothing_behind(store: &dyn Store) {
     store.begin(&recording).await.unwrap();
     let mut broken = sealed(&recording);
     broken.tracks = vec![video(1), audio(1)];
-    let outcome = store.seal(&Sealed { recording: broken, jobs: vec![upload()] }).await;
+    let outcome =
+        store.seal(&Sealed { recording: broken, jobs: vec![upload()], renditions: Vec::new() }).await;
     assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.jobs_of(recording.id).await.unwrap(), []);

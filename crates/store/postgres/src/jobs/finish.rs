@@ -1,48 +1,64 @@
 //! Ending a run, and a person's order to try again.
 
-use model::{JobId, RecordingState, TenantId};
+use model::{JobId, JobKind, RecordingState, RenditionId, RenditionState, TenantId};
 use sqlx::{PgConnection, PgPool};
 use store::{JobOutcome, LeasedJob, StoreError, row};
 use uuid::Uuid;
 
 use crate::{
     Failure,
-    jobs::{announce, insert},
+    jobs::insert,
+    listen::{announce_jobs, announce_recording},
+    renditions,
 };
 
 pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), Failure> {
     let mut transaction = pool.begin().await?;
     let (state, run_at, error) = match &outcome {
-        JobOutcome::Done { .. } => ("DONE", None, None),
+        JobOutcome::Done { .. } | JobOutcome::Rendered(_) => ("DONE", None, None),
         JobOutcome::RetryAt { at, error } => ("FAILED", Some(*at), Some(error)),
         JobOutcome::Parked { error } => ("PARKED", None, Some(error)),
+        JobOutcome::Later { at } => ("QUEUED", Some(*at), None),
     };
+    let uncounted = i64::from(matches!(outcome, JobOutcome::Later { .. }));
     let error = error.map(|error| row::text(error).into_owned());
     let ended = sqlx::query!(
-        "UPDATE jobs SET state = $3, run_at = COALESCE($4, run_at), error = $5, lease_until = NULL
+        "UPDATE jobs SET state = $3, run_at = COALESCE($4, run_at), error = $5, lease_until = NULL,
+            attempts = attempts - $6
          WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'",
         leased.job.id.as_uuid(),
         leased.lease,
         state,
         run_at,
         error.as_deref(),
+        uncounted,
     )
     .execute(&mut *transaction)
     .await?;
     if ended.rows_affected() == 0 {
         return finished_before(&mut transaction, leased).await;
     }
-    let recording = leased.job.recording;
-    match outcome {
-        JobOutcome::Done { recording_state, next } => {
+    let (recording, rendition) = (leased.job.recording, leased.job.rendition);
+    match (outcome, rendition) {
+        (JobOutcome::Done { recording_state, next }, _) => {
             if let Some(state) = recording_state {
                 set_state(&mut transaction, recording.as_uuid(), state).await?;
             }
             insert(&mut transaction, recording, &leased.job.tenant, &next).await?;
         }
-        JobOutcome::Parked { .. } => park(&mut transaction, recording.as_uuid(), error.as_deref()).await?,
-        JobOutcome::RetryAt { .. } => {}
+        (JobOutcome::Rendered(file), Some(id)) => renditions::rendered(&mut transaction, id, &file).await?,
+        (JobOutcome::Parked { .. } | JobOutcome::RetryAt { .. }, Some(id)) => {
+            if leased.job.kind == JobKind::Render {
+                let state = if state == "PARKED" { RenditionState::Parked } else { RenditionState::Queued };
+                renditions::set_state(&mut transaction, id, state, error.as_deref()).await?;
+            }
+        }
+        (JobOutcome::Parked { .. }, None) => {
+            park(&mut transaction, recording.as_uuid(), error.as_deref()).await?;
+        }
+        (JobOutcome::Rendered(_) | JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
     }
+    announce_recording(&mut transaction, recording).await?;
     transaction.commit().await?;
     Ok(())
 }
@@ -71,8 +87,17 @@ async fn set_state(
         recording,
         state.as_str(),
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if state == RecordingState::Available {
+        // From here on any node can have the media from the object store.
+        sqlx::query!(
+            "UPDATE jobs SET node = NULL WHERE recording = $1 AND kind = 'RENDER' AND state <> 'DONE'",
+            recording
+        )
+        .execute(connection)
+        .await?;
+    }
     Ok(())
 }
 
@@ -91,29 +116,39 @@ async fn park(connection: &mut PgConnection, recording: Uuid, error: Option<&str
 /// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
 pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<(), Failure> {
     let mut transaction = pool.begin().await?;
-    let recording = sqlx::query_scalar!(
-        "UPDATE jobs SET state = 'QUEUED', run_at = now(), attempts = 0
-         WHERE id = $1 AND tenant = $2 AND state IN ('PARKED', 'FAILED')
-         RETURNING recording",
+    // An older job of a rendition is not run again beside the one that makes it now.
+    let retried = sqlx::query!(
+        "UPDATE jobs SET state = 'QUEUED', run_at = now(), attempts = 0, fraction = NULL
+         WHERE id = $1 AND tenant = $2 AND state IN ('PARKED', 'FAILED', 'CANCELLED')
+            AND (kind = 'DELETE' OR NOT EXISTS (
+                SELECT FROM recordings WHERE recordings.id = jobs.recording AND recordings.state = 'DELETED'))
+            AND (kind <> 'RENDER' OR EXISTS (
+                SELECT FROM renditions WHERE renditions.job = jobs.id AND renditions.state <> 'DELETED'))
+         RETURNING recording, rendition, kind",
         job.as_uuid(),
         tenant.as_str(),
     )
     .fetch_optional(&mut *transaction)
     .await?
-    .ok_or(StoreError::NotFound { what: "parked or failed job" })?;
+    .ok_or(StoreError::NotFound { what: "parked, failed or cancelled job" })?;
     // Of two jobs that are retried at the same time the second has to see that the first is not parked any longer.
-    sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR UPDATE", recording)
+    sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR UPDATE", retried.recording)
         .fetch_one(&mut *transaction)
         .await?;
     sqlx::query!(
         "UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL
          WHERE id = $1 AND state = 'PARKED' AND parked_from IS NOT NULL
-            AND NOT EXISTS (SELECT FROM jobs WHERE recording = $1 AND state = 'PARKED')",
-        recording,
+            AND NOT EXISTS (SELECT FROM jobs WHERE recording = $1 AND rendition IS NULL AND state = 'PARKED')",
+        retried.recording,
     )
     .execute(&mut *transaction)
     .await?;
-    announce(&mut transaction).await?;
+    if let Some(rendition) = retried.rendition.filter(|_| retried.kind == JobKind::Render.as_str()) {
+        let id = RenditionId::from(rendition);
+        renditions::set_state(&mut transaction, id, RenditionState::Queued, None).await?;
+    }
+    announce_recording(&mut transaction, retried.recording).await?;
+    announce_jobs(&mut transaction).await?;
     transaction.commit().await?;
     Ok(())
 }

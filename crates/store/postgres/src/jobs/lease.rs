@@ -31,7 +31,8 @@ pub(super) async fn lease(
                LIMIT 1
                FOR UPDATE SKIP LOCKED
            )
-           RETURNING id, recording, tenant, kind, state, node, attempts, run_at, error, lease_until AS "until!""#,
+           RETURNING id, recording, tenant, rendition, kind, state, node, attempts, run_at, error, fraction, speed,
+               remaining_ns, created_at, lease_until AS "until!""#,
         node.as_str(),
         &kinds,
         lease,
@@ -44,12 +45,17 @@ pub(super) async fn lease(
         id: row.id,
         recording: row.recording,
         tenant: row.tenant,
+        rendition: row.rendition.into(),
         kind: row.kind,
         state: row.state,
         node: row.node,
         attempts: row.attempts,
         run_at: row.run_at,
         error: row.error,
+        fraction: row.fraction,
+        speed: row.speed,
+        remaining_ns: row.remaining_ns,
+        created_at: row.created_at,
     };
     Ok(Some(LeasedJob { job: job.read()?, lease, until: row.until }))
 }

@@ -1,19 +1,22 @@
 //! Jobs and their leases.
 
+mod cancel;
 mod finish;
 mod lease;
+mod progress;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use model::{Job, JobId, JobKind, JobState, NodeId, RecordingId, TenantId};
+use model::{Job, JobId, JobKind, JobState, NodeId, Progress, RecordingId, RenditionId, TenantId};
 use sqlx::{PgConnection, PgPool};
 use store::{
-    JobOutcome, JobQueue, LeasedJob, NewJob, StoreError,
+    Cancellation, Change, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, StoreError,
     row::{self, JobRow},
 };
+use tokio::sync::broadcast;
 
-use crate::{Failure, PostgresStore, listen::CHANNEL};
+use crate::{Failure, PostgresStore, listen::announce_jobs};
 
 #[async_trait::async_trait]
 impl JobQueue for PostgresStore {
@@ -38,12 +41,38 @@ impl JobQueue for PostgresStore {
         self.bounded(jobs_of(&self.pool, recording)).await
     }
 
+    async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Job, StoreError> {
+        self.bounded(job(&self.pool, tenant, id)).await
+    }
+
+    async fn list_jobs(
+        &self,
+        tenant: &TenantId,
+        filter: &JobFilter,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        self.bounded(list(&self.pool, tenant, filter, before, limit)).await
+    }
+
+    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
+        self.bounded(progress::note(&self.pool, leased, progress)).await
+    }
+
     async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
         self.bounded(finish::retry(&self.pool, tenant, job)).await
     }
 
+    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancellation, StoreError> {
+        self.bounded(cancel::cancel(&self.pool, tenant, job)).await
+    }
+
     async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
         self.bounded(depth(&self.pool)).await
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
     }
 
     async fn wait_for_jobs(&self, at_most: Duration) {
@@ -62,34 +91,84 @@ pub(crate) async fn insert(
     jobs: &[NewJob],
 ) -> Result<(), Failure> {
     for job in jobs {
-        sqlx::query!(
-            "INSERT INTO jobs (id, recording, tenant, kind, state, node, run_at)
-             VALUES ($1, $2, $3, $4, 'QUEUED', $5, $6)",
-            JobId::new().as_uuid(),
-            recording.as_uuid(),
-            tenant.as_str(),
-            job.kind.as_str(),
-            job.node.as_ref().map(NodeId::as_str),
-            job.run_at,
-        )
-        .execute(&mut *connection)
-        .await?;
+        insert_one(connection, JobId::new(), recording, tenant, None, job).await?;
     }
-    if jobs.is_empty() { Ok(()) } else { announce(connection).await }
+    if jobs.is_empty() { Ok(()) } else { announce_jobs(connection).await }
 }
 
-/// Wakes the waiting workers of every node, once the transaction is committed.
-async fn announce(connection: &mut PgConnection) -> Result<(), Failure> {
-    sqlx::query!("SELECT pg_notify($1, '')", CHANNEL).execute(connection).await?;
+/// Writes one job, and tells nobody.
+pub(crate) async fn insert_one(
+    connection: &mut PgConnection,
+    id: JobId,
+    recording: RecordingId,
+    tenant: &TenantId,
+    rendition: Option<RenditionId>,
+    job: &NewJob,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "INSERT INTO jobs (id, recording, tenant, rendition, kind, state, node, run_at)
+         VALUES ($1, $2, $3, $4, $5, 'QUEUED', $6, $7)",
+        id.as_uuid(),
+        recording.as_uuid(),
+        tenant.as_str(),
+        rendition.map(RenditionId::as_uuid),
+        job.kind.as_str(),
+        job.node.as_ref().map(NodeId::as_str),
+        job.run_at,
+    )
+    .execute(connection)
+    .await?;
     Ok(())
 }
 
+/// A query for jobs: its conditions as literals that are joined, then its arguments.
+macro_rules! jobs {
+    ($conditions:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            JobRow,
+            "SELECT id, recording, tenant, rendition, kind, state, node, attempts, run_at, error, fraction, speed,
+                remaining_ns, created_at
+             FROM jobs " + $conditions,
+            $($argument),+
+        )
+    };
+}
+
 async fn jobs_of(pool: &PgPool, recording: RecordingId) -> Result<Vec<Job>, Failure> {
-    let rows = sqlx::query_as!(
-        JobRow,
-        "SELECT id, recording, tenant, kind, state, node, attempts, run_at, error
-         FROM jobs WHERE recording = $1 ORDER BY created_at, id",
-        recording.as_uuid(),
+    let rows =
+        jobs!("WHERE recording = $1 ORDER BY created_at, id", recording.as_uuid()).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
+}
+
+async fn job(pool: &PgPool, tenant: &TenantId, id: JobId) -> Result<Job, Failure> {
+    let row = jobs!("WHERE id = $1 AND tenant = $2", id.as_uuid(), tenant.as_str())
+        .fetch_optional(pool)
+        .await?
+        .ok_or(StoreError::NotFound { what: "job" })?;
+    Ok(row.read()?)
+}
+
+async fn list(
+    pool: &PgPool,
+    tenant: &TenantId,
+    filter: &JobFilter,
+    before: Option<JobId>,
+    limit: u32,
+) -> Result<Vec<Job>, Failure> {
+    let rows = jobs!(
+        "WHERE tenant = $1
+            AND ($2::uuid IS NULL OR recording = $2)
+            AND ($3::text IS NULL OR kind = $3)
+            AND ($4::text IS NULL OR state = $4)
+            AND id < COALESCE($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
+         ORDER BY id DESC
+         LIMIT $6",
+        tenant.as_str(),
+        filter.recording.map(RecordingId::as_uuid),
+        filter.kind.map(JobKind::as_str),
+        filter.state.map(JobState::as_str),
+        before.map(JobId::as_uuid),
+        i64::from(limit.max(1)),
     )
     .fetch_all(pool)
     .await?;
@@ -98,8 +177,8 @@ async fn jobs_of(pool: &PgPool, recording: RecordingId) -> Result<Vec<Job>, Fail
 
 async fn depth(pool: &PgPool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
     let rows = sqlx::query!(
-        r#"SELECT kind, state, count(*) AS "jobs!" FROM jobs WHERE state <> 'DONE' GROUP BY kind, state
-           ORDER BY kind, state"#
+        r#"SELECT kind, state, count(*) AS "jobs!" FROM jobs WHERE state NOT IN ('DONE', 'CANCELLED')
+           GROUP BY kind, state ORDER BY kind, state"#
     )
     .fetch_all(pool)
     .await?;

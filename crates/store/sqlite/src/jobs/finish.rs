@@ -1,12 +1,12 @@
 //! Ending a run, and a person's order to try again.
 
 use chrono::Utc;
-use model::{JobId, RecordingState, TenantId};
+use model::{JobId, JobKind, RecordingId, RecordingState, RenditionId, RenditionState, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{JobOutcome, LeasedJob, StoreError, row};
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, begin_write, jobs::insert};
+use crate::{Failure, begin_write, jobs::insert, renditions};
 
 pub(super) async fn finish(
     pool: &SqlitePool,
@@ -15,38 +15,49 @@ pub(super) async fn finish(
 ) -> Result<(), Failure> {
     let mut transaction = begin_write(pool).await?;
     let (state, run_at, error) = match &outcome {
-        JobOutcome::Done { .. } => ("DONE", None, None),
+        JobOutcome::Done { .. } | JobOutcome::Rendered(_) => ("DONE", None, None),
         JobOutcome::RetryAt { at, error } => ("FAILED", Some(*at), Some(error)),
         JobOutcome::Parked { error } => ("PARKED", None, Some(error)),
+        JobOutcome::Later { at } => ("QUEUED", Some(*at), None),
     };
+    let uncounted = i64::from(matches!(outcome, JobOutcome::Later { .. }));
     let error = error.map(|error| row::text(error).into_owned());
     let (id, lease) = (leased.job.id.as_uuid().hyphenated(), leased.lease.hyphenated());
     let ended = sqlx::query!(
-        "UPDATE jobs SET state = ?3, run_at = COALESCE(?4, run_at), error = ?5, lease_until = NULL
+        "UPDATE jobs SET state = ?3, run_at = COALESCE(?4, run_at), error = ?5, lease_until = NULL,
+            attempts = attempts - ?6
          WHERE id = ?1 AND lease = ?2 AND state = 'IN_PROGRESS'",
         id,
         lease,
         state,
         run_at,
         error,
+        uncounted,
     )
     .execute(&mut *transaction)
     .await?;
     if ended.rows_affected() == 0 {
         return finished_before(&mut transaction, leased).await;
     }
-    let recording = leased.job.recording;
-    match outcome {
-        JobOutcome::Done { recording_state, next } => {
+    let (recording, rendition) = (leased.job.recording, leased.job.rendition);
+    match (outcome, rendition) {
+        (JobOutcome::Done { recording_state, next }, _) => {
             if let Some(state) = recording_state {
                 set_state(&mut transaction, recording.as_uuid().hyphenated(), state).await?;
             }
             insert(&mut transaction, recording, &leased.job.tenant, &next).await?;
         }
-        JobOutcome::Parked { .. } => {
+        (JobOutcome::Rendered(file), Some(id)) => renditions::rendered(&mut transaction, id, &file).await?,
+        (JobOutcome::Parked { .. } | JobOutcome::RetryAt { .. }, Some(id)) => {
+            if leased.job.kind == JobKind::Render {
+                let state = if state == "PARKED" { RenditionState::Parked } else { RenditionState::Queued };
+                renditions::set_state(&mut transaction, id, state, error.as_deref()).await?;
+            }
+        }
+        (JobOutcome::Parked { .. }, None) => {
             park(&mut transaction, recording.as_uuid().hyphenated(), error.as_deref()).await?;
         }
-        JobOutcome::RetryAt { .. } => {}
+        (JobOutcome::Rendered(_) | JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
     }
     transaction.commit().await?;
     Ok(())
@@ -78,8 +89,17 @@ async fn set_state(
         recording,
         state,
     )
-    .execute(connection)
+    .execute(&mut *connection)
     .await?;
+    if state == RecordingState::Available.as_str() {
+        // From here on any node can have the media from the object store.
+        sqlx::query!(
+            "UPDATE jobs SET node = NULL WHERE recording = ?1 AND kind = 'RENDER' AND state <> 'DONE'",
+            recording
+        )
+        .execute(connection)
+        .await?;
+    }
     Ok(())
 }
 
@@ -100,28 +120,37 @@ async fn park(
 }
 
 /// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
-pub(super) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> Result<(), Failure> {
+pub(super) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> Result<RecordingId, Failure> {
     let mut transaction = begin_write(pool).await?;
     let (id, tenant, now) = (job.as_uuid().hyphenated(), tenant.as_str(), Utc::now());
-    let recording = sqlx::query_scalar!(
-        r#"UPDATE jobs SET state = 'QUEUED', run_at = ?3, attempts = 0
-         WHERE id = ?1 AND tenant = ?2 AND state IN ('PARKED', 'FAILED')
-         RETURNING recording AS "recording: Hyphenated""#,
+    // An older job of a rendition is not run again beside the one that makes it now.
+    let retried = sqlx::query!(
+        r#"UPDATE jobs SET state = 'QUEUED', run_at = ?3, attempts = 0, fraction = NULL
+         WHERE id = ?1 AND tenant = ?2 AND state IN ('PARKED', 'FAILED', 'CANCELLED')
+            AND (kind = 'DELETE' OR NOT EXISTS (
+                SELECT 1 FROM recordings WHERE recordings.id = jobs.recording AND recordings.state = 'DELETED'))
+            AND (kind <> 'RENDER' OR EXISTS (
+                SELECT 1 FROM renditions WHERE renditions.job = jobs.id AND renditions.state <> 'DELETED'))
+         RETURNING recording AS "recording!: Hyphenated", rendition AS "rendition: Hyphenated", kind AS "kind!""#,
         id,
         tenant,
         now,
     )
     .fetch_optional(&mut *transaction)
     .await?
-    .ok_or(StoreError::NotFound { what: "parked or failed job" })?;
+    .ok_or(StoreError::NotFound { what: "parked, failed or cancelled job" })?;
     sqlx::query!(
         "UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL
          WHERE id = ?1 AND state = 'PARKED' AND parked_from IS NOT NULL
-            AND NOT EXISTS (SELECT 1 FROM jobs WHERE recording = ?1 AND state = 'PARKED')",
-        recording,
+            AND NOT EXISTS (SELECT 1 FROM jobs WHERE recording = ?1 AND rendition IS NULL AND state = 'PARKED')",
+        retried.recording,
     )
     .execute(&mut *transaction)
     .await?;
+    if let Some(rendition) = retried.rendition.filter(|_| retried.kind == JobKind::Render.as_str()) {
+        let id = RenditionId::from(rendition.into_uuid());
+        renditions::set_state(&mut transaction, id, RenditionState::Queued, None).await?;
+    }
     transaction.commit().await?;
-    Ok(())
+    Ok(retried.recording.into_uuid().into())
 }

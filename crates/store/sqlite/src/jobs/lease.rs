@@ -32,8 +32,9 @@ pub(super) async fn lease(
                LIMIT 1
            )
            RETURNING id AS "id!: Hyphenated", recording AS "recording!: Hyphenated", tenant AS "tenant!",
-               kind AS "kind!", state AS "state!", node, attempts AS "attempts!", run_at AS "run_at!: DateTime<Utc>",
-               error"#,
+               rendition AS "rendition: Hyphenated", kind AS "kind!", state AS "state!", node,
+               attempts AS "attempts!", run_at AS "run_at!: DateTime<Utc>", error, fraction, speed, remaining_ns,
+               created_at AS "created_at!: DateTime<Utc>""#,
         node,
         kinds,
         lease_text,

@@ -1,17 +1,20 @@
 //! Jobs and their leases.
 
+mod cancel;
 mod finish;
 mod lease;
+mod progress;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use model::{Job, JobId, JobKind, JobState, NodeId, RecordingId, TenantId};
+use model::{Job, JobId, JobKind, JobState, NodeId, Progress, RecordingId, RenditionId, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
-    JobOutcome, JobQueue, LeasedJob, NewJob, StoreError,
+    Cancellation, Change, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, StoreError,
     row::{self, JobRow},
 };
+use tokio::sync::broadcast;
 use uuid::fmt::Hyphenated;
 
 use crate::{Failure, SqliteStore};
@@ -33,7 +36,7 @@ impl JobQueue for SqliteStore {
 
     async fn finish(&self, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), StoreError> {
         finish::finish(&self.writer, leased, outcome).await?;
-        self.signal.notify();
+        self.changed(leased.job.recording);
         Ok(())
     }
 
@@ -41,14 +44,47 @@ impl JobQueue for SqliteStore {
         Ok(jobs_of(&self.readers, recording).await?)
     }
 
-    async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
-        finish::retry(&self.writer, tenant, job).await?;
-        self.signal.notify();
+    async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Job, StoreError> {
+        Ok(job(&self.readers, tenant, id).await?)
+    }
+
+    async fn list_jobs(
+        &self,
+        tenant: &TenantId,
+        filter: &JobFilter,
+        before: Option<JobId>,
+        limit: u32,
+    ) -> Result<Vec<Job>, StoreError> {
+        Ok(list(&self.readers, tenant, filter, before, limit).await?)
+    }
+
+    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
+        progress::note(&self.writer, leased, progress).await?;
+        self.changes.tell(Change::Recording(leased.job.recording));
         Ok(())
+    }
+
+    async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
+        let recording = finish::retry(&self.writer, tenant, job).await?;
+        self.changed(recording);
+        Ok(())
+    }
+
+    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancellation, StoreError> {
+        let (cancellation, recording) = cancel::cancel(&self.writer, tenant, job).await?;
+        if cancellation == Cancellation::Now {
+            self.changes.tell(Change::Cancelled(job));
+            self.changes.tell(Change::Recording(recording));
+        }
+        Ok(cancellation)
     }
 
     async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
         Ok(depth(&self.readers).await?)
+    }
+
+    fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
     }
 
     async fn wait_for_jobs(&self, at_most: Duration) {
@@ -67,36 +103,96 @@ pub(crate) async fn insert(
     jobs: &[NewJob],
 ) -> Result<(), Failure> {
     for job in jobs {
-        let id = JobId::new().as_uuid().hyphenated();
-        let recording = recording.as_uuid().hyphenated();
-        let (tenant, kind, node) =
-            (tenant.as_str(), job.kind.as_str(), job.node.as_ref().map(NodeId::as_str));
-        let now = Utc::now();
-        sqlx::query!(
-            "INSERT INTO jobs (id, recording, tenant, kind, state, node, run_at, created_at)
-             VALUES (?1, ?2, ?3, ?4, 'QUEUED', ?5, ?6, ?7)",
-            id,
-            recording,
-            tenant,
-            kind,
-            node,
-            job.run_at,
-            now,
-        )
-        .execute(&mut *connection)
-        .await?;
+        insert_one(connection, JobId::new(), recording, tenant, None, job).await?;
     }
     Ok(())
 }
 
+/// Writes one job.
+pub(crate) async fn insert_one(
+    connection: &mut SqliteConnection,
+    id: JobId,
+    recording: RecordingId,
+    tenant: &TenantId,
+    rendition: Option<RenditionId>,
+    job: &NewJob,
+) -> Result<(), Failure> {
+    let (id, recording) = (id.as_uuid().hyphenated(), recording.as_uuid().hyphenated());
+    let rendition = rendition.map(|id| id.as_uuid().hyphenated());
+    let (tenant, kind) = (tenant.as_str(), job.kind.as_str());
+    let (node, now) = (job.node.as_ref().map(NodeId::as_str), Utc::now());
+    sqlx::query!(
+        "INSERT INTO jobs (id, recording, tenant, rendition, kind, state, node, run_at, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'QUEUED', ?6, ?7, ?8)",
+        id,
+        recording,
+        tenant,
+        rendition,
+        kind,
+        node,
+        job.run_at,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// A query for jobs: its conditions as a literal, then its arguments.
+macro_rules! jobs {
+    ($conditions:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            JobRow,
+            r#"SELECT id AS "id: Hyphenated", recording AS "recording: Hyphenated", tenant,
+                rendition AS "rendition: Hyphenated", kind, state, node, attempts, run_at AS "run_at: DateTime<Utc>",
+                error, fraction, speed, remaining_ns, created_at AS "created_at: DateTime<Utc>"
+             FROM jobs "# + $conditions,
+            $($argument),+
+        )
+    };
+}
+
 async fn jobs_of(pool: &SqlitePool, recording: RecordingId) -> Result<Vec<Job>, Failure> {
     let recording = recording.as_uuid().hyphenated();
-    let rows = sqlx::query_as!(
-        JobRow,
-        r#"SELECT id AS "id: Hyphenated", recording AS "recording: Hyphenated", tenant, kind, state, node, attempts,
-            run_at AS "run_at: DateTime<Utc>", error
-           FROM jobs WHERE recording = ?1 ORDER BY created_at, id"#,
+    let rows = jobs!("WHERE recording = ?1 ORDER BY created_at, id", recording).fetch_all(pool).await?;
+    Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
+}
+
+async fn job(pool: &SqlitePool, tenant: &TenantId, id: JobId) -> Result<Job, Failure> {
+    let (id, tenant) = (id.as_uuid().hyphenated(), tenant.as_str());
+    let row = jobs!("WHERE id = ?1 AND tenant = ?2", id, tenant)
+        .fetch_optional(pool)
+        .await?
+        .ok_or(StoreError::NotFound { what: "job" })?;
+    Ok(row.read()?)
+}
+
+async fn list(
+    pool: &SqlitePool,
+    tenant: &TenantId,
+    filter: &JobFilter,
+    before: Option<JobId>,
+    limit: u32,
+) -> Result<Vec<Job>, Failure> {
+    let tenant = tenant.as_str();
+    let recording = filter.recording.map(|id| id.as_uuid().hyphenated());
+    let (kind, state) = (filter.kind.map(JobKind::as_str), filter.state.map(JobState::as_str));
+    let before = before.map(|id| id.as_uuid().hyphenated());
+    let limit = limit.max(1);
+    let rows = jobs!(
+        "WHERE tenant = ?1
+            AND (?2 IS NULL OR recording = ?2)
+            AND (?3 IS NULL OR kind = ?3)
+            AND (?4 IS NULL OR state = ?4)
+            AND id < COALESCE(?5, '~')
+         ORDER BY id DESC
+         LIMIT ?6",
+        tenant,
         recording,
+        kind,
+        state,
+        before,
+        limit,
     )
     .fetch_all(pool)
     .await?;
@@ -105,8 +201,8 @@ async fn jobs_of(pool: &SqlitePool, recording: RecordingId) -> Result<Vec<Job>, 
 
 async fn depth(pool: &SqlitePool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
     let rows = sqlx::query!(
-        r#"SELECT kind, state, count(*) AS "jobs!: i64" FROM jobs WHERE state <> 'DONE' GROUP BY kind, state
-           ORDER BY kind, state"#
+        r#"SELECT kind, state, count(*) AS "jobs!: i64" FROM jobs WHERE state NOT IN ('DONE', 'CANCELLED')
+           GROUP BY kind, state ORDER BY kind, state"#
     )
     .fetch_all(pool)
     .await?;

@@ -1,0 +1,165 @@
+//! Makes a rendition and brings it into the object store.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use blob::{BlobError, PutFile};
+use model::{Progress, Recording, Rendition, RenditionState};
+use store::{JobOutcome, LeasedJob, RenderedFile, StoreError};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    JobError, Order, RenderError, Rendered, perform::Context, spool::SealedFile, upload::unless_cancelled,
+    work::WorkDirectory,
+};
+
+/// How often progress is written down, at most.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// The key follows from the recording and the parameters alone, so that a rerun overwrites.
+pub(crate) async fn run(
+    context: &Context,
+    leased: &LeasedJob,
+    recording: &Recording,
+    cancel: &CancellationToken,
+) -> Result<JobOutcome, JobError> {
+    let id = leased.job.rendition.ok_or(JobError::NoRendition)?;
+    let rendition = context.store.rendition(&leased.job.tenant, id).await?;
+    if rendition.state == RenditionState::Deleted {
+        return Ok(JobOutcome::Done { recording_state: None, next: Vec::new() });
+    }
+    // Also says whether the job was cancelled in the moment before anybody listened.
+    context.store.note_progress(leased, &Progress::default()).await?;
+    let work = WorkDirectory::make(&context.config.work, leased.job.id)
+        .map_err(|source| JobError::Work { path: context.config.work.clone(), source })?;
+    let input = fetch(context, recording, &work, cancel).await?;
+    let output = work.path().join(file_name(&rendition));
+    let order = Order { input: &input, output: &output, parameters: &rendition.parameters };
+    let rendered = render(context, leased, order, cancel).await?;
+    let file = store_file(context, &rendition, &output, rendered, cancel).await?;
+    Ok(JobOutcome::Rendered(file))
+}
+
+/// The recording's file under a name of the job's own, so that nobody removes it meanwhile: from the spool while it is
+/// there, else from the object store.
+async fn fetch(
+    context: &Context,
+    recording: &Recording,
+    work: &WorkDirectory,
+    cancel: &CancellationToken,
+) -> Result<PathBuf, JobError> {
+    let file = SealedFile::of(recording, &context.config.spool)?;
+    let input = work.path().join(format!("input.{}", file.container.extension()));
+    if let Some(found) = borrow(&file.path, &input, file.bytes)? {
+        return Ok(found);
+    }
+    if let Some(object) = context.blobs.local_path(file.key)?
+        && let Some(found) = borrow(&object, &input, file.bytes)?
+    {
+        return Ok(found);
+    }
+    let fetched = cancel.run_until_cancelled(context.blobs.get_file(file.key, &input)).await;
+    let fetched = fetched.ok_or(JobError::Cancelled)?.map_err(|error| match error {
+        BlobError::NotFound(_) => JobError::FileMissing { path: file.path.clone() },
+        error => error.into(),
+    })?;
+    if fetched.bytes != file.bytes {
+        return Err(JobError::FileDiffers { path: input, found: fetched.bytes, sealed: file.bytes });
+    }
+    Ok(input)
+}
+
+/// A second name for a file if it is there with this size; where there can't be one, its own.
+fn borrow(path: &Path, name: &Path, bytes: u64) -> Result<Option<PathBuf>, JobError> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() && metadata.len() == bytes => {}
+        Ok(_) => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(JobError::Spool { path: path.to_owned(), source }),
+    }
+    match fs::hard_link(path, name) {
+        Ok(()) => Ok(Some(name.to_owned())),
+        // Removed just now.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        // On another file system. If it goes while it is being read, the next run fetches it from the store.
+        Err(_) => Ok(Some(path.to_owned())),
+    }
+}
+
+fn file_name(rendition: &Rendition) -> &str {
+    rendition.object_key.rsplit_once('/').map_or(rendition.object_key.as_str(), |(_, name)| name)
+}
+
+/// Renders, and meanwhile writes down how far it is. If that shows that the job is ours no longer, it ends.
+async fn render(
+    context: &Context,
+    leased: &LeasedJob,
+    order: Order<'_>,
+    cancel: &CancellationToken,
+) -> Result<Rendered, JobError> {
+    let (sender, receiver) = watch::channel(Progress::default());
+    let stop = cancel.child_token();
+    let rendering = context.renderer.render(order, &stop, &sender);
+    tokio::pin!(rendering);
+    let lost = tokio::select! {
+        rendered = &mut rendering => return rendered.map_err(JobError::from),
+        lost = tell(context, leased, receiver) => lost,
+    };
+    stop.cancel();
+    let _ = rendering.await;
+    Err(lost.into())
+}
+
+/// Returns when the lease is lost.
+async fn tell(context: &Context, leased: &LeasedJob, mut progress: watch::Receiver<Progress>) -> StoreError {
+    loop {
+        if progress.changed().await.is_err() {
+            // Nothing more comes; the render's own end is near.
+            std::future::pending::<()>().await;
+        }
+        let now = *progress.borrow_and_update();
+        match context.store.note_progress(leased, &now).await {
+            Err(lost @ StoreError::LeaseLost(_)) => return lost,
+            Err(error) => tracing::debug!(%error, "progress is not written down"),
+            Ok(()) => {}
+        }
+        tokio::time::sleep(TELL_EVERY).await;
+    }
+}
+
+async fn store_file(
+    context: &Context,
+    rendition: &Rendition,
+    path: &Path,
+    rendered: Rendered,
+    cancel: &CancellationToken,
+) -> Result<RenderedFile, JobError> {
+    let digest = blob::file_digest(path, cancel).await.map_err(unless_cancelled)?;
+    let put = PutFile {
+        key: &rendition.object_key,
+        path,
+        content_type: &rendition.content_type,
+        sha256: Some(&digest.sha256),
+    };
+    let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
+    if stored.bytes != digest.bytes || stored.sha256.as_ref().is_some_and(|sum| *sum != digest.sha256) {
+        let detail = format!("it has {} bytes, {} were rendered", stored.bytes, digest.bytes);
+        return Err(JobError::ObjectDiffers { key: rendition.object_key.clone(), detail });
+    }
+    let Rendered { duration, width, height } = rendered;
+    Ok(RenderedFile { bytes: digest.bytes, duration, width, height, sha256: digest.sha256 })
+}
+
+impl From<RenderError> for JobError {
+    fn from(error: RenderError) -> Self {
+        match error {
+            RenderError::Cancelled => Self::Cancelled,
+            error => Self::Render(error),
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A renderer that does what its script says.
+
+use std::{
+    collections::VecDeque,
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use jobs::{Order, RenderError, Rendered, Renderer};
+use model::Progress;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// What the next render does instead of copying its input.
+#[derive(Debug, Clone)]
+pub enum Render {
+    Fails(RenderError),
+    /// Tells how far it is, and works until it is cancelled.
+    WorksOn(Progress),
+    Panics,
+}
+
+#[derive(Debug, Default)]
+pub struct ScriptedRenderer {
+    script: Mutex<VecDeque<Render>>,
+    inputs: Mutex<Vec<PathBuf>>,
+    running: AtomicUsize,
+    cancelled: AtomicUsize,
+}
+
+impl ScriptedRenderer {
+    pub fn script(&self, renders: impl IntoIterator<Item = Render>) {
+        self.script.lock().unwrap().extend(renders);
+    }
+
+    /// Renders that were begun.
+    pub fn begun(&self) -> usize {
+        self.inputs.lock().unwrap().len()
+    }
+
+    /// Renders that work on.
+    pub fn running(&self) -> usize {
+        self.running.load(SeqCst)
+    }
+
+    pub fn cancelled(&self) -> usize {
+        self.cancelled.load(SeqCst)
+    }
+}
+
+#[async_trait::async_trait]
+impl Renderer for ScriptedRenderer {
+    async fn render(
+        &self,
+        order: Order<'_>,
+        cancel: &CancellationToken,
+        progress: &watch::Sender<Progress>,
+    ) -> Result<Rendered, RenderError> {
+        self.inputs.lock().unwrap().push(order.input.to_owned());
+        let next = self.script.lock().unwrap().pop_front();
+        match next {
+            Some(Render::Fails(error)) => Err(error),
+            Some(Render::Panics) => panic!("a fault of ours"),
+            Some(Render::WorksOn(told)) => {
+                fs::write(order.output, "half").unwrap();
+                progress.send_replace(told);
+                self.running.fetch_add(1, SeqCst);
+                cancel.cancelled().await;
+                fs::remove_file(order.output).unwrap();
+                self.running.fetch_sub(1, SeqCst);
+                self.cancelled.fetch_add(1, SeqCst);
+                Err(RenderError::Cancelled)
+            }
+            None => {
+                let media = fs::read(order.input).unwrap();
+                fs::write(order.output, [order.parameters.as_bytes(), &media].concat()).unwrap();
+                Ok(Rendered { duration: Duration::from_secs(1), width: 640, height: 360 })
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Recordings, deleted.
+
+use model::{JobKind, RecordingId};
+use proto::recorder::v1 as pb;
+use store::{Deletion, StoreError};
+
+use super::{Api, ApiError};
+use crate::auth::Caller;
+
+impl Api {
+    /// Deletes a recording and all that was made of it.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`, `Store` (`WrongState` while it is live).
+    pub async fn delete_recording(
+        &self,
+        caller: &Caller,
+        request: pb::DeleteRecordingRequest,
+    ) -> Result<pb::DeleteRecordingResponse, ApiError> {
+        let id: RecordingId = request.id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))?;
+        match self.store.delete_recording(&caller.tenant, id, &caller.name).await {
+            Ok(Deletion::Now { jobs }) => {
+                jobs::count_enqueued(JobKind::Delete, jobs);
+                tracing::info!(recording_id = %id, tenant = %caller.tenant, caller = caller.name, "recording deleted");
+                Ok(pb::DeleteRecordingResponse {})
+            }
+            Ok(Deletion::Before) => Ok(pb::DeleteRecordingResponse {}),
+            Err(StoreError::NotFound { .. }) => Err(ApiError::NotFound(id.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Links to files, and the files behind our own links.
+
+use std::{path::PathBuf, time::Duration};
+
+use chrono::{DateTime, Utc};
+use model::{
+    JobKind, JobState, Recording, RecordingId, RecordingState, Rendition, RenditionId, RenditionState,
+};
+use proto::recorder::v1::{self as pb, create_download_url_request::Source};
+use store::StoreError;
+
+use super::{Api, ApiError, check};
+use crate::{auth::Caller, downloads::Link, wire};
+
+const DEFAULT_VALID: Duration = Duration::from_secs(15 * 60);
+/// What S3 allows (AWS Signature Version 4).
+const LONGEST_VALID: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A file that can be downloaded.
+pub(crate) struct Download {
+    pub(crate) path: PathBuf,
+    pub(crate) content_type: String,
+    pub(crate) sha256: Option<String>,
+}
+
+/// What is downloaded: a recording, or a rendition of it.
+struct Subject {
+    recording: Recording,
+    rendition: Option<Rendition>,
+}
+
+impl Api {
+    /// A link to a file in the object store.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`, `Missing`, `Precondition`, `Store`, `Blob`.
+    pub async fn create_download_url(
+        &self,
+        caller: &Caller,
+        request: pb::CreateDownloadUrlRequest,
+    ) -> Result<pb::CreateDownloadUrlResponse, ApiError> {
+        let valid = valid_for(request.valid_for)?;
+        let mut violations = Vec::new();
+        check::text("file_name", &request.file_name, self.limits, &mut violations);
+        if !violations.is_empty() {
+            return Err(ApiError::Invalid(violations));
+        }
+        let subject = self.subject(caller, request.source).await?;
+        let key = self.stored_key(&subject).await?;
+        let file_name = match request.file_name.as_str() {
+            "" => subject.file_name(),
+            name => name.to_owned(),
+        };
+        let expires = Utc::now() + valid;
+        let url = match self.blobs.download_url(&key, valid, Some(&file_name)).await? {
+            Some(url) => url,
+            None => self.downloads.url(&Link {
+                tenant: caller.tenant.clone(),
+                recording: subject.recording.id,
+                rendition: subject.rendition.as_ref().map(|rendition| rendition.id),
+                file_name: file_name.clone(),
+                expires: expires.timestamp(),
+            }),
+        };
+        Ok(pb::CreateDownloadUrlResponse { url, expires_at: Some(wire::timestamp(expires)), file_name })
+    }
+
+    /// What a link of ours leads to.
+    ///
+    /// # Errors
+    /// `NotFound`, `Missing`, `Precondition`, `Store`, `Blob`.
+    pub(crate) async fn follow(&self, link: &Link) -> Result<Download, ApiError> {
+        let caller =
+            Caller { tenant: link.tenant.clone(), name: String::new(), token: None, forwarded_by: None };
+        let source = match link.rendition {
+            Some(id) => Source::RenditionId(id.to_string()),
+            None => Source::RecordingId(link.recording.to_string()),
+        };
+        let subject = self.subject(&caller, Some(source)).await?;
+        let key = self.stored_key(&subject).await?;
+        let path = self.blobs.local_path(&key)?;
+        let path =
+            path.ok_or_else(|| ApiError::Internal(format!("object {key:?} is not on this machine")))?;
+        let Subject { recording, rendition } = subject;
+        let (content_type, sha256) = match rendition {
+            Some(rendition) => (rendition.content_type, rendition.sha256),
+            None => {
+                let container = recording.container;
+                let content_type =
+                    container.map_or("application/octet-stream", model::Container::content_type);
+                (content_type.to_owned(), recording.sha256)
+            }
+        };
+        Ok(Download { path, content_type, sha256 })
+    }
+
+    async fn subject(&self, caller: &Caller, source: Option<Source>) -> Result<Subject, ApiError> {
+        match source {
+            None => Err(ApiError::invalid("source", "names neither a recording nor a rendition")),
+            Some(Source::RecordingId(id)) => {
+                let id: RecordingId =
+                    id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+                let recording = self.recording(caller, id).await?;
+                Ok(Subject { recording, rendition: None })
+            }
+            Some(Source::RenditionId(id)) => {
+                let id: RenditionId =
+                    id.parse().map_err(|_| ApiError::invalid("rendition_id", "must be a UUID"))?;
+                let rendition = match self.store.rendition(&caller.tenant, id).await {
+                    Err(StoreError::NotFound { .. }) => {
+                        return Err(ApiError::Missing { what: "rendition", id: id.to_string() });
+                    }
+                    found => found?,
+                };
+                let recording = self.recording(caller, rendition.recording).await?;
+                Ok(Subject { recording, rendition: Some(rendition) })
+            }
+        }
+    }
+
+    /// The key of a file that is in the object store.
+    async fn stored_key(&self, subject: &Subject) -> Result<String, ApiError> {
+        let recording = &subject.recording;
+        let (what, state, key, is_stored) = match &subject.rendition {
+            None => (
+                "recording",
+                recording.state.as_str(),
+                recording.object_key.clone(),
+                self.is_stored(recording).await?,
+            ),
+            Some(rendition) => (
+                "rendition",
+                rendition.state.as_str(),
+                Some(rendition.object_key.clone()),
+                rendition.state == RenditionState::Available,
+            ),
+        };
+        key.filter(|_| is_stored).ok_or(ApiError::Store(StoreError::WrongState { what, state }))
+    }
+
+    /// A recording that was parked after its upload is in the store as well.
+    async fn is_stored(&self, recording: &Recording) -> Result<bool, ApiError> {
+        match recording.state {
+            RecordingState::Available => Ok(true),
+            RecordingState::Parked => {
+                let jobs = self.store.jobs_of(recording.id).await?;
+                Ok(jobs.iter().any(|job| job.kind == JobKind::Upload && job.state == JobState::Done))
+            }
+            _ => Ok(false),
+        }
+    }
+}
+
+impl Subject {
+    /// The recording's name with the file's extension.
+    fn file_name(&self) -> String {
+        let name = &self.recording.name;
+        let of_recording = self.recording.object_key.as_deref().unwrap_or_default();
+        let key = self.rendition.as_ref().map_or(of_recording, |rendition| &rendition.object_key);
+        let extension = key.rsplit_once('.').map_or("bin", |(_, extension)| extension);
+        match &self.rendition {
+            // What is no film or sound by its extension says what it is.
+            Some(rendition) if rendition.kind != extension => {
+                format!("{name}-{}.{extension}", rendition.kind)
+            }
+            _ => format!("{name}.{extension}"),
+        }
+    }
+}
+
+fn valid_for(asked: Option<prost_types::Duration>) -> Result<Duration, ApiError> {
+    let Some(asked) = asked else { return Ok(DEFAULT_VALID) };
+    let bad = || ApiError::invalid("valid_for", "must be within 1 second and 7 days");
+    let valid = Duration::try_from(asked).map_err(|_| bad())?;
+    if valid < Duration::from_secs(1) || valid > LONGEST_VALID { Err(bad()) } else { Ok(valid) }
+}
+
+/// Whether a link is over.
+pub(crate) fn is_over(link: &Link, now: DateTime<Utc>) -> bool {
+    now.timestamp() >= link.expires
+}

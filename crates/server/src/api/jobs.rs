@@ -1,0 +1,113 @@
+//! Jobs: listed, retried, cancelled.
+
+use model::{Job, JobId, JobKind, RecordingId};
+use proto::recorder::v1 as pb;
+use store::{Cancellation, JobFilter, StoreError};
+
+use super::{Api, ApiError, recordings::page_size};
+use crate::{auth::Caller, wire};
+
+impl Api {
+    /// A page of the tenant's jobs.
+    ///
+    /// # Errors
+    /// `Invalid`, `Store`.
+    pub async fn list_jobs(
+        &self,
+        caller: &Caller,
+        request: pb::ListJobsRequest,
+    ) -> Result<pb::ListJobsResponse, ApiError> {
+        let limit = page_size(request.page_size)?;
+        let before = match request.page_token.as_str() {
+            "" => None,
+            token => Some(
+                token
+                    .parse::<JobId>()
+                    .map_err(|_| ApiError::invalid("page_token", "is no token of a page"))?,
+            ),
+        };
+        let recording = match request.recording_id.as_str() {
+            "" => None,
+            id => Some(
+                id.parse::<RecordingId>().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?,
+            ),
+        };
+        let filter = JobFilter {
+            recording,
+            kind: wire::job_kind(request.kind).ok_or_else(|| ApiError::invalid("kind", "is no JobKind"))?,
+            state: wire::job_state(request.state)
+                .ok_or_else(|| ApiError::invalid("state", "is no JobState"))?,
+        };
+        // One more than the page holds tells whether there is another.
+        let mut jobs = self.store.list_jobs(&caller.tenant, &filter, before, limit + 1).await?;
+        let more = jobs.len() > limit as usize;
+        jobs.truncate(limit as usize);
+        let last = jobs.last().filter(|_| more).map(|job| job.id.to_string());
+        Ok(pb::ListJobsResponse {
+            jobs: jobs.iter().map(wire::job).collect(),
+            next_page_token: last.unwrap_or_default(),
+        })
+    }
+
+    /// Makes a job due now.
+    ///
+    /// # Errors
+    /// `Invalid`, `Missing`, `Precondition`, `Store`.
+    pub async fn retry_job(
+        &self,
+        caller: &Caller,
+        request: pb::RetryJobRequest,
+    ) -> Result<pb::RetryJobResponse, ApiError> {
+        let id = job_id(&request.id)?;
+        let job = self.job(caller, id).await?;
+        match self.store.retry(&caller.tenant, id).await {
+            Err(StoreError::NotFound { .. }) => Err(ApiError::Precondition {
+                reason: "WRONG_STATE",
+                problem: format!("a job that is {} can't be retried, or what it is about is gone", job.state),
+            }),
+            retried => {
+                retried?;
+                tracing::info!(job_id = %id, recording_id = %job.recording, kind = %job.kind, "job to be retried");
+                Ok(pb::RetryJobResponse { job: Some(wire::job(&self.job(caller, id).await?)) })
+            }
+        }
+    }
+
+    /// Ends a render.
+    ///
+    /// # Errors
+    /// `Invalid`, `Missing`, `Precondition`, `Store`.
+    pub async fn cancel_job(
+        &self,
+        caller: &Caller,
+        request: pb::CancelJobRequest,
+    ) -> Result<pb::CancelJobResponse, ApiError> {
+        let id = job_id(&request.id)?;
+        let job = self.job(caller, id).await?;
+        if !job.kind.can_be_cancelled() {
+            return Err(ApiError::Precondition {
+                reason: "NOT_CANCELLABLE",
+                problem: format!("only a {} can be cancelled, not a {}", JobKind::Render, job.kind),
+            });
+        }
+        match self.store.cancel(&caller.tenant, id).await? {
+            Cancellation::Refused(state) => {
+                Err(ApiError::Precondition { reason: "WRONG_STATE", problem: format!("the job is {state}") })
+            }
+            Cancellation::Now | Cancellation::Before => {
+                Ok(pb::CancelJobResponse { job: Some(wire::job(&self.job(caller, id).await?)) })
+            }
+        }
+    }
+
+    async fn job(&self, caller: &Caller, id: JobId) -> Result<Job, ApiError> {
+        match self.store.job(&caller.tenant, id).await {
+            Err(StoreError::NotFound { .. }) => Err(ApiError::Missing { what: "job", id: id.to_string() }),
+            found => Ok(found?),
+        }
+    }
+}
+
+fn job_id(id: &str) -> Result<JobId, ApiError> {
+    id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))
+}

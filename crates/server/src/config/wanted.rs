@@ -1,0 +1,184 @@
+//! What is made of every recording, and how long things are kept.
+
+use jobs::RetentionRule;
+use model::TenantId;
+use transcode::Rendition;
+
+use super::{
+    GoDuration,
+    raw::Raw,
+    settings::{Setting, quote},
+};
+
+/// A rendition that is made of every recording of a tenant, or of all.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WantedRendition {
+    /// Whose recordings; none: everybody's.
+    pub tenant: Option<TenantId>,
+    /// What is made.
+    pub rendition: Rendition,
+}
+
+impl Setting for WantedRendition {
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        let Raw::Table(fields) = raw else {
+            return Err("a rendition is a table { kind = \"mp4\", … }".to_owned());
+        };
+        let mut fields = fields.clone();
+        let tenant = fields.remove("tenant").map(|tenant| tenant_of(&tenant)).transpose()?;
+        let rendition: Rendition = serde_json::from_value(json(&Raw::Table(fields)))
+            .map_err(|error| format!("is no rendition: {error}"))?;
+        rendition.check().map_err(|bad| format!("{} of {} {}", bad.option, rendition.name(), bad.reason))?;
+        Ok(Self { tenant, rendition })
+    }
+
+    fn show(&self) -> String {
+        let shown = serde_json::to_value(&self.rendition).unwrap_or_default();
+        let tenant = self.tenant.as_ref().map(|tenant| format!("tenant = {}, ", quote(tenant.as_str())));
+        let shown = toml(&shown);
+        format!("{{ {}{}", tenant.unwrap_or_default(), shown.trim_start_matches("{ "))
+    }
+}
+
+/// How long something is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention(pub RetentionRule);
+
+impl Setting for Retention {
+    fn parse(raw: &Raw) -> Result<Self, String> {
+        let Raw::Table(fields) = raw else {
+            return Err("a rule of retention is a table { after = \"720h\", … }".to_owned());
+        };
+        let known = ["tenant", "rendition", "after"];
+        if let Some(unknown) = fields.keys().find(|key| !known.contains(&key.as_str())) {
+            return Err(format!(
+                "a rule of retention has no field {unknown:?}: only tenant, rendition, after"
+            ));
+        }
+        let after = fields.get("after").ok_or("a rule of retention needs `after`")?;
+        let rendition = fields.get("rendition").map(kind).transpose()?;
+        let tenant = fields.get("tenant").map(tenant_of).transpose()?;
+        Ok(Self(RetentionRule { tenant, rendition, after: GoDuration::parse(after)?.0 }))
+    }
+
+    fn show(&self) -> String {
+        let RetentionRule { tenant, rendition, after } = &self.0;
+        let tenant = tenant.as_ref().map(|tenant| format!("tenant = {}, ", quote(tenant.as_str())));
+        let rendition = rendition.as_ref().map(|kind| format!("rendition = {}, ", quote(kind)));
+        let (tenant, rendition) = (tenant.unwrap_or_default(), rendition.unwrap_or_default());
+        format!("{{ {tenant}{rendition}after = {} }}", GoDuration(*after).show())
+    }
+}
+
+fn tenant_of(raw: &Raw) -> Result<TenantId, String> {
+    let text = raw.scalar().ok_or("tenant has to be a text")?;
+    text.parse().map_err(|error: model::InvalidId| error.to_string())
+}
+
+/// The name of a kind of renditions.
+fn kind(raw: &Raw) -> Result<String, String> {
+    const KINDS: [&str; 11] = [
+        "mp4",
+        "webm",
+        "mp3",
+        "ogg_opus",
+        "wav",
+        "thumbnail",
+        "contact_sheet",
+        "waveform",
+        "mosaic",
+        "mix",
+        "stem",
+    ];
+    match raw {
+        Raw::Text(kind) if KINDS.contains(&kind.as_str()) => Ok(kind.clone()),
+        _ => Err(format!("rendition has to be one of {}", KINDS.join(", "))),
+    }
+}
+
+fn json(raw: &Raw) -> serde_json::Value {
+    match raw {
+        Raw::Text(text) => text.as_str().into(),
+        Raw::Integer(integer) => (*integer).into(),
+        Raw::Boolean(value) => (*value).into(),
+        Raw::List(values) => values.iter().map(json).collect(),
+        Raw::Table(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), json(value)))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
+        Raw::Other(text) => text.parse::<f64>().map_or_else(|_| text.as_str().into(), Into::into),
+    }
+}
+
+/// A value as TOML on one line.
+fn toml(value: &serde_json::Value) -> String {
+    use serde_json::Value;
+    match value {
+        // Leaves out what has its default.
+        Value::Object(fields) => {
+            let shown = fields
+                .iter()
+                .filter(|(_, value)| value.as_object().is_none_or(|object| !object.is_empty()))
+                .map(|(name, value)| format!("{name} = {}", toml(value)));
+            format!("{{ {} }}", shown.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(values) => format!("[{}]", values.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::String(text) => quote(text),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn raw(text: &str) -> Raw {
+        Raw::from_text(text)
+    }
+
+    #[test]
+    fn what_is_shown_reads_back() {
+        for text in [
+            "{ kind = \"mp4\" }",
+            "{ tenant = \"acme\", kind = \"webm\", codec = \"av1\", video = { height = 720, preset = \"slow\" } }",
+            "{ kind = \"thumbnail\", at = 1.5, width = 320 }",
+            "{ kind = \"stem\", track = 1, format = \"wav\" }",
+            "{ kind = \"waveform\", bits = 16 }",
+        ] {
+            let wanted = WantedRendition::parse(&raw(text)).unwrap();
+            assert_eq!(WantedRendition::parse(&raw(&wanted.show())).unwrap(), wanted, "{}", wanted.show());
+        }
+        let rule = "{ tenant = \"acme\", rendition = \"mp3\", after = \"720h\" }";
+        let retention = Retention::parse(&raw(rule)).unwrap();
+        assert_eq!(retention.0.after, Duration::from_secs(720 * 3600));
+        assert_eq!(Retention::parse(&raw(&retention.show())).unwrap(), retention);
+    }
+
+    #[test]
+    fn what_is_no_rendition_and_no_rule_is_refused() {
+        for (text, want) in [
+            ("mp4", "is a table"),
+            ("{ tenant = \"acme\" }", "kind"),
+            ("{ kind = \"gif\" }", "gif"),
+            ("{ kind = \"mp4\", quality = 5 }", "quality"),
+            ("{ kind = \"mp4\", video = { height = 5 } }", "video.height of mp4"),
+            ("{ kind = \"mp4\", tenant = \"a/b\" }", "tenant"),
+        ] {
+            let told = WantedRendition::parse(&raw(text)).unwrap_err();
+            assert!(told.contains(want), "{text}: {told}");
+        }
+        for (text, want) in [
+            ("720h", "is a table"),
+            ("{ tenant = \"acme\" }", "after"),
+            ("{ after = \"soon\" }", "soon"),
+            ("{ after = \"1h\", rendition = \"gif\" }", "one of mp4"),
+            ("{ after = \"1h\", kind = \"mp4\" }", "kind"),
+        ] {
+            let told = Retention::parse(&raw(text)).unwrap_err();
+            assert!(told.contains(want), "{text}: {told}");
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! From what somebody wants made to what the store writes down.
+
+use model::{MediaKind, Recording, Rendition as Row, TenantId};
+use sha2::{Digest as _, Sha256};
+use store::NewRendition;
+use transcode::Rendition;
+
+use crate::config::WantedRendition;
+
+/// Why a rendition can't be made of a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unfit {
+    /// It has no file: it records, or no media came.
+    NoFile,
+    /// It lacks this kind of media.
+    Lacks(&'static str),
+    /// A fault of ours.
+    Unwritable(String),
+}
+
+/// What the store is to write down for a rendition of a recording. The object's key follows from the two alone.
+pub(crate) fn new_rendition(recording: &Recording, rendition: &Rendition) -> Result<NewRendition, Unfit> {
+    let key = recording.object_key.as_deref().filter(|_| recording.container.is_some());
+    let key = key.ok_or(Unfit::NoFile)?;
+    fits(recording, rendition)?;
+    let parameters =
+        serde_json::to_string(rendition).map_err(|error| Unfit::Unwritable(error.to_string()))?;
+    let sum = Sha256::digest(parameters.as_bytes());
+    let sum: String = sum.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let name = format!("{}-{sum}", rendition.name());
+    Ok(NewRendition {
+        kind: rendition.name().to_owned(),
+        object_key: Row::object_key(key, &name, rendition.extension()),
+        content_type: rendition.content_type().to_owned(),
+        parameters,
+    })
+}
+
+/// Whether the recording has what the rendition is made of, as far as its row tells.
+fn fits(recording: &Recording, rendition: &Rendition) -> Result<(), Unfit> {
+    // Of a recording that a crash cut short nothing may be known.
+    if recording.tracks.is_empty() {
+        return Ok(());
+    }
+    let has = |kind| recording.tracks.iter().any(|track| track.kind == kind);
+    match rendition {
+        Rendition::Thumbnail { .. } | Rendition::ContactSheet { .. } | Rendition::Mosaic { .. }
+            if !has(MediaKind::Video) =>
+        {
+            Err(Unfit::Lacks("video"))
+        }
+        Rendition::Mp3 { .. }
+        | Rendition::OggOpus { .. }
+        | Rendition::Wav { .. }
+        | Rendition::Waveform { .. }
+        | Rendition::Mix { .. }
+            if !has(MediaKind::Audio) =>
+        {
+            Err(Unfit::Lacks("sound"))
+        }
+        Rendition::Stem { track, .. } if *track as usize >= recording.tracks.len() => {
+            Err(Unfit::Lacks("track of this number"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What the configuration wants of a recording when it ends. What can't be made of it is left out.
+pub(crate) fn wanted(recording: &Recording, wishes: &[WantedRendition]) -> Vec<NewRendition> {
+    let concerns =
+        |tenant: &Option<TenantId>| tenant.as_ref().is_none_or(|tenant| *tenant == recording.tenant);
+    let mut wanted: Vec<NewRendition> = Vec::new();
+    for wish in wishes.iter().filter(|wish| concerns(&wish.tenant)) {
+        match new_rendition(recording, &wish.rendition) {
+            Ok(new) if !wanted.contains(&new) => wanted.push(new),
+            Ok(_) => {}
+            Err(unfit) => {
+                tracing::debug!(recording_id = %recording.id, ?unfit, kind = wish.rendition.name(), "not made");
+            }
+        }
+    }
+    wanted
+}

@@ -1,0 +1,33 @@
+//! How far a run has come.
+
+use model::Progress;
+use sqlx::PgPool;
+use store::{LeasedJob, StoreError, row};
+
+use crate::{Failure, listen::announce_recording};
+
+pub(super) async fn note(pool: &PgPool, leased: &LeasedJob, progress: &Progress) -> Result<(), Failure> {
+    let mut transaction = pool.begin().await?;
+    let noted = sqlx::query!(
+        "UPDATE jobs SET fraction = $3, speed = $4, remaining_ns = $5
+         WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'
+         RETURNING rendition",
+        leased.job.id.as_uuid(),
+        leased.lease,
+        progress.fraction,
+        progress.speed,
+        progress.remaining.map(row::nanoseconds),
+    )
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or(StoreError::LeaseLost(leased.job.id))?;
+    sqlx::query!(
+        "UPDATE renditions SET state = 'IN_PROGRESS' WHERE id = $1 AND state = 'QUEUED'",
+        noted.rendition
+    )
+    .execute(&mut *transaction)
+    .await?;
+    announce_recording(&mut transaction, leased.job.recording).await?;
+    transaction.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! What is made out of recordings.
+
+use chrono::Utc;
+use model::{
+    JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, Rendition, RenditionId, RenditionState,
+    TenantId,
+};
+use sqlx::{PgConnection, PgPool};
+use store::{
+    Created, NewJob, NewRendition, RenderedFile, Renditions, StoreError,
+    row::{self, RenditionRow},
+};
+
+use crate::{
+    Failure, PostgresStore, jobs,
+    listen::{announce_jobs, announce_recording},
+};
+
+#[async_trait::async_trait]
+impl Renditions for PostgresStore {
+    async fn create_rendition(
+        &self,
+        tenant: &TenantId,
+        recording: RecordingId,
+        new: &NewRendition,
+    ) -> Result<Created, StoreError> {
+        self.bounded(create(&self.pool, tenant, recording, new)).await
+    }
+
+    async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError> {
+        self.bounded(one(&self.pool, tenant, id)).await
+    }
+
+    async fn renditions_of(
+        &self,
+        tenant: &TenantId,
+        recording: RecordingId,
+    ) -> Result<Vec<Rendition>, StoreError> {
+        self.bounded(all_of(&self.pool, tenant, recording)).await
+    }
+}
+
+/// A query for renditions: its conditions as a literal, then its arguments.
+macro_rules! renditions {
+    ($conditions:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            RenditionRow,
+            "SELECT id, recording, tenant, kind, parameters, state, job, object_key, content_type, bytes, duration_ns,
+                width, height, sha256, error, created_at, ready_at
+             FROM renditions " + $conditions,
+            $($argument),+
+        )
+    };
+}
+
+async fn create(
+    pool: &PgPool,
+    tenant: &TenantId,
+    recording: RecordingId,
+    new: &NewRendition,
+) -> Result<Created, Failure> {
+    let mut transaction = pool.begin().await?;
+    // Held against an upload that ends, and a deletion that begins, at the same time.
+    let found = sqlx::query!(
+        "SELECT COALESCE(parked_from, state) AS \"state!\", container, node FROM recordings
+         WHERE id = $1 AND tenant = $2 FOR UPDATE",
+        recording.as_uuid(),
+        tenant.as_str(),
+    )
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or(StoreError::NotFound { what: "recording" })?;
+    let state: RecordingState = row::known(&found.state)?;
+    let node = match state {
+        RecordingState::Recording | RecordingState::Paused | RecordingState::Deleted => {
+            return Err(StoreError::WrongState { what: "recording", state: state.as_str() }.into());
+        }
+        _ if found.container.is_none() => {
+            return Err(StoreError::WrongState { what: "recording", state: "without media" }.into());
+        }
+        RecordingState::Available => None,
+        RecordingState::Processing | RecordingState::Parked => Some(row::known::<NodeId>(&found.node)?),
+    };
+    let job = insert(&mut transaction, tenant, recording, node, new).await?;
+    let rendition = renditions!(
+        "WHERE recording = $1 AND parameters = $2",
+        recording.as_uuid(),
+        &*row::text(&new.parameters)
+    )
+    .fetch_one(&mut *transaction)
+    .await?
+    .read()?;
+    if job.is_some() {
+        announce_recording(&mut transaction, recording).await?;
+        announce_jobs(&mut transaction).await?;
+    }
+    transaction.commit().await?;
+    Ok(Created { rendition, job })
+}
+
+/// A rendition that is wanted of a recording from its beginning: the file is on the node's disk.
+pub(crate) async fn insert_first(
+    connection: &mut PgConnection,
+    recording: &Recording,
+    new: &NewRendition,
+) -> Result<(), Failure> {
+    let node = Some(recording.node.clone());
+    insert(connection, &recording.tenant, recording.id, node, new).await?;
+    announce_jobs(connection).await
+}
+
+/// Writes the rendition and its job; none where there is one already.
+async fn insert(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    recording: RecordingId,
+    node: Option<NodeId>,
+    new: &NewRendition,
+) -> Result<Option<JobId>, Failure> {
+    let job = JobId::new();
+    let written = sqlx::query_scalar!(
+        "INSERT INTO renditions (id, recording, tenant, kind, parameters, state, job, object_key, content_type)
+         VALUES ($1, $2, $3, $4, $5, 'QUEUED', $6, $7, $8)
+         ON CONFLICT (recording, parameters) DO UPDATE SET
+            state = 'QUEUED', job = excluded.job, object_key = excluded.object_key,
+            content_type = excluded.content_type, bytes = 0, duration_ns = 0, width = 0, height = 0, sha256 = NULL,
+            error = NULL, ready_at = NULL
+         WHERE renditions.state IN ('CANCELLED', 'DELETED')
+         RETURNING id",
+        RenditionId::new().as_uuid(),
+        recording.as_uuid(),
+        tenant.as_str(),
+        new.kind,
+        &*row::text(&new.parameters),
+        job.as_uuid(),
+        new.object_key,
+        new.content_type,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(id) = written.map(RenditionId::from) else { return Ok(None) };
+    let goes = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+            SELECT FROM jobs WHERE recording = $1 AND rendition = $2 AND kind = 'DELETE'
+                AND state NOT IN ('DONE', 'CANCELLED')
+        ) AS "goes!""#,
+        recording.as_uuid(),
+        id.as_uuid(),
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if goes {
+        // Its new file would be removed in place of the old one.
+        return Err(StoreError::WrongState { what: "rendition", state: "being deleted" }.into());
+    }
+    let render = NewJob { kind: JobKind::Render, node, run_at: Utc::now() };
+    jobs::insert_one(connection, job, recording, tenant, Some(id), &render).await?;
+    Ok(Some(job))
+}
+
+/// A rendition that was deleted stays so, whatever becomes of its job.
+pub(crate) async fn set_state(
+    connection: &mut PgConnection,
+    id: RenditionId,
+    state: RenditionState,
+    error: Option<&str>,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "UPDATE renditions SET state = $2, error = $3 WHERE id = $1 AND state <> 'DELETED'",
+        id.as_uuid(),
+        state.as_str(),
+        error,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn rendered(
+    connection: &mut PgConnection,
+    id: RenditionId,
+    file: &RenderedFile,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "UPDATE renditions SET state = 'AVAILABLE', bytes = $2, duration_ns = $3, width = $4, height = $5, sha256 = $6,
+            error = NULL, ready_at = now()
+         WHERE id = $1 AND state <> 'DELETED'",
+        id.as_uuid(),
+        row::count(file.bytes),
+        row::nanoseconds(file.duration),
+        i64::from(file.width),
+        i64::from(file.height),
+        file.sha256,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn one(pool: &PgPool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
+    let row = renditions!("WHERE id = $1 AND tenant = $2", id.as_uuid(), tenant.as_str())
+        .fetch_optional(pool)
+        .await?
+        .ok_or(StoreError::NotFound { what: "rendition" })?;
+    Ok(row.read()?)
+}
+
+async fn all_of(pool: &PgPool, tenant: &TenantId, recording: RecordingId) -> Result<Vec<Rendition>, Failure> {
+    let rows = renditions!(
+        "WHERE recording = $1 AND tenant = $2 ORDER BY created_at, id",
+        recording.as_uuid(),
+        tenant.as_str()
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(RenditionRow::read).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,46 @@
+//! Ending a job before it is done.
+
+use model::{JobId, JobState, RecordingId, RenditionId, RenditionState, TenantId};
+use sqlx::SqlitePool;
+use store::{Cancellation, StoreError, row};
+use uuid::fmt::Hyphenated;
+
+use crate::{Failure, begin_write, renditions};
+
+/// Only renders can be cancelled: the other kinds keep a promise.
+pub(super) async fn cancel(
+    pool: &SqlitePool,
+    tenant: &TenantId,
+    job: JobId,
+) -> Result<(Cancellation, RecordingId), Failure> {
+    let mut transaction = begin_write(pool).await?;
+    let (id, tenant) = (job.as_uuid().hyphenated(), tenant.as_str());
+    let found = sqlx::query!(
+        r#"SELECT state, kind, recording AS "recording: Hyphenated", rendition AS "rendition: Hyphenated"
+           FROM jobs WHERE id = ?1 AND tenant = ?2"#,
+        id,
+        tenant,
+    )
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or(StoreError::NotFound { what: "job" })?;
+    let (state, recording) = (row::known(&found.state)?, found.recording.into_uuid().into());
+    let cancellation = match state {
+        JobState::Cancelled => Cancellation::Before,
+        JobState::Done => Cancellation::Refused(state),
+        _ if found.kind != "RENDER" => Cancellation::Refused(state),
+        _ => Cancellation::Now,
+    };
+    if cancellation != Cancellation::Now {
+        return Ok((cancellation, recording));
+    }
+    sqlx::query!("UPDATE jobs SET state = 'CANCELLED', lease_until = NULL WHERE id = ?1", id)
+        .execute(&mut *transaction)
+        .await?;
+    if let Some(rendition) = found.rendition {
+        let id = RenditionId::from(rendition.into_uuid());
+        renditions::set_state(&mut transaction, id, RenditionState::Cancelled, None).await?;
+    }
+    transaction.commit().await?;
+    Ok((cancellation, recording))
+}

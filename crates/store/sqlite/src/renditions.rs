@@ -1,0 +1,224 @@
+//! What is made out of recordings.
+
+use chrono::{DateTime, Utc};
+use model::{
+    JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, Rendition, RenditionId, RenditionState,
+    TenantId,
+};
+use sqlx::{SqliteConnection, SqlitePool};
+use store::{
+    Created, NewJob, NewRendition, RenderedFile, Renditions, StoreError,
+    row::{self, RenditionRow},
+};
+use uuid::fmt::Hyphenated;
+
+use crate::{Failure, SqliteStore, begin_write, jobs};
+
+#[async_trait::async_trait]
+impl Renditions for SqliteStore {
+    async fn create_rendition(
+        &self,
+        tenant: &TenantId,
+        recording: RecordingId,
+        new: &NewRendition,
+    ) -> Result<Created, StoreError> {
+        let created = create(&self.writer, tenant, recording, new).await?;
+        if created.job.is_some() {
+            self.changed(recording);
+        }
+        Ok(created)
+    }
+
+    async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError> {
+        Ok(one(&self.readers, tenant, id).await?)
+    }
+
+    async fn renditions_of(
+        &self,
+        tenant: &TenantId,
+        recording: RecordingId,
+    ) -> Result<Vec<Rendition>, StoreError> {
+        Ok(all_of(&self.readers, tenant, recording).await?)
+    }
+}
+
+/// A query for renditions: its conditions as a literal, then its arguments.
+macro_rules! renditions {
+    ($conditions:literal, $($argument:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            RenditionRow,
+            r#"SELECT id AS "id: Hyphenated", recording AS "recording: Hyphenated", tenant, kind, parameters, state,
+                job AS "job: Hyphenated", object_key, content_type, bytes, duration_ns, width, height, sha256, error,
+                created_at AS "created_at: DateTime<Utc>", ready_at AS "ready_at: DateTime<Utc>"
+             FROM renditions "# + $conditions,
+            $($argument),+
+        )
+    };
+}
+
+async fn create(
+    pool: &SqlitePool,
+    tenant: &TenantId,
+    recording: RecordingId,
+    new: &NewRendition,
+) -> Result<Created, Failure> {
+    let mut transaction = begin_write(pool).await?;
+    let (id, tenant_name) = (recording.as_uuid().hyphenated(), tenant.as_str());
+    let found = sqlx::query!(
+        r#"SELECT COALESCE(parked_from, state) AS "state!: String", container, node FROM recordings
+           WHERE id = ?1 AND tenant = ?2"#,
+        id,
+        tenant_name,
+    )
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or(StoreError::NotFound { what: "recording" })?;
+    let state: RecordingState = row::known(&found.state)?;
+    let node = match state {
+        RecordingState::Recording | RecordingState::Paused | RecordingState::Deleted => {
+            return Err(StoreError::WrongState { what: "recording", state: state.as_str() }.into());
+        }
+        _ if found.container.is_none() => {
+            return Err(StoreError::WrongState { what: "recording", state: "without media" }.into());
+        }
+        RecordingState::Available => None,
+        RecordingState::Processing | RecordingState::Parked => Some(row::known::<NodeId>(&found.node)?),
+    };
+    let job = insert(&mut transaction, tenant, recording, node, new).await?;
+    let parameters = &*row::text(&new.parameters);
+    let rendition = renditions!("WHERE recording = ?1 AND parameters = ?2", id, parameters)
+        .fetch_one(&mut *transaction)
+        .await?
+        .read()?;
+    transaction.commit().await?;
+    Ok(Created { rendition, job })
+}
+
+/// A rendition that is wanted of a recording from its beginning: the file is on the node's disk.
+pub(crate) async fn insert_first(
+    connection: &mut SqliteConnection,
+    recording: &Recording,
+    new: &NewRendition,
+) -> Result<(), Failure> {
+    let node = Some(recording.node.clone());
+    insert(connection, &recording.tenant, recording.id, node, new).await.map(drop)
+}
+
+/// Writes the rendition and its job; none where there is one already.
+async fn insert(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    recording: RecordingId,
+    node: Option<NodeId>,
+    new: &NewRendition,
+) -> Result<Option<JobId>, Failure> {
+    let job = JobId::new();
+    let (id, job_text) = (RenditionId::new().as_uuid().hyphenated(), job.as_uuid().hyphenated());
+    let (recording_text, tenant_name) = (recording.as_uuid().hyphenated(), tenant.as_str());
+    let (parameters, now) = (&*row::text(&new.parameters), Utc::now());
+    let written = sqlx::query_scalar!(
+        r#"INSERT INTO renditions
+            (id, recording, tenant, kind, parameters, state, job, object_key, content_type, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, 'QUEUED', ?6, ?7, ?8, ?9)
+         ON CONFLICT (recording, parameters) DO UPDATE SET
+            state = 'QUEUED', job = excluded.job, object_key = excluded.object_key,
+            content_type = excluded.content_type, bytes = 0, duration_ns = 0, width = 0, height = 0, sha256 = NULL,
+            error = NULL, ready_at = NULL
+         WHERE renditions.state IN ('CANCELLED', 'DELETED')
+         RETURNING id AS "id!: Hyphenated""#,
+        id,
+        recording_text,
+        tenant_name,
+        new.kind,
+        parameters,
+        job_text,
+        new.object_key,
+        new.content_type,
+        now,
+    )
+    .fetch_optional(&mut *connection)
+    .await?;
+    let Some(id) = written else { return Ok(None) };
+    let goes = sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+            SELECT 1 FROM jobs WHERE recording = ?1 AND rendition = ?2 AND kind = 'DELETE'
+                AND state NOT IN ('DONE', 'CANCELLED')
+        ) AS "goes!: bool""#,
+        recording_text,
+        id,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if goes {
+        // Its new file would be removed in place of the old one.
+        return Err(StoreError::WrongState { what: "rendition", state: "being deleted" }.into());
+    }
+    let render = NewJob { kind: JobKind::Render, node, run_at: now };
+    let id = Some(RenditionId::from(id.into_uuid()));
+    jobs::insert_one(connection, job, recording, tenant, id, &render).await?;
+    Ok(Some(job))
+}
+
+/// A rendition that was deleted stays so, whatever becomes of its job.
+pub(crate) async fn set_state(
+    connection: &mut SqliteConnection,
+    id: RenditionId,
+    state: RenditionState,
+    error: Option<&str>,
+) -> Result<(), Failure> {
+    let (id, state) = (id.as_uuid().hyphenated(), state.as_str());
+    sqlx::query!(
+        "UPDATE renditions SET state = ?2, error = ?3 WHERE id = ?1 AND state <> 'DELETED'",
+        id,
+        state,
+        error,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn rendered(
+    connection: &mut SqliteConnection,
+    id: RenditionId,
+    file: &RenderedFile,
+) -> Result<(), Failure> {
+    let (id, now) = (id.as_uuid().hyphenated(), Utc::now());
+    let (bytes, duration) = (row::count(file.bytes), row::nanoseconds(file.duration));
+    sqlx::query!(
+        "UPDATE renditions SET state = 'AVAILABLE', bytes = ?2, duration_ns = ?3, width = ?4, height = ?5, sha256 = ?6,
+            error = NULL, ready_at = ?7
+         WHERE id = ?1 AND state <> 'DELETED'",
+        id,
+        bytes,
+        duration,
+        file.width,
+        file.height,
+        file.sha256,
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn one(pool: &SqlitePool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
+    let (id, tenant) = (id.as_uuid().hyphenated(), tenant.as_str());
+    let row = renditions!("WHERE id = ?1 AND tenant = ?2", id, tenant)
+        .fetch_optional(pool)
+        .await?
+        .ok_or(StoreError::NotFound { what: "rendition" })?;
+    Ok(row.read()?)
+}
+
+async fn all_of(
+    pool: &SqlitePool,
+    tenant: &TenantId,
+    recording: RecordingId,
+) -> Result<Vec<Rendition>, Failure> {
+    let (recording, tenant) = (recording.as_uuid().hyphenated(), tenant.as_str());
+    let rows = renditions!("WHERE recording = ?1 AND tenant = ?2 ORDER BY created_at, id", recording, tenant)
+        .fetch_all(pool)
+        .await?;
+    Ok(rows.into_iter().map(RenditionRow::read).collect::<Result<_, _>>()?)
+}

@@ -1,0 +1,24 @@
+//! Work that one process does for all every so often.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use sqlx::SqlitePool;
+
+use crate::Failure;
+
+pub(crate) async fn take(pool: &SqlitePool, task: &str, every: Duration) -> Result<bool, Failure> {
+    const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+    let now = Utc::now();
+    let next = now + every.min(CENTURY);
+    let taken = sqlx::query!(
+        "INSERT INTO turns (task, next_at) VALUES (?1, ?3)
+         ON CONFLICT (task) DO UPDATE SET next_at = excluded.next_at WHERE turns.next_at <= ?2",
+        task,
+        now,
+        next,
+    )
+    .execute(pool)
+    .await?;
+    Ok(taken.rows_affected() > 0)
+}
