@@ -8,5 +8,6 @@ mod recording;
 pub use ids::{InvalidId, JobId, NodeId, RecordingId, SessionId, TenantId};
 pub use job::{Job, JobKind, JobState};
 pub use recording::{
-    Channel, Codec, Container, EndReason, MediaKind, Recording, RecordingState, Source, Track, UnknownName,
+    AudioResult, Channel, Codec, Container, EndReason, MediaKind, Recording, RecordingState, Source, Track,
+    UnknownName,
 };

@@ -117,6 +117,7 @@ pub(crate) fn model_track(track: &media::TrackSummary) -> model::Track {
             media::Codec::Pcmu => model::Codec::Pcmu,
             media::Codec::Pcma => model::Codec::Pcma,
             media::Codec::G722 => model::Codec::G722,
+            media::Codec::Pcm => model::Codec::Pcm,
         },
         width: track.width,
         height: track.height,
