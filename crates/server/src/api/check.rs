@@ -40,7 +40,7 @@ pub(super) fn offer(offer: &str, limits: RequestLimits, violations: &mut Vec<Fie
     }
 }
 
-fn text(field: &str, value: &str, limits: RequestLimits, violations: &mut Vec<FieldViolation>) {
+pub(super) fn text(field: &str, value: &str, limits: RequestLimits, violations: &mut Vec<FieldViolation>) {
     if value.len() > limits.name_bytes {
         let problem = format!("has {} bytes, more than the {} allowed", value.len(), limits.name_bytes);
         violations.push(FieldViolation::new(field, problem));

@@ -3,8 +3,10 @@
 
 mod check;
 mod error;
+mod ingest;
 mod observe;
 mod owner;
+mod pause;
 mod recordings;
 mod video;
 
@@ -17,6 +19,7 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 pub use error::{ApiError, FieldViolation, Relayed};
+pub use ingest::{AudioStream, StreamError};
 pub use observe::observed;
 
 use crate::grpc::Forwarder;

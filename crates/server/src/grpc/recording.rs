@@ -2,7 +2,8 @@
 
 use proto::recorder::v1::{
     GetRecordingRequest, GetRecordingResponse, ListRecordingsRequest, ListRecordingsResponse,
-    ListSessionsRequest, ListSessionsResponse, recording_service_server::RecordingService,
+    ListSessionsRequest, ListSessionsResponse, PauseRecordingRequest, PauseRecordingResponse,
+    ResumeRecordingRequest, ResumeRecordingResponse, recording_service_server::RecordingService,
 };
 use tonic::{Request, Response, Status};
 
@@ -10,6 +11,7 @@ use super::status::status;
 use crate::{
     api::{Api, observed},
     auth::{Authenticator, Permission},
+    wire,
 };
 
 /// The service.
@@ -60,5 +62,22 @@ impl RecordingService for RecordingRpc {
             self.api.list_sessions(&caller, message).await
         };
         observed("grpc", "ListSessions", &headers, call).await.map(Response::new).map_err(status)
+    }
+    async fn pause_recording(
+        &self,
+        request: Request<PauseRecordingRequest>,
+    ) -> Result<Response<PauseRecordingResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let state = self.pause_or_resume(&metadata.into_headers(), &message.id, true).await?;
+        Ok(Response::new(PauseRecordingResponse { state: wire::state(state).into() }))
+    }
+
+    async fn resume_recording(
+        &self,
+        request: Request<ResumeRecordingRequest>,
+    ) -> Result<Response<ResumeRecordingResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let state = self.pause_or_resume(&metadata.into_headers(), &message.id, false).await?;
+        Ok(Response::new(ResumeRecordingResponse { state: wire::state(state).into() }))
     }
 }
