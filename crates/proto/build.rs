@@ -2,7 +2,12 @@
 
 use std::{env, error::Error, fs, path::PathBuf};
 
-const FILES: &[&str] = &["webrtc_recorder.proto", "storage/storage.proto", "recorder/v1/recording.proto"];
+const FILES: &[&str] = &[
+    "webrtc_recorder.proto",
+    "storage/storage.proto",
+    "recorder/v1/recording.proto",
+    "recorder/v1/ingest.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../../proto");

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use chrono::Utc;
-use model::{Recording, RecordingState, SessionId, Source};
+use model::{AudioResult, Channel, Recording, RecordingState, SessionId, Source, TenantId};
 use nix::sys::statvfs::statvfs;
 use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 use tracing::{info, warn};
@@ -30,8 +30,16 @@ pub(crate) async fn begin(node: Arc<Node>, session: NewSession) -> Result<Begun,
     let id = SessionId::new();
     let (place, shard) = node.registry.reserve(id, &session.tenant, node.shards.len())?;
     let shard = node.shard(shard)?;
-    let offer = session.sdp_offer.clone();
-    let recording = new_recording(&node, id, session);
+    let offer = session.sdp_offer;
+    let recording = Description {
+        tenant: session.tenant,
+        name: session.name,
+        correlation_id: session.correlation_id,
+        channel: session.channel,
+        source: Source::Webrtc,
+        results: Vec::new(),
+    }
+    .recording(&node, id);
     let directory = SessionDirectory::new(&node.config.spool.directory, recording.id);
     let file = create(&node, &directory, &recording).await?;
     let (admit, admitted) = oneshot::channel();
@@ -55,32 +63,55 @@ pub(crate) async fn begin(node: Arc<Node>, session: NewSession) -> Result<Begun,
     Ok(Begun { id, sdp_answer })
 }
 
-fn new_recording(node: &Node, id: SessionId, session: NewSession) -> Recording {
-    let name = if session.name.is_empty() { id.to_string() } else { session.name };
-    Recording {
-        id: id.into(),
-        tenant: session.tenant,
-        name,
-        correlation_id: session.correlation_id,
-        channel: session.channel,
-        source: Source::Webrtc,
-        node: node.config.node.clone(),
-        state: RecordingState::Recording,
-        started_at: Utc::now(),
-        ended_at: None,
-        end_reason: None,
-        container: None,
-        object_key: None,
-        duration: std::time::Duration::ZERO,
-        bytes: 0,
-        sha256: None,
-        error: None,
-        tracks: Vec::new(),
+/// What its caller said of a session.
+pub(crate) struct Description {
+    pub(crate) tenant: TenantId,
+    pub(crate) name: String,
+    pub(crate) correlation_id: String,
+    pub(crate) channel: Channel,
+    pub(crate) source: Source,
+    pub(crate) results: Vec<AudioResult>,
+}
+
+impl Description {
+    /// The recording as it begins.
+    pub(crate) fn recording(self, node: &Node, id: SessionId) -> Recording {
+        let name = if self.name.is_empty() { id.to_string() } else { self.name };
+        Recording {
+            id: id.into(),
+            tenant: self.tenant,
+            name,
+            correlation_id: self.correlation_id,
+            channel: self.channel,
+            source: self.source,
+            node: node.config.node.clone(),
+            state: RecordingState::Recording,
+            started_at: Utc::now(),
+            ended_at: None,
+            end_reason: None,
+            container: None,
+            object_key: None,
+            duration: std::time::Duration::ZERO,
+            bytes: 0,
+            sha256: None,
+            error: None,
+            tracks: Vec::new(),
+            results: self.results,
+        }
+    }
+}
+
+/// What bounds a session that begins now.
+pub(crate) fn bounds(node: &Node) -> Bounds {
+    let limits = &node.config.limits;
+    Bounds {
+        ends_at: limits.session_time.and_then(|time| Instant::now().checked_add(time)),
+        bytes: limits.recording_bytes,
     }
 }
 
 /// Makes the session's directory if the disk has room.
-async fn create(
+pub(crate) async fn create(
     node: &Node,
     directory: &SessionDirectory,
     recording: &Recording,
@@ -118,11 +149,7 @@ async fn answer(
     let writer = node.writers.of(written_down.begun.id.into());
     let file = SpoolFile::new(file, writer, spool.max_waiting_bytes, spool.stall_timeout);
     node.growing.add(&written_down, file.queue());
-    let limits = &node.config.limits;
-    let bounds = Bounds {
-        ends_at: limits.session_time.and_then(|time| Instant::now().checked_add(time)),
-        bytes: limits.recording_bytes,
-    };
+    let bounds = bounds(node);
     let (answer, answered) = oneshot::channel();
     let begin = Begin { offer, written_down, file, bounds, answer };
     shard.send(Command::Begin(Box::new(begin))).await?;
@@ -133,7 +160,7 @@ async fn answer(
 }
 
 /// Makes sure that disk and ledger know of the session.
-async fn write_down(
+pub(crate) async fn write_down(
     node: &Node,
     directory: &SessionDirectory,
     recording: &Recording,
@@ -169,6 +196,11 @@ async fn undo(shard: &Shard, id: SessionId, directory: SessionDirectory) {
         // A shard that doesn't answer drops the session when it gets to it.
         let _ = timeout(ANSWER_DEADLINE, is_done).await;
     }
+    take_back(directory).await;
+}
+
+/// Removes the directory of a session that did not begin.
+pub(crate) async fn take_back(directory: SessionDirectory) {
     // What is left is found, and found to be nothing, at the next start.
     let _ = spawn_blocking(move || discard(&directory)).await;
 }

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use model::{Channel, EndReason, Recording, RecordingState, SessionId, TenantId};
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,9 +20,10 @@ use tracing::warn;
 use crate::{
     CaptureConfig, ConfigError, Ledger, begin,
     growing::{Growing, GrowingFile},
-    registry::{Entry, Registry},
+    registry::{Entry, Home, Registry},
     session::sealing::Sealer,
     shard::{Command, SessionStatistics, Shard, ShardGone},
+    source::{self, Control, NewSource, SourceHandle},
     spool::{Files, OsFiles, Writers},
     start,
 };
@@ -67,6 +69,9 @@ pub enum CaptureError {
     /// The session is ending or has ended.
     #[error("session {0} has ended")]
     Ended(SessionId),
+    /// The session is none of WebRTC: it takes no offer.
+    #[error("session {0} takes no offer: its media does not come by WebRTC")]
+    NotWebrtc(SessionId),
     /// As many sessions as are allowed are live.
     #[error("{live} of {limit} sessions are live")]
     SessionLimit {
@@ -153,12 +158,50 @@ impl Capture {
         let entry = self.node.registry.find(tenant, id).ok_or(CaptureError::NotFound(id))?;
         let (answer, answered) = oneshot::channel();
         let command = Command::Renegotiate { id, offer: sdp_offer, answer };
-        self.node.shard(entry.shard)?.send(command).await?;
+        let Home::Shard(shard) = entry.home else { return Err(CaptureError::NotWebrtc(id)) };
+        self.node.shard(shard)?.send(command).await?;
         match timeout(ANSWER_DEADLINE, answered).await {
             Ok(Ok(Err(peer::OfferError::Closed))) => Err(CaptureError::Ended(id)),
             Ok(Ok(answer)) => Ok(answer?),
             Ok(Err(_)) | Err(_) => Err(CaptureError::Internal("the shard did not answer".to_owned())),
         }
+    }
+
+    /// Begins a session of a source that isn't WebRTC. It lives as long as the handle, or until it is stopped.
+    ///
+    /// # Errors
+    /// [`CaptureError`]; then no session exists.
+    pub async fn open(&self, source: NewSource) -> Result<SourceHandle, CaptureError> {
+        let open = source::open(Arc::clone(&self.node), source);
+        self.node
+            .tasks
+            .spawn(open)
+            .await
+            .unwrap_or_else(|error| Err(CaptureError::Internal(format!("beginning failed: {error}"))))
+    }
+
+    /// Pauses a live session, or resumes it, and writes that down. While it is paused nothing is kept. Repeating it
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound`, `Ended`; `Ledger` if the row could not be written, though the session did as it was told.
+    pub async fn pause(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), CaptureError> {
+        let entry = self.node.registry.find(tenant, id).ok_or(CaptureError::NotFound(id))?;
+        let _one_at_a_time = entry.pausing.lock().await;
+        let (answer, answered) = oneshot::channel();
+        match &entry.home {
+            Home::Shard(shard) => {
+                self.node.shard(*shard)?.send(Command::Pause { id, paused, answer }).await?;
+            }
+            // A task that is gone drops the question.
+            Home::Task(control) => drop(control.send(Control::Pause { paused, answer }).await),
+        }
+        match timeout(ANSWER_DEADLINE, answered).await {
+            Ok(Ok(true)) => {}
+            Ok(Ok(false) | Err(_)) => return Err(CaptureError::Ended(id)),
+            Err(_) => return Err(CaptureError::Internal("the session did not answer".to_owned())),
+        }
+        Ok(self.node.ledger.paused(tenant, id, paused).await?)
     }
 
     /// Ends a live session and returns when it is sealed: file closed and safe, rows and jobs committed. Dropping
@@ -173,7 +216,7 @@ impl Capture {
         reason: EndReason,
     ) -> Result<Recording, CaptureError> {
         let mut entry = self.node.registry.find(tenant, id).ok_or(CaptureError::NotFound(id))?;
-        self.node.shard(entry.shard)?.send(Command::Stop { id, reason }).await?;
+        self.node.stop(&entry, reason).await?;
         match entry.committed.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(recording)) => Ok(Recording::clone(recording)),
             Ok(None) | Err(_) => Err(CaptureError::NotFound(id)),
@@ -186,7 +229,11 @@ impl Capture {
         let entries = self.node.registry.all(tenant);
         let status = |entry: Entry| {
             let counted = counted.remove(&entry.id);
-            let state = counted.as_ref().map_or(RecordingState::Processing, |_| RecordingState::Recording);
+            let state = match &counted {
+                None => RecordingState::Processing,
+                Some(counted) if counted.paused => RecordingState::Paused,
+                Some(_) => RecordingState::Recording,
+            };
             let (bytes, tracks) = counted.map(|counted| (counted.bytes, counted.tracks)).unwrap_or_default();
             SessionStatus { id: entry.id, state, age: entry.begun.elapsed(), bytes, tracks }
         };
@@ -272,7 +319,24 @@ impl Node {
                 timeout(ANSWER_DEADLINE, shard.statistics()).await.ok().flatten().unwrap_or_default();
             all.extend(counted.into_iter().map(|counted| (counted.id, counted)));
         }
+        let tasks = self.registry.all(None).into_iter().map(|entry| async move {
+            let Home::Task(control) = entry.home else { return None };
+            timeout(ANSWER_DEADLINE, source::statistics(&control)).await.ok().flatten()
+        });
+        all.extend(join_all(tasks).await.into_iter().flatten().map(|counted| (counted.id, counted)));
         all
+    }
+
+    /// Tells a session to end. One that is ending already does not mind.
+    async fn stop(&self, entry: &Entry, reason: EndReason) -> Result<(), ShardGone> {
+        match &entry.home {
+            Home::Shard(shard) => self.shard(*shard)?.send(Command::Stop { id: entry.id, reason }).await,
+            Home::Task(control) => {
+                // A task that is gone has handed its session to the seal.
+                let _ = control.send(Control::Stop(reason)).await;
+                Ok(())
+            }
+        }
     }
 
     /// Stops every session and waits until the last one is committed.
@@ -280,11 +344,8 @@ impl Node {
         let mut count = self.registry.watch_count();
         while self.registry.count() > 0 {
             for entry in self.registry.all(None) {
-                if let Ok(shard) = self.shard(entry.shard) {
-                    let stop = Command::Stop { id: entry.id, reason: EndReason::Shutdown };
-                    // A shard that is gone has no sessions to stop.
-                    let _ = shard.send(stop).await;
-                }
+                // A shard that is gone has no sessions to stop.
+                let _ = self.stop(&entry, EndReason::Shutdown).await;
             }
             // A session that was just beginning may have come after its stop: ask again.
             let _ = timeout(STOP_AGAIN, count.wait_for(|count| *count == 0)).await;

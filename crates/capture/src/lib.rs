@@ -6,6 +6,7 @@
 //! | `registry` | which sessions there are, and how many may be |
 //! | `shard` | threads that receive: socket, demultiplexing, timers, commands, ICE-TCP |
 //! | `session` | a session's states as a pure step; how it is sealed |
+//! | `source` | sessions of sources that aren't WebRTC: a task each, the same recorder, spool and seal |
 //! | `spool` | files, writers, manifests, seal, recovery |
 //! | `start` | everything that can be wrong with the configuration |
 //!
@@ -22,6 +23,7 @@ mod metrics;
 mod registry;
 mod session;
 mod shard;
+mod source;
 mod spool;
 mod start;
 
@@ -29,7 +31,13 @@ pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
 pub use growing::GrowingFile;
 pub use ledger::{Ledger, LedgerError};
+/// The words of `media` that sources speak.
+pub use media::{
+    Anchor, AudioChunk, AudioError, AudioFormat, Encoding, MediaKind, NtpTime, PayloadFormat, RtpPacket,
+    TrackConfig, TrackId,
+};
 pub use session::convert::codec_of;
+pub use source::{NewSource, SourceEnded, SourceHandle, SourceOutcome};
 
 #[cfg(test)]
 mod tests;

@@ -24,6 +24,8 @@ const SEND_FAILED: &str = "recorder_datagrams_send_failed_total";
 const RECEIVE_DROPS: &str = "recorder_receive_buffer_drops";
 /// Counter: data-channel messages received and dropped: they aren't kept yet.
 const DATA_MESSAGES: &str = "recorder_data_messages_dropped_total";
+/// Counter: packets of sources other than WebRTC that were dropped because their session was behind.
+const SOURCE_DROPPED: &str = "recorder_source_packets_dropped_total";
 /// Gauge: bytes waiting for the spool's disk.
 const WAITING: &str = "recorder_spool_waiting_bytes";
 /// Counter: bytes written to the spool.
@@ -57,6 +59,10 @@ pub(crate) fn describe() {
     metrics::describe_counter!(
         DATA_MESSAGES,
         "Data-channel messages received and dropped: they aren't kept yet"
+    );
+    metrics::describe_counter!(
+        SOURCE_DROPPED,
+        "Packets of sources other than WebRTC that were dropped because their session was behind"
     );
     metrics::describe_gauge!(WAITING, "Bytes waiting for the spool's disk");
     metrics::describe_counter!(WRITTEN, "Bytes written to the spool");
@@ -119,6 +125,10 @@ pub(crate) fn sessions_live(count: usize) {
 pub(crate) fn session_ended(reason: EndReason, took: Duration) {
     metrics::counter!(SESSIONS_ENDED, "reason" => reason.as_str()).increment(1);
     metrics::histogram!(SEAL_SECONDS).record(took);
+}
+
+pub(crate) fn source_packet_dropped() {
+    metrics::counter!(SOURCE_DROPPED).increment(1);
 }
 
 pub(crate) fn waiting(bytes: usize) {

@@ -8,9 +8,9 @@ use std::{
 };
 
 use model::{Recording, SessionId, TenantId};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::{CaptureError, Limits, metrics};
+use crate::{CaptureError, Limits, metrics, source::Control};
 
 /// What waits for a session's end: none until it is committed. The channel closes with none if it never was a session.
 pub(crate) type Committed = watch::Receiver<Option<Arc<Recording>>>;
@@ -18,13 +18,24 @@ pub(crate) type Committed = watch::Receiver<Option<Arc<Recording>>>;
 type Answer = watch::Sender<Option<Arc<Recording>>>;
 type Sessions = HashMap<SessionId, (Entry, Answer)>;
 
+/// What receives a session.
+#[derive(Debug, Clone)]
+pub(crate) enum Home {
+    /// The shard of this number.
+    Shard(usize),
+    /// A task of its own, which is reached by this. Who asks waits while the queue is full.
+    Task(mpsc::Sender<Control>),
+}
+
 /// A session as the registry knows it.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) id: SessionId,
     pub(crate) tenant: TenantId,
-    pub(crate) shard: usize,
+    pub(crate) home: Home,
     pub(crate) begun: Instant,
+    /// Held while the session is paused or resumed and that is written down, so that the row says what came last.
+    pub(crate) pausing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) committed: Committed,
 }
 
@@ -55,7 +66,7 @@ impl Registry {
         }
     }
 
-    /// Takes a place for a session. It is found from here on.
+    /// Takes a place for a session on the shard that has the fewest. It is found from here on.
     ///
     /// # Errors
     /// `SessionLimit` of the node or of the tenant.
@@ -66,6 +77,35 @@ impl Registry {
         shards: usize,
     ) -> Result<(Reservation, usize), CaptureError> {
         let mut inner = self.lock();
+        let on_shard = |(entry, _): &(Entry, Answer)| match entry.home {
+            Home::Shard(shard) => Some(shard),
+            Home::Task(_) => None,
+        };
+        let shard = least_loaded(inner.values().filter_map(on_shard), shards);
+        let (reservation, _) = self.insert(&mut inner, id, tenant, Home::Shard(shard))?;
+        Ok((reservation, shard))
+    }
+
+    /// Takes a place for a session that has a task of its own.
+    ///
+    /// # Errors
+    /// `SessionLimit` of the node or of the tenant.
+    pub(crate) fn reserve_task(
+        self: &Arc<Self>,
+        id: SessionId,
+        tenant: &TenantId,
+        control: mpsc::Sender<Control>,
+    ) -> Result<(Reservation, Committed), CaptureError> {
+        self.insert(&mut self.lock(), id, tenant, Home::Task(control))
+    }
+
+    fn insert(
+        self: &Arc<Self>,
+        inner: &mut Sessions,
+        id: SessionId,
+        tenant: &TenantId,
+        home: Home,
+    ) -> Result<(Reservation, Committed), CaptureError> {
         if inner.len() >= self.sessions {
             return Err(CaptureError::SessionLimit { live: inner.len(), limit: self.sessions });
         }
@@ -73,12 +113,17 @@ impl Registry {
         if of_tenant >= self.sessions_per_tenant {
             return Err(CaptureError::SessionLimit { live: of_tenant, limit: self.sessions_per_tenant });
         }
-        let shard = least_loaded(inner.values().map(|(entry, _)| entry.shard), shards);
         let (sender, committed) = watch::channel(None);
-        let entry = Entry { id, tenant: tenant.clone(), shard, begun: Instant::now(), committed };
-        inner.insert(id, (entry, sender));
+        let (tenant, begun) = (tenant.clone(), Instant::now());
+        inner.insert(
+            id,
+            (
+                Entry { id, tenant, home, begun, pausing: Arc::default(), committed: committed.clone() },
+                sender,
+            ),
+        );
         self.report(inner.len());
-        Ok((Reservation { registry: Arc::clone(self), id, kept: false }, shard))
+        Ok((Reservation { registry: Arc::clone(self), id, kept: false }, committed))
     }
 
     /// The tenant's session.

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use model::{EndReason, Recording};
+use model::{EndReason, Recording, SessionId, TenantId};
 use testkit::{
     sender::{Driver, SenderConfig, Session, Track},
     signal::{ClipSpec, Codec, clip},
@@ -76,6 +76,10 @@ struct Memory(Mutex<Vec<Recording>>);
 #[async_trait::async_trait]
 impl Ledger for Memory {
     async fn began(&self, _: &Recording) -> Result<(), LedgerError> {
+        Ok(())
+    }
+
+    async fn paused(&self, _: &TenantId, _: SessionId, _: bool) -> Result<(), LedgerError> {
         Ok(())
     }
 

@@ -137,7 +137,10 @@ impl File {
 
     /// Makes the track's entry for a frame's format the current one. False if the header has no room for it.
     fn entry(&mut self, track: &mut Track, frame: &CodedFrame, out: &mut VecDeque<Output>) -> bool {
-        let suits = |entry: &Entry| entry.summary.codec == frame.codec && entry.channels == frame.channels;
+        let rate = if frame.codec == Codec::Pcm { frame.clock_rate } else { 0 };
+        let suits = |entry: &Entry| {
+            entry.summary.codec == frame.codec && (entry.channels, entry.rate) == (frame.channels, rate)
+        };
         if track.entries.get(track.current).is_some_and(suits) {
             return true;
         }
@@ -154,6 +157,7 @@ impl File {
             name: track.config.name.clone(),
             codec: frame.codec,
             channels,
+            rate,
             size,
             rotation: frame.rotation.unwrap_or_default(),
             private: codec_private(frame, channels),
@@ -162,6 +166,7 @@ impl File {
         track.current = track.entries.len();
         track.entries.push(Entry {
             channels: frame.channels,
+            rate,
             summary: summary(track, u32::from(number), frame.codec, size),
         });
         true

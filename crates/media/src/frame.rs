@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Codec, KeyframeReason, Rotation, RtpPacket,
-    depacketize::{Depacketizer, Picture, PictureId},
+    depacketize::{Depacketizer, Picture, PictureId, audio},
 };
 
 /// A keyframe is asked for again after this long without one.
@@ -68,6 +68,13 @@ pub(crate) struct CodedFrame {
     pub size: Option<(u32, u32)>,
     pub rotation: Option<Rotation>,
     pub data: FrameData,
+}
+
+impl CodedFrame {
+    /// Nanoseconds that it sounds; zero for video.
+    pub(crate) fn sounds(&self) -> i64 {
+        audio::duration(self.codec, self.channels, self.clock_rate, self.data.as_ref())
+    }
 }
 
 /// What the assembler counts.

@@ -4,6 +4,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use crate::MediaTime;
+
 /// A track of the session, as its owner numbers it. A number is never used for two tracks of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TrackId(pub u32);
@@ -42,6 +44,8 @@ pub enum Encoding {
     Pcma,
     /// RFC 3551 §4.5.2. Its RTP clock is 8 kHz though it is sampled at 16 kHz.
     G722,
+    /// Signed 16-bit little-endian samples at the format's clock rate, which does not come by RTP.
+    Pcm,
     /// Redundant audio (RFC 2198) whose blocks name the payload types of the track's other formats.
     Red,
 }
@@ -67,7 +71,8 @@ pub enum Anchor {
     /// RTCP sender reports tell the capture time; until they come, arrival does. WebRTC.
     #[default]
     SenderReports,
-    /// Arrival tells the time; the source stops sending in silence and restarts. Discord.
+    /// Arrival tells the time; the source stops sending in silence and restarts. Discord. Frames that come with their
+    /// times ([`Input::Frame`]) have nothing to do with either.
     Arrival,
 }
 
@@ -166,6 +171,24 @@ pub enum Input {
         /// The same instant on the source's media clock.
         rtp_timestamp: u32,
     },
+    /// An audio frame with its place in time, from a source that does not speak RTP. It is of the track's first format.
+    /// A session's tracks either all send such frames or all send packets: the two clocks are not compared.
+    Frame {
+        /// Its track. Frames of a track that was not added are dropped and counted.
+        track: TrackId,
+        /// Now.
+        at: Instant,
+        /// When it begins, from any origin that the session's tracks share. The first one becomes the file's zero.
+        time: MediaTime,
+        /// The frame.
+        data: Bytes,
+    },
+    /// What is captured from now on is not kept, until [`Resume`](Input::Resume). What was captured before and is still
+    /// on its way is. Repeating it changes nothing.
+    Pause(Instant),
+    /// What is captured from now on is kept again, and follows in the file right after what came before the pause.
+    /// Video goes on with a keyframe, which is asked for.
+    Resume(Instant),
     /// The time that [`Output::Timeout`](crate::Output::Timeout) asked for has come.
     Timeout(Instant),
     /// The session is over: write everything, close the file.

@@ -10,6 +10,8 @@ mod input;
 mod interleave;
 mod layer;
 mod output;
+mod pause;
+mod pushed;
 mod recorder;
 mod reorder;
 mod stream;
@@ -26,5 +28,6 @@ pub use output::{
     Codec, Container, KeyframeReason, MediaTime, Output, RecordingSummary, Settled, Statistics,
     TrackStatistics, TrackSummary,
 };
+pub use pushed::{AudioChunk, AudioError, AudioFormat, AudioFrame, PushedAudio};
 pub use recorder::{Recorder, RecorderConfig};
 pub use webm::{RecoverError, Recovery, Repair, recover};

@@ -59,6 +59,8 @@ pub enum Codec {
     Pcma,
     /// `A_MS/ACM`, G.722
     G722,
+    /// `A_PCM/INT/LIT`, 16 bits
+    Pcm,
 }
 
 /// The file's DocType. It is [`Webm`](Self::Webm) as long as every track in it is one that WebM allows.
@@ -79,6 +81,8 @@ pub enum KeyframeReason {
     Loss,
     /// Another simulcast layer is to be recorded.
     LayerSwitch,
+    /// A pause is over.
+    Resume,
     /// A payload could not be understood.
     Corrupt,
 }

@@ -1,18 +1,27 @@
 //! The recorder: all tracks of a session into one file.
 
+mod pausing;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant, SystemTime},
 };
 
+use bytes::Bytes;
+
 use crate::{
-    Input, LayerId, NtpTime, Output, RtpPacket, Settled, Statistics, TrackConfig, TrackId,
+    Input, LayerId, MediaTime, NtpTime, Output, RtpPacket, Settled, Statistics, TrackConfig, TrackId,
     file::File,
     frame::BufferPool,
     interleave::Interleaver,
+    pause::Pauses,
     sync::SenderClocks,
+    time::LocalNanos,
     track::{Shared, Track},
 };
+
+/// Frames that bring their time along stand within this of their origin: 36 years.
+const FARTHEST: LocalNanos = 1 << 60;
 
 /// How a recorder works. The defaults suit WebRTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +86,8 @@ pub struct Recorder {
     drafted: bool,
     /// Packets of tracks that were not added.
     strays: u64,
+    /// Where the newest of the frames that bring their time along ends.
+    frames_end: Option<LocalNanos>,
     outputs: VecDeque<Output>,
 }
 
@@ -89,6 +100,7 @@ impl Recorder {
                 started,
                 max_wait: config.max_wait,
                 senders: SenderClocks::default(),
+                pauses: Pauses::default(),
                 pool: BufferPool::default(),
                 frames: Vec::new(),
             },
@@ -101,6 +113,7 @@ impl Recorder {
             next_draft: None,
             drafted: false,
             strays: 0,
+            frames_end: None,
             outputs: VecDeque::new(),
             config,
         }
@@ -117,6 +130,9 @@ impl Recorder {
             Input::SenderReport { track, layer, ssrc, arrival, ntp, rtp_timestamp } => {
                 self.sender_report(track, layer, ssrc, arrival, ntp, rtp_timestamp);
             }
+            Input::Frame { track, at, time, data } => self.frame(track, at, time, data),
+            Input::Pause(at) => self.pause(at),
+            Input::Resume(at) => self.resume(at),
             Input::Timeout(at) => self.timeout(at),
             Input::AddTrack { track, at } => self.add_track(track, at),
             Input::EndTrack { track, at } => self.end_track(track, at),
@@ -134,6 +150,12 @@ impl Recorder {
     #[must_use]
     pub fn settled(&self) -> Option<Settled> {
         if self.phase == Phase::Settling { None } else { self.file.settled() }
+    }
+
+    /// Whether it keeps nothing for now.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.shared.pauses.is_paused()
     }
 
     /// Counters, for a person who watches.
@@ -156,9 +178,7 @@ impl Recorder {
         };
         let Some(found) = self.tracks.get_mut(index) else { return };
         found.rtp(layer, now, packet, &mut self.shared);
-        if let Some((layer, reason)) = found.keyframe_wanted(now) {
-            self.outputs.push_back(Output::Keyframe(track, layer, reason));
-        }
+        self.ask_for_keyframe(index);
         self.take_frames(index);
         self.bound_held();
         self.write_ready();
@@ -184,13 +204,35 @@ impl Recorder {
         for index in 0..self.tracks.len() {
             if let Some(track) = self.tracks.get_mut(index) {
                 track.timeout(now, &mut self.shared);
-                if let Some((layer, reason)) = track.keyframe_wanted(now) {
-                    self.outputs.push_back(Output::Keyframe(track.config.id, layer, reason));
-                }
             }
+            self.ask_for_keyframe(index);
             self.take_frames(index);
         }
         self.write_ready();
+    }
+
+    fn frame(&mut self, track: TrackId, at: Instant, time: MediaTime, data: Bytes) {
+        let now = self.advance(at);
+        let Some(index) = self.index(track) else {
+            self.strays += 1;
+            return;
+        };
+        let Some(found) = self.tracks.get_mut(index) else { return };
+        let time = time.0.clamp(-FARTHEST, FARTHEST);
+        let end = found.timed_frame(time, data, now, &mut self.shared);
+        self.frames_end = self.frames_end.max(end);
+        self.take_frames(index);
+        self.bound_held();
+        self.write_ready();
+    }
+
+    /// Hands on what a track asks for, though not in a pause: nothing of it would be kept.
+    fn ask_for_keyframe(&mut self, index: usize) {
+        let paused = self.is_paused();
+        let Some(track) = self.tracks.get_mut(index).filter(|_| !paused) else { return };
+        if let Some((layer, reason)) = track.keyframe_wanted(self.now) {
+            self.outputs.push_back(Output::Keyframe(track.config.id, layer, reason));
+        }
     }
 
     fn add_track(&mut self, config: TrackConfig, at: Instant) {
@@ -335,7 +377,7 @@ impl Recorder {
         if track.first_unplaced().is_none() {
             return;
         }
-        track.place(&self.shared.senders);
+        track.place(&mut self.shared);
         self.file.declare_first(track, &mut self.outputs);
         self.take_frames(index);
     }

@@ -1,24 +1,26 @@
 //! One track of the session: its layers, its place on the timeline, its entries in the file.
 
+mod place;
+
+pub(crate) use place::Rounding;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use crate::{
-    Anchor, Codec, KeyframeReason, LayerId, NtpTime, RtpPacket, TrackConfig, TrackStatistics, TrackSummary,
-    depacketize::audio,
+    Anchor, KeyframeReason, LayerId, MediaKind, NtpTime, RtpPacket, TrackConfig, TrackStatistics,
+    TrackSummary,
     frame::{BufferPool, CodedFrame},
     interleave::TimedFrame,
     layer::Layer,
+    pause::Pauses,
     stream::{Stream, StreamCounters},
     sync::{Observed, SenderClocks, StreamClock},
-    time::{LocalNanos, MILLISECOND, RtpTicks, nanos_between},
+    time::{LocalNanos, RtpTicks, nanos_between},
 };
 
-/// A video frame without a successor is taken to be shown as long as the one before; what lies further apart than
-/// this is a pause, and no frame's length.
-const LONGEST_FRAME: i64 = 200 * MILLISECOND;
 /// Simulcast layers begin within this time of each other; a file that is not begun yet then begins with the best.
 const LAYERS_BEGIN: Duration = Duration::from_millis(500);
 /// Layers beyond these are not listened to.
@@ -30,6 +32,7 @@ pub(crate) struct Shared {
     pub started: Instant,
     pub max_wait: Duration,
     pub senders: SenderClocks,
+    pub pauses: Pauses,
     pub pool: BufferPool,
     /// Frames on their way from a stream to its track: empty between calls.
     pub frames: Vec<CodedFrame>,
@@ -48,6 +51,7 @@ struct Unplaced {
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub channels: u8,
+    pub rate: u32,
     pub summary: TrackSummary,
 }
 
@@ -66,11 +70,19 @@ pub(crate) struct Track {
     /// Frames with their times, for the interleaver to take.
     pub(crate) timed: VecDeque<TimedFrame>,
     last: Option<(LocalNanos, i64)>,
+    /// The newest frame's beginning and length on the session's clock, also in a pause.
+    newest: Option<(LocalNanos, i64)>,
+    /// Video of which a pause took a frame: nothing decodes before a keyframe.
+    gated: bool,
+    /// Frames of before the end of a pause that follow its first keyframe stand there.
+    floor: LocalNanos,
     pub(crate) entries: Vec<Entry>,
     /// The entry of the last frame, by its place in `entries`.
     pub(crate) current: usize,
     pub(crate) frames: u64,
     pub(crate) frames_unwritten: u64,
+    /// Frames that brought their time along.
+    pushed: u64,
     size: (u32, u32),
 }
 
@@ -87,10 +99,14 @@ impl Track {
             ended: false,
             timed: VecDeque::new(),
             last: None,
+            newest: None,
+            gated: false,
+            floor: LocalNanos::MIN,
             entries: Vec::new(),
             current: 0,
             frames: 0,
             frames_unwritten: 0,
+            pushed: 0,
             size: (0, 0),
         }
     }
@@ -182,15 +198,15 @@ impl Track {
     }
 
     /// Fixes the times of the frames that wait; later corrections are slewed.
-    pub(crate) fn place(&mut self, senders: &SenderClocks) {
+    pub(crate) fn place(&mut self, shared: &mut Shared) {
         self.placed = true;
         self.waiting_since = None;
         if let Some(stream) = self.selected_mut().and_then(|layer| layer.stream.as_mut()) {
             stream.clock.place();
         }
         for unplaced in std::mem::take(&mut self.unplaced) {
-            let time = self.unplaced_time(&unplaced, senders);
-            self.emit(time, unplaced.frame);
+            let time = self.unplaced_time(&unplaced, &shared.senders);
+            self.emit(time, unplaced.frame, shared);
         }
         self.unplaced_bytes = 0;
     }
@@ -230,7 +246,7 @@ impl Track {
     pub(crate) fn statistics(&self) -> TrackStatistics {
         let counters = self.counters();
         TrackStatistics {
-            packets: counters.packets,
+            packets: counters.packets + self.pushed,
             duplicates: counters.duplicates,
             late: counters.late,
             lost: counters.lost,
@@ -305,16 +321,23 @@ impl Track {
             return shared.pool.give_back(frame.data);
         }
         self.size = frame.size.unwrap_or(self.size);
-        if self.placed {
+        if shared.pauses.refuses_all() {
+            self.gated |= frame.codec.kind() == MediaKind::Video;
+            shared.pool.give_back(frame.data);
+        } else if self.placed {
             let Some(stream) = self.selected_mut().and_then(|layer| layer.stream.as_mut()) else { return };
             stream.clock.place();
             let time = stream.clock.time(ticks, &shared.senders);
-            self.emit(time, frame);
+            self.emit(time, frame, shared);
         } else {
-            self.waiting_since.get_or_insert(now);
-            self.unplaced_bytes += frame.data.as_ref().len() + size_of::<Unplaced>();
-            self.unplaced.push_back(Unplaced { ticks, time: None, frame });
+            self.wait(Unplaced { ticks, time: None, frame }, now);
         }
+    }
+
+    fn wait(&mut self, unplaced: Unplaced, now: Instant) {
+        self.waiting_since.get_or_insert(now);
+        self.unplaced_bytes += unplaced.frame.data.as_ref().len() + size_of::<Unplaced>();
+        self.unplaced.push_back(unplaced);
     }
 
     /// Tells the layer's clock of a frame.
@@ -388,20 +411,5 @@ impl Track {
             waiting.time = Some(self.unplaced_time(waiting, senders));
         }
         self.unplaced = unplaced;
-    }
-
-    /// A track's times only grow: players reject what does not.
-    fn emit(&mut self, time: LocalNanos, frame: CodedFrame) {
-        let time = self.last.map_or(time, |(last, _)| time.max(last + MILLISECOND));
-        let duration = match (frame.codec, self.last) {
-            (codec @ (Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722), _) => {
-                audio::duration(codec, frame.channels, frame.data.as_ref())
-            }
-            (_, Some((last, _))) if time - last <= LONGEST_FRAME => time - last,
-            (_, Some((_, duration))) => duration,
-            (_, None) => 1_000 * MILLISECOND / 30,
-        };
-        self.last = Some((time, duration));
-        self.timed.push_back(TimedFrame { time, duration, frame });
     }
 }

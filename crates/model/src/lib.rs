@@ -9,6 +9,7 @@ mod rendition;
 pub use ids::{InvalidId, JobId, NodeId, RecordingId, RenditionId, SessionId, TenantId};
 pub use job::{Job, JobKind, JobState, Progress};
 pub use recording::{
-    Channel, Codec, Container, EndReason, MediaKind, Recording, RecordingState, Source, Track, UnknownName,
+    AudioResult, Channel, Codec, Container, EndReason, MediaKind, Recording, RecordingState, Source, Track,
+    UnknownName,
 };
 pub use rendition::{Rendition, RenditionState};

@@ -126,6 +126,8 @@ named! {
         DiskStalled = "DISK_STALLED",
         /// The recorder was asked to shut down.
         Shutdown = "SHUTDOWN",
+        /// What the source sent could not be used; what came before it is kept.
+        InvalidMedia = "INVALID_MEDIA",
         /// The recorder died; the recording was sealed at the next start.
         Crash = "CRASH",
     }
@@ -160,6 +162,19 @@ named! {
         Pcma = "PCMA",
         /// G.722.
         G722 = "G722",
+        /// Signed 16-bit little-endian samples.
+        Pcm = "PCM",
+    }
+}
+named! {
+    /// What a source of audio asked to have made of its recording.
+    AudioResult, "audio result" {
+        /// A WAV file of 16-bit PCM.
+        Wav = "WAV",
+        /// An Ogg file of Opus.
+        Opus = "OPUS",
+        /// An MP3 file.
+        Mp3 = "MP3",
     }
 }
 named! {
@@ -169,6 +184,14 @@ named! {
         Webm = "webm",
         /// Matroska: what WebM does not allow.
         Matroska = "mkv",
+    }
+}
+
+impl RecordingState {
+    /// That of a live session.
+    #[must_use]
+    pub fn of_live(paused: bool) -> Self {
+        if paused { Self::Paused } else { Self::Recording }
     }
 }
 
@@ -228,6 +251,9 @@ pub struct Recording {
     pub error: Option<String>,
     /// Its tracks, by number. Empty while it records.
     pub tracks: Vec<Track>,
+    /// What its source asked to have made of it. Whoever seals it makes the renditions; the row does not keep it.
+    #[serde(default)]
+    pub results: Vec<AudioResult>,
 }
 
 impl Recording {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use capture::{Ledger, LedgerError};
 use chrono::Utc;
-use model::{JobKind, NodeId, Recording, RecordingState};
+use model::{JobKind, NodeId, Recording, RecordingState, SessionId, TenantId};
 use store::{NewJob, SealOutcome, Sealed, Store};
 
 use crate::{config::WantedRendition, renditions};
@@ -45,6 +45,10 @@ impl StoreLedger {
 impl Ledger for StoreLedger {
     async fn began(&self, recording: &Recording) -> Result<(), LedgerError> {
         self.store.begin(recording).await.map_err(|error| LedgerError(error.to_string()))
+    }
+
+    async fn paused(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), LedgerError> {
+        self.store.set_paused(tenant, id, paused).await.map_err(|error| LedgerError(error.to_string()))
     }
 
     async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {

@@ -1,9 +1,9 @@
 //! From what somebody wants made to what the store writes down.
 
-use model::{MediaKind, Recording, Rendition as Row, TenantId};
+use model::{AudioResult, MediaKind, Recording, Rendition as Row, TenantId};
 use sha2::{Digest as _, Sha256};
 use store::NewRendition;
-use transcode::Rendition;
+use transcode::{AudioOptions, Rendition};
 
 use crate::config::WantedRendition;
 
@@ -65,17 +65,28 @@ fn fits(recording: &Recording, rendition: &Rendition) -> Result<(), Unfit> {
     }
 }
 
-/// What the configuration wants of a recording when it ends. What can't be made of it is left out.
+/// The rendition that a source of audio asked for.
+pub(crate) fn asked(result: AudioResult) -> Rendition {
+    let audio = AudioOptions::default();
+    match result {
+        AudioResult::Wav => Rendition::Wav { sample_rate: None, channels: None },
+        AudioResult::Opus => Rendition::OggOpus { audio },
+        AudioResult::Mp3 => Rendition::Mp3 { audio },
+    }
+}
+
+/// What its source and the configuration want of a recording when it ends. What can't be made of it is left out.
 pub(crate) fn wanted(recording: &Recording, wishes: &[WantedRendition]) -> Vec<NewRendition> {
     let concerns =
         |tenant: &Option<TenantId>| tenant.as_ref().is_none_or(|tenant| *tenant == recording.tenant);
     let mut wanted: Vec<NewRendition> = Vec::new();
-    for wish in wishes.iter().filter(|wish| concerns(&wish.tenant)) {
-        match new_rendition(recording, &wish.rendition) {
+    let configured = wishes.iter().filter(|wish| concerns(&wish.tenant)).map(|wish| wish.rendition.clone());
+    for rendition in recording.results.iter().map(|result| asked(*result)).chain(configured) {
+        match new_rendition(recording, &rendition) {
             Ok(new) if !wanted.contains(&new) => wanted.push(new),
             Ok(_) => {}
             Err(unfit) => {
-                tracing::debug!(recording_id = %recording.id, ?unfit, kind = wish.rendition.name(), "not made");
+                tracing::debug!(recording_id = %recording.id, ?unfit, kind = rendition.name(), "not made");
             }
         }
     }

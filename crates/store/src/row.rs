@@ -83,6 +83,7 @@ impl RecordingRow {
             sha256: self.sha256,
             error: self.error,
             tracks,
+            results: Vec::new(),
         })
     }
 }

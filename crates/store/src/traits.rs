@@ -63,6 +63,12 @@ pub trait Sessions: Send + Sync {
     /// `Conflict` if the id is taken; `Unavailable`.
     async fn begin(&self, recording: &Recording) -> Result<(), StoreError>;
 
+    /// The tenant's live session was paused (state PAUSED) or resumed (RECORDING). One that is sealed stays as it is.
+    ///
+    /// # Errors
+    /// `NotFound`; `Unavailable`.
+    async fn set_paused(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), StoreError>;
+
     /// The tenant's recording rows end here: updates the recording (or inserts it, if the database was away when
     /// it began), replaces its tracks, inserts its jobs and closes the session row, all in one transaction.
     /// Repeating it changes nothing. Without an end reason it is `CRASH`: nobody was there to see the end.

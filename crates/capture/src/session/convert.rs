@@ -114,6 +114,7 @@ fn codec(codec: media::Codec) -> model::Codec {
         media::Codec::Pcmu => model::Codec::Pcmu,
         media::Codec::Pcma => model::Codec::Pcma,
         media::Codec::G722 => model::Codec::G722,
+        media::Codec::Pcm => model::Codec::Pcm,
     }
 }
 

@@ -3,3 +3,4 @@
 pub(crate) mod convert;
 pub(crate) mod sealing;
 pub(crate) mod state;
+pub(crate) mod tape;

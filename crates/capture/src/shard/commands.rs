@@ -27,6 +27,7 @@ pub(crate) struct Begin {
 #[derive(Debug)]
 pub(crate) struct SessionStatistics {
     pub(crate) id: SessionId,
+    pub(crate) paused: bool,
     pub(crate) bytes: u64,
     pub(crate) tracks: Vec<(String, media::TrackStatistics, peer::TrackStatistics)>,
 }
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Renegotiate { id: SessionId, offer: String, answer: oneshot::Sender<Result<String, OfferError>> },
     /// End a session. Its end is told by the registry.
     Stop { id: SessionId, reason: EndReason },
+    /// Pause a session, or resume it. False: it has ended.
+    Pause { id: SessionId, paused: bool, answer: oneshot::Sender<bool> },
     /// Tell the counters of every session.
     Statistics(oneshot::Sender<Vec<SessionStatistics>>),
 }

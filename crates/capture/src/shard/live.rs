@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::Utc;
-use media::{Input, Output, Recorder, RecorderConfig, RecordingSummary};
+use media::Input;
 use model::{EndReason, SessionId};
 use peer::{
     Answer, Endpoint, Environment, IceCredentials, Layer, OfferError, Peer, PeerConfig, PeerEvent, Transmit,
@@ -20,8 +20,9 @@ use crate::{
         convert,
         sealing::{Ended, WrittenDown},
         state::{Action, Bounds, Event, State, step},
+        tape::Tape,
     },
-    spool::{SpoolFailure, SpoolFile},
+    spool::SpoolFile,
 };
 
 /// A session that is received.
@@ -36,16 +37,12 @@ pub(super) struct Live {
     /// Data messages since they were last asked for.
     pub(super) data_messages: u64,
     peer: Peer,
-    recorder: Recorder,
-    file: SpoolFile,
+    tape: Tape,
     state: State,
     written_down: WrittenDown,
     tracks: Vec<(peer::TrackId, String)>,
-    recorder_due: Option<Instant>,
     /// The earliest of the peer's, the recorder's and the session's own timers.
     due: Option<Instant>,
-    spool_failure: Option<SpoolFailure>,
-    summary: Option<RecordingSummary>,
     seal: Option<EndReason>,
     /// Whether it panicked.
     broken: bool,
@@ -70,15 +67,11 @@ impl Live {
             dirty: false,
             data_messages: 0,
             peer: Peer::new(environment, config, now),
-            recorder: Recorder::new(RecorderConfig::default(), now, wall),
-            file,
+            tape: Tape::new(file, now, wall),
             state: State::Connecting(bounds),
             written_down,
             tracks: Vec::new(),
-            recorder_due: None,
             due: None,
-            spool_failure: None,
-            summary: None,
             seal: None,
             broken: false,
         }
@@ -114,15 +107,13 @@ impl Live {
     /// Does what is due; with `check_spool` looks whether the disk still takes what it is given.
     pub(super) fn handle_timeout(&mut self, now: Instant, check_spool: bool) {
         if check_spool {
-            let result = self.file.check(now);
-            self.note(result);
+            self.tape.check(now);
         }
         if self.peer.poll_timeout().is_some_and(|due| due <= now) {
             self.peer.handle_timeout(now);
         }
-        if self.recorder_due.is_some_and(|due| due <= now) {
-            self.recorder.handle_input(Input::Timeout(now));
-            self.drain_recorder(now);
+        if self.tape.due().is_some_and(|due| due <= now) {
+            self.record(Input::Timeout(now), now);
         }
         self.apply(Event::Tick, now);
         self.pump(now);
@@ -133,13 +124,22 @@ impl Live {
         self.pump(now);
     }
 
+    /// Pauses or resumes it; false if it is over.
+    pub(super) fn pause(&mut self, paused: bool, now: Instant) -> bool {
+        if self.state.is_live() {
+            self.record(if paused { Input::Pause(now) } else { Input::Resume(now) }, now);
+            self.pump(now);
+        }
+        self.state.is_live()
+    }
+
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
         if self.broken { None } else { self.peer.poll_transmit() }
     }
 
     /// Computes anew when it is due.
     pub(super) fn refresh_due(&mut self) {
-        let own = [self.peer.poll_timeout(), self.recorder_due, self.state.ends_at()];
+        let own = [self.peer.poll_timeout(), self.tape.due(), self.state.ends_at()];
         self.due = own.into_iter().flatten().min();
     }
 
@@ -155,7 +155,7 @@ impl Live {
     /// Ends it without asking peer and recorder, which can't be trusted any more.
     pub(super) fn break_off(&mut self) {
         self.broken = true;
-        self.summary = None;
+        self.tape.distrust();
         self.state = State::Sealing(EndReason::TransportFailed);
         self.seal = Some(EndReason::TransportFailed);
     }
@@ -166,7 +166,7 @@ impl Live {
     }
 
     pub(super) fn statistics(&self) -> SessionStatistics {
-        let recorder = self.recorder.statistics();
+        let recorder = self.tape.statistics();
         let received = self.peer.statistics();
         let of_track = |(id, name): &(peer::TrackId, String)| {
             let written = recorder.tracks.iter().find(|(track, _)| track.0 == id.0);
@@ -179,6 +179,7 @@ impl Live {
         };
         SessionStatistics {
             id: self.id,
+            paused: self.tape.is_paused(),
             bytes: recorder.bytes,
             tracks: self.tracks.iter().map(of_track).collect(),
         }
@@ -187,7 +188,7 @@ impl Live {
     /// Takes it apart for the seal. Its routes are to be forgotten.
     pub(super) fn into_ended(self) -> (Reach, Option<Ended>) {
         let Some(reason) = self.seal else { return (self.reach, None) };
-        let (queue, written) = self.file.finish();
+        let (queue, written, summary) = self.tape.finish();
         let ended = Ended {
             id: self.id,
             state: self.state,
@@ -196,7 +197,7 @@ impl Live {
             written_down: self.written_down,
             queue,
             written,
-            summary: self.summary,
+            summary,
         };
         (self.reach, Some(ended))
     }
@@ -205,11 +206,11 @@ impl Live {
     pub(super) fn pump(&mut self, now: Instant) {
         while let Some(event) = self.peer.poll_event() {
             match convert::recorder_input(event, now) {
-                Ok(input) => self.recorder.handle_input(input),
+                Ok(input) => self.tape.tell(input),
                 Err(event) => self.handle_peer_event(event, now),
             }
         }
-        self.drain_recorder(now);
+        self.drain_tape(now);
         self.settle(now);
     }
 
@@ -221,7 +222,7 @@ impl Live {
                     Some((_, name)) => *name = track.mid,
                     None => self.tracks.push((track.id, track.mid)),
                 }
-                self.recorder.handle_input(Input::AddTrack { track: config, at: now });
+                self.tape.tell(Input::AddTrack { track: config, at: now });
             }
             PeerEvent::Connected { remote, cipher, srtp_profile } => {
                 info!(session_id = %self.id, ?remote, cipher, srtp_profile, "connected");
@@ -245,38 +246,16 @@ impl Live {
         }
     }
 
-    fn drain_recorder(&mut self, now: Instant) {
-        loop {
-            match self.recorder.poll_output() {
-                Output::Append(bytes) => {
-                    let result = self.file.append(bytes, now);
-                    self.note(result);
-                }
-                Output::Patch { offset, bytes } => {
-                    let result = self.file.patch(offset, bytes, now);
-                    self.note(result);
-                }
-                Output::Restart => {
-                    let result = self.file.restart(now);
-                    self.note(result);
-                }
-                Output::Keyframe(track, layer, _) => {
-                    self.peer.request_keyframe(peer::TrackId(track.0), Layer(layer.0), now);
-                }
-                Output::Finished(summary) => self.summary = Some(summary),
-                Output::Timeout(due) => {
-                    self.recorder_due = due;
-                    self.file.settle(self.recorder.settled(), now);
-                    return;
-                }
-            }
-        }
+    fn record(&mut self, input: Input, now: Instant) {
+        self.tape.tell(input);
+        self.drain_tape(now);
     }
 
-    fn note(&mut self, result: Result<(), SpoolFailure>) {
-        if let Err(failure) = result {
-            self.spool_failure.get_or_insert(failure);
-        }
+    fn drain_tape(&mut self, now: Instant) {
+        let peer = &mut self.peer;
+        self.tape.drain(now, |track, layer| {
+            peer.request_keyframe(peer::TrackId(track.0), Layer(layer.0), now);
+        });
     }
 
     /// Acts on what the last inputs did to the file.
@@ -284,12 +263,11 @@ impl Live {
         if !self.state.is_live() {
             return;
         }
-        if let Some(failure) = self.spool_failure {
+        let outcome = self.tape.outcome();
+        if let Event::SpoolFailed(failure) = outcome {
             warn!(session_id = %self.id, ?failure, "the spool takes no more of the session");
-            self.apply(Event::SpoolFailed(failure), now);
-        } else {
-            self.apply(Event::Grown(self.file.appended()), now);
         }
+        self.apply(outcome, now);
     }
 
     fn apply(&mut self, event: Event, now: Instant) {
@@ -299,8 +277,7 @@ impl Live {
             match action {
                 Action::ClosePeer => self.peer.close(now),
                 Action::FinishRecorder => {
-                    self.recorder.handle_input(Input::Finish(now));
-                    self.drain_recorder(now);
+                    self.record(Input::Finish(now), now);
                     self.apply(Event::RecorderFinished, now);
                 }
                 Action::Seal(reason) => self.seal = Some(reason),

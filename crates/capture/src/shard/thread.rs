@@ -270,6 +270,13 @@ impl Loop {
                         self.sessions.with(key, |live| live.stop(reason, now));
                     }
                 }
+                Ok(Command::Pause { id, paused, answer }) => {
+                    let mut done = false;
+                    if let Some(key) = self.sessions.find(id) {
+                        self.sessions.with(key, |live| done = live.pause(paused, now));
+                    }
+                    let _ = answer.send(done);
+                }
                 Ok(Command::Abandon { id, done }) => {
                     if let Some(key) = self.sessions.find(id) {
                         drop(self.remove(key));

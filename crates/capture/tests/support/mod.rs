@@ -15,7 +15,7 @@ use std::{
 use capture::{
     Begun, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSession, SpoolConfig, WebrtcConfig,
 };
-use model::{Channel, Recording, TenantId};
+use model::{Channel, Recording, SessionId, TenantId};
 use tempfile::TempDir;
 use testkit::{
     sender::{Driver, SenderConfig, Session, Track},
@@ -30,6 +30,7 @@ pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 pub struct Memory {
     pub began: Mutex<Vec<Recording>>,
     pub sealed: Mutex<Vec<Recording>>,
+    pub paused: Mutex<Vec<(SessionId, bool)>>,
     pub away: AtomicBool,
 }
 
@@ -38,6 +39,12 @@ impl Ledger for Memory {
     async fn began(&self, recording: &Recording) -> Result<(), LedgerError> {
         self.here()?;
         self.began.lock().unwrap().push(recording.clone());
+        Ok(())
+    }
+
+    async fn paused(&self, _: &TenantId, id: SessionId, paused: bool) -> Result<(), LedgerError> {
+        self.here()?;
+        self.paused.lock().unwrap().push((id, paused));
         Ok(())
     }
 

@@ -138,6 +138,7 @@ pub fn sealed(config: &JobsConfig, content: &[u8]) -> Recording {
         sha256: Some(sha256(content)),
         error: None,
         tracks: Vec::new(),
+        results: Vec::new(),
     };
     let file = file(config, &recording);
     fs::create_dir(file.parent().unwrap()).unwrap();

@@ -293,6 +293,10 @@ impl Sessions for MemoryStore {
         absent()
     }
 
+    async fn set_paused(&self, _: &TenantId, _: SessionId, _: bool) -> Result<(), StoreError> {
+        absent()
+    }
+
     async fn session(
         &self,
         _tenant: &TenantId,

@@ -180,6 +180,7 @@ impl Station {
             sha256: None,
             error: None,
             tracks: Vec::new(),
+            results: Vec::new(),
         };
         self.store.begin(&begun).await.unwrap();
         let directory = self.config.spool.join(id.to_string());

@@ -7,11 +7,11 @@ use std::{
 
 use bytes::Bytes;
 use media::{
-    Anchor, Encoding, Input, LayerId, MediaKind, NtpTime, Output, PayloadFormat, Recorder, RecorderConfig,
+    Anchor, Encoding, Input, LayerId, MediaKind, MediaTime, NtpTime, Output, PayloadFormat, Recorder, RecorderConfig,
     Recovery, RtpPacket, TrackConfig, TrackId,
 };
 
-const ENCODINGS: [Encoding; 10] = [
+const ENCODINGS: [Encoding; 11] = [
     Encoding::Opus,
     Encoding::Vp8,
     Encoding::Vp9,
@@ -22,6 +22,7 @@ const ENCODINGS: [Encoding; 10] = [
     Encoding::Pcma,
     Encoding::G722,
     Encoding::Red,
+    Encoding::Pcm,
 ];
 
 fn is_video(encoding: Encoding) -> bool {
@@ -159,6 +160,16 @@ pub fn script(data: &[u8]) {
                 let config = self::track(track.0, &ENCODINGS[1..]);
                 session.input(Input::AddTrack { track: config, at });
             }
+            4 if step & 1 == 1 => match track.0 {
+                0 => session.input(Input::Pause(at)),
+                1 => session.input(Input::Resume(at)),
+                _ => {
+                    let Ok(time) = <[u8; 8]>::try_from(session.take(8)) else { break };
+                    let data = Bytes::copy_from_slice(session.take(32));
+                    let time = MediaTime(i64::from_be_bytes(time));
+                    session.input(Input::Frame { track: TrackId(track.0 & 1), at, time, data });
+                }
+            },
             _ => {
                 let head = session.take(9);
                 let Ok([kind, s0, s1, t0, t1, t2, t3, ssrc, length]) = <[u8; 9]>::try_from(head) else {

@@ -5,13 +5,21 @@ use crate::{
     time::{MILLISECOND, SECOND},
 };
 
-/// Nanoseconds that a packet of an audio codec sounds, for one channel count as negotiated.
-pub(crate) fn duration(codec: Codec, channels: u8, payload: &[u8]) -> i64 {
-    let bytes = i64::try_from(payload.len()).unwrap_or(0) / i64::from(channels.max(1));
+/// Nanoseconds that a packet of an audio codec sounds, for one channel count as negotiated. `rate` is that of PCM, in
+/// samples a second; the others imply theirs.
+pub(crate) fn duration(codec: Codec, channels: u8, rate: u32, payload: &[u8]) -> i64 {
+    duration_of(codec, channels, rate, payload, payload.len() as u64)
+}
+
+/// The same where only the beginning of the payload is at hand.
+pub(crate) fn duration_of(codec: Codec, channels: u8, rate: u32, beginning: &[u8], bytes: u64) -> i64 {
+    // Nothing that we write has more than a fraction of this in a block.
+    let bytes = i64::try_from(bytes).unwrap_or(0).min(1 << 30) / i64::from(channels.max(1));
     match codec {
-        Codec::Opus => opus_duration(payload),
+        Codec::Opus => opus_duration(beginning),
         // One byte a sample at 8 kHz; G.722 packs two of its 16 kHz into one.
         Codec::Pcmu | Codec::Pcma | Codec::G722 => bytes * (SECOND / 8_000),
+        Codec::Pcm => bytes / 2 * SECOND / i64::from(rate.max(1)),
         _ => 0,
     }
 }
@@ -51,15 +59,16 @@ mod tests {
             (&[], 0.0),
         ] {
             #[expect(clippy::cast_precision_loss, reason = "small")]
-            let found = duration(Codec::Opus, 2, packet) as f64 / 1e6;
+            let found = duration(Codec::Opus, 2, 0, packet) as f64 / 1e6;
             assert_eq!(found, milliseconds, "{packet:x?}");
         }
     }
 
     #[test]
     fn pcm_packets_are_as_long_as_their_bytes() {
-        assert_eq!(duration(Codec::Pcmu, 1, &[0; 160]), 20 * MILLISECOND);
-        assert_eq!(duration(Codec::Pcma, 2, &[0; 320]), 20 * MILLISECOND);
-        assert_eq!(duration(Codec::G722, 1, &[0; 160]), 20 * MILLISECOND);
+        assert_eq!(duration(Codec::Pcmu, 1, 0, &[0; 160]), 20 * MILLISECOND);
+        assert_eq!(duration(Codec::Pcma, 2, 0, &[0; 320]), 20 * MILLISECOND);
+        assert_eq!(duration(Codec::G722, 1, 0, &[0; 160]), 20 * MILLISECOND);
+        assert_eq!(duration(Codec::Pcm, 2, 44_100, &[0; 882 * 4]), 20 * MILLISECOND);
     }
 }

@@ -6,6 +6,7 @@ mod bits;
 pub(crate) mod h264;
 pub(crate) mod h265;
 mod nal;
+pub(crate) mod opus;
 pub(crate) mod red;
 mod vp8;
 mod vp9;
@@ -94,7 +95,12 @@ impl Depacketizer {
             Encoding::Av1 => Some(Self::Av1(av1::Av1::default())),
             Encoding::H264 => Some(Self::H264(h264::H264::new(&format.fmtp))),
             Encoding::H265 => Some(Self::H265(h265::H265::new(&format.fmtp))),
-            Encoding::Opus | Encoding::Pcmu | Encoding::Pcma | Encoding::G722 | Encoding::Red => None,
+            Encoding::Opus
+            | Encoding::Pcmu
+            | Encoding::Pcma
+            | Encoding::G722
+            | Encoding::Pcm
+            | Encoding::Red => None,
         }
     }
 
@@ -147,6 +153,7 @@ pub(crate) fn codec(encoding: Encoding) -> Option<Codec> {
         Encoding::Pcmu => Codec::Pcmu,
         Encoding::Pcma => Codec::Pcma,
         Encoding::G722 => Codec::G722,
+        Encoding::Pcm => Codec::Pcm,
         Encoding::Red => return None,
     })
 }

@@ -7,7 +7,7 @@ use crate::{
     depacketize::{av1, h264, h265},
 };
 
-/// What a decoder needs before the first block. Empty for VP8 and VP9.
+/// What a decoder needs before the first block. Empty for VP8, VP9 and PCM.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct CodecPrivate(pub Vec<u8>);
 
@@ -23,7 +23,7 @@ impl CodecPrivate {
             Codec::Pcmu => wave_format(0x0007, channels, 8_000, 8_000, 8),
             Codec::Pcma => wave_format(0x0006, channels, 8_000, 8_000, 8),
             Codec::G722 => wave_format(0x028f, channels, 16_000, 8_000, 4),
-            Codec::Vp8 | Codec::Vp9 => Self::default(),
+            Codec::Vp8 | Codec::Vp9 | Codec::Pcm => Self::default(),
         }
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct TrackEntry {
     pub name: String,
     pub codec: Codec,
     pub channels: u8,
+    /// Samples a second of PCM; other codecs imply theirs.
+    pub rate: u32,
     pub size: (u32, u32),
     pub rotation: Rotation,
     pub private: CodecPrivate,
@@ -29,7 +31,7 @@ impl Codec {
     pub(crate) fn kind(self) -> MediaKind {
         match self {
             Self::Vp8 | Self::Vp9 | Self::Av1 | Self::H264 | Self::H265 => MediaKind::Video,
-            Self::Opus | Self::Pcmu | Self::Pcma | Self::G722 => MediaKind::Audio,
+            Self::Opus | Self::Pcmu | Self::Pcma | Self::G722 | Self::Pcm => MediaKind::Audio,
         }
     }
 
@@ -52,11 +54,13 @@ impl Codec {
             Self::H265 => "V_MPEGH/ISO/HEVC",
             Self::Opus => "A_OPUS",
             Self::Pcmu | Self::Pcma | Self::G722 => "A_MS/ACM",
+            Self::Pcm => "A_PCM/INT/LIT",
         }
     }
 
-    fn sampling_frequency(self) -> f64 {
+    fn sampling_frequency(self, rate: u32) -> f64 {
         match self {
+            Self::Pcm => f64::from(rate),
             Self::Pcmu | Self::Pcma => 8_000.0,
             Self::G722 => 16_000.0,
             _ => 48_000.0,
@@ -116,11 +120,12 @@ impl TrackEntry {
 
     fn put_audio(&self, entry: &mut Vec<u8>) {
         put_master(entry, id::AUDIO, |audio| {
-            put_float(audio, id::SAMPLING_FREQUENCY, self.codec.sampling_frequency());
+            put_float(audio, id::SAMPLING_FREQUENCY, self.codec.sampling_frequency(self.rate));
             put_uint(audio, id::CHANNELS, u64::from(self.channels));
             match self.codec {
                 Codec::Pcmu | Codec::Pcma => put_uint(audio, id::BIT_DEPTH, 8),
                 Codec::G722 => put_uint(audio, id::BIT_DEPTH, 4),
+                Codec::Pcm => put_uint(audio, id::BIT_DEPTH, 16),
                 _ => {}
             }
         });

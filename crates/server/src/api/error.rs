@@ -1,7 +1,7 @@
 //! The one error vocabulary of the API. `grpc/status.rs` says what each becomes on the wire.
 
 use capture::CaptureError;
-use model::SessionId;
+use model::{RecordingId, SessionId};
 use store::StoreError;
 
 use crate::config::Role;
@@ -47,6 +47,14 @@ pub enum ApiError {
     /// Fields of the request can't be used. The caller's fault.
     #[error("bad request")]
     Invalid(Vec<FieldViolation>),
+    /// Audio that was streamed can't be used. The caller's fault; what came before is kept.
+    #[error("{}: {}", .violation.field, .violation.description)]
+    Audio {
+        /// What was kept of it; none: nothing had come.
+        recording: Option<RecordingId>,
+        /// What is wrong.
+        violation: FieldViolation,
+    },
     /// No recording of the tenant has this id.
     #[error("no recording {0}")]
     NotFound(String),

@@ -94,7 +94,7 @@ impl Api {
     }
 }
 
-fn note(caller: &Caller, id: Option<SessionId>) {
+pub(super) fn note(caller: &Caller, id: Option<SessionId>) {
     let span = Span::current();
     span.record("tenant", caller.tenant.as_str());
     if !caller.name.is_empty() {

@@ -266,6 +266,7 @@ mod tests {
             sha256: None,
             error: None,
             tracks: Vec::new(),
+            results: Vec::new(),
         }
     }
 

@@ -62,6 +62,11 @@ impl Forwarder {
     }
 
     fn client(&self, address: &str) -> Result<WebRtcServiceClient<Channel>, ApiError> {
+        Ok(WebRtcServiceClient::new(self.channel(address)?))
+    }
+
+    /// The way to another node, which is opened by the first call.
+    pub(super) fn channel(&self, address: &str) -> Result<Channel, ApiError> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let bad = |error: tonic::transport::Error| {
             ApiError::Internal(format!("another node's address {address:?} can't be used: {error}"))
@@ -73,10 +78,10 @@ impl Forwarder {
         if let Some(tls) = &self.tls {
             endpoint = endpoint.tls_config(tls.clone()).map_err(bad)?;
         }
-        Ok(WebRtcServiceClient::new(endpoint.connect_lazy()))
+        Ok(endpoint.connect_lazy())
     }
 
-    fn request<T>(&self, caller: &Caller, message: T) -> Result<Request<T>, ApiError> {
+    pub(super) fn request<T>(&self, caller: &Caller, message: T) -> Result<Request<T>, ApiError> {
         let header = |text: &str| {
             MetadataValue::<Ascii>::try_from(text)
                 .map_err(|_| ApiError::Internal("a header can't be forwarded".to_owned()))
@@ -93,7 +98,7 @@ impl Forwarder {
 }
 
 /// A node that can't be reached gives a status without details: to the caller it is as if it were dead.
-fn handed_on(id: SessionId, status: &Status) -> ApiError {
+pub(super) fn handed_on(id: SessionId, status: &Status) -> ApiError {
     let unreachable = matches!(status.code(), Code::Unavailable | Code::Cancelled | Code::Unknown);
     if unreachable && status.details().is_empty() {
         tracing::warn!(session_id = %id, error = %status, "the node that has the session can't be reached");

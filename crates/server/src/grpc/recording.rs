@@ -9,8 +9,10 @@ use proto::recorder::v1::{
     CancelJobRequest, CancelJobResponse, CreateDownloadUrlRequest, CreateDownloadUrlResponse,
     CreateRenditionRequest, CreateRenditionResponse, DeleteRecordingRequest, DeleteRecordingResponse,
     GetRecordingRequest, GetRecordingResponse, ListJobsRequest, ListJobsResponse, ListRecordingsRequest,
-    ListRecordingsResponse, ListSessionsRequest, ListSessionsResponse, RetryJobRequest, RetryJobResponse,
-    WatchRecordingRequest, WatchRecordingResponse, recording_service_server::RecordingService,
+    ListRecordingsResponse, ListSessionsRequest, ListSessionsResponse, PauseRecordingRequest,
+    PauseRecordingResponse, ResumeRecordingRequest, ResumeRecordingResponse, RetryJobRequest,
+    RetryJobResponse, WatchRecordingRequest, WatchRecordingResponse,
+    recording_service_server::RecordingService,
 };
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -19,6 +21,7 @@ use super::status::status;
 use crate::{
     api::{Api, Watching, observed},
     auth::{Authenticator, Permission},
+    wire,
 };
 
 /// The service.
@@ -163,6 +166,24 @@ impl RecordingService for RecordingRpc {
             self.api.delete_recording(&caller, message).await
         };
         observed("grpc", "DeleteRecording", &headers, call).await.map(Response::new).map_err(status)
+    }
+
+    async fn pause_recording(
+        &self,
+        request: Request<PauseRecordingRequest>,
+    ) -> Result<Response<PauseRecordingResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let state = self.pause_or_resume(&metadata.into_headers(), &message.id, true).await?;
+        Ok(Response::new(PauseRecordingResponse { state: wire::state(state).into() }))
+    }
+
+    async fn resume_recording(
+        &self,
+        request: Request<ResumeRecordingRequest>,
+    ) -> Result<Response<ResumeRecordingResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let state = self.pause_or_resume(&metadata.into_headers(), &message.id, false).await?;
+        Ok(Response::new(ResumeRecordingResponse { state: wire::state(state).into() }))
     }
 }
 

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use proto::{
-    recorder::v1::recording_service_server::{RecordingServiceServer, SERVICE_NAME as RECORDING},
+    recorder::v1::{
+        ingest_service_server::{IngestServiceServer, SERVICE_NAME as INGEST},
+        recording_service_server::{RecordingServiceServer, SERVICE_NAME as RECORDING},
+    },
     webrtc_recorder::web_rtc_service_server::{SERVICE_NAME as WEBRTC, WebRtcServiceServer},
 };
 use tokio::net::TcpListener;
@@ -18,11 +21,11 @@ use tonic_reflection::server::Builder as Reflection;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::CorsLayer;
 
-use super::{RecordingRpc, WebrtcRpc};
+use super::{IngestRpc, RecordingRpc, WebrtcRpc};
 use crate::{api::Api, auth::Authenticator};
 
 /// Our services, by their full names, for health.
-pub const SERVICES: &[&str] = &[WEBRTC, RECORDING];
+pub const SERVICES: &[&str] = &[WEBRTC, RECORDING, INGEST];
 
 /// A dead client is noticed by its silence.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -73,6 +76,10 @@ fn routes(api: Api, auth: Authenticator, health: HealthReporter, max_message_byt
         .max_decoding_message_size(max_message_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
+    let ingest = IngestServiceServer::new(IngestRpc { api: api.clone(), auth: auth.clone() })
+        .max_decoding_message_size(max_message_bytes)
+        .accept_compressed(CompressionEncoding::Gzip)
+        .send_compressed(CompressionEncoding::Gzip);
     let recording = RecordingServiceServer::new(RecordingRpc { api, auth })
         .max_decoding_message_size(max_message_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -89,6 +96,7 @@ fn routes(api: Api, auth: Authenticator, health: HealthReporter, max_message_byt
     let made_by_our_build = "the build made the descriptors";
     Routes::new(webrtc)
         .add_service(recording)
+        .add_service(ingest)
         .add_service(health)
         .add_service(reflection().build_v1().expect(made_by_our_build))
         .add_service(reflection().build_v1alpha().expect(made_by_our_build))

@@ -127,6 +127,13 @@ fn verdict(error: &ApiError) -> Verdict {
         ApiError::Unauthenticated(_) => Verdict::new(Code::Unauthenticated, "UNAUTHENTICATED", text),
         ApiError::Denied { .. } => Verdict::new(Code::PermissionDenied, "ROLE_NOT_ENOUGH", text),
         ApiError::Invalid(violations) => invalid(violations),
+        ApiError::Audio { recording, violation } => {
+            let verdict = invalid(std::slice::from_ref(violation));
+            match recording {
+                Some(id) => verdict.with("AUDIO_REFUSED", &[("recording_id", &id.to_string())]),
+                None => verdict.with("AUDIO_REFUSED", &[]),
+            }
+        }
         ApiError::NotFound(_) => Verdict::new(Code::NotFound, "RECORDING_NOT_FOUND", text),
         ApiError::Missing { what, .. } => {
             let reason = format!("{}_NOT_FOUND", what.to_ascii_uppercase());
@@ -161,6 +168,7 @@ fn capture(error: &CaptureError) -> Verdict {
         CaptureError::Offer(offer_error) => offer(offer_error),
         CaptureError::NotFound(_) => Verdict::new(Code::NotFound, "RECORDING_NOT_FOUND", text),
         CaptureError::Ended(_) => Verdict::new(Code::FailedPrecondition, "SESSION_ENDED", text),
+        CaptureError::NotWebrtc(_) => Verdict::new(Code::FailedPrecondition, "NOT_WEBRTC", text),
         CaptureError::SessionLimit { limit, .. } => {
             Verdict::new(Code::ResourceExhausted, "SESSION_LIMIT", text)
                 .with("SESSION_LIMIT", &[("limit", &limit.to_string())])
@@ -248,6 +256,16 @@ mod tests {
                 false,
             ),
             (ApiError::invalid("id", "must be a UUID"), Code::InvalidArgument, "INVALID_ARGUMENT", false),
+            (
+                ApiError::Audio {
+                    recording: Some(id.into()),
+                    violation: FieldViolation::new("audio.data", "is empty"),
+                },
+                Code::InvalidArgument,
+                "AUDIO_REFUSED",
+                false,
+            ),
+            (CaptureError::NotWebrtc(id).into(), Code::FailedPrecondition, "NOT_WEBRTC", false),
             (ApiError::NotFound("x".into()), Code::NotFound, "RECORDING_NOT_FOUND", false),
             (ApiError::Ended(id), Code::FailedPrecondition, "SESSION_ENDED", false),
             (ApiError::Unauthenticated("no token"), Code::Unauthenticated, "UNAUTHENTICATED", false),

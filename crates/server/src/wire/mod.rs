@@ -161,6 +161,12 @@ pub(crate) fn timestamp(at: DateTime<Utc>) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.timestamp(), nanos }
 }
 
+/// None if it is negative or none.
+pub(crate) fn span(duration: prost_types::Duration) -> Option<Duration> {
+    let nanos = u32::try_from(duration.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+    Some(Duration::new(u64::try_from(duration.seconds).ok()?, nanos))
+}
+
 /// None if it lies outside of what a clock shows.
 pub(crate) fn instant(at: prost_types::Timestamp) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?)
@@ -226,7 +232,7 @@ fn source(source: Source) -> pb::Source {
     }
 }
 
-fn end_reason(reason: EndReason) -> pb::EndReason {
+pub(crate) fn end_reason(reason: EndReason) -> pb::EndReason {
     match reason {
         EndReason::Requested => pb::EndReason::Requested,
         EndReason::PeerClosed => pb::EndReason::PeerClosed,
@@ -239,10 +245,11 @@ fn end_reason(reason: EndReason) -> pb::EndReason {
         EndReason::DiskStalled => pb::EndReason::DiskStalled,
         EndReason::Shutdown => pb::EndReason::Shutdown,
         EndReason::Crash => pb::EndReason::Crash,
+        EndReason::InvalidMedia => pb::EndReason::InvalidMedia,
     }
 }
 
-fn container(container: Container) -> pb::Container {
+pub(crate) fn container(container: Container) -> pb::Container {
     match container {
         Container::Webm => pb::Container::Webm,
         Container::Matroska => pb::Container::Matroska,
@@ -260,5 +267,6 @@ pub(crate) fn codec(codec: Codec) -> pb::Codec {
         Codec::Pcmu => pb::Codec::Pcmu,
         Codec::Pcma => pb::Codec::Pcma,
         Codec::G722 => pb::Codec::G722,
+        Codec::Pcm => pb::Codec::Pcm,
     }
 }

@@ -67,6 +67,7 @@ fn session_of(node: &str) -> Recording {
         sha256: None,
         error: None,
         tracks: Vec::new(),
+        results: Vec::new(),
     }
 }
 

@@ -55,6 +55,7 @@ fn row(tenant: &str, state: RowState, tracks: Vec<Track>) -> Row {
         sha256: Some("5e".repeat(32)),
         error: None,
         tracks,
+        results: Vec::new(),
     }
 }
 

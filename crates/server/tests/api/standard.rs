@@ -9,8 +9,12 @@ use tonic_health::pb::{
 
 use crate::support::{NOBODY, OFFER, TOKENS, TestApp, http, upload};
 
-const SERVICES: [&str; 3] =
-    ["webrtc_recorder.WebRTCService", "recorder.v1.RecordingService", "grpc.health.v1.Health"];
+const SERVICES: [&str; 4] = [
+    "webrtc_recorder.WebRTCService",
+    "recorder.v1.RecordingService",
+    "recorder.v1.IngestService",
+    "grpc.health.v1.Health",
+];
 
 /// The same questions to both versions of the reflection service.
 macro_rules! reflection_test {
@@ -59,7 +63,7 @@ reflection_test!(reflection_v1alpha_lists_the_services_and_their_http_mapping, v
 async fn health_is_told_for_each_service_and_for_all() {
     let app = TestApp::start(&[]).await;
     let mut client = HealthClient::new(app.channel());
-    for service in ["", SERVICES[0], SERVICES[1]] {
+    for service in ["", SERVICES[0], SERVICES[1], SERVICES[2]] {
         let request = HealthCheckRequest { service: service.to_owned() };
         let answer = client.check(request).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving, "{service:?}");

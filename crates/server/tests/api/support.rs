@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use proto::{
-    recorder::v1::recording_service_client::RecordingServiceClient,
+    recorder::v1::{
+        ingest_service_client::IngestServiceClient, recording_service_client::RecordingServiceClient,
+    },
     webrtc_recorder::{UploadP2pVideoRequest, web_rtc_service_client::WebRtcServiceClient},
 };
 use serde_json::Value;
@@ -104,6 +106,10 @@ impl TestApp {
 
     pub fn recordings(&self) -> RecordingServiceClient<Channel> {
         RecordingServiceClient::new(self.channel())
+    }
+
+    pub fn ingest(&self) -> IngestServiceClient<Channel> {
+        IngestServiceClient::new(self.channel())
     }
 
     pub fn url(&self, path: &str) -> String {

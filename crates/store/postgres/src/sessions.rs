@@ -1,6 +1,6 @@
 //! Sessions: begun, and sealed in one transaction.
 
-use model::{EndReason, NodeId, Recording, SessionId, TenantId};
+use model::{EndReason, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{PgConnection, PgPool};
 use store::{
     SealOutcome, Sealed, Sessions, StoreError,
@@ -15,6 +15,10 @@ const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
 impl Sessions for PostgresStore {
     async fn begin(&self, recording: &Recording) -> Result<(), StoreError> {
         self.bounded(begin(&self.pool, recording)).await
+    }
+
+    async fn set_paused(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), StoreError> {
+        self.bounded(set_paused(&self.pool, tenant, id, paused)).await
     }
 
     async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError> {
@@ -68,6 +72,20 @@ async fn begun_before(connection: &mut PgConnection, row: &RecordingRow) -> Resu
     .fetch_one(connection)
     .await?;
     if same { Ok(()) } else { Err(CONFLICT.into()) }
+}
+
+async fn set_paused(pool: &PgPool, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), Failure> {
+    let state = RecordingState::of_live(paused).as_str();
+    let found = sqlx::query!(
+        "UPDATE recordings SET state = CASE WHEN state IN ('RECORDING', 'PAUSED') THEN $3 ELSE state END
+         WHERE id = $1 AND tenant = $2",
+        id.as_uuid(),
+        tenant.as_str(),
+        state,
+    )
+    .execute(pool)
+    .await?;
+    if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
 async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {

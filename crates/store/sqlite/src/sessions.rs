@@ -1,7 +1,7 @@
 //! Sessions: begun, and sealed in one transaction.
 
 use chrono::Utc;
-use model::{EndReason, NodeId, Recording, SessionId, TenantId};
+use model::{EndReason, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
     Change, SealOutcome, Sealed, Sessions, StoreError,
@@ -19,6 +19,10 @@ impl Sessions for SqliteStore {
         begin(&self.writer, recording).await?;
         self.changes.tell(Change::Recording(recording.id));
         Ok(())
+    }
+
+    async fn set_paused(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), StoreError> {
+        Ok(set_paused(&self.writer, tenant, id, paused).await?)
     }
 
     async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError> {
@@ -75,6 +79,26 @@ async fn begun_before(connection: &mut SqliteConnection, row: &RecordingRow) -> 
     .fetch_one(connection)
     .await?;
     if same { Ok(()) } else { Err(CONFLICT.into()) }
+}
+
+async fn set_paused(
+    pool: &SqlitePool,
+    tenant: &TenantId,
+    id: SessionId,
+    paused: bool,
+) -> Result<(), Failure> {
+    let (id, tenant) = (id.as_uuid().hyphenated(), tenant.as_str());
+    let state = RecordingState::of_live(paused).as_str();
+    let found = sqlx::query!(
+        "UPDATE recordings SET state = CASE WHEN state IN ('RECORDING', 'PAUSED') THEN ?3 ELSE state END
+         WHERE id = ?1 AND tenant = ?2",
+        id,
+        tenant,
+        state,
+    )
+    .execute(pool)
+    .await?;
+    if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
 async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure> {

@@ -49,6 +49,7 @@ macro_rules! conformance_suite {
             a_seal_that_fails_leaves_nothing_behind,
             a_recording_without_media_is_sealed_with_what_went_wrong,
             a_seal_without_a_reason_closes_the_session,
+            a_live_session_is_paused_and_resumed_and_a_sealed_one_stays,
             a_session_of_another_tenant_is_not_found,
             live_sessions_are_those_of_the_node_that_are_not_sealed,
             // Recordings

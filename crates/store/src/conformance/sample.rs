@@ -66,6 +66,7 @@ pub fn begun() -> Recording {
         sha256: None,
         error: None,
         tracks: Vec::new(),
+        results: Vec::new(),
     }
 }
 

@@ -125,6 +125,24 @@ pub async fn a_seal_without_a_reason_closes_the_session(store: &dyn Store) {
     assert_eq!(store.live_on(&node("a")).await.unwrap(), []);
 }
 
+pub async fn a_live_session_is_paused_and_resumed_and_a_sealed_one_stays(store: &dyn Store) {
+    let recording = begun();
+    let id = SessionId::from(recording.id);
+    store.begin(&recording).await.unwrap();
+    let state = async || store.recording(&tenant(), recording.id).await.unwrap().state;
+    for paused in [true, true, false, false, true] {
+        store.set_paused(&tenant(), id, paused).await.unwrap();
+        assert_eq!(state().await, RecordingState::of_live(paused));
+    }
+    let foreign = store.set_paused(&tenant_named("other"), id, false).await;
+    assert!(matches!(foreign, Err(StoreError::NotFound { .. })), "{foreign:?}");
+    write(store, &sealed(&recording)).await;
+    for paused in [true, false] {
+        store.set_paused(&tenant(), id, paused).await.unwrap();
+        assert_eq!(state().await, RecordingState::Processing);
+    }
+}
+
 pub async fn a_session_of_another_tenant_is_not_found(store: &dyn Store) {
     let recording = begun();
     store.begin(&recording).await.unwrap();

@@ -21,6 +21,8 @@ pub(super) struct Declared {
     pub codec: Codec,
     pub size: (u32, u32),
     pub channels: u8,
+    /// Samples a second; zero for video.
+    pub rate: u32,
 }
 
 /// A header that is there to its end.
@@ -156,8 +158,16 @@ fn declared(entry: &[u8]) -> Option<Declared> {
         name: String::from_utf8_lossy(child(id::NAME).unwrap_or_default()).into_owned(),
         codec: codec(child(id::CODEC_ID)?, child(id::CODEC_PRIVATE).unwrap_or_default())?,
         size: (of(video, id::PIXEL_WIDTH).unwrap_or(0), of(video, id::PIXEL_HEIGHT).unwrap_or(0)),
+        rate: child(id::AUDIO).map_or(0, sampling_frequency),
         channels: of(child(id::AUDIO), id::CHANNELS).and_then(|count| u8::try_from(count).ok()).unwrap_or(1),
     })
+}
+
+fn sampling_frequency(audio: &[u8]) -> u32 {
+    let found = children(audio).find(|(head, _)| head.id == id::SAMPLING_FREQUENCY);
+    let bytes = found.and_then(|(_, data)| data.first_chunk::<8>());
+    // We write eight bytes and whole numbers; what is out of range is cut off to what the type holds.
+    bytes.map_or(0, |bytes| f64::from_be_bytes(*bytes) as u32)
 }
 
 fn codec(name: &[u8], private: &[u8]) -> Option<Codec> {
@@ -171,6 +181,7 @@ fn codec(name: &[u8], private: &[u8]) -> Option<Codec> {
         (b"A_MS/ACM", [0x07, 0x00, ..]) => Codec::Pcmu,
         (b"A_MS/ACM", [0x06, 0x00, ..]) => Codec::Pcma,
         (b"A_MS/ACM", [0x8f, 0x02, ..]) => Codec::G722,
+        (b"A_PCM/INT/LIT", _) => Codec::Pcm,
         _ => return None,
     })
 }

@@ -20,8 +20,7 @@ use super::{
     header as layout,
 };
 use crate::{
-    Codec, Container, MediaKind, MediaTime, RecordingSummary, TrackSummary, depacketize::audio,
-    time::MILLISECOND,
+    Container, MediaKind, MediaTime, RecordingSummary, TrackSummary, depacketize::audio, time::MILLISECOND,
 };
 
 /// Sizes that are patched into clusters whose end was not noted; a player copes with those beyond.
@@ -302,13 +301,12 @@ impl Found {
     fn take(&mut self, time: i64, keyframe: bool, beginning: &[u8], bytes: u64) {
         let start = MediaTime(time * MILLISECOND);
         let codec = self.declared.codec;
-        let duration = match codec {
-            Codec::Opus => audio::duration(codec, self.declared.channels, beginning) - codec.delay(),
-            Codec::Pcmu | Codec::Pcma | Codec::G722 => {
-                let samples = i64::try_from(bytes).unwrap_or(0) / i64::from(self.declared.channels.max(1));
-                samples.min(1 << 20) * (MILLISECOND / 8)
+        let duration = match codec.kind() {
+            MediaKind::Audio => {
+                let Declared { channels, rate, .. } = self.declared;
+                audio::duration_of(codec, channels, rate, beginning, bytes) - codec.delay()
             }
-            _ => {
+            MediaKind::Video => {
                 let step = self.last.map_or(0, |last| time - last);
                 if (1..=LONGEST_FRAME).contains(&step) {
                     self.frame = step;

@@ -1,0 +1,45 @@
+//! A WebRTC session that is paused and resumed.
+
+mod support;
+
+use std::time::Duration;
+
+use capture::CaptureError;
+use model::{Codec, EndReason, RecordingState};
+use support::{Node, audio_and_video, tenant};
+use testkit::{sender::Driver, verify};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_in_a_pause_is_not_in_the_file_and_sound_and_picture_stay_in_step() {
+    let node = Node::start().await;
+    let driver = Driver::start().unwrap();
+    let call = node.call(&driver, audio_and_video()).await;
+    let id = call.begun.id;
+    call.send_frames(60).await;
+    for _ in 0..3 {
+        node.capture.pause(&tenant(), id, true).await.unwrap();
+        assert_eq!(node.capture.live(None).await[0].state, RecordingState::Paused);
+        let before = node.capture.live(None).await[0].bytes;
+        tokio::time::sleep(Duration::from_millis(1_300)).await;
+        let grown = node.capture.live(None).await[0].bytes - before;
+        assert!(grown < 20_000, "{grown} bytes written in a pause");
+        node.capture.pause(&tenant(), id, false).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(1_700)).await;
+    }
+    let sent = call.sender.stats().await;
+    let recording = node.capture.stop(&tenant(), id, EndReason::Requested).await.unwrap();
+    let media = node.media(&recording);
+    verify::decode_strictly(&media).unwrap();
+    let of = |codec| recording.tracks.iter().find(|track| track.codec == codec).unwrap();
+    let seconds = sent.frames[0] as f64 / 30.0;
+    let length = recording.duration.as_secs_f64();
+    assert!((length - (seconds - 3.9)).abs() < 0.6, "{length} s of {seconds} s with 3.9 s of pauses");
+    assert!(of(Codec::Vp8).frames < sent.frames[0] - 80, "{} of {:?}", of(Codec::Vp8).frames, sent.frames);
+    // Each beep that is left is heard at its flash.
+    let pictures = verify::pictures(&media, 0).unwrap();
+    let offsets = verify::av_offsets_ms(&pictures, &verify::sound(&media, 0).unwrap());
+    assert!(offsets.len() >= 3, "{offsets:?}");
+    assert!(offsets.values().all(|offset| offset.abs() <= 45.0), "ms from flash to beep: {offsets:?}");
+    let ended = node.capture.pause(&tenant(), id, false).await;
+    assert!(matches!(ended, Err(CaptureError::NotFound(_))), "{ended:?}");
+}

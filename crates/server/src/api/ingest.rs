@@ -1,0 +1,247 @@
+//! Pushed audio: a stream of messages into a session of its own.
+
+use capture::{AudioChunk, AudioFormat, NewSource, SourceHandle, SourceOutcome, TrackId};
+use model::{AudioResult, Channel, EndReason, Recording, Source};
+use proto::recorder::v1::{self as pb, AudioData, AudioHeader, RecordAudioResponse, audio_header::Format};
+use tracing::Span;
+
+use super::{Api, ApiError, FieldViolation, RequestLimits, check, video::note};
+use crate::{
+    auth::Caller,
+    renditions::{asked, new_rendition},
+    wire,
+};
+
+/// The only track of a push, and its name.
+const TRACK: TrackId = TrackId(0);
+const TRACK_NAME: &str = "audio";
+/// The most results that can be asked for.
+const MAX_RESULTS: usize = 8;
+
+/// Why a stream gave nothing more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamError {
+    /// The caller went away.
+    Broken,
+    /// A message that can't be used. The caller's fault.
+    Invalid(FieldViolation),
+}
+
+impl StreamError {
+    pub(crate) fn invalid(field: &str, description: &str) -> Self {
+        Self::Invalid(FieldViolation::new(field, description))
+    }
+}
+
+/// Where the messages come from: a header first, then audio. Whoever implements it holds no more than one of them.
+pub trait AudioStream {
+    /// The first message.
+    fn header(&mut self) -> impl Future<Output = Result<AudioHeader, ApiError>> + Send;
+
+    /// The next one; none at the end.
+    fn audio(&mut self) -> impl Future<Output = Result<Option<AudioData>, StreamError>> + Send;
+}
+
+impl Api {
+    /// Records what is streamed, and returns when it is sealed. Dropping the future seals what has come.
+    ///
+    /// # Errors
+    /// `Invalid` for the header, `Audio` for what follows; `Capture`.
+    pub async fn record_audio(
+        &self,
+        caller: &Caller,
+        mut messages: impl AudioStream + Send,
+    ) -> Result<RecordAudioResponse, ApiError> {
+        note(caller, None);
+        let header = messages.header().await?;
+        let (source, format) = new_source(caller, header, self.limits)?;
+        let mut handle = self.capture.open(source).await?;
+        Span::current().record("session_id", tracing::field::display(handle.id()));
+        // One that has ended already says so at the end.
+        let _ = handle.add_audio(TRACK, TRACK_NAME, format).await;
+        let (outcome, violation) = match push_all(&mut messages, &mut handle).await {
+            Pushed::All => (handle.finish(EndReason::Requested).await?, None),
+            Pushed::Invalid(violation) => (handle.finish(EndReason::InvalidMedia).await?, Some(violation)),
+            Pushed::Broken => (handle.finish(EndReason::PeerClosed).await?, None),
+            Pushed::Ended => (handle.ended().await?, None),
+        };
+        answer(outcome, violation)
+    }
+}
+
+/// How a push ended.
+enum Pushed {
+    /// With the stream.
+    All,
+    /// With a message that can't be used.
+    Invalid(FieldViolation),
+    /// The caller went away.
+    Broken,
+    /// With the session, which somebody or something else ended.
+    Ended,
+}
+
+async fn push_all(messages: &mut impl AudioStream, handle: &mut SourceHandle) -> Pushed {
+    loop {
+        let message = tokio::select! {
+            message = messages.audio() => message,
+            _ = handle.ended() => return Pushed::Ended,
+        };
+        let chunk = match message {
+            Ok(Some(audio)) => chunk(audio),
+            Ok(None) => return Pushed::All,
+            Err(StreamError::Broken) => return Pushed::Broken,
+            Err(StreamError::Invalid(violation)) => return Pushed::Invalid(violation),
+        };
+        let chunk = match chunk {
+            Ok(chunk) => chunk,
+            Err(violation) => return Pushed::Invalid(violation),
+        };
+        if handle.push(TRACK, chunk).await.is_err() {
+            return Pushed::Ended;
+        }
+    }
+}
+
+fn chunk(audio: AudioData) -> Result<AudioChunk, FieldViolation> {
+    let span = |field: &str, span: Option<prost_types::Duration>| match span {
+        None => Ok(None),
+        Some(span) => wire::span(span)
+            .map(Some)
+            .ok_or_else(|| FieldViolation::new(format!("audio.{field}"), "is negative or no duration")),
+    };
+    let timestamp = span("timestamp", audio.timestamp)?;
+    let duration = span("duration", audio.duration)?;
+    Ok(AudioChunk { data: audio.data.into(), timestamp, duration })
+}
+
+fn answer(
+    outcome: SourceOutcome,
+    violation: Option<FieldViolation>,
+) -> Result<RecordAudioResponse, ApiError> {
+    let SourceOutcome { recording, refused } = outcome;
+    let refused = refused
+        .map(|error| FieldViolation::new(format!("audio.{}", error.field()), error.to_string()))
+        .or(violation);
+    let kept = recording.container.map(|_| recording.id);
+    if let Some(violation) = refused {
+        return Err(ApiError::Audio { recording: kept, violation });
+    }
+    let Some(container) = recording.container else {
+        let violation = FieldViolation::new("audio", "none came");
+        return Err(ApiError::Audio { recording: None, violation });
+    };
+    let results = recording.results.iter().map(|result| audio_result(&recording, *result)).collect();
+    let codec = recording.tracks.first().map_or(pb::Codec::Unspecified, |track| wire::codec(track.codec));
+    Ok(RecordAudioResponse {
+        id: recording.id.to_string(),
+        object_key: recording.object_key.unwrap_or_default(),
+        started_at: Some(wire::timestamp(recording.started_at)),
+        ended_at: recording.ended_at.map(wire::timestamp),
+        container: wire::container(container).into(),
+        codec: codec.into(),
+        bytes: wire::count(recording.bytes),
+        duration: Some(wire::duration(recording.duration)),
+        end_reason: recording.end_reason.map_or(pb::EndReason::Unspecified, wire::end_reason).into(),
+        results,
+    })
+}
+
+fn audio_result(recording: &Recording, result: AudioResult) -> pb::AudioResult {
+    let format = match result {
+        AudioResult::Wav => pb::AudioFormat::Wav,
+        AudioResult::Opus => pb::AudioFormat::OggOpus,
+        AudioResult::Mp3 => pb::AudioFormat::Mp3,
+    };
+    let object_key = new_rendition(recording, &asked(result)).map(|new| new.object_key).unwrap_or_default();
+    pb::AudioResult { format: format.into(), object_key }
+}
+
+/// What a header asks for.
+fn new_source(
+    caller: &Caller,
+    header: AudioHeader,
+    limits: RequestLimits,
+) -> Result<(NewSource, AudioFormat), ApiError> {
+    let mut violations = Vec::new();
+    check::text("header.name", &header.name, limits, &mut violations);
+    check::text("header.correlation_id", &header.correlation_id, limits, &mut violations);
+    let channel = channel(header.channel);
+    if channel.is_none() {
+        violations.push(FieldViolation::new("header.channel", format!("{} is no Channel", header.channel)));
+    }
+    let results = results(&header.results, &mut violations);
+    let format = format(header.format, &mut violations);
+    let (Some(channel), Some(format), true) = (channel, format, violations.is_empty()) else {
+        return Err(ApiError::Invalid(violations));
+    };
+    let source = NewSource {
+        tenant: caller.tenant.clone(),
+        name: header.name,
+        correlation_id: header.correlation_id,
+        channel,
+        source: Source::Audio,
+        results,
+    };
+    Ok((source, format))
+}
+
+fn format(format: Option<Format>, violations: &mut Vec<FieldViolation>) -> Option<AudioFormat> {
+    // A negative number is out of range as a large one is.
+    let channels = |count: i32| u8::try_from(count).unwrap_or(u8::MAX);
+    let (member, format) = match format {
+        None => {
+            violations.push(FieldViolation::new("header.format", "is missing: pcm or opus"));
+            return None;
+        }
+        Some(Format::Pcm(pcm)) => {
+            let sample_rate = u32::try_from(pcm.sample_rate).unwrap_or(0);
+            ("pcm", AudioFormat::Pcm { sample_rate, channels: channels(pcm.channels) })
+        }
+        Some(Format::Opus(opus)) => ("opus", AudioFormat::Opus { channels: channels(opus.channels) }),
+    };
+    if let Err(error) = format.check() {
+        let field = format!("header.{member}.{}", error.field());
+        violations.push(FieldViolation::new(field, error.to_string()));
+        return None;
+    }
+    Some(format)
+}
+
+fn results(numbers: &[i32], violations: &mut Vec<FieldViolation>) -> Vec<AudioResult> {
+    if numbers.len() > MAX_RESULTS {
+        let problem = format!("are more than {MAX_RESULTS}");
+        violations.push(FieldViolation::new("header.results", problem));
+        return Vec::new();
+    }
+    let mut results = Vec::new();
+    for (place, number) in numbers.iter().enumerate() {
+        let result = match pb::AudioFormat::try_from(*number) {
+            Ok(pb::AudioFormat::Wav) => AudioResult::Wav,
+            Ok(pb::AudioFormat::OggOpus) => AudioResult::Opus,
+            Ok(pb::AudioFormat::Mp3) => AudioResult::Mp3,
+            Ok(pb::AudioFormat::Unspecified) | Err(_) => {
+                let field = format!("header.results[{place}]");
+                violations.push(FieldViolation::new(field, "is none of WAV, OGG_OPUS and MP3"));
+                continue;
+            }
+        };
+        if !results.contains(&result) {
+            results.push(result);
+        }
+    }
+    results
+}
+
+fn channel(number: i32) -> Option<Channel> {
+    Some(match pb::Channel::try_from(number).ok()? {
+        pb::Channel::Unspecified | pb::Channel::Media => Channel::Media,
+        pb::Channel::Chat => Channel::Chat,
+        pb::Channel::Mail => Channel::Mail,
+        pb::Channel::Call => Channel::Call,
+        pb::Channel::Log => Channel::Log,
+        pb::Channel::Knowledgebase => Channel::Knowledgebase,
+        pb::Channel::Cases => Channel::Cases,
+        pb::Channel::ScreenRecording => Channel::ScreenRecording,
+    })
+}
