@@ -51,7 +51,10 @@ impl Growing {
             path: session.directory.media_part(),
             queue: Arc::downgrade(queue),
         };
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        // Here too: perhaps nobody asks for them.
+        files.retain(|entry| entry.queue.strong_count() > 0);
+        files.push(entry);
     }
 
     /// Those of which something is final.

@@ -32,12 +32,12 @@ const LENGTHS: [(&str, usize); 3] = [("10 s", 10), ("10 min", 600), ("1 h", 3600
 async fn main() {
     let runs: usize = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(20);
     for streaming in [true, false] {
-        let yard = Yard { part_bytes: PART as u64, ..Yard::new().await };
+        let yard = Yard::with_parts_of(PART as u64).await;
         let mut station = yard.station("bench").await;
         if streaming {
-            station.start()
+            station.start();
         } else {
-            station.start_without_streaming()
+            station.start_without_streaming();
         }
         for (name, seconds) in LENGTHS {
             // An hour takes its time, and the disk.

@@ -34,24 +34,36 @@ pub(crate) async fn run(
         parts.abort(begun).await?;
         turn.reset();
     }
+    let outcome = upload(context, recording, &file, cancel).await?;
+    context.streams.forget(recording.id);
+    Ok(outcome)
+}
+
+async fn upload(
+    context: &Context,
+    recording: &Recording,
+    file: &SealedFile<'_>,
+    cancel: &CancellationToken,
+) -> Result<JobOutcome, JobError> {
     let begun = context.store.upload_of(recording.id).await?;
+    let path = || file.path.clone();
     match tokio::fs::metadata(&file.path).await {
         Ok(metadata) if metadata.len() == file.bytes => {}
         Ok(metadata) => {
-            return Err(JobError::FileDiffers { found: metadata.len(), sealed: file.bytes, path: file.path });
+            return Err(JobError::FileDiffers { found: metadata.len(), sealed: file.bytes, path: path() });
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            return without_file(context, &file, begun).await;
+            return without_file(context, file, begun).await;
         }
-        Err(source) => return Err(JobError::Spool { path: file.path, source }),
+        Err(source) => return Err(JobError::Spool { path: path(), source }),
     }
     if let Some((upload, journaled)) = &begun {
-        match finish(context, recording, &file, upload, journaled, cancel).await? {
+        match finish(context, recording, file, upload, journaled, cancel).await? {
             Finished::Whole => return Ok(done(context)),
             Finished::Nothing => {}
         }
     }
-    put_whole(context, recording, &file, cancel).await?;
+    put_whole(context, recording, file, cancel).await?;
     if let Some((upload, _)) = begun.filter(|(upload, _)| upload.rescued) {
         // What is missing of a rescued object has come.
         context.store.forget_upload(recording.id, &upload.id).await?;

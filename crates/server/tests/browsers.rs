@@ -84,7 +84,9 @@ async fn records_with_a_second_video(codec: &str, name_in_file: &str) {
     assert!((duration - sent).abs() < 0.25, "{duration} s recorded of {sent} s sent; {stats}");
 
     let (pictures, counters) = counted(&file, 0, NO_END);
-    assert_eq!((counters.unreadable, counters.repeated.len()), (0, 0), "{counters:?}");
+    assert_eq!(counters.unreadable, 0, "{counters:?}");
+    // Asked for a keyframe before its source has drawn again, a browser sends its first picture once more.
+    assert!(counters.repeated.iter().all(|repeated| Some(*repeated) == counters.first), "{counters:?}");
     // What the encoder dropped isn't the recorder's loss: as many pictures as the browser says that it sent.
     let encoded = stats["video"][0]["framesSent"].as_u64().unwrap_or_default();
     assert!(pictures.len() as u64 + 2 >= encoded, "{} of {encoded} pictures", pictures.len());

@@ -136,8 +136,8 @@ pub trait Recordings: Send + Sync {
         limit: u32,
     ) -> Result<Page, StoreError>;
 
-    /// Writes down the SHA-256 of a sealed file (lower-case hexadecimal), before it is first uploaded: every copy is
-    /// then compared with it. One that is known already stays.
+    /// Writes down the SHA-256 of a sealed file (lower-case hexadecimal), at the latest before the local copy goes. One
+    /// that is known already stays.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -29,7 +29,7 @@ const CHANNELS: RangeInclusive<u8> = 1..=2;
 
 impl Rendition {
     /// Whether every parameter can be honoured. To be asked when a rendition is requested, so that the mistake is told
-    /// to whoever made it; [`run`](crate::run) asks again.
+    /// to whoever made it; [`run()`](crate::run()) asks again.
     ///
     /// # Errors
     /// The first parameter that can't.

@@ -1,6 +1,6 @@
 //! Renditions of a recording, made by libav: MP4, `WebM`, audio files, pictures, waveforms, mosaics.
 //!
-//! A [`Plan`] names an input file, an output file and a [`Rendition`]. [`run`] executes it in this process and blocks;
+//! A [`Plan`] names an input file, an output file and a [`Rendition`]. [`run()`] executes it in this process and blocks;
 //! [`Worker::run`] executes it in a child process, so that a codec that crashes, hangs or eats memory can't touch what
 //! is being recorded. The server uses the child; tests and tools may use either.
 //!

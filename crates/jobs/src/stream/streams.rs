@@ -111,11 +111,18 @@ impl Streams {
         Arc::clone(streams.entry(recording).or_default())
     }
 
-    /// Forgets those of files that no longer grow and that nobody works on.
+    /// Forgets one whose file is in the object store.
+    pub fn forget(&self, recording: RecordingId) {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).remove(&recording);
+    }
+
+    /// Forgets those of files that no longer grow and that nobody works on. What is not in the journal is known here
+    /// alone: its upload job needs it.
     pub fn keep(&self, growing: &HashSet<RecordingId>) {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.retain(|recording, stream| {
-            growing.contains(recording) || Arc::strong_count(stream) > 1 || stream.try_lock().is_err()
+            let idle = || stream.try_lock().is_ok_and(|state| state.upload.is_none() || state.journaled);
+            growing.contains(recording) || Arc::strong_count(stream) > 1 || !idle()
         });
     }
 }

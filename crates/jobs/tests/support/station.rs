@@ -42,17 +42,21 @@ impl Growing for Live {
 pub struct Yard {
     pub server: SeaweedFs,
     pub store: Arc<SqliteStore>,
-    pub part_bytes: u64,
+    part_bytes: u64,
     directory: tempfile::TempDir,
 }
 
 impl Yard {
     pub async fn new() -> Self {
+        Self::with_parts_of(PART as u64).await
+    }
+
+    pub async fn with_parts_of(part_bytes: u64) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(directory.path().join("recorder.db")).await.unwrap();
         store.migrate().await.unwrap();
         let server = SeaweedFs::start().await.unwrap();
-        Self { server, store: Arc::new(store), part_bytes: PART as u64, directory }
+        Self { server, store: Arc::new(store), part_bytes, directory }
     }
 
     pub async fn s3(&self, url: String) -> S3 {
