@@ -97,12 +97,10 @@ async fn probes_and_metrics_answer_over_http() {
     assert_eq!(text("/readyz").await, (200, "ready\n".to_owned()));
     let (code, metrics) = text("/metrics").await;
     assert_eq!(code, 200);
-    for name in [
-        "recorder_calls_total",
-        "recorder_call_seconds_bucket",
-        "recorder_sessions_live 1",
-        "recorder_ready 1",
-    ] {
+    // Without values: the gauges are the process's, and recorders of other tests come and go in it.
+    for name in
+        ["recorder_calls_total", "recorder_call_seconds_bucket", "recorder_sessions_live ", "recorder_ready "]
+    {
         assert!(metrics.contains(name), "{name} is missing:\n{metrics}");
     }
     assert_eq!(text("/nothing").await.0, 404);
