@@ -111,12 +111,13 @@ pub enum Output {
 }
 
 /// How much of a growing file is final: no [`Output::Patch`] that is still to come touches what lies between `from` and
-/// `until`. It holds for what is written once all outputs so far have been carried out.
+/// `until`, nor does the repair of a file that a crash cut. It holds for what is written once all outputs so far have
+/// been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settled {
     /// Bytes of the header, which is rewritten as tracks join and when the file ends.
     pub from: u64,
-    /// Where the cluster begins whose size is not known yet.
+    /// Within the first cluster that is not all written, or whose size is not known yet.
     pub until: u64,
     /// Entries in the header so far: with each new one the header has changed.
     pub entries: usize,

@@ -54,6 +54,9 @@ pub(crate) struct Writer {
     tracks: Vec<TrackEntry>,
     max_cluster: i64,
     cluster: Option<Cluster>,
+    /// Of the first cluster whose end is in the buffer: its size field. After a crash the repair cuts it down to what
+    /// there is of it.
+    unfinished: Option<u64>,
     cues: Cues,
     /// As long as there is no video, each cluster's first block is in the index.
     video_seen: bool,
@@ -84,6 +87,7 @@ impl Writer {
                 .unwrap_or(MAX_RELATIVE)
                 .clamp(1, MAX_RELATIVE),
             cluster: None,
+            unfinished: None,
             cues: Cues::default(),
             video_seen: false,
             buffer: BytesMut::from(&header[..]),
@@ -123,12 +127,12 @@ impl Writer {
         self.flushed + self.buffer.len() as u64
     }
 
-    /// What of the bytes handed out no later patch touches.
+    /// What of the bytes handed out no later patch touches, nor a repair after a crash.
     pub(crate) fn settled(&self) -> Settled {
-        let open = self.cluster.as_ref().map_or(u64::MAX, |cluster| cluster.size_at);
+        let open = self.cluster.as_ref().map(|cluster| cluster.size_at);
         Settled {
             from: self.layout.end,
-            until: self.flushed.min(open),
+            until: self.unfinished.or(open).map_or(self.flushed, |size_at| size_at.min(self.flushed)),
             entries: self.tracks.len(),
             container: self.container,
         }
@@ -179,6 +183,7 @@ impl Writer {
         if self.buffer.is_empty() {
             return;
         }
+        self.unfinished = None;
         let bytes = self.buffer.split().freeze();
         self.flushed += bytes.len() as u64;
         // The next part will be about as large; growing step by step would end at twice the size.
@@ -229,6 +234,9 @@ impl Writer {
 
     fn end_cluster(&mut self, out: &mut VecDeque<Output>) {
         let Some(cluster) = self.cluster.take() else { return };
+        if !self.buffer.is_empty() {
+            self.unfinished.get_or_insert(cluster.size_at);
+        }
         let size = self.bytes() - cluster.size_at - 8;
         self.patch(cluster.size_at, &size8(size), out);
     }
