@@ -63,6 +63,9 @@ impl BlobStore for LocalDir {
         let (root, key, source) = (self.root.clone(), file.key.to_owned(), file.path.to_owned());
         let wanted = file.sha256.map(str::to_owned);
         blocking(cancel, move |cancel| {
+            if cancel.is_cancelled() {
+                return Err(BlobError::Cancelled);
+            }
             let partial = Partial::name_in(&root.join(INCOMING));
             let sent = link_or_copy(&source, partial.path(), cancel)?;
             let stored = File::open(partial.path()).map_err(|error| store_error(partial.path(), &error))?;
