@@ -25,6 +25,7 @@ impl LiveFiles {
             path: file.path,
             from: file.from,
             until: file.until,
+            time: file.time,
             entries: file.entries,
         }
     }

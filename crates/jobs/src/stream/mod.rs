@@ -39,6 +39,8 @@ pub struct GrowingFile {
     pub from: u64,
     /// The end of what is on disk and will not change.
     pub until: u64,
+    /// The time of the recording up to which all is before `until`.
+    pub time: Duration,
     /// Changes whenever the beginning has.
     pub entries: usize,
 }

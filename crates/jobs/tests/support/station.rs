@@ -299,6 +299,7 @@ impl Take {
             path: self.directory.join("media.part"),
             from: HEADER as u64,
             until: self.content.len() as u64,
+            time: Duration::ZERO,
             entries: self.entries,
         };
         let mut live = self.live.0.lock().unwrap();
