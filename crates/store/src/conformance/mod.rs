@@ -20,6 +20,7 @@ mod nodes;
 mod recordings;
 mod renditions;
 pub mod sample;
+mod segments;
 mod sessions;
 mod uploads;
 
@@ -29,6 +30,7 @@ pub use leases::*;
 pub use nodes::*;
 pub use recordings::*;
 pub use renditions::*;
+pub use segments::*;
 pub use sessions::*;
 pub use uploads::*;
 
@@ -131,6 +133,13 @@ macro_rules! conformance_suite {
             a_rescue_of_a_sealed_recording_is_taken_back_when_its_node_has_uploaded_it,
             a_deleted_recording_is_not_rescued,
             the_owner_of_a_recording_is_known_without_its_tenant,
+            // Segments
+            segments_read_back_by_rendition_in_order,
+            a_segment_is_told_of_again_with_what_is_new,
+            a_segment_needs_a_recording,
+            segments_that_are_begun_again_wait_and_say_what_went_wrong,
+            forgotten_segments_are_those_of_one_rendition,
+            old_segments_are_those_of_recordings_that_ended_long_ago,
         }
     };
     ($fresh:expr; $($check:ident),+ $(,)?) => {

@@ -6,6 +6,7 @@
 mod jobs;
 mod recordings;
 mod renditions;
+mod segments;
 mod uploads;
 
 use std::{borrow::Cow, str::FromStr, time::Duration};
@@ -13,6 +14,7 @@ use std::{borrow::Cow, str::FromStr, time::Duration};
 pub use jobs::{JobRow, MaybeId};
 pub use recordings::{RecordingRow, TrackRow, after, with_tracks};
 pub use renditions::RenditionRow;
+pub use segments::SegmentRow;
 pub use uploads::{UploadPartRow, UploadRow, UploadStatusRow};
 
 use crate::StoreError;
