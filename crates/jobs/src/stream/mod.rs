@@ -43,6 +43,8 @@ pub struct GrowingFile {
     pub time: Duration,
     /// Changes whenever the beginning has.
     pub entries: usize,
+    /// Parameters of the renditions that are to be made of it while it grows.
+    pub derived: Arc<[Arc<str>]>,
 }
 
 /// Who knows the files that are being written on this node.

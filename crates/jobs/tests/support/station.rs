@@ -301,6 +301,7 @@ impl Take {
             until: self.content.len() as u64,
             time: Duration::ZERO,
             entries: self.entries,
+            derived: Arc::default(),
         };
         let mut live = self.live.0.lock().unwrap();
         live.retain(|file| file.recording != self.begun.id);
