@@ -136,7 +136,11 @@ impl App {
             Arc::new(config.renderer()),
             stop_workers.clone(),
         );
-        workers.stream(Arc::new(LiveFiles::new(capture.clone(), config.blob.base_path.clone())));
+        workers.stream(Arc::new(LiveFiles::new(
+            capture.clone(),
+            config.blob.base_path.clone(),
+            &config.renditions,
+        )));
 
         let readiness = Readiness::new().await;
         let heartbeat = Heartbeat {

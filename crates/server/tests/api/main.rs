@@ -12,6 +12,7 @@ mod pauses;
 mod postgres;
 mod refusals;
 mod renditions;
+mod segments;
 mod standard;
 mod support;
 mod traces;

@@ -67,6 +67,7 @@ pub(crate) fn keys() -> Vec<Key> {
         storage::blob(),
         work::jobs(),
         work::wanted(),
+        work::segments(),
         node::access(),
         node::telemetry(),
     ]

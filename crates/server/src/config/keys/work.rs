@@ -64,7 +64,8 @@ pub(super) fn wanted() -> Vec<Key> {
             |c| &mut c.renditions,
             "What is made of every recording: `[[renditions]]` with `kind` (mp4, webm, mp3, ogg_opus, wav, thumbnail, \
              contact_sheet, waveform, mosaic, mix, stem), its parameters by the names of \
-             `recorder/v1/rendition.proto`, and `tenant` if it is for one alone.",
+             `recorder/v1/rendition.proto`, `tenant` if it is for one alone, and for sound `while_recording = true` if it \
+             is to be made while the recording goes on, so that it is ready soon after the end of a long one.",
         ),
         key(
             "retention",
@@ -73,5 +74,43 @@ pub(super) fn wanted() -> Vec<Key> {
              not for recordings with all that was made of them; `tenant` if it is for one alone, whose rule goes before \
              that for all. Parked recordings are never deleted by it.",
         ),
+    ]
+}
+
+pub(super) fn segments() -> Vec<Key> {
+    vec![
+        key(
+            "segments.interval",
+            |c| &mut c.segments.interval,
+            "How long the pieces are in which renditions with `while_recording` are made. Shorter recordings have none.",
+        ),
+        key(
+            "segments.wait",
+            |c| &mut c.segments.wait,
+            "How long such a rendition waits for its segments when the recording has ended. Then it is made of the whole \
+             recording, as others are.",
+        ),
+        key(
+            "segments.keep",
+            |c| &mut c.segments.keep,
+            "Segments that were not joined are removed so long after their recording ended.",
+        ),
+        key(
+            "segments.clean_up_interval",
+            |c| &mut c.segments.clean_up_interval,
+            "How often those are looked for.",
+        ),
+        key(
+            "segments.followers",
+            |c| &mut c.segments.followers,
+            "Renditions of live recordings that are made at a time, each in a process of its own with a lower priority; \
+             those beyond are made when their recordings have ended. `0` makes all of them then.",
+        ),
+        key(
+            "segments.directory",
+            |c| &mut c.segments.directory,
+            "Where segments are kept until they are joined.",
+        )
+        .default("`<data_dir>/segments`"),
     ]
 }
