@@ -5,6 +5,7 @@
 mod access;
 mod binary;
 mod cluster;
+mod downloads;
 mod encryption;
 mod ingest;
 mod lifecycle;
@@ -12,6 +13,8 @@ mod pauses;
 mod postgres;
 mod refusals;
 mod renditions;
+mod rows;
 mod standard;
 mod support;
 mod traces;
+mod watching;
