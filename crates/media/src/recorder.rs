@@ -11,7 +11,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Input, LayerId, MediaTime, NtpTime, Output, RtpPacket, Settled, Statistics, TrackConfig, TrackId,
+    Input, LayerId, MediaKind, MediaTime, NtpTime, Output, RtpPacket, Settled, Statistics, TrackConfig,
+    TrackId,
     file::File,
     frame::BufferPool,
     interleave::Interleaver,
@@ -162,12 +163,14 @@ impl Recorder {
     /// Counters, for a person who watches.
     #[must_use]
     pub fn statistics(&self) -> Statistics {
+        let audio = self.tracks.iter().find(|track| track.config.kind == MediaKind::Audio);
+        let reference = audio.or(self.tracks.first()).and_then(Track::lateness);
         Statistics {
             bytes: self.file.bytes(),
             position: self.file.position(),
             held_bytes: self.held_bytes(),
             strays: self.strays,
-            tracks: self.tracks.iter().map(|track| (track.config.id, track.statistics())).collect(),
+            tracks: self.tracks.iter().map(|track| (track.config.id, track.statistics(reference))).collect(),
         }
     }
 

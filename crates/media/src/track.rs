@@ -18,7 +18,7 @@ use crate::{
     layer::Layer,
     pause::Pauses,
     stream::{Stream, StreamCounters},
-    sync::{Observed, SenderClocks, StreamClock},
+    sync::{Lateness, Observed, SenderClocks, StreamClock},
     time::{LocalNanos, RtpTicks, nanos_between},
 };
 
@@ -239,7 +239,13 @@ impl Track {
         self.counters().lost
     }
 
-    pub(crate) fn statistics(&self) -> TrackStatistics {
+    /// How late its media arrives.
+    pub(crate) fn lateness(&self) -> Option<Lateness> {
+        self.selected()?.stream.as_ref()?.clock.lateness()
+    }
+
+    /// `reference`: the track that its A/V offset is from.
+    pub(crate) fn statistics(&self, reference: Option<Lateness>) -> TrackStatistics {
         let counters = self.counters();
         TrackStatistics {
             packets: counters.packets + self.pushed,
@@ -253,6 +259,7 @@ impl Track {
             width: self.size.0,
             height: self.size.1,
             codec: self.entries.get(self.current).map(|entry| entry.summary.codec),
+            av_offset: self.lateness().zip(reference).and_then(|(own, other)| own.beyond(other)),
         }
     }
 

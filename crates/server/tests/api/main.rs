@@ -9,6 +9,7 @@ mod downloads;
 mod encryption;
 mod ingest;
 mod lifecycle;
+mod lip_sync;
 mod pauses;
 mod postgres;
 mod refusals;
