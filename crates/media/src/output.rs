@@ -212,4 +212,9 @@ pub struct TrackStatistics {
     pub height: u32,
     /// What is being written; none until the first frame.
     pub codec: Option<Codec>,
+    /// By how many nanoseconds its media arrives later (negative: earlier) than what the session's first audio track, or
+    /// without audio its first track, captured at the same time: the error in lip-sync that going by arrival would make, and
+    /// that is not made. Smoothed over some 16 frames. None until frames of both have followed a sender report, or if their
+    /// senders' clocks differ.
+    pub av_offset: Option<i64>,
 }

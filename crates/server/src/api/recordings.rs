@@ -125,6 +125,7 @@ fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
         frames_dropped: wire::count(media.frames_dropped),
         width: wire::count32(media.width),
         height: wire::count32(media.height),
+        av_offset: media.av_offset.map(wire::signed_duration),
     });
     pb::Session {
         id: status.id.to_string(),

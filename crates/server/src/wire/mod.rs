@@ -180,6 +180,13 @@ pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos }
 }
 
+/// Both parts have the sign.
+pub(crate) fn signed_duration(nanos: i64) -> prost_types::Duration {
+    const SECOND: i64 = 1_000_000_000;
+    let below = i32::try_from(nanos % SECOND).unwrap_or(0);
+    prost_types::Duration { seconds: nanos / SECOND, nanos: below }
+}
+
 /// Protobuf's JSON writes signed and unsigned counts alike; the API has signed ones throughout.
 pub(crate) fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
