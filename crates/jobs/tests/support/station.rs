@@ -95,7 +95,8 @@ impl Yard {
             ..JobsConfig::new(name.parse().unwrap(), spool)
         };
         let blobs = Arc::new(self.s3(url).await);
-        Station { config, store: self.store.clone(), blobs, live: Arc::default(), running: None }
+        let renderer = Arc::default();
+        Station { config, store: self.store.clone(), blobs, renderer, live: Arc::default(), running: None }
     }
 
     /// No upload in parts is open.
@@ -117,6 +118,7 @@ pub struct Station {
     pub config: JobsConfig,
     pub store: Arc<SqliteStore>,
     pub blobs: Arc<S3>,
+    pub renderer: Arc<ScriptedRenderer>,
     live: Arc<Live>,
     running: Option<(CancellationToken, Workers)>,
 }
@@ -131,8 +133,7 @@ impl Station {
 
     pub fn start_without_streaming(&mut self) {
         let (store, blobs): (_, Arc<dyn BlobStore>) = (self.store.clone(), self.blobs.clone());
-        let shutdown = CancellationToken::new();
-        let renderer = Arc::new(ScriptedRenderer::default());
+        let (renderer, shutdown) = (self.renderer.clone(), CancellationToken::new());
         let workers = Workers::spawn(self.config.clone(), store, blobs, renderer, shutdown.clone());
         self.running = Some((shutdown, workers));
     }
