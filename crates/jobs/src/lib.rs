@@ -29,4 +29,4 @@ pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
 pub use renderer::{Order, RenderError, Rendered, Renderer};
 pub use retention::RetentionRule;
 pub use stream::{Growing, GrowingFile};
-pub use worker::Workers;
+pub use worker::{Wishes, Workers};

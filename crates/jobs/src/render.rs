@@ -68,10 +68,16 @@ async fn fetch(
         BlobError::NotFound(_) => JobError::FileMissing { path: file.path.clone() },
         error => error.into(),
     })?;
-    if fetched.bytes != file.bytes {
+    if fetched.bytes != file.bytes && !is_rescued(context, recording).await? {
         return Err(JobError::FileDiffers { path: input, found: fetched.bytes, sealed: file.bytes });
     }
     Ok(input)
+}
+
+/// The object holds less than was sealed while its node is lost.
+async fn is_rescued(context: &Context, recording: &Recording) -> Result<bool, JobError> {
+    let upload = context.store.upload_of(recording.id).await?;
+    Ok(upload.is_some_and(|(upload, _)| upload.rescued))
 }
 
 /// A second name for a file if it is there with this size; where there can't be one, its own.
