@@ -36,13 +36,14 @@ pub(crate) async fn run(
     Ok(DONE)
 }
 
-/// The object of a recording, and those of its renditions.
+/// The object of a recording, those of its renditions, and what is left of segments.
 pub(crate) async fn objects(context: &Context, recording: &Recording) -> Result<(), JobError> {
     if let Some(key) = &recording.object_key {
         context.blobs.delete(key).await?;
     }
     for rendition in context.store.renditions_of(&recording.tenant, recording.id).await? {
         context.blobs.delete(&rendition.object_key).await?;
+        context.store.forget_segments(recording.id, &rendition.parameters).await?;
     }
     Ok(())
 }

@@ -119,6 +119,9 @@ pub struct Settled {
     pub from: u64,
     /// Within the first cluster that is not all written, or whose size is not known yet.
     pub until: u64,
+    /// The time of the recording from which on frames may lie behind `until`: all earlier ones are before it, but for
+    /// those that came so late that they were written out of order.
+    pub time: Duration,
     /// Entries in the header so far: with each new one the header has changed.
     pub entries: usize,
     /// The file format, as the tracks so far have it.

@@ -136,8 +136,8 @@ impl App {
             Arc::new(config.renderer()),
             stop_workers.clone(),
         );
-        let growing = LiveFiles::new(capture.clone(), config.blob.base_path.clone());
-        let wishes = config.renditions.clone();
+        let (base_path, wishes) = (config.blob.base_path.clone(), config.renditions.clone());
+        let growing = LiveFiles::new(capture.clone(), base_path, &wishes);
         let wanted = move |recording: &_| renditions::wanted(recording, &wishes);
         workers.stream(Arc::new(growing), Arc::new(wanted));
 

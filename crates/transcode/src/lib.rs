@@ -13,6 +13,7 @@
 
 mod check;
 mod error;
+mod follow;
 mod libav;
 mod options;
 mod partial;
@@ -31,10 +32,11 @@ mod worker;
 
 pub use check::BadOption;
 pub use error::TranscodeError;
+pub use follow::{Follow, Followed, Segment};
 pub use options::{
     AudioFormat, AudioOptions, FilmFormat, PeakBits, Preset, StemFormat, VideoOptions, WebmCodec,
 };
 pub use plan::{Plan, Produced, Progress};
 pub use rendition::Rendition;
 pub use run::run;
-pub use worker::{Limits, Worker, worker_main};
+pub use worker::{Follower, Limits, Worker, worker_main};

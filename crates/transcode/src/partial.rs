@@ -25,12 +25,18 @@ impl Partial {
     }
 
     /// Makes the file durable, gives it its name and tells its size.
-    pub(crate) fn keep(mut self) -> Result<u64, TranscodeError> {
+    pub(crate) fn keep(self) -> Result<u64, TranscodeError> {
         let file =
             File::open(&self.path).map_err(|error| TranscodeError::io("opening the output", &error))?;
         file.sync_all().map_err(|error| TranscodeError::io("syncing the output", &error))?;
-        let bytes =
-            file.metadata().map_err(|error| TranscodeError::io("measuring the output", &error))?.len();
+        self.name()
+    }
+
+    /// Gives the file its name and tells its size; a crash of the machine may lose it.
+    pub(crate) fn name(mut self) -> Result<u64, TranscodeError> {
+        let bytes = fs::metadata(&self.path)
+            .map_err(|error| TranscodeError::io("measuring the output", &error))?
+            .len();
         fs::rename(&self.path, &self.output)
             .map_err(|error| TranscodeError::io("renaming the output", &error))?;
         self.kept = true;
@@ -52,6 +58,14 @@ pub(crate) fn part_of(output: &Path) -> PathBuf {
     let mut name = OsString::from(output);
     name.push(".part");
     name.into()
+}
+
+/// Removes what was left half-written in a directory.
+pub(crate) fn remove_parts(directory: &Path) {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
+    for part in entries.filter(|path| path.extension().is_some_and(|extension| extension == "part")) {
+        let _ = fs::remove_file(part);
+    }
 }
 
 /// `path` as libav takes it. With the protocol in front, a name such as `http://…` or `concat:…` is a file's name and

@@ -60,6 +60,12 @@ impl<'a> Meter<'a> {
 pub(crate) struct Cancelled<'a>(&'a AtomicBool);
 
 impl Cancelled<'_> {
+    /// For what is stopped by killing its process.
+    pub(crate) fn never() -> Self {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self(&NEVER)
+    }
+
     pub(crate) fn check(self) -> Result<(), TranscodeError> {
         if self.0.load(Ordering::Relaxed) { Err(TranscodeError::Cancelled) } else { Ok(()) }
     }

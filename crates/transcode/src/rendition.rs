@@ -168,6 +168,28 @@ impl Rendition {
         }
     }
 
+    /// Whether it can be made while its recording still grows: sound alone, of all tracks. See [`Follow`](crate::Follow).
+    #[must_use]
+    pub fn can_follow(&self) -> bool {
+        self.sound().is_some()
+    }
+
+    /// Format and coding of a file of all sound.
+    pub(crate) fn sound(&self) -> Option<(AudioFormat, AudioOptions)> {
+        match self {
+            Self::Mp3 { audio } => Some((AudioFormat::Mp3, audio.clone())),
+            Self::OggOpus { audio } => Some((AudioFormat::OggOpus, audio.clone())),
+            Self::Wav { sample_rate, channels } => {
+                let (sample_rate, channels) = (*sample_rate, *channels);
+                Some((AudioFormat::Wav, AudioOptions { sample_rate, channels, ..AudioOptions::default() }))
+            }
+            Self::Mix { format, channels } => {
+                Some((*format, AudioOptions { channels: *channels, ..AudioOptions::default() }))
+            }
+            _ => None,
+        }
+    }
+
     /// What `kind` says in JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -15,6 +15,8 @@ impl Time {
     pub(crate) const ZERO: Self = Self(0);
     /// No recording is longer than a hundred hours: what lies beyond comes from a damaged timestamp.
     const HORIZON: i64 = 100 * 3_600 * 1_000_000_000;
+    pub(crate) const MIN: Self = Self(-Self::HORIZON);
+    pub(crate) const MAX: Self = Self(Self::HORIZON);
 
     pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis * 1_000_000)

@@ -319,7 +319,9 @@ impl Take {
             path: self.directory.join("media.part"),
             from: HEADER as u64,
             until: self.content.len() as u64,
+            time: Duration::ZERO,
             entries: self.entries,
+            derived: Arc::default(),
         };
         let mut live = self.live.0.lock().unwrap();
         live.retain(|file| file.recording != self.begun.id);

@@ -29,6 +29,7 @@ impl Api {
         Ok(pb::GetRecordingResponse {
             recording: Some(wire::recording(&recording)),
             renditions: renditions.iter().map(wire::rendition).collect(),
+            segments: self.segment_progress(caller, id).await?,
         })
     }
 

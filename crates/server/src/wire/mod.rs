@@ -1,5 +1,6 @@
 //! From the model's nouns to the messages of `recorder.v1`.
 
+mod segment;
 mod spec;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use model::{
 };
 use proto::recorder::v1 as pb;
 
+pub(crate) use segment::{segment, segment_progress, segment_state};
 pub(crate) use spec::rendition as asked_rendition;
 
 pub(crate) fn recording(recording: &Recording) -> pb::Recording {

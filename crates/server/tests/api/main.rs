@@ -17,6 +17,7 @@ mod postgres;
 mod refusals;
 mod renditions;
 mod rows;
+mod segments;
 mod standard;
 mod support;
 mod traces;

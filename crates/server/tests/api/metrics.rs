@@ -18,7 +18,7 @@ use crate::support::http;
 const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
 
 /// Documented, and with no event after one recording of WebRTC on the embedded default.
-const WITHOUT_EVENT: [&str; 14] = [
+const WITHOUT_EVENT: [&str; 17] = [
     "recorder_jobs_cancelled_total",
     "recorder_jobs_failed_total",
     "recorder_jobs_leases_lost_total",
@@ -26,6 +26,9 @@ const WITHOUT_EVENT: [&str; 14] = [
     "recorder_ledger_retries_total",
     "recorder_recovered_total",
     "recorder_retention_deleted_total",
+    "recorder_segment_followers_failed_total",
+    "recorder_segments_made_total",
+    "recorder_segments_promoted_total",
     "recorder_source_packets_dropped_total",
     "recorder_upload_lag_bytes",
     "recorder_upload_stream_retries_total",

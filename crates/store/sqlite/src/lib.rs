@@ -14,6 +14,7 @@ mod nodes;
 mod recordings;
 mod renditions;
 mod rescue;
+mod segments;
 mod sessions;
 mod turns;
 mod uploads;

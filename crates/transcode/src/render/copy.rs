@@ -5,7 +5,7 @@ use ffmpeg_next::{Rational, codec};
 use super::film::Lane;
 use crate::{
     TranscodeError, libav,
-    sink::{Mux, StreamId},
+    sink::{Mux, PacketSink, StreamId},
     source::{Demux, Kind, Track},
     time::Time,
 };

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How far all lanes are driven before the next step. What a lane holds is bounded by it.
-const STEP: Time = Time::from_millis(200);
+pub(super) const STEP: Time = Time::from_millis(200);
 
 /// One stream of the output and all that it is made of.
 pub(super) trait Lane {

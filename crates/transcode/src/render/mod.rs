@@ -2,6 +2,8 @@
 
 mod copy;
 mod film;
+mod follow;
+mod join;
 mod mosaic;
 mod order;
 mod picture_lane;
@@ -9,6 +11,7 @@ mod sound_lane;
 mod still;
 mod waveform;
 
+pub(crate) use follow::follow;
 pub(crate) use order::make;
 
 use crate::{Produced, time::Time};

@@ -36,16 +36,9 @@ pub(crate) fn make(plan: &Plan, output: &Path, meter: &mut Meter<'_>) -> Result<
             };
             work.film(Container::Webm, codec, video, audio, None, meter)
         }
-        Rendition::Mp3 { audio } => work.sound(AudioFormat::Mp3, audio, None, meter),
-        Rendition::OggOpus { audio } => work.sound(AudioFormat::OggOpus, audio, None, meter),
-        Rendition::Wav { sample_rate, channels } => {
-            let audio =
-                AudioOptions { sample_rate: *sample_rate, channels: *channels, ..AudioOptions::default() };
-            work.sound(AudioFormat::Wav, &audio, None, meter)
-        }
-        Rendition::Mix { format, channels } => {
-            let audio = AudioOptions { channels: *channels, ..AudioOptions::default() };
-            work.sound(*format, &audio, None, meter)
+        Rendition::Mp3 { .. } | Rendition::OggOpus { .. } | Rendition::Wav { .. } | Rendition::Mix { .. } => {
+            let (format, audio) = plan.rendition.sound().unwrap_or_default();
+            work.sound(format, &audio, None, meter)
         }
         Rendition::Stem { track, format } => work.stem(*track, *format, meter),
         Rendition::Thumbnail { at, width } => {
@@ -129,11 +122,7 @@ impl Work<'_> {
         if sounds.is_empty() {
             return Err(TranscodeError::NoSuchTrack { wanted: "track of audio".to_owned() });
         }
-        let container = match format {
-            AudioFormat::Mp3 => Container::Mp3,
-            AudioFormat::OggOpus => Container::Ogg,
-            AudioFormat::Wav => Container::Wav,
-        };
+        let container = sound_container(format);
         let tracks: Vec<usize> = sounds.iter().map(|track| track.index).collect();
         let spec = sound_spec(sound_codec(container), audio);
         let open = |mux: &mut Mux<'_>| Ok(vec![sound_lane(&sounds, container, audio, &spec, mux)?]);
@@ -229,20 +218,28 @@ fn copies_sound(track: &Track, container: Container) -> bool {
         Container::Ogg => track.codec == Id::OPUS && copy::is_continuous(track),
         Container::Mp3 => track.codec == Id::MP3 && copy::is_continuous(track),
         Container::Mp4 => track.codec == Id::AAC && copy::is_continuous(track),
-        Container::Wav => false,
+        Container::Wav | Container::Matroska => false,
     }
 }
 
-fn sound_codec(container: Container) -> SoundCodec {
+pub(super) fn sound_container(format: AudioFormat) -> Container {
+    match format {
+        AudioFormat::Mp3 => Container::Mp3,
+        AudioFormat::OggOpus => Container::Ogg,
+        AudioFormat::Wav => Container::Wav,
+    }
+}
+
+pub(super) fn sound_codec(container: Container) -> SoundCodec {
     match container {
         Container::Mp4 => SoundCodec::Aac,
-        Container::Webm | Container::Ogg => SoundCodec::Opus,
+        Container::Webm | Container::Ogg | Container::Matroska => SoundCodec::Opus,
         Container::Mp3 => SoundCodec::Mp3,
         Container::Wav => SoundCodec::Pcm,
     }
 }
 
-fn sound_spec(codec: SoundCodec, options: &AudioOptions) -> SoundSpec {
+pub(super) fn sound_spec(codec: SoundCodec, options: &AudioOptions) -> SoundSpec {
     SoundSpec {
         codec,
         sample_rate: options.sample_rate.unwrap_or(48_000),

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use ffmpeg_next::{self as ff, Rational, format};
+use ffmpeg_next::{self as ff, Rational, codec, format};
 
+use super::PacketSink;
 use crate::{
     TranscodeError, libav, partial,
     progress::Cancelled,
@@ -19,6 +20,8 @@ pub(crate) enum Container {
     Mp3,
     Ogg,
     Wav,
+    /// Of segments, which are joined in another.
+    Matroska,
 }
 
 impl Container {
@@ -29,6 +32,7 @@ impl Container {
             Self::Mp3 => "mp3",
             Self::Ogg => "ogg",
             Self::Wav => "wav",
+            Self::Matroska => "matroska",
         }
     }
 
@@ -39,7 +43,7 @@ impl Container {
             Self::Webm => options.set("cues_to_front", "1"),
             // Beyond 4 GiB a RIFF can't tell its length.
             Self::Wav => options.set("rf64", "auto"),
-            Self::Mp3 | Self::Ogg => {}
+            Self::Mp3 | Self::Ogg | Self::Matroska => {}
         }
         options
     }
@@ -47,7 +51,7 @@ impl Container {
 
 /// A stream of the output.
 #[derive(Clone, Copy)]
-pub(crate) struct StreamId(usize);
+pub(crate) struct StreamId(pub(super) usize);
 
 /// Writes packets of several streams. First all streams are added, then it [starts](Self::start).
 pub(crate) struct Mux<'a> {
@@ -81,25 +85,19 @@ impl<'a> Mux<'a> {
         })
     }
 
-    /// Whether encoders must put their headers into the container's.
-    pub(crate) fn wants_global_header(&self) -> bool {
-        self.output.format().flags().contains(format::Flags::GLOBAL_HEADER)
-    }
-
     pub(crate) fn container(&self) -> Container {
         self.container
     }
 
-    /// A stream of what `encoder` makes.
-    pub(crate) fn add_encoded(
+    /// A stream of coded packets.
+    pub(crate) fn add_coded(
         &mut self,
-        codec: ff::Codec,
-        encoder: &ff::codec::encoder::Encoder,
+        parameters: codec::Parameters,
         time_base: Rational,
     ) -> Result<StreamId, TranscodeError> {
-        let mut stream =
-            self.output.add_stream(codec).map_err(|error| libav::fail("adding a stream", error))?;
-        stream.set_parameters(encoder);
+        let stream = self.output.add_stream(ff::encoder::find(codec::Id::None));
+        let mut stream = stream.map_err(|error| libav::fail("adding a stream", error))?;
+        stream.set_parameters(parameters);
         stream.set_time_base(time_base);
         Ok(StreamId(stream.index()))
     }
@@ -107,7 +105,7 @@ impl<'a> Mux<'a> {
     /// A stream of packets as they are in the input.
     pub(crate) fn add_copied(&mut self, track: &Track) -> Result<StreamId, TranscodeError> {
         let fail = |error| libav::fail("adding a stream", error);
-        let mut stream = self.output.add_stream(ff::encoder::find(ff::codec::Id::None)).map_err(fail)?;
+        let mut stream = self.output.add_stream(ff::encoder::find(codec::Id::None)).map_err(fail)?;
         libav::ffi::copy_parameters(&mut stream, track.parameters.clone());
         stream.set_time_base(track.time_base);
         if track.rotation != Rotation::None {
@@ -128,8 +126,8 @@ impl<'a> Mux<'a> {
 
     /// In Matroska a block's time is when it is played plus the codec's delay (RFC 9559 §5.1.4.1.21), which libav's
     /// muxer leaves to whoever calls it; without that, Opus would be heard before its picture is seen.
-    fn delay_of(&self, parameters: &ff::codec::Parameters) -> Time {
-        if self.container != Container::Webm || parameters.id() != ff::codec::Id::OPUS {
+    fn delay_of(&self, parameters: &codec::Parameters) -> Time {
+        if self.container != Container::Webm || parameters.id() != codec::Id::OPUS {
             return Time::ZERO;
         }
         // RFC 7845 §5.1: pre-skip, in samples at 48 kHz.
@@ -139,8 +137,33 @@ impl<'a> Mux<'a> {
             .map_or(Time::ZERO, |bytes| Time::from_samples(i64::from(u16::from_le_bytes(bytes)), 48_000))
     }
 
-    /// Writes a packet whose times are in units of `time_base`.
-    pub(crate) fn write(
+    /// Writes the index and closes the file. Tells where the last packet ends; an output without any is an input that
+    /// couldn't be decoded.
+    pub(crate) fn finish(mut self) -> Result<Time, TranscodeError> {
+        if self.packets == 0 {
+            return Err(TranscodeError::Unreadable {
+                detail: libav::with_log("nothing in it can be decoded"),
+            });
+        }
+        self.output.write_trailer().map_err(|error| libav::fail("finishing the output", error))?;
+        Ok(self.end)
+    }
+}
+
+impl PacketSink for Mux<'_> {
+    fn wants_global_header(&self) -> bool {
+        self.output.format().flags().contains(format::Flags::GLOBAL_HEADER)
+    }
+
+    fn add_encoded(
+        &mut self,
+        encoder: &codec::encoder::Encoder,
+        time_base: Rational,
+    ) -> Result<StreamId, TranscodeError> {
+        self.add_coded(encoder.into(), time_base)
+    }
+
+    fn write(
         &mut self,
         stream: StreamId,
         mut packet: ff::Packet,
@@ -161,17 +184,5 @@ impl<'a> Mux<'a> {
         packet.rescale_ts(time_base, *to);
         self.packets += 1;
         packet.write_interleaved(&mut self.output).map_err(|error| libav::fail("writing the output", error))
-    }
-
-    /// Writes the index and closes the file. Tells where the last packet ends; an output without any is an input that
-    /// couldn't be decoded.
-    pub(crate) fn finish(mut self) -> Result<Time, TranscodeError> {
-        if self.packets == 0 {
-            return Err(TranscodeError::Unreadable {
-                detail: libav::with_log("nothing in it can be decoded"),
-            });
-        }
-        self.output.write_trailer().map_err(|error| libav::fail("finishing the output", error))?;
-        Ok(self.end)
     }
 }

@@ -2,7 +2,7 @@
 
 use ffmpeg_next::{self as ff, Dictionary, Rational, codec, format::Pixel, frame, picture};
 
-use super::{Container, Mux, StreamId, encoder};
+use super::{Container, Mux, PacketSink, StreamId, encoder};
 use crate::{Preset, TranscodeError, libav, time::Time};
 
 /// What pictures are coded with.
@@ -125,7 +125,7 @@ impl PictureEncoder {
             context.set_flags(codec::Flags::GLOBAL_HEADER);
         }
         let encoder = context.open_as_with(codec, spec.codec.options(spec)).map_err(fail)?;
-        let stream = mux.add_encoded(codec, &encoder, time_base)?;
+        let stream = mux.add_encoded(&encoder, time_base)?;
         Ok(Self {
             encoder,
             stream,

@@ -6,7 +6,7 @@ use ffmpeg_next::{
     frame,
 };
 
-use super::{Mux, StreamId, encoder};
+use super::{PacketSink, StreamId, encoder};
 use crate::{TranscodeError, libav};
 
 /// What sound is coded with.
@@ -75,7 +75,11 @@ impl SoundEncoder {
     /// Samples of a frame where the codec doesn't prescribe it.
     const FREE_FRAME: usize = 4_096;
 
-    pub(crate) fn open(spec: &SoundSpec, channels: usize, mux: &mut Mux<'_>) -> Result<Self, TranscodeError> {
+    pub(crate) fn open(
+        spec: &SoundSpec,
+        channels: usize,
+        sink: &mut dyn PacketSink,
+    ) -> Result<Self, TranscodeError> {
         let name = spec.codec.encoder();
         let fail = |error| libav::fail(&format!("opening the encoder {name}"), error);
         let codec = encoder(name)?;
@@ -89,11 +93,11 @@ impl SoundEncoder {
         if bit_rate > 0 {
             context.set_bit_rate(bit_rate);
         }
-        if mux.wants_global_header() {
+        if sink.wants_global_header() {
             context.set_flags(codec::Flags::GLOBAL_HEADER);
         }
         let encoder = context.open_as(codec).map_err(fail)?;
-        let stream = mux.add_encoded(codec, &encoder, time_base)?;
+        let stream = sink.add_encoded(&encoder, time_base)?;
         let frame = match encoder.frame_size() as usize {
             0 => Self::FREE_FRAME,
             size => size,
@@ -112,32 +116,32 @@ impl SoundEncoder {
     }
 
     /// Interleaved samples, which follow those before.
-    pub(crate) fn push(&mut self, samples: &[f32], mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+    pub(crate) fn push(&mut self, samples: &[f32], sink: &mut dyn PacketSink) -> Result<(), TranscodeError> {
         self.held.extend_from_slice(samples);
         let held = std::mem::take(&mut self.held);
         let mut frames = held.chunks_exact(self.frame * self.channels);
         for samples in &mut frames {
-            self.encode(samples, mux)?;
+            self.encode(samples, sink)?;
         }
         self.held.extend_from_slice(frames.remainder());
         Ok(())
     }
 
     /// Encodes the rest.
-    pub(crate) fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+    pub(crate) fn finish(&mut self, sink: &mut dyn PacketSink) -> Result<(), TranscodeError> {
         let rest = std::mem::take(&mut self.held);
         if !rest.is_empty() {
-            self.encode(&rest, mux)?;
+            self.encode(&rest, sink)?;
         }
         // An encoder that got nothing may refuse to end.
         if self.position == 0 {
             return Ok(());
         }
         self.encoder.send_eof().map_err(|error| libav::fail("ending the sound", error))?;
-        self.drain(mux)
+        self.drain(sink)
     }
 
-    fn encode(&mut self, samples: &[f32], mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+    fn encode(&mut self, samples: &[f32], sink: &mut dyn PacketSink) -> Result<(), TranscodeError> {
         let count = samples.len() / self.channels;
         let mut sound = frame::Audio::new(self.codec.sample(), count, layout(self.channels));
         if sound.planes() == 0 {
@@ -148,14 +152,14 @@ impl SoundEncoder {
         fill(&mut sound, samples, self.channels);
         self.position += count as i64;
         self.encoder.send_frame(&sound).map_err(|error| libav::fail("encoding sound", error))?;
-        self.drain(mux)
+        self.drain(sink)
     }
 
-    fn drain(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
+    fn drain(&mut self, sink: &mut dyn PacketSink) -> Result<(), TranscodeError> {
         loop {
             let mut packet = ff::Packet::empty();
             match self.encoder.receive_packet(&mut packet) {
-                Ok(()) => mux.write(self.stream, packet, self.time_base)?,
+                Ok(()) => sink.write(self.stream, packet, self.time_base)?,
                 Err(ff::Error::Other { errno: ff::error::EAGAIN } | ff::Error::Eof) => return Ok(()),
                 Err(error) => return Err(libav::fail("encoding sound", error)),
             }

@@ -16,6 +16,8 @@ pub(crate) struct Demux<'a> {
     position: Time,
     skew: Time,
     ended: bool,
+    /// Where the last packet of the tracks ends.
+    end: Time,
     cancelled: Cancelled<'a>,
 }
 
@@ -33,7 +35,16 @@ impl<'a> Demux<'a> {
         tracks: &[usize],
         cancelled: Cancelled<'a>,
     ) -> Result<Self, TranscodeError> {
-        let mut reader = Reader::open(path)?;
+        Ok(Self::new(Reader::open(path)?, survey, tracks, cancelled))
+    }
+
+    /// Goes on where `reader` is.
+    pub(crate) fn new(
+        mut reader: Reader,
+        survey: &Survey,
+        tracks: &[usize],
+        cancelled: Cancelled<'a>,
+    ) -> Self {
         let streams = reader.input.streams().count();
         let lanes = (0..streams).map(|index| {
             let track = survey.track(index).filter(|_| tracks.contains(&index))?.clone();
@@ -43,7 +54,20 @@ impl<'a> Demux<'a> {
         for index in lanes.iter().enumerate().filter(|(_, lane)| lane.is_none()).map(|(index, _)| index) {
             libav::ffi::discard(&mut reader.input, index);
         }
-        Ok(Self { reader, lanes, position: Time::ZERO, skew: survey.skew, ended: false, cancelled })
+        Self {
+            reader,
+            lanes,
+            position: Time::ZERO,
+            skew: survey.skew,
+            ended: false,
+            end: Time::ZERO,
+            cancelled,
+        }
+    }
+
+    /// Where the last packet of the tracks ends, once the input was read to its end.
+    pub(crate) fn end(&self) -> Option<Time> {
+        self.ended.then_some(self.end)
     }
 
     /// The track's next packet that is to be decoded at `until` or before; `None` if it has none up to there.
@@ -86,9 +110,9 @@ impl<'a> Demux<'a> {
         let Some(Some(lane)) = self.lanes.get_mut(packet.stream()) else { return };
         let base = lane.track.time_base;
         let shown = packet.pts().or(packet.dts()).and_then(|ticks| Time::from_ticks(ticks, base));
-        if shown.is_none_or(|time| lane.track.is_stray(time)) {
-            return;
-        }
+        let Some(shown) = shown.filter(|time| !lane.track.is_stray(*time)) else { return };
+        let length = Time::from_ticks(packet.duration().max(0), base).unwrap_or_default();
+        self.end = self.end.max(shown + length);
         let decoded = packet.dts().or(packet.pts()).and_then(|ticks| Time::from_ticks(ticks, base));
         let time = decoded.unwrap_or(lane.last);
         lane.last = time;

@@ -1,6 +1,7 @@
 //! Reading the input: what is in it, its packets in order, its pictures and its sound.
 
 mod demux;
+mod growing;
 mod keyframe;
 mod picture;
 mod rotation;
@@ -13,11 +14,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ffmpeg_next as ff;
+use ffmpeg_next::{self as ff, format::context::StreamIo};
 
 use crate::{TranscodeError, libav, partial, progress::Cancelled};
 
 pub(crate) use demux::Demux;
+pub(crate) use growing::{GrowingFile, Growth};
 pub(crate) use picture::{PictureSource, largest_picture};
 pub(crate) use rotation::Rotation;
 pub(crate) use sound::SoundSource;
@@ -28,15 +30,19 @@ pub(crate) use survey::{Kind, Run, Survey, Track};
 const FORMATS: &str = "matroska,webm,ogg,mov,mp4,m4a,wav,mp3,ivf,flac,aac";
 
 fn open(path: &Path) -> Result<ff::format::context::Input, TranscodeError> {
-    let mut options = ff::Dictionary::new();
-    options.set("protocol_whitelist", "file");
-    options.set("format_whitelist", FORMATS);
-    ff::format::input_with_dictionary(&partial::url_of(path)?, options).map_err(|error| {
+    ff::format::input_with_dictionary(&partial::url_of(path)?, options()).map_err(|error| {
         if error == EIO && disk_reads(path).is_ok() {
             return TranscodeError::Unreadable { detail: libav::with_log("cut off in its header") };
         }
         libav::unreadable("opening the input", error)
     })
+}
+
+fn options() -> ff::Dictionary<'static> {
+    let mut options = ff::Dictionary::new();
+    options.set("protocol_whitelist", "file");
+    options.set("format_whitelist", FORMATS);
+    options
 }
 
 const EIO: ff::Error = ff::Error::Other { errno: ff::error::EIO };
@@ -45,30 +51,43 @@ const EIO: ff::Error = ff::Error::Other { errno: ff::error::EIO };
 const MAX_FAILURES: u32 = 1_000;
 
 /// Reads packets past damage.
-struct Reader {
+pub(crate) struct Reader {
     input: ff::format::context::Input,
-    path: PathBuf,
-    disk_is_fine: bool,
+    /// What is to be read whole before an input/output error is blamed on damage.
+    suspect: Option<PathBuf>,
 }
 
 impl Reader {
-    fn open(path: &Path) -> Result<Self, TranscodeError> {
-        Ok(Self { input: open(path)?, path: path.to_owned(), disk_is_fine: false })
+    pub(crate) fn open(path: &Path) -> Result<Self, TranscodeError> {
+        Ok(Self { input: open(path)?, suspect: Some(path.to_owned()) })
+    }
+
+    /// Reads the header; waits until it and a few packets are there.
+    pub(crate) fn follow(file: GrowingFile) -> Result<Self, TranscodeError> {
+        /// libav can't seek here, so what it finds behind damage is no farther back than this, in bytes.
+        const BUFFER: usize = 256 << 10;
+        let growth = file.growth();
+        let io = StreamIo::from_read_with_capacity(file, BUFFER);
+        let input = io.and_then(|io| ff::format::input_from_stream(io, None, Some(options())));
+        // A fault of the disk is noted there and no reason to blame the input.
+        growth.check()?;
+        let input = input.map_err(|error| libav::unreadable("opening the input", error))?;
+        Ok(Self { input, suspect: None })
     }
 
     /// The next packet that can be read; `None` at the end.
-    fn next(&mut self, cancelled: Cancelled<'_>) -> Result<Option<ff::Packet>, TranscodeError> {
+    pub(crate) fn next(&mut self, cancelled: Cancelled<'_>) -> Result<Option<ff::Packet>, TranscodeError> {
         for _ in 0..MAX_FAILURES {
             cancelled.check()?;
             let mut packet = ff::Packet::empty();
             match packet.read(&mut self.input) {
                 Ok(()) => return Ok(Some(packet)),
                 Err(ff::Error::Eof) => return Ok(None),
-                Err(error) if error == EIO && !self.disk_is_fine => {
-                    disk_reads(&self.path)?;
-                    self.disk_is_fine = true;
+                Err(error) => {
+                    if let Some(path) = self.suspect.take_if(|_| error == EIO) {
+                        disk_reads(&path)?;
+                    }
                 }
-                Err(_) => {}
             }
         }
         Ok(None)

@@ -19,6 +19,8 @@ const RUN_GAP: Time = Time::from_millis(2_500);
 const MAX_RUNS: usize = 100_000;
 /// Reading ahead further than this for a track that lags is not worth the memory.
 const MAX_SKEW: Time = Time::from_millis(30_000);
+/// A recorder waits about a second for a track that lags before it writes the others.
+const LIVE_SKEW: Time = Time::from_millis(3_000);
 
 /// What is in the input.
 pub(crate) struct Survey {
@@ -67,7 +69,7 @@ impl Survey {
     /// Reads the whole input.
     pub(crate) fn of(path: &Path, cancelled: Cancelled<'_>) -> Result<Self, TranscodeError> {
         let mut reader = Reader::open(path)?;
-        let mut surveyors = surveyors(path, &reader.input);
+        let mut surveyors = surveyors(&rotation::pose_rolls(path), &reader.input);
         let mut skew = Skew::default();
         while let Some(packet) = reader.next(cancelled)? {
             if let Some(Some(surveyor)) = surveyors.get_mut(packet.stream())
@@ -81,6 +83,15 @@ impl Survey {
             return Err(TranscodeError::Unreadable { detail: libav::with_log("no packet of media in it") });
         }
         Ok(Self { tracks, skew: skew.most.min(MAX_SKEW) })
+    }
+
+    /// Of a file that still grows: what its header declares. When packets come isn't known, so each track is taken to
+    /// run for ever.
+    pub(crate) fn ahead(reader: &Reader) -> Self {
+        let runs = vec![Run { start: Time::MIN, end: Time::MAX, packets: 0 }];
+        let tracks = surveyors(&[], &reader.input).into_iter().flatten();
+        let tracks = tracks.map(|surveyor| Track { runs: runs.clone(), ..surveyor.track }).collect();
+        Self { tracks, skew: LIVE_SKEW }
     }
 
     /// Those of a kind, in the order of the file.
@@ -131,8 +142,7 @@ impl Skew {
     }
 }
 
-fn surveyors(path: &Path, input: &ff::format::context::Input) -> Vec<Option<Surveyor>> {
-    let rolls = rotation::pose_rolls(path);
+fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Option<Surveyor>> {
     let tracks = input.streams().take(MAX_TRACKS).map(|stream| {
         let parameters = stream.parameters();
         let kind = match parameters.medium() {

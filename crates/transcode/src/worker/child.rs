@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead, Read, Write},
-    path::{Path, PathBuf},
+    path::Path,
     process::ExitCode,
     sync::atomic::AtomicBool,
     thread,
@@ -10,11 +10,14 @@ use std::{
 
 use rustix::process::{self, Resource, Rlimit, Signal};
 
-use super::wire::{Limits, MAX_LINE, Report, Task};
-use crate::{Produced, TranscodeError, partial, run};
+use super::wire::{Limits, MAX_LINE, Report, Task, Word, Work};
+use crate::{
+    Produced, TranscodeError, partial, render, run,
+    source::{GrowingFile, Growth},
+};
 
 /// What the hidden subcommand `transcode-worker` of the server does: reads a task from standard input, limits itself,
-/// executes the plan, and reports on standard output.
+/// executes the plan or follows the file, and reports on standard output.
 ///
 /// **The child dies with its server.** The server holds the other end of standard input for as long as it waits; when
 /// that end closes, because the server lost interest or died in whatever way, the partial file is removed and the
@@ -35,16 +38,30 @@ fn execute() -> Result<Produced, TranscodeError> {
     let task = read_task().map_err(|detail| TranscodeError::Worker { detail })?;
     restrict(&task.limits)
         .map_err(|error| TranscodeError::Worker { detail: format!("can't limit itself: {error}") })?;
-    die_with_server(partial::part_of(&task.plan.output))
-        .map_err(|error| TranscodeError::io("watching the server", &error))?;
-    run(&task.plan, &AtomicBool::new(false), &mut |progress| tell(&Report::Progress(progress)))
+    match task.work {
+        Work::Plan(plan) => {
+            let partial = partial::part_of(&plan.output);
+            watch_server(move || wait_for_end(&partial))?;
+            run(&plan, &AtomicBool::new(false), &mut |progress| tell(&Report::Progress(progress)))
+        }
+        Work::Follow(follow) => {
+            let file = GrowingFile::open(&follow.input)?;
+            let (growth, segments) = (file.growth(), follow.segments.clone());
+            watch_server(move || listen(&growth, &segments))?;
+            render::follow(&follow, file, &mut |segment| tell(&Report::Segment(segment)))
+        }
+    }
 }
 
 fn read_task() -> Result<Task, String> {
-    let mut line = Vec::new();
-    let mut input = io::stdin().lock().take(MAX_LINE as u64);
-    input.read_until(b'\n', &mut line).map_err(|error| format!("can't read its task: {error}"))?;
+    let line = read_line().map_err(|error| format!("can't read its task: {error}"))?;
     serde_json::from_slice(&line).map_err(|error| format!("can't read its task: {error}"))
+}
+
+fn read_line() -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    io::stdin().lock().take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
+    Ok(line)
 }
 
 fn tell(report: &Report) {
@@ -70,8 +87,9 @@ fn restrict(limits: &Limits) -> rustix::io::Result<()> {
     Ok(())
 }
 
-fn die_with_server(partial: PathBuf) -> io::Result<()> {
-    thread::Builder::new().name("server-watch".to_owned()).spawn(move || wait_for_end(&partial)).map(drop)
+fn watch_server(watch: impl FnOnce() + Send + 'static) -> Result<(), TranscodeError> {
+    let started = thread::Builder::new().name("server-watch".to_owned()).spawn(watch);
+    started.map(drop).map_err(|error| TranscodeError::io("watching the server", &error))
 }
 
 fn wait_for_end(partial: &Path) {
@@ -79,6 +97,26 @@ fn wait_for_end(partial: &Path) {
     // The server says nothing more: all that can come is the end.
     while matches!(io::stdin().lock().read(&mut ignored), Ok(count) if count > 0) {}
     let _ = std::fs::remove_file(partial);
+    die();
+}
+
+/// Passes on what the server says of the file that is followed, for as long as there is a server.
+fn listen(growth: &Growth, segments: &Path) {
+    // An empty line is the end; one that is no word comes from no server of ours.
+    while let Ok(word) = read_line().and_then(|line| Ok(serde_json::from_slice(&line)?)) {
+        match word {
+            Word::Until(until) => growth.grown(until),
+            Word::End { bytes, output } => growth.end(bytes, output),
+        }
+    }
+    partial::remove_parts(segments);
+    if let Some(output) = growth.output_if_ended() {
+        let _ = std::fs::remove_file(partial::part_of(&output));
+    }
+    die();
+}
+
+fn die() {
     // At once and whatever the codecs are at: no destructor must run.
     let _ = process::kill_process(process::getpid(), Signal::KILL);
 }

@@ -1,9 +1,11 @@
-//! Executing a plan in a child process.
+//! Executing a plan, or following a recording, in a child process.
 
 mod child;
+mod follower;
 mod parent;
 mod wire;
 
 pub use child::worker_main;
+pub use follower::Follower;
 pub use parent::Worker;
 pub use wire::Limits;

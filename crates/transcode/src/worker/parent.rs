@@ -10,6 +10,7 @@ use std::{
 };
 
 use futures::StreamExt;
+use serde::Serialize;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
@@ -21,7 +22,7 @@ use tokio_util::{
     sync::CancellationToken,
 };
 
-use super::wire::{Limits, MAX_LINE, Report, SUBCOMMAND, Task};
+use super::wire::{Limits, MAX_LINE, Report, SUBCOMMAND, Task, Work};
 use crate::{Plan, Produced, Progress, TranscodeError, partial::Partial};
 
 /// A child that has said its last word, or nothing more to say, ends within this or is killed.
@@ -80,7 +81,7 @@ impl Worker {
         answer
     }
 
-    fn spawn(&self) -> Result<Child, TranscodeError> {
+    pub(super) fn spawn(&self) -> Result<Child, TranscodeError> {
         let kept = ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut command = Command::new(&self.program);
         command.arg(SUBCOMMAND).env_clear().envs(kept);
@@ -103,13 +104,13 @@ impl Worker {
         errors: &mut VecDeque<u8>,
         progress: &watch::Sender<Progress>,
     ) -> Option<Result<Produced, TranscodeError>> {
-        let (mut input, output, stderr) = (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
-        let task = Task { plan: plan.clone(), limits: self.limits.clone() };
-        let mut line = match serde_json::to_vec(&task) {
-            Ok(line) if line.len() < MAX_LINE => line,
-            _ => return Some(Err(TranscodeError::Worker { detail: "the plan is too long".to_owned() })),
+        let (mut input, output, mut stderr) =
+            (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
+        let task = Task { work: Work::Plan(plan.clone()), limits: self.limits.clone() };
+        let line = match line_of(&task) {
+            Ok(line) => line,
+            Err(error) => return Some(Err(error)),
         };
-        line.push(b'\n');
         // A child that dies before it reads is found dead below. Its input stays open: it lives only as long.
         let _ = input.write_all(&line).await;
         let listen = async {
@@ -119,11 +120,12 @@ impl Worker {
                     Ok(Report::Progress(now)) => drop(progress.send_replace(now)),
                     Ok(Report::Produced(produced)) => return Some(Ok(produced)),
                     Ok(Report::Failed(error)) => return Some(Err(error)),
+                    Ok(Report::Segment(_)) => {}
                     Err(nonsense) => return Some(Err(TranscodeError::Worker { detail: nonsense })),
                 }
             }
         };
-        let (mut listen, mut complaints) = (pin!(listen), pin!(keep_tail(stderr, errors)));
+        let (mut listen, mut complaints) = (pin!(listen), pin!(keep_tail(&mut stderr, errors)));
         tokio::select! {
             answer = &mut listen => {
                 if answer.is_none() {
@@ -137,15 +139,26 @@ impl Worker {
     }
 }
 
-fn parse(line: &str) -> Result<Report, String> {
+pub(super) fn parse(line: &str) -> Result<Report, String> {
     serde_json::from_str(line).map_err(|_| {
         let start: String = line.chars().take(80).collect();
         format!("said {start:?}, which is no report")
     })
 }
 
-/// Reads to the end and keeps the last bytes.
-async fn keep_tail(mut from: impl AsyncRead + Unpin, tail: &mut VecDeque<u8>) {
+/// What is said in one line.
+pub(super) fn line_of(word: &impl Serialize) -> Result<Vec<u8>, TranscodeError> {
+    match serde_json::to_vec(word) {
+        Ok(mut line) if line.len() < MAX_LINE => {
+            line.push(b'\n');
+            Ok(line)
+        }
+        _ => Err(TranscodeError::Worker { detail: "the plan is too long".to_owned() }),
+    }
+}
+
+/// Reads to the end and keeps the last bytes. Nothing is lost if it is dropped before.
+pub(super) async fn keep_tail(from: &mut (impl AsyncRead + Unpin), tail: &mut VecDeque<u8>) {
     let mut chunk = [0; 1_024];
     while let Ok(count) = from.read(&mut chunk).await {
         if count == 0 {
@@ -169,7 +182,7 @@ async fn out_of_time(limit: Option<Duration>) -> u64 {
 }
 
 /// How the child ended; killed if it doesn't.
-async fn farewell(child: &mut Child) -> Option<ExitStatus> {
+pub(super) async fn farewell(child: &mut Child) -> Option<ExitStatus> {
     match time::timeout(FAREWELL, child.wait()).await {
         Ok(status) => status.ok(),
         Err(_) => None,
@@ -177,7 +190,7 @@ async fn farewell(child: &mut Child) -> Option<ExitStatus> {
 }
 
 /// The error of a child that ended without an answer.
-fn epitaph(status: Option<ExitStatus>, errors: &VecDeque<u8>) -> TranscodeError {
+pub(super) fn epitaph(status: Option<ExitStatus>, errors: &VecDeque<u8>) -> TranscodeError {
     let errors: Vec<u8> = errors.iter().copied().collect();
     let detail = String::from_utf8_lossy(&errors).trim().to_owned();
     // What Rust's allocator says before it aborts.

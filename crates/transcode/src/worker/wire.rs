@@ -1,10 +1,10 @@
 //! What a server and its worker tell each other: one line of JSON each.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Plan, Produced, Progress, TranscodeError, seconds};
+use crate::{Follow, Plan, Produced, Progress, Segment, TranscodeError, seconds};
 
 /// The subcommand that runs [`worker_main`](crate::worker_main).
 pub(super) const SUBCOMMAND: &str = "transcode-worker";
@@ -35,18 +35,39 @@ impl Default for Limits {
     }
 }
 
-/// From the server, as the first and only line.
+/// From the server, as the first line.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Task {
-    pub(super) plan: Plan,
+    #[serde(flatten)]
+    pub(super) work: Work,
     pub(super) limits: Limits,
 }
 
-/// From the worker: any number of the first, then one of the others.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Work {
+    /// Nothing more is said.
+    Plan(Plan),
+    /// Any number of [`Word`]s follow.
+    Follow(Follow),
+}
+
+/// From the server to a worker that follows a file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Word {
+    /// So many bytes of the file are final.
+    Until(u64),
+    /// The file is whole: the last word.
+    End { bytes: u64, output: PathBuf },
+}
+
+/// From the worker: any number of the first two, then one of the others.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Report {
     Progress(Progress),
+    Segment(Segment),
     Produced(Produced),
     Failed(TranscodeError),
 }

@@ -1,0 +1,63 @@
+//! Sound of a file that still grows: what a film's lanes would make of the whole, cut into segments as it comes.
+
+use super::{
+    Made,
+    film::STEP,
+    join::join,
+    order::{sound_codec, sound_container, sound_spec},
+    sound_lane::Mix,
+};
+use crate::{
+    Follow, Produced, Segment, TranscodeError, libav,
+    partial::Partial,
+    progress::Cancelled,
+    sink::{Cutter, SoundEncoder},
+    source::{Demux, GrowingFile, Kind, Reader, Survey, Track},
+    time::Time,
+};
+
+/// Makes segments while `file` grows, and when it has ended the whole.
+pub(crate) fn follow(
+    follow: &Follow,
+    file: GrowingFile,
+    report: &mut dyn FnMut(Segment),
+) -> Result<Produced, TranscodeError> {
+    follow.check().map_err(TranscodeError::BadOption)?;
+    libav::init()?;
+    let (format, audio) = follow.rendition.sound().unwrap_or_default();
+    let container = sound_container(format);
+    let spec = sound_spec(sound_codec(container), &audio);
+    let cancelled = Cancelled::never();
+    let growth = file.growth();
+    let reader = Reader::follow(file)?;
+    let survey = Survey::ahead(&reader);
+    let sounds: Vec<&Track> = survey.of_kind(Kind::Audio).collect();
+    if sounds.is_empty() {
+        return Err(TranscodeError::NoSuchTrack { wanted: "track of audio".to_owned() });
+    }
+    let tracks: Vec<usize> = sounds.iter().map(|track| track.index).collect();
+    let mut demux = Demux::new(reader, &survey, &tracks, cancelled);
+    let mut mix = Mix::open(&sounds, spec.sample_rate, spec.channels)?;
+    let mut cutter = Cutter::new(&follow.segments, follow.interval, cancelled, report);
+    let mut encoder = SoundEncoder::open(&spec, mix.channels(), &mut cutter)?;
+    let mut until = Time::ZERO;
+    loop {
+        encoder.push(&mix.advance(&mut demux, until)?, &mut cutter)?;
+        if demux.end().is_some_and(|end| until > end) {
+            break;
+        }
+        until = until + STEP;
+    }
+    growth.check()?;
+    encoder.push(&mix.finish()?, &mut cutter)?;
+    encoder.finish(&mut cutter)?;
+    let Some(pieces) = cutter.finish()? else {
+        return Err(TranscodeError::Unreadable { detail: libav::with_log("nothing in it can be decoded") });
+    };
+    drop(demux);
+    // Also where damage ended the reading early.
+    let partial = Partial::new(&growth.output());
+    let end = join(&pieces, partial.path(), container, cancelled)?;
+    let made = Made { end, size: (0, 0) };
+    Ok(made.produced(partial.keep()?))
+}
