@@ -32,4 +32,4 @@ pub use renderer::{
 };
 pub use retention::RetentionRule;
 pub use stream::{Growing, GrowingFile};
-pub use worker::Workers;
+pub use worker::{Wishes, Workers};

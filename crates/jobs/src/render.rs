@@ -77,8 +77,18 @@ async fn fetch(
         error => error.into(),
     })?;
     // An object that was sent in parts has no note of its SHA-256 to be held against.
-    file.check(&fetched)?;
+    if let Err(differs) = file.check(&fetched)
+        && !is_rescued(context, recording).await?
+    {
+        return Err(differs);
+    }
     Ok(input)
+}
+
+/// The object holds less than was sealed while its node is lost.
+async fn is_rescued(context: &Context, recording: &Recording) -> Result<bool, JobError> {
+    let upload = context.store.upload_of(recording.id).await?;
+    Ok(upload.is_some_and(|(upload, _)| upload.rescued))
 }
 
 /// A second name for a file if it is there with this size; where there can't be one, its own.

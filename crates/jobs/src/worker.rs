@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use blob::BlobStore;
-use model::JobKind;
-use store::{LeasedJob, Store, StoreError};
+use model::{JobKind, Recording};
+use store::{LeasedJob, NewRendition, Store, StoreError};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
@@ -27,6 +27,9 @@ const CLEAN_UP_WORKERS: usize = 1;
 const DELETE_WORKERS: usize = 1;
 /// The longest wait before a database that failed is asked for jobs again.
 const MAX_STORE_BACKOFF: Duration = Duration::from_secs(30);
+
+/// What is to be made of a recording without anybody asking, as it ends.
+pub type Wishes = Arc<dyn Fn(&Recording) -> Vec<NewRendition> + Send + Sync>;
 
 /// The running workers.
 pub struct Workers {
@@ -81,9 +84,11 @@ impl Workers {
 
     /// Sends the files that grow on this node while they do, makes of them what is wanted by then, and looks after uploads
     /// and segments that nobody ends. Without it all that is done when they are sealed.
-    pub fn stream(&self, growing: Arc<dyn Growing>) {
+    ///
+    /// What a node that is lost had sent is made a recording; `wishes` says what is to be made of it.
+    pub fn stream(&self, growing: Arc<dyn Growing>, wishes: Wishes) {
         self.tasks.spawn(stream::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
-        self.tasks.spawn(stream::keeper::run(self.context.clone(), self.shutdown.clone()));
+        self.tasks.spawn(stream::keeper::run(self.context.clone(), wishes, self.shutdown.clone()));
         self.tasks.spawn(segments::run(self.context.clone(), growing, self.shutdown.clone()));
         self.tasks.spawn(segments::keeper::run(self.context.clone(), self.shutdown.clone()));
     }

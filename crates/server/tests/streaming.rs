@@ -10,7 +10,8 @@ use std::{
 
 use blob::{BlobError, BlobStore as _};
 use proto::recorder::v1::{
-    GetRecordingRequest, Recording, RecordingState, recording_service_client::RecordingServiceClient,
+    GetRecordingRequest, GetRecordingResponse, Recording, RecordingState, RenditionState,
+    recording_service_client::RecordingServiceClient,
 };
 use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::StdRng};
 use support::{Place, beep, coded, connected, driver, ok, sender, wait_for};
@@ -52,10 +53,31 @@ async fn begin(recorder: &Recorder, driver: &Driver) -> (Session, Call) {
     (session, call)
 }
 
-async fn row_of(recorder: &Recorder, id: &str) -> Option<Recording> {
+async fn answer_of(recorder: &Recorder, id: &str) -> Option<GetRecordingResponse> {
     let get = GetRecordingRequest { id: id.to_owned() };
-    let row = RecordingServiceClient::new(recorder.channel()).get_recording(get).await;
-    row.ok().and_then(|answer| answer.into_inner().recording)
+    let answer = RecordingServiceClient::new(recorder.channel()).get_recording(get).await;
+    answer.ok().map(tonic::Response::into_inner)
+}
+
+async fn row_of(recorder: &Recorder, id: &str) -> Option<Recording> {
+    answer_of(recorder, id).await?.recording
+}
+
+/// Waits until there is a picture, and sound that lasts longer than this; how long.
+async fn rendered(recorder: &Recorder, id: &str, longer_than: Duration) -> Duration {
+    let mut lasts = Duration::ZERO;
+    let made = wait_for(Duration::from_secs(90), async || {
+        let answer = answer_of(recorder, id).await.unwrap_or_default();
+        let available = |kind: &str| {
+            let mut of_kind = answer.renditions.iter().filter(|one| one.kind == kind);
+            of_kind.next().filter(|one| one.state() == RenditionState::Available && of_kind.next().is_none())
+        };
+        let sound = available("mp3").and_then(|one| Duration::try_from(one.duration?).ok());
+        lasts = sound.unwrap_or_default();
+        available("thumbnail").is_some() && lasts > longer_than
+    });
+    assert!(made.await, "{:?}", answer_of(recorder, id).await);
+    lasts
 }
 
 async fn until_available(recorder: &Recorder, id: &str) -> Recording {
@@ -165,6 +187,7 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
             .env("ID", id)
             .env("RECORDER__NODE__HEARTBEAT", "300ms")
             .env("RECORDER__NODE__LOST_AFTER", "2s")
+            .env("RECORDER__RENDITIONS", r#"[{ kind = "thumbnail" }, { kind = "mp3" }]"#)
     };
     let mut first = ok(node("first").start().await, "the first recorder starts");
     let driver = driver();
@@ -181,6 +204,7 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
     let played = ok(testkit::verify::packets(&part), "packets of what was rescued").len();
     assert!(played > 200, "{played} packets");
     assert_eq!(place.uploads().await, 0);
+    let part = rendered(&second, &call.id, Duration::from_secs(2)).await;
     ok(first.restart().await, "the restart");
     let whole = wait_for(Duration::from_secs(60), async || {
         let row = row_of(&first, &call.id).await.unwrap_or_default();
@@ -189,4 +213,5 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
     assert!(whole.await, "{:?}", row_of(&first, &call.id).await);
     let file = judge(&place, &first, &call.id).await;
     assert!(ok(std::fs::metadata(file), "the object").len() > bytes);
+    rendered(&first, &call.id, part).await;
 }

@@ -19,7 +19,7 @@ mod uploads;
 pub use changes::{Change, Changes};
 pub use deletion::{AuditEntry, Deletion, Deletions, Expired, Expiry};
 pub use error::StoreError;
-pub use renditions::{Created, NewRendition, RenderedFile, Renditions};
+pub use renditions::{Created, MADE_ANEW, NewRendition, RenderedFile, Renditions};
 pub use segments::Segments;
 pub use signal::JobSignal;
 pub use traits::{

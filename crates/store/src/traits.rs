@@ -28,7 +28,7 @@ pub struct Sealed {
     pub recording: Recording,
     /// Its jobs.
     pub jobs: Vec<NewJob>,
-    /// What is to be made of it. Their jobs are made with them, for the node that has the file.
+    /// What is to be made of it. Their jobs are made with them, for the node that has the file. What there is already stays.
     pub renditions: Vec<NewRendition>,
 }
 

@@ -64,7 +64,13 @@ impl Uploads for MemoryStore {
         self.reach().map(|_| Vec::new())
     }
 
-    async fn rescue(&self, _: &Upload, _: u64, _: Option<&str>) -> Result<bool, StoreError> {
+    async fn rescue(
+        &self,
+        _: &Upload,
+        _: u64,
+        _: Option<&str>,
+        _: &[NewRendition],
+    ) -> Result<bool, StoreError> {
         absent()
     }
 
