@@ -2,7 +2,9 @@
 
 use std::{
     collections::VecDeque,
+    fs::File,
     io,
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -45,6 +47,7 @@ pub struct Follower {
     over: bool,
     segments: PathBuf,
     output: Option<PathBuf>,
+    _file: File,
 }
 
 /// What the child is to be told. Only the latest length waits.
@@ -63,11 +66,17 @@ impl Worker {
     /// Of [`Limits`](super::Limits) the wall-clock limit counts from [`Follower::end`] only.
     ///
     /// # Errors
-    /// [`TranscodeError::BadOption`] if it can't be followed; [`TranscodeError::Worker`] if no child can be started. What
-    /// is wrong with the file is told by [`Follower::next`].
+    /// [`TranscodeError::BadOption`] if it can't be followed, [`TranscodeError::Io`] if the file can't be opened,
+    /// [`TranscodeError::Worker`] if no child can be started. What is wrong within the file is told by
+    /// [`Follower::next`].
     pub fn follow(&self, follow: &Follow) -> Result<Follower, TranscodeError> {
         follow.check().map_err(TranscodeError::BadOption)?;
-        let task = Task { work: Work::Follow(follow.clone()), limits: self.limits.clone() };
+        let file =
+            File::open(&follow.input).map_err(|error| TranscodeError::io("opening the input", &error))?;
+        // Sealing may give the file another name before the child opens it; through our descriptor it finds it anyhow.
+        let input = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into();
+        let task =
+            Task { work: Work::Follow(Follow { input, ..follow.clone() }), limits: self.limits.clone() };
         let line = line_of(&task)?.into();
         let mut child = self.spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
@@ -85,6 +94,7 @@ impl Worker {
             over: false,
             segments: follow.segments.clone(),
             output: None,
+            _file: file,
         })
     }
 }
