@@ -276,7 +276,17 @@ async fn mono_and_stereo_telephony_and_pcm_are_mixed_as_in_the_whole() {
     }
 }
 
-/// Samples of a file at 48 kHz.
+#[tokio::test]
+async fn pushed_pcm_keeps_its_rate_as_in_the_whole() {
+    let bytes = by_ffmpeg(&["-f", "lavfi", "-i", "anoisesrc=r=16000:d=5", "-c:a", "pcm_s16le"]);
+    let (_bench, joined, count) = assert_equals_whole(bytes, WAV, 1.0).await;
+    assert_eq!(
+        (count, support::ffprobe(&joined, &["-show_entries", "stream=sample_rate"])),
+        (5, "16000".to_owned())
+    );
+}
+
+/// The second difference of samples.
 fn steps(samples: &[i16]) -> Vec<f64> {
     samples
         .windows(3)
