@@ -390,6 +390,33 @@ async fn a_packet_too_late_for_its_segment_ends_the_following() {
 }
 
 #[tokio::test]
+async fn who_listens_in_passing_misses_nothing() {
+    let bench = Bench::new();
+    let mut recording = Recording::new(&bench, long_call(2).bytes(), MP3, 1.0);
+    let whole = recording.bytes.len();
+    recording.file.write_all(&recording.bytes).unwrap();
+    let (mut told, mut heard) = (0, vec![]);
+    let produced = loop {
+        let follower = &mut recording.follower;
+        told = (told + 30_000).min(whole);
+        // Futures that are dropped before they are done, most of them at once.
+        let patience = Duration::from_micros(heard.len() as u64 * 300);
+        let _ = tokio::time::timeout(patience, follower.grown(told as u64)).await;
+        if told == whole {
+            let _ = tokio::time::timeout(patience, follower.end(told as u64, &bench.path("joined"))).await;
+        }
+        match tokio::time::timeout(patience, follower.next()).await {
+            Ok(Ok(Followed::Segment(segment))) => heard.push(segment.number),
+            Ok(Ok(Followed::Produced(produced))) => break produced,
+            Ok(Err(error)) => panic!("{error}"),
+            Err(_) => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(heard, (0..12).collect::<Vec<u32>>());
+    assert!((produced.duration.as_secs_f64() - 12.0).abs() < 0.05, "{produced:?}");
+}
+
+#[tokio::test]
 async fn dropping_the_follower_kills_the_child_within_200_ms_and_leaves_nothing_half_written() {
     let bench = Bench::new();
     let bytes = long_call(2).bytes();
