@@ -12,7 +12,8 @@ use std::{
 };
 
 use support::{
-    Bench, SECONDS, SIZE, call, call_of_two, eventually, frames, matroska::Film, script, sound, workers_on,
+    Bench, SECONDS, SIZE, call, call_of_two, damaged, eventually, frames, matroska::Film, script, sound,
+    workers_on,
 };
 use testkit::signal::Codec;
 use transcode::{Follow, Followed, Follower, Limits, Produced, Segment, TranscodeError, Worker};
@@ -366,6 +367,27 @@ async fn damage_in_the_middle_costs_no_more_than_that() {
     assert!((produced.duration.as_secs_f64() - 24.0).abs() < 0.1, "{produced:?}");
     assert_eq!(recording.segments.len(), 5);
     assert!(sound(&joined).beeps().len() >= 21, "{:?}", sound(&joined).beeps());
+}
+
+/// Sixty recordings, each damaged in a few places.
+#[tokio::test]
+async fn damaged_recordings_never_hang_and_leave_nothing_half_written() {
+    let whole = call().bytes();
+    let (mut made, mut refused) = (0, 0);
+    for seed in 0..60 {
+        let bench = Bench::new();
+        let mut recording = Recording::new(&bench, damaged(&whole, seed), MP3, 1.0);
+        match recording.seal().await {
+            Ok(_) => made += 1,
+            Err(error) => {
+                // Damage is no reason to try again.
+                assert!(error.is_permanent(), "seed {seed}: {error}");
+                refused += 1;
+            }
+        }
+        assert_eq!(parts(&bench), Vec::<PathBuf>::new(), "seed {seed}");
+    }
+    assert!(made > 40, "{made} made, {refused} refused");
 }
 
 #[tokio::test]
