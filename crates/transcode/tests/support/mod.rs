@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // Each test file uses some of it.
 
 pub mod matroska;
+pub mod recording;
 
 use std::{
     os::unix::fs::PermissionsExt,
