@@ -3,6 +3,7 @@
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
 };
 
 use model::{Container, Recording};
@@ -26,6 +27,8 @@ pub struct GrowingFile {
     pub from: u64,
     /// The end of what is final.
     pub until: u64,
+    /// The time of the recording up to which all is before `until`.
+    pub time: Duration,
     /// Entries in the header: with each new one it has changed.
     pub entries: usize,
 }
@@ -69,6 +72,7 @@ impl Growing {
                 container: convert::container(settled.container),
                 from: settled.from,
                 until: settled.until,
+                time: settled.time,
                 entries: settled.entries,
             })
         };

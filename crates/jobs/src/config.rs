@@ -48,6 +48,25 @@ pub struct JobsConfig {
     pub node_lost_after: Option<Duration>,
     /// How often uploads that nobody ends are looked for.
     pub keep: Duration,
+    /// Segments.
+    pub segments: SegmentsConfig,
+}
+
+/// How renditions are made while their recordings go on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentsConfig {
+    /// Where segments are kept.
+    pub directory: PathBuf,
+    /// How long segments are. A recording shorter than one has none.
+    pub interval: Duration,
+    /// How long a rendition waits for its segments when the recording has ended; then it is made of the whole recording.
+    pub wait: Duration,
+    /// How long segments are kept that nobody has joined.
+    pub keep: Duration,
+    /// How often those are looked for.
+    pub clean_up_interval: Duration,
+    /// Renditions at a time, each made by a process of its own.
+    pub followers: usize,
 }
 
 impl JobsConfig {
@@ -57,6 +76,7 @@ impl JobsConfig {
         Self {
             node,
             work: spool.with_file_name("work"),
+            segments: SegmentsConfig::new(spool.with_file_name("segments")),
             spool,
             upload_workers: 10,
             // With the waits below about two hours: an outage of the object store that is mended within them needs nobody.
@@ -90,6 +110,23 @@ impl JobsConfig {
         self.lease = self.lease.max(SHORTEST);
         self.poll = self.poll.max(SHORTEST);
         self.keep = self.keep.max(SHORTEST);
+        self.segments.interval = self.segments.interval.max(SHORTEST);
+        self.segments.clean_up_interval = self.segments.clean_up_interval.max(SHORTEST);
         self
+    }
+}
+
+impl SegmentsConfig {
+    /// Defaults for a directory.
+    #[must_use]
+    pub fn new(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            interval: Duration::from_secs(10),
+            wait: Duration::from_secs(5 * 60),
+            keep: Duration::from_secs(24 * 3600),
+            clean_up_interval: Duration::from_secs(3600),
+            followers: 32,
+        }
     }
 }

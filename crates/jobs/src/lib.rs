@@ -17,16 +17,19 @@ mod render;
 mod renderer;
 mod retention;
 mod retry;
+mod segments;
 mod spool;
 mod stream;
 mod upload;
 mod work;
 mod worker;
 
-pub use config::JobsConfig;
+pub use config::{JobsConfig, SegmentsConfig};
 pub use error::JobError;
 pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
-pub use renderer::{Order, RenderError, Rendered, Renderer};
+pub use renderer::{
+    FollowOrder, Followed, FollowedSegment, Following, Order, RenderError, Rendered, Renderer,
+};
 pub use retention::RetentionRule;
 pub use stream::{Growing, GrowingFile};
-pub use worker::Workers;
+pub use worker::{Wishes, Workers};

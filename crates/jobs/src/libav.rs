@@ -1,11 +1,13 @@
 //! Renditions made by libav in child processes, so that no codec can touch what is being recorded.
 
+use std::path::Path;
+
 use model::Progress;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use transcode::{Plan, TranscodeError, Worker};
+use transcode::{Follow, Follower, Plan, Produced, Rendition, TranscodeError, Worker};
 
-use crate::{Order, RenderError, Rendered, Renderer};
+use crate::{FollowOrder, Followed, FollowedSegment, Following, Order, RenderError, Rendered, Renderer};
 
 #[async_trait::async_trait]
 impl Renderer for Worker {
@@ -15,9 +17,7 @@ impl Renderer for Worker {
         cancel: &CancellationToken,
         progress: &watch::Sender<Progress>,
     ) -> Result<Rendered, RenderError> {
-        let rendition = serde_json::from_str(order.parameters).map_err(|error| {
-            RenderError::Permanent(format!("the parameters are not those of this version: {error}"))
-        })?;
+        let rendition = rendition(order.parameters)?;
         let plan = Plan { input: order.input.to_owned(), output: order.output.to_owned(), rendition };
         let (sender, mut told) = watch::channel(transcode::Progress::default());
         let work = self.run(&plan, cancel, sender);
@@ -25,13 +25,55 @@ impl Renderer for Worker {
         loop {
             tokio::select! {
                 made = &mut work => {
-                    let made = made.map_err(refused)?;
-                    return Ok(Rendered { duration: made.duration, width: made.width, height: made.height });
+                    return Ok(rendered(made.map_err(refused)?));
                 }
                 Ok(()) = told.changed() => drop(progress.send_replace(shown(*told.borrow_and_update()))),
             }
         }
     }
+
+    async fn follow(&self, order: FollowOrder<'_>) -> Result<Box<dyn Following>, RenderError> {
+        let follow = Follow {
+            input: order.input.to_owned(),
+            segments: order.segments.to_owned(),
+            rendition: rendition(order.parameters)?,
+            interval: order.interval,
+        };
+        Ok(Box::new(Worker::follow(self, &follow).map_err(refused)?))
+    }
+}
+
+#[async_trait::async_trait]
+impl Following for Follower {
+    async fn grown(&mut self, until: u64) -> Result<(), RenderError> {
+        Follower::grown(self, until).await.map_err(refused)
+    }
+
+    async fn end(&mut self, bytes: u64, output: &Path) -> Result<(), RenderError> {
+        Follower::end(self, bytes, output).await.map_err(refused)
+    }
+
+    async fn next(&mut self) -> Result<Followed, RenderError> {
+        Ok(match Follower::next(self).await.map_err(refused)? {
+            transcode::Followed::Segment(made) => Followed::Segment(FollowedSegment {
+                number: made.number,
+                start: made.start,
+                duration: made.duration,
+                bytes: made.bytes,
+            }),
+            transcode::Followed::Produced(made) => Followed::Rendered(rendered(made)),
+        })
+    }
+}
+
+fn rendition(parameters: &str) -> Result<Rendition, RenderError> {
+    serde_json::from_str(parameters).map_err(|error| {
+        RenderError::Permanent(format!("the parameters are not those of this version: {error}"))
+    })
+}
+
+fn rendered(made: Produced) -> Rendered {
+    Rendered { duration: made.duration, width: made.width, height: made.height }
 }
 
 fn shown(progress: transcode::Progress) -> Progress {

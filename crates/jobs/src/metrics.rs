@@ -21,6 +21,10 @@ const STREAM_LAG: &str = "recorder_upload_lag_bytes";
 const STREAM_RETRIES: &str = "recorder_upload_stream_retries_total";
 const ABORTED: &str = "recorder_uploads_aborted_total";
 const RESCUED: &str = "recorder_uploads_rescued_total";
+const FOLLOWERS: &str = "recorder_segment_followers";
+const FOLLOWERS_FAILED: &str = "recorder_segment_followers_failed_total";
+const SEGMENTS: &str = "recorder_segments_made_total";
+const PROMOTIONS: &str = "recorder_segments_promoted_total";
 
 /// Tells the recorder of metrics what they mean. Call it once, after the recorder is installed.
 pub fn describe() {
@@ -40,6 +44,10 @@ pub fn describe() {
     describe_counter!(STREAM_RETRIES, "Failures to upload a part while its recording went on.");
     describe_counter!(ABORTED, "Uploads aborted because no recording needed them.");
     describe_counter!(RESCUED, "Uploads of lost nodes that were completed with what was there.");
+    describe_gauge!(FOLLOWERS, "Live recordings that segments are made of on this node, by rendition.");
+    describe_counter!(FOLLOWERS_FAILED, "Failures to make segments, after which they are begun anew.");
+    describe_counter!(SEGMENTS, "Segments made while their recordings went on.");
+    describe_counter!(PROMOTIONS, "Renditions that were to be joined of segments, by whether they were.");
 }
 
 pub(crate) fn set_depth(kind: JobKind, state: JobState, jobs: u64) {
@@ -103,4 +111,24 @@ pub(crate) fn upload_aborted() {
 
 pub(crate) fn rescued() {
     counter!(RESCUED).increment(1);
+}
+
+pub(crate) fn followers(running: usize) {
+    gauge!(FOLLOWERS).set(running as f64);
+}
+
+pub(crate) fn follower_failed() {
+    counter!(FOLLOWERS_FAILED).increment(1);
+}
+
+pub(crate) fn segment_made() {
+    counter!(SEGMENTS).increment(1);
+}
+
+pub(crate) fn promoted() {
+    counter!(PROMOTIONS, "joined" => "true").increment(1);
+}
+
+pub(crate) fn not_promoted() {
+    counter!(PROMOTIONS, "joined" => "false").increment(1);
 }

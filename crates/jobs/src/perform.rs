@@ -10,7 +10,9 @@ use store::{JobOutcome, LeasedJob, Store};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::{JobError, JobsConfig, Renderer, clean_up, delete, render, stream::Streams, upload};
+use crate::{
+    JobError, JobsConfig, Renderer, clean_up, delete, render, segments::Followers, stream::Streams, upload,
+};
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
 /// How often a clean-up looks whether the renders that it waits for are done.
@@ -26,6 +28,8 @@ pub(crate) struct Context {
     pub renderer: Arc<dyn Renderer>,
     /// Uploads of files that still grow.
     pub streams: Streams,
+    /// Who makes segments of them.
+    pub followers: Followers,
     /// This run of the process.
     pub run: Uuid,
 }
@@ -50,7 +54,10 @@ async fn run(
     let job = &leased.job;
     let recording = context.store.recording(&job.tenant, job.recording).await?;
     if recording.state == RecordingState::Deleted && job.kind != JobKind::Delete {
-        // Whoever deleted it sees to its media; to go on would bring it back.
+        // To go on would bring it back. But a run that was killed may have stored it after whoever deleted it had looked.
+        if job.kind == JobKind::Upload {
+            delete::objects(context, &recording).await?;
+        }
         return Ok(DONE);
     }
     match job.kind {

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobError, Order, RenderError, Rendered, perform::Context, spool::SealedFile, upload::unless_cancelled,
-    work::WorkDirectory,
+    JobError, Order, RenderError, Rendered, perform::Context, segments::promote, spool::SealedFile,
+    upload::unless_cancelled, work::WorkDirectory,
 };
 
 /// How often progress is written down, at most.
@@ -37,11 +37,19 @@ pub(crate) async fn run(
     context.store.note_progress(leased, &Progress::default()).await?;
     let work = WorkDirectory::make(&context.config.work, leased.job.id)
         .map_err(|source| JobError::Work { path: context.config.work.clone(), source })?;
-    let input = fetch(context, recording, &work, cancel).await?;
     let output = work.path().join(file_name(&rendition));
-    let order = Order { input: &input, output: &output, parameters: &rendition.parameters };
-    let rendered = render(context, leased, order, cancel).await?;
+    let rendered = match promote::segments_of(context, recording, &rendition, &output, cancel).await? {
+        Some(joined) => joined,
+        None => {
+            let input = fetch(context, recording, &work, cancel).await?;
+            let order = Order { input: &input, output: &output, parameters: &rendition.parameters };
+            render(context, leased, order, cancel).await?
+        }
+    };
     let file = store_file(context, &rendition, &output, rendered, cancel).await?;
+    if let Err(error) = context.store.forget_segments(recording.id, &rendition.parameters).await {
+        tracing::debug!(%error, "rows of segments are left to the clean-up");
+    }
     Ok(JobOutcome::Rendered(file))
 }
 
@@ -68,10 +76,19 @@ async fn fetch(
         BlobError::NotFound(_) => JobError::FileMissing { path: file.path.clone() },
         error => error.into(),
     })?;
-    if fetched.bytes != file.bytes {
-        return Err(JobError::FileDiffers { path: input, found: fetched.bytes, sealed: file.bytes });
+    // An object that was sent in parts has no note of its SHA-256 to be held against.
+    if let Err(differs) = file.check(&fetched)
+        && !is_rescued(context, recording).await?
+    {
+        return Err(differs);
     }
     Ok(input)
+}
+
+/// The object holds less than was sealed while its node is lost.
+async fn is_rescued(context: &Context, recording: &Recording) -> Result<bool, JobError> {
+    let upload = context.store.upload_of(recording.id).await?;
+    Ok(upload.is_some_and(|(upload, _)| upload.rescued))
 }
 
 /// A second name for a file if it is there with this size; where there can't be one, its own.

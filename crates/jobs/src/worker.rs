@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use blob::BlobStore;
-use model::JobKind;
-use store::{LeasedJob, Store, StoreError};
+use model::{JobKind, Recording};
+use store::{LeasedJob, NewRendition, Store, StoreError};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
@@ -16,6 +16,7 @@ use crate::{
     perform::Context,
     retention,
     retry::backoff,
+    segments::{self, Followers},
     stream::{self, Streams},
     work,
 };
@@ -26,6 +27,9 @@ const CLEAN_UP_WORKERS: usize = 1;
 const DELETE_WORKERS: usize = 1;
 /// The longest wait before a database that failed is asked for jobs again.
 const MAX_STORE_BACKOFF: Duration = Duration::from_secs(30);
+
+/// What is to be made of a recording without anybody asking, as it ends.
+pub type Wishes = Arc<dyn Fn(&Recording) -> Vec<NewRendition> + Send + Sync>;
 
 /// The running workers.
 pub struct Workers {
@@ -49,14 +53,20 @@ impl Workers {
         if let Err(error) = work::sweep(&config.work) {
             tracing::warn!(path = %config.work.display(), %error, "what renders left can't be removed");
         }
+        // No follower lives: what is there is of an earlier run.
+        if let Err(error) = segments::sweep(&config.segments.directory, Duration::ZERO, |_| false) {
+            tracing::warn!(path = %config.segments.directory.display(), %error, "old segments can't be removed");
+        }
         let lanes = [
             (JobKind::Upload, config.upload_workers),
             (JobKind::CleanUp, CLEAN_UP_WORKERS),
             (JobKind::Render, config.render_workers),
             (JobKind::Delete, DELETE_WORKERS),
         ];
-        let (streams, run) = (Streams::default(), Uuid::new_v4());
-        let context = Arc::new(Context { config, store: store.clone(), blobs, renderer, streams, run });
+        let (streams, followers, run) = (Streams::default(), Followers::default(), Uuid::new_v4());
+        let store_of_all = Arc::clone(&store);
+        let context = Context { config, store: store_of_all, blobs, renderer, streams, followers, run };
+        let context = Arc::new(context);
         for (kind, places) in lanes {
             let lane = Lane { kind, places, context: context.clone(), shutdown: shutdown.clone() };
             tasks.spawn(lane.run());
@@ -72,11 +82,15 @@ impl Workers {
         Self { tasks, context, shutdown }
     }
 
-    /// Sends the files that grow on this node while they do, and looks after uploads that nobody ends. Without it files
-    /// are sent when they are sealed.
-    pub fn stream(&self, growing: Arc<dyn Growing>) {
-        self.tasks.spawn(stream::run(self.context.clone(), growing, self.shutdown.clone()));
-        self.tasks.spawn(stream::keeper::run(self.context.clone(), self.shutdown.clone()));
+    /// Sends the files that grow on this node while they do, makes of them what is wanted by then, and looks after uploads
+    /// and segments that nobody ends. Without it all that is done when they are sealed.
+    ///
+    /// What a node that is lost had sent is made a recording; `wishes` says what is to be made of it.
+    pub fn stream(&self, growing: Arc<dyn Growing>, wishes: Wishes) {
+        self.tasks.spawn(stream::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
+        self.tasks.spawn(stream::keeper::run(self.context.clone(), wishes, self.shutdown.clone()));
+        self.tasks.spawn(segments::run(self.context.clone(), growing, self.shutdown.clone()));
+        self.tasks.spawn(segments::keeper::run(self.context.clone(), self.shutdown.clone()));
     }
 
     /// Returns when all have stopped: within some seconds of the cancellation, if the database answers.

@@ -7,8 +7,8 @@ mod support;
 use std::{fs, time::Duration};
 
 use blob::PartUploads as _;
-use model::{Container, EndReason, JobKind, JobState, NodeId, RecordingState};
-use store::{JobOutcome, JobQueue as _, Uploads as _};
+use model::{Container, EndReason, JobKind, JobState, NodeId, RecordingState, Rendition, RenditionState};
+use store::{JobOutcome, JobQueue as _, Renditions as _, Uploads as _};
 use support::station::{PART, Station, Take, Yard, wait_for};
 use testkit::servers::faulty::{Fault, Proxy};
 
@@ -221,7 +221,8 @@ async fn uploads_that_no_recording_needs_are_aborted() {
     let other = station.blobs.begin("other/file", "video/webm").await.unwrap();
     station.start();
     wait_for("the abort", async || station.blobs.open("").await.unwrap() == [other.clone()]).await;
-    assert_eq!(station.store.uploads_on(&station.config.node).await.unwrap(), []);
+    let forgotten = async || station.store.uploads_on(&station.config.node).await.unwrap().is_empty();
+    wait_for("the journal to forget it", forgotten).await;
     station.blobs.abort(&other).await.unwrap();
 }
 
@@ -229,6 +230,7 @@ async fn uploads_that_no_recording_needs_are_aborted() {
 async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_comes_back() {
     let yard = Yard::new().await;
     let (mut lost, mut other) = (yard.station("lost").await, yard.station("other").await);
+    (lost.wanted, other.wanted) = (vec!["copy"], vec!["copy"]);
     lost.start();
     let (mut live, mut sealed) = (lost.begin().await, lost.begin().await);
     for take in [&mut live, &mut sealed] {
@@ -247,7 +249,9 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
         assert!(row.error.as_ref().unwrap().contains("node lost was lost"), "{row:?}");
         assert_eq!(row.object_key, Some(take.key()));
         assert!(yard.object(&take.key()).await == at_crash[..3 * PART] || take.begun.id == sealed.begun.id);
-        assert_eq!(yard.object(&take.key()).await.len(), 3 * PART);
+        let part = yard.object(&take.key()).await;
+        assert_eq!(part.len(), 3 * PART);
+        assert_copied(&yard, &other, take, &part).await;
     }
     yard.assert_no_orphans().await;
     lost.beat().await;
@@ -256,8 +260,20 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
     for take in [&live, &sealed] {
         let whole = async || lost.row(take).await.error.is_none() && !take.directory.exists();
         wait_for("the whole recording", whole).await;
+        assert_copied(&yard, &lost, take, &take.content).await;
         assert_safe(&yard, &lost, take).await;
     }
+}
+
+/// The one rendition that is wanted is made of this, in the end.
+async fn assert_copied(yard: &Yard, station: &Station, take: &Take, media: &[u8]) {
+    let renditions = async || station.store.renditions_of(&take.begun.tenant, take.begun.id).await.unwrap();
+    let whole = |one: &Rendition| one.bytes == (one.parameters.len() + media.len()) as u64;
+    wait_for("the rendition", async || renditions().await.iter().any(whole)).await;
+    let made = renditions().await;
+    assert_eq!((made.len(), made[0].state, made[0].kind.as_str()), (1, RenditionState::Available, "copy"));
+    let object = yard.object(&made[0].object_key).await;
+    assert!(object == [made[0].parameters.as_bytes(), media].concat(), "it was made of something else");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,6 +119,9 @@ pub struct Settled {
     pub from: u64,
     /// Within the first cluster that is not all written, or whose size is not known yet.
     pub until: u64,
+    /// The time of the recording from which on frames may lie behind `until`: all earlier ones are before it, but for
+    /// those that came so late that they were written out of order.
+    pub time: Duration,
     /// Entries in the header so far: with each new one the header has changed.
     pub entries: usize,
     /// The file format, as the tracks so far have it.
@@ -209,4 +212,9 @@ pub struct TrackStatistics {
     pub height: u32,
     /// What is being written; none until the first frame.
     pub codec: Option<Codec>,
+    /// By how many nanoseconds its media arrives later (negative: earlier) than what the session's first audio track, or
+    /// without audio its first track, captured at the same time: the error in lip-sync that going by arrival would make, and
+    /// that is not made. Smoothed over some 16 frames. None until frames of both have followed a sender report, or if their
+    /// senders' clocks differ.
+    pub av_offset: Option<i64>,
 }

@@ -129,7 +129,13 @@ fn what_was_final_is_so_after_a_crash_too_and_comes_near_the_end_of_the_file() {
         let range = usize::try_from(settled.from).unwrap()..usize::try_from(settled.until).unwrap();
         let (fixed, _) = apply(bytes.clone(), recover(Cursor::new(&bytes)).unwrap());
         assert!(fixed.get(range.clone()) == bytes.get(range.clone()), "{settled:?}");
-        assert!(closed.get(range.clone()) == bytes.get(range), "{settled:?}");
+        assert!(closed.get(range.clone()) == bytes.get(range.clone()), "{settled:?}");
+        let behind = parse::blocks_behind(&closed, range.end).iter().map(|block| block.time).min();
+        let time = i64::try_from(settled.time.as_millis()).unwrap();
+        assert!(
+            behind.is_none_or(|first| (time..time + 100).contains(&first)),
+            "{behind:?} behind {settled:?}"
+        );
     }
 }
 

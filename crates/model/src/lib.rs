@@ -5,6 +5,7 @@ mod ids;
 mod job;
 mod recording;
 mod rendition;
+mod segment;
 
 pub use ids::{InvalidId, JobId, NodeId, RecordingId, RenditionId, SessionId, TenantId};
 pub use job::{Job, JobKind, JobState, Progress};
@@ -13,3 +14,4 @@ pub use recording::{
     UnknownName,
 };
 pub use rendition::{Rendition, RenditionState};
+pub use segment::{Segment, SegmentState};

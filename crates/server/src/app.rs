@@ -20,7 +20,7 @@ use crate::{
     metrics,
     node::{self, Heartbeat},
     readiness::Readiness,
-    tls,
+    renditions, tls,
 };
 
 /// Why the recorder does not start.
@@ -136,7 +136,10 @@ impl App {
             Arc::new(config.renderer()),
             stop_workers.clone(),
         );
-        workers.stream(Arc::new(LiveFiles::new(capture.clone(), config.blob.base_path.clone())));
+        let (base_path, wishes) = (config.blob.base_path.clone(), config.renditions.clone());
+        let growing = LiveFiles::new(capture.clone(), base_path, &wishes);
+        let wanted = move |recording: &_| renditions::wanted(recording, &wishes);
+        workers.stream(Arc::new(growing), Arc::new(wanted));
 
         let readiness = Readiness::new().await;
         let heartbeat = Heartbeat {

@@ -23,8 +23,7 @@ pub(crate) fn new_rendition(recording: &Recording, rendition: &Rendition) -> Res
     let key = recording.object_key.as_deref().filter(|_| recording.container.is_some());
     let key = key.ok_or(Unfit::NoFile)?;
     fits(recording, rendition)?;
-    let parameters =
-        serde_json::to_string(rendition).map_err(|error| Unfit::Unwritable(error.to_string()))?;
+    let parameters = parameters(rendition)?;
     let sum = Sha256::digest(parameters.as_bytes());
     let sum: String = sum.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
     let name = format!("{}-{sum}", rendition.name());
@@ -34,6 +33,11 @@ pub(crate) fn new_rendition(recording: &Recording, rendition: &Rendition) -> Res
         content_type: rendition.content_type().to_owned(),
         parameters,
     })
+}
+
+/// What a rendition is made by, in the one form that is compared.
+pub(crate) fn parameters(rendition: &Rendition) -> Result<String, Unfit> {
+    serde_json::to_string(rendition).map_err(|error| Unfit::Unwritable(error.to_string()))
 }
 
 /// Whether the recording has what the rendition is made of, as far as its row tells.

@@ -114,8 +114,9 @@ impl Running {
         let App { api, readiness, heartbeat, workers, stop_workers, database, config, .. } = self.app;
         tracing::info!(sessions = api.capture.count(), "shutting down");
         readiness.drain().await;
-        heartbeat.beat().await;
         api.capture.drain();
+        // After the refusal: a database that is slow must not keep the door open.
+        heartbeat.beat().await;
 
         let unsealed = api.capture.shutdown(config.shutdown.timeout.0).await;
         if unsealed > 0 {

@@ -8,9 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use blob::{BlobError, BlobStore as _, PartUploads as _};
+use blob::{BlobError, BlobStore as _};
 use proto::recorder::v1::{
-    GetRecordingRequest, Recording, RecordingState, recording_service_client::RecordingServiceClient,
+    GetRecordingRequest, GetRecordingResponse, Recording, RecordingState, RenditionState,
+    recording_service_client::RecordingServiceClient,
 };
 use rand::{Rng as _, RngCore as _, SeedableRng as _, rngs::StdRng};
 use support::{Place, beep, coded, connected, driver, ok, sender, wait_for};
@@ -52,10 +53,31 @@ async fn begin(recorder: &Recorder, driver: &Driver) -> (Session, Call) {
     (session, call)
 }
 
-async fn row_of(recorder: &Recorder, id: &str) -> Option<Recording> {
+async fn answer_of(recorder: &Recorder, id: &str) -> Option<GetRecordingResponse> {
     let get = GetRecordingRequest { id: id.to_owned() };
-    let row = RecordingServiceClient::new(recorder.channel()).get_recording(get).await;
-    row.ok().and_then(|answer| answer.into_inner().recording)
+    let answer = RecordingServiceClient::new(recorder.channel()).get_recording(get).await;
+    answer.ok().map(tonic::Response::into_inner)
+}
+
+async fn row_of(recorder: &Recorder, id: &str) -> Option<Recording> {
+    answer_of(recorder, id).await?.recording
+}
+
+/// Waits until there is a picture, and sound that lasts longer than this; how long.
+async fn rendered(recorder: &Recorder, id: &str, longer_than: Duration) -> Duration {
+    let mut lasts = Duration::ZERO;
+    let made = wait_for(Duration::from_secs(90), async || {
+        let answer = answer_of(recorder, id).await.unwrap_or_default();
+        let available = |kind: &str| {
+            let mut of_kind = answer.renditions.iter().filter(|one| one.kind == kind);
+            of_kind.next().filter(|one| one.state() == RenditionState::Available && of_kind.next().is_none())
+        };
+        let sound = available("mp3").and_then(|one| Duration::try_from(one.duration?).ok());
+        lasts = sound.unwrap_or_default();
+        available("thumbnail").is_some() && lasts > longer_than
+    });
+    assert!(made.await, "{:?}", answer_of(recorder, id).await);
+    lasts
 }
 
 async fn until_available(recorder: &Recorder, id: &str) -> Recording {
@@ -74,13 +96,6 @@ async fn until_tidy(recorder: &Recorder, id: &str) -> Recording {
     let tidy = wait_for(Duration::from_secs(60), async || !directory.exists()).await;
     assert!(tidy, "the local copy stays");
     row_of(recorder, id).await.unwrap_or_default()
-}
-
-async fn uploads(place: &Place) -> usize {
-    match place.bucket() {
-        Some(bucket) => ok(bucket.open("").await, "open uploads").len(),
-        None => 0,
-    }
 }
 
 /// Whole in the bucket, under one key, with nothing left behind.
@@ -107,7 +122,7 @@ async fn a_recording_goes_up_while_it_goes_on_and_is_available_at_once_when_it_s
     let recorder = ok(config(&place).start().await, "the recorder starts");
     let driver = driver();
     let (session, call) = begin(&recorder, &driver).await;
-    let streaming = wait_for(Duration::from_secs(40), async || uploads(&place).await == 1).await;
+    let streaming = wait_for(Duration::from_secs(40), async || place.uploads().await == 1).await;
     assert!(streaming, "nothing was sent before the stop: {:?}", session.stats().await);
     tokio::time::sleep(Duration::from_secs(4)).await;
     let stopped = Instant::now();
@@ -116,7 +131,7 @@ async fn a_recording_goes_up_while_it_goes_on_and_is_available_at_once_when_it_s
     let took = stopped.elapsed();
     assert!(took < Duration::from_secs(5), "available {took:?} after the stop");
     judge(&place, &recorder, &call.id).await;
-    assert_eq!(uploads(&place).await, 0);
+    assert_eq!(place.uploads().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,7 +175,7 @@ async fn killed_at_any_moment_of_streaming_and_completing_every_recording_become
         for (_, call) in &calls {
             judge(&place, &recorder, &call.id).await;
         }
-        assert!(wait_for(Duration::from_secs(5), async || uploads(&place).await == 0).await, "orphans");
+        assert!(wait_for(Duration::from_secs(5), async || place.uploads().await == 0).await, "orphans");
     }
 }
 
@@ -172,11 +187,12 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
             .env("ID", id)
             .env("RECORDER__NODE__HEARTBEAT", "300ms")
             .env("RECORDER__NODE__LOST_AFTER", "2s")
+            .env("RECORDER__RENDITIONS", r#"[{ kind = "thumbnail" }, { kind = "mp3" }]"#)
     };
     let mut first = ok(node("first").start().await, "the first recorder starts");
     let driver = driver();
     let (_session, call) = begin(&first, &driver).await;
-    assert!(wait_for(Duration::from_secs(40), async || uploads(&place).await == 1).await);
+    assert!(wait_for(Duration::from_secs(40), async || place.uploads().await == 1).await);
     tokio::time::sleep(Duration::from_secs(3)).await;
     first.kill9();
     let second = ok(node("second").start().await, "the second recorder starts");
@@ -187,7 +203,8 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
     assert!(bytes >= 10 << 20 && bytes == row.bytes as u64, "{bytes} bytes, {row:?}");
     let played = ok(testkit::verify::packets(&part), "packets of what was rescued").len();
     assert!(played > 200, "{played} packets");
-    assert_eq!(uploads(&place).await, 0);
+    assert_eq!(place.uploads().await, 0);
+    let part = rendered(&second, &call.id, Duration::from_secs(2)).await;
     ok(first.restart().await, "the restart");
     let whole = wait_for(Duration::from_secs(60), async || {
         let row = row_of(&first, &call.id).await.unwrap_or_default();
@@ -196,4 +213,5 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
     assert!(whole.await, "{:?}", row_of(&first, &call.id).await);
     let file = judge(&place, &first, &call.id).await;
     assert!(ok(std::fs::metadata(file), "the object").len() > bytes);
+    rendered(&first, &call.id, part).await;
 }

@@ -11,6 +11,7 @@ mod deletion;
 mod error;
 mod renditions;
 pub mod row;
+mod segments;
 mod signal;
 mod traits;
 mod uploads;
@@ -18,7 +19,8 @@ mod uploads;
 pub use changes::{Change, Changes};
 pub use deletion::{AuditEntry, Deletion, Deletions, Expired, Expiry};
 pub use error::StoreError;
-pub use renditions::{Created, NewRendition, RenderedFile, Renditions};
+pub use renditions::{Created, MADE_ANEW, NewRendition, RenderedFile, Renditions};
+pub use segments::Segments;
 pub use signal::JobSignal;
 pub use traits::{
     Cancellation, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter,

@@ -19,6 +19,9 @@ pub struct NewRendition {
     pub content_type: String,
 }
 
+/// What a job says that was to make a rendition of a file that another has taken the place of.
+pub const MADE_ANEW: &str = "the rest of the recording has come: another job makes it of the whole";
+
 /// What a run has made.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenderedFile {

@@ -9,15 +9,15 @@ use model::{
 };
 use tokio::sync::broadcast;
 
-use crate::{Change, Deletions, NewRendition, RenderedFile, Renditions, StoreError, Uploads};
+use crate::{Change, Deletions, NewRendition, RenderedFile, Renditions, Segments, StoreError, Uploads};
 
 /// A back end.
 pub trait Store:
-    Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Send + Sync
+    Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Segments + Send + Sync
 {
 }
-impl<T: Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Send + Sync> Store
-    for T
+impl<T> Store for T where
+    T: Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Segments + Send + Sync
 {
 }
 
@@ -28,7 +28,7 @@ pub struct Sealed {
     pub recording: Recording,
     /// Its jobs.
     pub jobs: Vec<NewJob>,
-    /// What is to be made of it. Their jobs are made with them, for the node that has the file.
+    /// What is to be made of it. Their jobs are made with them, for the node that has the file. What there is already stays.
     pub renditions: Vec<NewRendition>,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{Container, NodeId, RecordingId, RecordingState, TenantId};
 use uuid::Uuid;
 
-use crate::StoreError;
+use crate::{NewRendition, StoreError};
 
 /// An upload that was begun for a recording; one at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +92,9 @@ pub trait Uploads: Send + Sync {
         recording: RecordingId,
     ) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError>;
 
-    /// Forgets an upload and its parts. If it had been rescued, what the rescue said is missing is taken back. One
-    /// that is not written down is fine.
+    /// Forgets an upload and its parts. If it had been rescued, what the rescue said is missing is taken back, and the
+    /// renditions that were made without that are made anew, as after [`rescue`](Self::rescue). One that is not written
+    /// down is fine.
     ///
     /// # Errors
     /// `Unavailable`.
@@ -112,12 +113,22 @@ pub trait Uploads: Send + Sync {
     async fn lost_uploads(&self, silent_for: Duration) -> Result<Vec<UploadStatus>, StoreError>;
 
     /// Writes down that the object now holds the first `bytes` of the recording and will stay so unless its node comes
-    /// back: AVAILABLE, its error telling what is missing, if anything is; a session that was live is closed as `CRASH`. Whoever
-    /// seals such a session later still does. Returns whether it was written, which it is once.
+    /// back: AVAILABLE, its error telling what is missing, if anything is; a session that was live is closed as `CRASH`. In
+    /// the same transaction those of `renditions` that there aren't are written down with their jobs, and any node may
+    /// make these and what waited for the lost one. Returns whether it was written, which it is once.
+    ///
+    /// Whoever seals such a session later still does, unless the recording was deleted meanwhile. All its renditions but
+    /// those that were cancelled or deleted are then made anew, by new jobs; earlier jobs that are not done are CANCELLED.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn rescue(&self, upload: &Upload, bytes: u64, missing: Option<&str>) -> Result<bool, StoreError>;
+    async fn rescue(
+        &self,
+        upload: &Upload,
+        bytes: u64,
+        missing: Option<&str>,
+        renditions: &[NewRendition],
+    ) -> Result<bool, StoreError>;
 
     /// The node that received a recording, of whatever tenant; none if there is no such recording.
     ///

@@ -6,9 +6,11 @@ use std::{
 };
 
 use media::{Input, LayerId, Output, Recorder, RecorderConfig, RecordingSummary, Statistics, TrackId};
+use model::SessionId;
 use tokio::sync::oneshot;
+use tracing::warn;
 
-use super::state::Event;
+use super::state::{Event, State};
 use crate::spool::{SpoolFailure, SpoolFile, Written, queue::Queue};
 
 /// Records into a file of the spool. A disk that fails is remembered, and nothing is written behind the hole.
@@ -78,9 +80,14 @@ impl Tape {
         self.note(result);
     }
 
-    /// What the last inputs did to the file.
-    pub(crate) fn outcome(&self) -> Event {
-        self.failure.map_or_else(|| Event::Grown(self.file.appended()), Event::SpoolFailed)
+    /// What the last inputs did to the file, for the state machine of the session; nothing once that is over.
+    pub(crate) fn outcome(&self, session_id: SessionId, state: State) -> Option<Event> {
+        if !state.is_live() {
+            return None;
+        }
+        let Some(failure) = self.failure else { return Some(Event::Grown(self.file.appended())) };
+        warn!(%session_id, ?failure, "the spool takes no more of the session");
+        Some(Event::SpoolFailed(failure))
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {

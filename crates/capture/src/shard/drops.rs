@@ -18,12 +18,12 @@ const EVERY: Duration = Duration::from_secs(10);
 pub(crate) async fn report(addresses: Vec<SocketAddr>, cancelled: CancellationToken) {
     let report = async {
         loop {
-            tokio::time::sleep(EVERY).await;
             let addresses = addresses.clone();
             // Without /proc there is nothing to report.
             if let Ok(Ok(drops)) = spawn_blocking(move || count(&addresses)).await {
                 metrics::receive_drops(drops);
             }
+            tokio::time::sleep(EVERY).await;
         }
     };
     cancelled.run_until_cancelled(report).await;

@@ -12,7 +12,7 @@ use model::{EndReason, SessionId};
 use peer::{
     Answer, Endpoint, Environment, IceCredentials, Layer, OfferError, Peer, PeerConfig, PeerEvent, Transmit,
 };
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{commands::SessionStatistics, demux::Reach};
 use crate::{
@@ -260,14 +260,9 @@ impl Live {
 
     /// Acts on what the last inputs did to the file.
     fn settle(&mut self, now: Instant) {
-        if !self.state.is_live() {
-            return;
+        if let Some(outcome) = self.tape.outcome(self.id, self.state) {
+            self.apply(outcome, now);
         }
-        let outcome = self.tape.outcome();
-        if let Event::SpoolFailed(failure) = outcome {
-            warn!(session_id = %self.id, ?failure, "the spool takes no more of the session");
-        }
-        self.apply(outcome, now);
     }
 
     fn apply(&mut self, event: Event, now: Instant) {

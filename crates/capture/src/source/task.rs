@@ -274,14 +274,9 @@ impl Session {
 
     /// Acts on what the last inputs did to the file.
     fn settle(&mut self, now: Instant) {
-        if !self.state.is_live() {
-            return;
+        if let Some(outcome) = self.tape.outcome(self.id, self.state) {
+            self.apply(outcome, now);
         }
-        let outcome = self.tape.outcome();
-        if let Event::SpoolFailed(failure) = outcome {
-            warn!(session_id = %self.id, ?failure, "the spool takes no more of the session");
-        }
-        self.apply(outcome, now);
     }
 
     fn apply(&mut self, event: Event, now: Instant) {

@@ -160,14 +160,18 @@ fn a_session_that_waits_for_more_than_its_budget_fails_and_never_has_a_hole() {
     assert_eq!(*memory.content.lock().unwrap(), vec![1; 200]);
 }
 
+fn settled(until: u64) -> media::Settled {
+    let time = Duration::from_millis(until);
+    media::Settled { from: 10, until, time, entries: 1, container: media::Container::Webm }
+}
+
 #[tokio::test]
 async fn what_is_final_counts_once_everything_before_it_is_on_disk() {
     let writers = Writers::start(1, Duration::from_millis(20)).unwrap();
     let memory = Arc::new(Memory::default());
     let mut file = file(&writers, &memory, 1 << 20);
     let (now, queue) = (Instant::now(), Arc::clone(file.queue()));
-    let settled =
-        |until| Some(media::Settled { from: 10, until, entries: 1, container: media::Container::Webm });
+    let settled = |until| Some(settled(until));
     let becomes = async |wanted| {
         for _ in 0..500 {
             if queue.durable() == wanted {
@@ -200,10 +204,7 @@ async fn what_a_sync_failed_for_is_not_final() {
     let mut file = file(&writers, &memory, 1 << 20);
     let now = Instant::now();
     file.append(Bytes::from(vec![1; 100]), now).unwrap();
-    file.settle(
-        Some(media::Settled { from: 10, until: 50, entries: 1, container: media::Container::Webm }),
-        now,
-    );
+    file.settle(Some(settled(50)), now);
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(file.queue().durable(), None);
     assert_eq!(file.check(now), Err(SpoolFailure::Broken));

@@ -4,21 +4,21 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use blob::{BlobError, OpenUpload, PartUploads};
-use model::{NodeId, RecordingId, RecordingState};
-use store::UploadStatus;
+use model::{JobKind, NodeId, RecordingId, RecordingState};
+use store::{NewRendition, Upload, UploadStatus};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::journal;
-use crate::{JobError, metrics, perform::Context};
+use crate::{JobError, Wishes, metrics, perform::Context};
 
 /// How often the object store is asked for uploads that the journal does not know.
 const LIST: Duration = Duration::from_secs(3600);
 
 /// Looks until `shutdown`, at the start first.
-pub(crate) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
+pub(crate) async fn run(context: Arc<Context>, wishes: Wishes, shutdown: CancellationToken) {
     let Some(parts) = context.blobs.parts() else { return };
-    let mut keeper = Keeper { context: &context, parts, silent: HashSet::new() };
+    let mut keeper = Keeper { context: &context, parts, wishes, silent: HashSet::new() };
     let mut list_at = Instant::now();
     while !shutdown.is_cancelled() {
         if list_at <= Instant::now() {
@@ -41,6 +41,8 @@ fn note(what: &'static str, result: Option<Result<(), JobError>>) {
 struct Keeper<'a> {
     context: &'a Context,
     parts: &'a dyn PartUploads,
+    /// What is to be made of what is rescued.
+    wishes: Wishes,
     /// Nodes that were silent for too long at the last look. Only those that still are at the next one are taken for
     /// lost: when the database was away, all nodes were silent.
     silent: HashSet<NodeId>,
@@ -143,11 +145,21 @@ impl Keeper<'_> {
         let provisional = journaled.first().is_some_and(|part| part.provisional);
         let whole = status.sealed && stored.bytes == status.bytes && !provisional;
         let missing = (!whole).then(|| missing(&upload.node, stored.bytes, status));
-        if self.context.store.rescue(&upload, stored.bytes, missing.as_deref()).await? {
+        let wanted = self.wanted(status, &upload).await?;
+        if self.context.store.rescue(&upload, stored.bytes, missing.as_deref(), &wanted).await? {
             metrics::rescued();
+            metrics::enqueued(JobKind::Render, wanted.len() as u64);
             tracing::warn!(%recording, node = %upload.node, bytes = stored.bytes, "completed a lost node's upload");
         }
         Ok(())
+    }
+
+    /// What is to be made of a recording as it will be.
+    async fn wanted(&self, status: &UploadStatus, upload: &Upload) -> Result<Vec<NewRendition>, JobError> {
+        let mut recording = self.context.store.recording(&status.tenant, upload.recording).await?;
+        recording.container.get_or_insert(upload.container);
+        recording.object_key.get_or_insert_with(|| upload.key.clone());
+        Ok((self.wishes)(&recording))
     }
 }
 

@@ -39,8 +39,12 @@ pub struct GrowingFile {
     pub from: u64,
     /// The end of what is on disk and will not change.
     pub until: u64,
+    /// The time of the recording up to which all is before `until`.
+    pub time: Duration,
     /// Changes whenever the beginning has.
     pub entries: usize,
+    /// Parameters of the renditions that are to be made of it while it grows.
+    pub derived: Arc<[Arc<str>]>,
 }
 
 /// Who knows the files that are being written on this node.

@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod blobs;
+pub mod follower;
 pub mod queue;
 pub mod renderer;
+pub mod segments;
 pub mod station;
 
 use std::{

@@ -11,10 +11,12 @@ use std::{
     time::Duration,
 };
 
-use jobs::{Order, RenderError, Rendered, Renderer};
+use jobs::{FollowOrder, Following, Order, RenderError, Rendered, Renderer};
 use model::Progress;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use super::follower::FollowerScript;
 
 /// What the next render does instead of copying its input.
 #[derive(Debug, Clone)]
@@ -31,6 +33,7 @@ pub struct ScriptedRenderer {
     inputs: Mutex<Vec<PathBuf>>,
     running: AtomicUsize,
     cancelled: AtomicUsize,
+    pub followers: FollowerScript,
 }
 
 impl ScriptedRenderer {
@@ -82,5 +85,9 @@ impl Renderer for ScriptedRenderer {
                 Ok(Rendered { duration: Duration::from_secs(1), width: 640, height: 360 })
             }
         }
+    }
+
+    async fn follow(&self, order: FollowOrder<'_>) -> Result<Box<dyn Following>, RenderError> {
+        self.followers.begin(order)
     }
 }

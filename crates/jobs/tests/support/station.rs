@@ -13,11 +13,11 @@ use blob::{AccessKey, BlobStore, ChecksumMode, PartUploads, S3, S3Config, Secret
 use chrono::Utc;
 use jobs::{Growing, GrowingFile, JobsConfig, Workers};
 use model::{
-    Channel, Container, EndReason, JobKind, JobState, Recording, RecordingId, RecordingState, Source,
-    TenantId,
+    Channel, Container, EndReason, JobKind, JobState, Recording, RecordingId, RecordingState, Rendition,
+    Source, TenantId,
 };
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
-use store::{JobQueue, NewJob, Nodes, Recordings, Sealed, Sessions, Uploads};
+use store::{JobQueue, NewJob, NewRendition, Nodes, Recordings, Sealed, Sessions, Uploads};
 use store_sqlite::SqliteStore;
 use testkit::servers::seaweedfs::SeaweedFs;
 use tokio_util::sync::CancellationToken;
@@ -95,7 +95,8 @@ impl Yard {
             ..JobsConfig::new(name.parse().unwrap(), spool)
         };
         let blobs = Arc::new(self.s3(url).await);
-        Station { config, store: self.store.clone(), blobs, live: Arc::default(), running: None }
+        let (store, renderer) = (self.store.clone(), Arc::default());
+        Station { config, store, blobs, renderer, wanted: Vec::new(), live: Arc::default(), running: None }
     }
 
     /// No upload in parts is open.
@@ -113,10 +114,24 @@ impl Yard {
     }
 }
 
+/// What the scripted renderer makes: a copy.
+fn rendition(recording: &Recording, kind: &str) -> NewRendition {
+    let key = recording.object_key.as_deref().unwrap();
+    NewRendition {
+        kind: kind.to_owned(),
+        parameters: format!("{{\"kind\":\"{kind}\"}}"),
+        object_key: Rendition::object_key(key, kind, "bin"),
+        content_type: "application/octet-stream".to_owned(),
+    }
+}
+
 pub struct Station {
     pub config: JobsConfig,
     pub store: Arc<SqliteStore>,
     pub blobs: Arc<S3>,
+    pub renderer: Arc<ScriptedRenderer>,
+    /// Kinds of renditions that are made of every recording.
+    pub wanted: Vec<&'static str>,
     live: Arc<Live>,
     running: Option<(CancellationToken, Workers)>,
 }
@@ -125,14 +140,19 @@ impl Station {
     pub fn start(&mut self) {
         self.start_without_streaming();
         if let Some((_, workers)) = &self.running {
-            workers.stream(self.live.clone());
+            let wanted = self.wanted.clone();
+            let wishes = move |recording: &Recording| -> Vec<NewRendition> {
+                let kinds = wanted.iter();
+                kinds.map(|kind| rendition(recording, kind)).collect()
+            };
+            workers.stream(self.live.clone(), Arc::new(wishes));
         }
     }
 
     pub fn start_without_streaming(&mut self) {
         let (store, blobs): (_, Arc<dyn BlobStore>) = (self.store.clone(), self.blobs.clone());
         let shutdown = CancellationToken::new();
-        let renderer = Arc::new(ScriptedRenderer::default());
+        let renderer = self.renderer.clone();
         let workers = Workers::spawn(self.config.clone(), store, blobs, renderer, shutdown.clone());
         self.running = Some((shutdown, workers));
     }
@@ -299,7 +319,9 @@ impl Take {
             path: self.directory.join("media.part"),
             from: HEADER as u64,
             until: self.content.len() as u64,
+            time: Duration::ZERO,
             entries: self.entries,
+            derived: Arc::default(),
         };
         let mut live = self.live.0.lock().unwrap();
         live.retain(|file| file.recording != self.begun.id);
@@ -340,9 +362,10 @@ impl Take {
         };
         let node = Some(station.config.node.clone());
         let upload = NewJob { kind: JobKind::Upload, node, run_at: Utc::now() };
+        let renditions = station.wanted.iter().map(|kind| rendition(&recording, kind)).collect();
         station
             .store
-            .seal(&Sealed { recording: recording.clone(), jobs: vec![upload], renditions: Vec::new() })
+            .seal(&Sealed { recording: recording.clone(), jobs: vec![upload], renditions })
             .await
             .unwrap();
         recording

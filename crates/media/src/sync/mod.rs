@@ -93,6 +93,23 @@ pub(crate) struct StreamClock {
     /// What a frame's time still lacks to the estimate; slewed away.
     correction: i64,
     last: Option<Last>,
+    /// By how much frames arrive after their capture, smoothed; none until a frame has followed a report.
+    lateness: Option<i64>,
+}
+
+/// How late a stream's frames arrive, and the clock of the sender that tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lateness {
+    sender: u32,
+    nanos: i64,
+}
+
+impl Lateness {
+    /// By how many nanoseconds this stream is later than the other. None if they can't be compared, as the senders' clocks
+    /// are different.
+    pub(crate) fn beyond(self, other: Self) -> Option<i64> {
+        (self.sender == other.sender).then(|| self.nanos.saturating_sub(other.nanos))
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -124,6 +141,7 @@ impl StreamClock {
             placed: false,
             correction: 0,
             last: None,
+            lateness: None,
         }
     }
 
@@ -135,6 +153,11 @@ impl StreamClock {
     /// A sender report has told where this stream belongs.
     pub(crate) fn is_tied(&self) -> bool {
         self.sender.is_some()
+    }
+
+    /// How late its frames arrive, as the sender's reports tell.
+    pub(crate) fn lateness(&self) -> Option<Lateness> {
+        Some(Lateness { sender: self.sender?, nanos: self.lateness? })
     }
 
     /// Takes in when a frame's first packet arrived. Frames come in the order they were sent.
@@ -172,7 +195,16 @@ impl StreamClock {
             by_arrival.observe(media, arrival);
         }
         self.move_on(ticks, arrival, senders);
+        self.note_lateness(arrival);
         Observed::Steady(ticks)
+    }
+
+    /// Smoothed as jitter is (RFC 3550 §6.4.1).
+    fn note_lateness(&mut self, arrival: LocalNanos) {
+        let (Some(last), true) = (self.last, self.is_tied()) else { return };
+        let late = arrival.saturating_sub(last.target);
+        let known = self.lateness.get_or_insert(late);
+        *known = known.saturating_add(late.saturating_sub(*known) / 16);
     }
 
     fn jumped(last: Last, ticks: RtpTicks, rate: u32) -> bool {
@@ -199,6 +231,7 @@ impl StreamClock {
         self.rate = rate;
         self.reports = Reports::new(rate);
         self.sender = None;
+        self.lateness = None;
         self.correction = 0;
         let mut by_arrival = Follower::new(nominal(ticks.0, self.rate), time);
         if self.placed {
@@ -240,6 +273,7 @@ impl StreamClock {
         if self.sender != Some(sender) {
             self.reports.clear();
             self.sender = Some(sender);
+            self.lateness = None;
         }
         self.reports.observe(ticks, ntp);
         let after = self.target(last.ticks, senders);

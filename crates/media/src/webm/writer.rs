@@ -54,9 +54,8 @@ pub(crate) struct Writer {
     tracks: Vec<TrackEntry>,
     max_cluster: i64,
     cluster: Option<Cluster>,
-    /// Of the first cluster whose end is in the buffer: its size field. After a crash the repair cuts it down to what
-    /// there is of it.
-    unfinished: Option<u64>,
+    /// The first cluster whose end is in the buffer. After a crash the repair cuts it down to what there is of it.
+    unfinished: Option<Cluster>,
     cues: Cues,
     /// As long as there is no video, each cluster's first block is in the index.
     video_seen: bool,
@@ -129,10 +128,11 @@ impl Writer {
 
     /// What of the bytes handed out no later patch touches, nor a repair after a crash.
     pub(crate) fn settled(&self) -> Settled {
-        let open = self.cluster.as_ref().map(|cluster| cluster.size_at);
+        let open = self.unfinished.as_ref().or(self.cluster.as_ref());
         Settled {
             from: self.layout.end,
-            until: self.unfinished.or(open).map_or(self.flushed, |size_at| size_at.min(self.flushed)),
+            until: open.map_or(self.flushed, |cluster| cluster.size_at.min(self.flushed)),
+            time: open.map_or(Duration::ZERO, |cluster| Duration::from_millis(cluster.time.unsigned_abs())),
             entries: self.tracks.len(),
             container: self.container,
         }
@@ -235,7 +235,7 @@ impl Writer {
     fn end_cluster(&mut self, out: &mut VecDeque<Output>) {
         let Some(cluster) = self.cluster.take() else { return };
         if !self.buffer.is_empty() {
-            self.unfinished.get_or_insert(cluster.size_at);
+            self.unfinished.get_or_insert_with(|| cluster.clone());
         }
         let size = self.bytes() - cluster.size_at - 8;
         self.patch(cluster.size_at, &size8(size), out);

@@ -51,9 +51,14 @@ pub fn segment(bytes: &[u8]) -> Vec<Element> {
 
 /// All blocks in the order of the file. Every cluster must have its size.
 pub fn blocks(bytes: &[u8]) -> Vec<BlockRead> {
+    blocks_behind(bytes, 0)
+}
+
+/// Those in clusters whose content begins at `offset` or behind it.
+pub fn blocks_behind(bytes: &[u8], offset: usize) -> Vec<BlockRead> {
     let mut blocks = Vec::new();
     for (id, start, end) in segment(bytes) {
-        if id != 0x1F43_B675 {
+        if id != 0x1F43_B675 || start < offset {
             continue;
         }
         let mut cluster = 0;

@@ -13,6 +13,7 @@ mod owner;
 mod pause;
 mod recordings;
 mod renditions;
+mod segments;
 mod video;
 mod watch;
 

@@ -29,6 +29,7 @@ impl Api {
         Ok(pb::GetRecordingResponse {
             recording: Some(wire::recording(&recording)),
             renditions: renditions.iter().map(wire::rendition).collect(),
+            segments: self.segment_progress(caller, id).await?,
         })
     }
 
@@ -124,6 +125,7 @@ fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
         frames_dropped: wire::count(media.frames_dropped),
         width: wire::count32(media.width),
         height: wire::count32(media.height),
+        av_offset: media.av_offset.map(wire::signed_duration),
     });
     pb::Session {
         id: status.id.to_string(),

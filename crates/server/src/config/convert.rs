@@ -3,15 +3,19 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use capture::{CaptureConfig, Limits, SpoolConfig, WebrtcConfig};
-use jobs::JobsConfig;
+use jobs::{JobsConfig, SegmentsConfig};
 use model::NodeId;
 use transcode::Worker;
 
 use crate::node::dead_after;
 
 use super::{
-    ByteSize, Codec, Config, GoDuration, Jobs, Limit, PortRange, Problem, Secret, Spool, Webrtc, interfaces,
+    ByteSize, Codec, Config, GoDuration, Jobs, Limit, PortRange, Problem, Secret, Segments, Spool, Webrtc,
+    interfaces,
 };
+
+/// Shorter segments would be files and rows of little use.
+const SHORTEST_SEGMENT: Duration = Duration::from_secs(1);
 
 /// Which object store, and what it needs.
 #[derive(Debug, Clone)]
@@ -96,6 +100,14 @@ impl Config {
             render_max_attempts: self.jobs.transcoding_max_retry.saturating_add(1),
             retention: self.retention.iter().map(|rule| rule.0.clone()).collect(),
             retention_interval: self.jobs.retention_interval.0,
+            segments: SegmentsConfig {
+                directory: self.segments.directory.clone(),
+                interval: self.segments.interval.0,
+                wait: self.segments.wait.0,
+                keep: self.segments.keep.0,
+                clean_up_interval: self.segments.clean_up_interval.0,
+                followers: self.segments.followers,
+            },
             base_path: self.blob.base_path.clone(),
             // Two looks are needed to take a node for lost.
             keep: node_lost_after.map_or(defaults.keep, |after| defaults.keep.min(after / 4)),
@@ -185,10 +197,14 @@ impl Config {
             ("jobs.lease", self.jobs.lease),
             ("jobs.poll", self.jobs.poll),
             ("jobs.retention_interval", self.jobs.retention_interval),
+            ("segments.clean_up_interval", self.segments.clean_up_interval),
         ] {
             if time.0.is_zero() {
                 refuse(key, "has to be longer than 0");
             }
+        }
+        if self.segments.interval.0 < SHORTEST_SEGMENT {
+            refuse("segments.interval", "has to be 1s or longer");
         }
         let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         if !self.http.public_url.as_ref().is_none_or(is_url) {
@@ -264,6 +280,20 @@ impl Default for Jobs {
             max_backoff: GoDuration(from.max_backoff),
             lease: GoDuration(from.lease),
             poll: GoDuration(from.poll),
+        }
+    }
+}
+
+impl Default for Segments {
+    fn default() -> Self {
+        let from = SegmentsConfig::new(PathBuf::new());
+        Self {
+            directory: from.directory,
+            interval: GoDuration(from.interval),
+            wait: GoDuration(from.wait),
+            keep: GoDuration(from.keep),
+            clean_up_interval: GoDuration(from.clean_up_interval),
+            followers: from.followers,
         }
     }
 }

@@ -178,6 +178,9 @@ impl Config {
         if self.origin("store.url") == Origin::Default {
             self.store.url = StoreUrl::Sqlite(self.data_dir.join("recorder.db"));
         }
+        if self.origin("segments.directory") == Origin::Default {
+            self.segments.directory = self.data_dir.join("segments");
+        }
         if self.origin("jobs.work_directory") == Origin::Default {
             self.jobs.work_directory = self.data_dir.join("work");
         }

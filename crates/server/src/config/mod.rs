@@ -57,6 +57,8 @@ pub struct Config {
     pub jobs: Jobs,
     /// What is made of every recording.
     pub renditions: Vec<WantedRendition>,
+    /// Renditions that are made while recordings go on.
+    pub segments: Segments,
     /// What is deleted with age.
     pub retention: Vec<Retention>,
     /// Who may call.
@@ -249,6 +251,23 @@ pub struct Jobs {
     pub poll: GoDuration,
 }
 
+/// Renditions that are made while recordings go on.
+#[derive(Debug, Clone)]
+pub struct Segments {
+    /// Where they are kept until they are joined.
+    pub directory: PathBuf,
+    /// How long a segment is.
+    pub interval: GoDuration,
+    /// How long a rendition waits for its segments when the recording has ended.
+    pub wait: GoDuration,
+    /// How long segments are kept that nobody joins.
+    pub keep: GoDuration,
+    /// How often those are looked for.
+    pub clean_up_interval: GoDuration,
+    /// Renditions at a time.
+    pub followers: usize,
+}
+
 /// Who may call.
 #[derive(Debug, Clone, Default)]
 pub struct Auth {
@@ -321,6 +340,7 @@ impl Default for Config {
             blob: Blob::default(),
             jobs: Jobs::default(),
             renditions: Vec::new(),
+            segments: Segments::default(),
             retention: Vec::new(),
             auth: Auth::default(),
             tls: Tls::default(),

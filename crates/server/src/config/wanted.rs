@@ -17,6 +17,8 @@ pub struct WantedRendition {
     pub tenant: Option<TenantId>,
     /// What is made.
     pub rendition: Rendition,
+    /// Whether it is made while the recording goes on.
+    pub while_recording: bool,
 }
 
 impl Setting for WantedRendition {
@@ -26,17 +28,26 @@ impl Setting for WantedRendition {
         };
         let mut fields = fields.clone();
         let tenant = fields.remove("tenant").map(|tenant| tenant_of(&tenant)).transpose()?;
+        let while_recording = match fields.remove("while_recording") {
+            None | Some(Raw::Boolean(false)) => false,
+            Some(Raw::Boolean(true)) => true,
+            Some(_) => return Err("while_recording has to be true or false".to_owned()),
+        };
         let rendition: Rendition = serde_json::from_value(json(&Raw::Table(fields)))
             .map_err(|error| format!("is no rendition: {error}"))?;
         rendition.check().map_err(|bad| format!("{} of {} {}", bad.option, rendition.name(), bad.reason))?;
-        Ok(Self { tenant, rendition })
+        if while_recording && !rendition.can_follow() {
+            return Err(format!("{} can't be made while_recording: only sound can", rendition.name()));
+        }
+        Ok(Self { tenant, rendition, while_recording })
     }
 
     fn show(&self) -> String {
         let shown = serde_json::to_value(&self.rendition).unwrap_or_default();
         let tenant = self.tenant.as_ref().map(|tenant| format!("tenant = {}, ", quote(tenant.as_str())));
+        let while_recording = if self.while_recording { "while_recording = true, " } else { "" };
         let shown = toml(&shown);
-        format!("{{ {}{}", tenant.unwrap_or_default(), shown.trim_start_matches("{ "))
+        format!("{{ {}{while_recording}{}", tenant.unwrap_or_default(), shown.trim_start_matches("{ "))
     }
 }
 
@@ -147,6 +158,7 @@ mod tests {
             "{ kind = \"thumbnail\", at = 1.5, width = 320 }",
             "{ kind = \"stem\", track = 1, format = \"wav\" }",
             "{ kind = \"waveform\", bits = 16 }",
+            "{ tenant = \"acme\", while_recording = true, kind = \"mp3\" }",
         ] {
             let wanted = WantedRendition::parse(&raw(text)).unwrap();
             assert_eq!(WantedRendition::parse(&raw(&wanted.show())).unwrap(), wanted, "{}", wanted.show());
@@ -166,6 +178,8 @@ mod tests {
             ("{ kind = \"mp4\", quality = 5 }", "quality"),
             ("{ kind = \"mp4\", video = { height = 5 } }", "video.height of mp4"),
             ("{ kind = \"mp4\", tenant = \"a/b\" }", "tenant"),
+            ("{ kind = \"mp4\", while_recording = true }", "mp4 can't be made while_recording"),
+            ("{ kind = \"mp3\", while_recording = 1 }", "true or false"),
         ] {
             let told = WantedRendition::parse(&raw(text)).unwrap_err();
             assert!(told.contains(want), "{text}: {told}");

@@ -9,10 +9,10 @@ use proto::recorder::v1::{
     CancelJobRequest, CancelJobResponse, CreateDownloadUrlRequest, CreateDownloadUrlResponse,
     CreateRenditionRequest, CreateRenditionResponse, DeleteRecordingRequest, DeleteRecordingResponse,
     GetRecordingRequest, GetRecordingResponse, ListJobsRequest, ListJobsResponse, ListRecordingsRequest,
-    ListRecordingsResponse, ListSessionsRequest, ListSessionsResponse, PauseRecordingRequest,
-    PauseRecordingResponse, ResumeRecordingRequest, ResumeRecordingResponse, RetryJobRequest,
-    RetryJobResponse, WatchRecordingRequest, WatchRecordingResponse,
-    recording_service_server::RecordingService,
+    ListRecordingsResponse, ListSegmentsRequest, ListSegmentsResponse, ListSessionsRequest,
+    ListSessionsResponse, PauseRecordingRequest, PauseRecordingResponse, ResumeRecordingRequest,
+    ResumeRecordingResponse, RetryJobRequest, RetryJobResponse, WatchRecordingRequest,
+    WatchRecordingResponse, recording_service_server::RecordingService,
 };
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -101,6 +101,19 @@ impl RecordingService for RecordingRpc {
             self.api.create_rendition(&caller, message).await
         };
         observed("grpc", "CreateRendition", &headers, call).await.map(Response::new).map_err(status)
+    }
+
+    async fn list_segments(
+        &self,
+        request: Request<ListSegmentsRequest>,
+    ) -> Result<Response<ListSegmentsResponse>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let headers = metadata.into_headers();
+        let call = async {
+            let caller = self.auth.caller(&headers, Permission::View)?;
+            self.api.list_segments(&caller, message).await
+        };
+        observed("grpc", "ListSegments", &headers, call).await.map(Response::new).map_err(status)
     }
 
     async fn list_jobs(

@@ -1,5 +1,6 @@
 //! From the model's nouns to the messages of `recorder.v1`.
 
+mod segment;
 mod spec;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use model::{
 };
 use proto::recorder::v1 as pb;
 
+pub(crate) use segment::{segment, segment_progress, segment_state};
 pub(crate) use spec::rendition as asked_rendition;
 
 pub(crate) fn recording(recording: &Recording) -> pb::Recording {
@@ -176,6 +178,13 @@ pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     let seconds = i64::try_from(duration.as_secs()).unwrap_or(i64::MAX);
     let nanos = i32::try_from(duration.subsec_nanos()).unwrap_or(999_999_999);
     prost_types::Duration { seconds, nanos }
+}
+
+/// Both parts have the sign.
+pub(crate) fn signed_duration(nanos: i64) -> prost_types::Duration {
+    const SECOND: i64 = 1_000_000_000;
+    let below = i32::try_from(nanos % SECOND).unwrap_or(0);
+    prost_types::Duration { seconds: nanos / SECOND, nanos: below }
 }
 
 /// Protobuf's JSON writes signed and unsigned counts alike; the API has signed ones throughout.

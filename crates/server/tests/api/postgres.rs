@@ -51,7 +51,12 @@ async fn while_the_database_is_away_sessions_are_refused_and_the_node_is_not_rea
 
     postgres.stop_immediately();
     wait_for_health(&app, ServingStatus::NotServing).await;
-    assert_eq!(http().get(app.url("/readyz")).send().await.unwrap().status().as_u16(), 503);
+    let probe = async |path| {
+        let response = http().get(app.url(path)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    };
+    assert_eq!(probe("/readyz").await, (503, "the database is away\n".to_owned()));
+    assert_eq!(probe("/healthz").await, (200, "ok\n".to_owned()));
     let status = app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     let details = status.get_error_details();

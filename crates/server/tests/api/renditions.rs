@@ -1,87 +1,17 @@
 //! What can be done with a recording: rows and answers. What is made of real media has tests of its own.
 
-use std::time::Duration;
-
-use model::{
-    Channel, Codec, Container, EndReason, MediaKind, NodeId, Recording as Row, RecordingId,
-    RecordingState as RowState, Source, TenantId, Track,
-};
+use model::RecordingState as RowState;
 use proto::recorder::v1::{self as pb, create_download_url_request, rendition_spec::Kind};
-use store::{Deletions as _, Sealed, Sessions as _};
+use store::Deletions as _;
 use store_sqlite::SqliteStore;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;
 
-use crate::support::{NOBODY, OFFER, TOKENS, TestApp, http, upload, with_token};
-
-/// Nobody runs the jobs of what is only in the database: its node is another.
-const ELSEWHERE: &str = "elsewhere";
-
-fn track(number: u32, kind: MediaKind, codec: Codec) -> Track {
-    Track {
-        number,
-        mid: number.to_string(),
-        kind,
-        codec,
-        width: 0,
-        height: 0,
-        start: Duration::ZERO,
-        duration: Duration::from_secs(1),
-        frames: 1,
-        bytes: 1,
-        packets_lost: 0,
-    }
-}
-
-fn row(tenant: &str, state: RowState, tracks: Vec<Track>) -> Row {
-    let (id, now) = (RecordingId::new(), chrono::Utc::now());
-    let container = Some(Container::Webm).filter(|_| !tracks.is_empty());
-    Row {
-        id,
-        tenant: tenant.parse::<TenantId>().unwrap(),
-        name: "visit 7".to_owned(),
-        correlation_id: String::new(),
-        channel: Channel::Call,
-        source: Source::Webrtc,
-        node: ELSEWHERE.parse::<NodeId>().unwrap(),
-        state,
-        started_at: now,
-        ended_at: Some(now),
-        end_reason: Some(EndReason::Requested),
-        object_key: container.map(|container| Row::object_key("records", id, now, container)),
-        container,
-        duration: Duration::from_secs(1),
-        bytes: 5,
-        sha256: Some("5e".repeat(32)),
-        error: None,
-        tracks,
-        results: Vec::new(),
-    }
-}
-
-fn film() -> Vec<Track> {
-    vec![track(1, MediaKind::Video, Codec::Vp8), track(2, MediaKind::Audio, Codec::Opus)]
-}
-
-fn sound() -> Vec<Track> {
-    vec![track(1, MediaKind::Audio, Codec::Opus)]
-}
-
-async fn seal(app: &TestApp, recording: &Row) -> String {
-    let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
-    let sealed = Sealed { recording: recording.clone(), jobs: Vec::new(), renditions: Vec::new() };
-    store.seal(&sealed).await.unwrap();
-    recording.id.to_string()
-}
-
-fn create(id: &str, kind: Kind) -> pb::CreateRenditionRequest {
-    let spec = Some(pb::RenditionSpec { kind: Some(kind) });
-    pb::CreateRenditionRequest { recording_id: id.to_owned(), spec }
-}
-
-fn mp3() -> Kind {
-    Kind::Mp3(pb::Mp3::default())
-}
+use crate::{
+    downloads::download,
+    rows::{ELSEWHERE, create, film, mp3, row, seal, sound},
+    support::{NOBODY, OFFER, TOKENS, TestApp, upload, with_token},
+};
 
 fn reason(status: &Status) -> String {
     status.get_error_details().error_info().unwrap().reason.clone()
@@ -251,111 +181,6 @@ async fn a_deletion_may_be_repeated_is_written_down_and_leaves_live_sessions_alo
     app.stop().await;
 }
 
-fn download(source: create_download_url_request::Source) -> pb::CreateDownloadUrlRequest {
-    pb::CreateDownloadUrlRequest { source: Some(source), ..Default::default() }
-}
-
-#[tokio::test]
-async fn a_link_leads_to_the_file_or_a_part_of_it_until_it_is_over() {
-    use create_download_url_request::Source;
-    let app = TestApp::start(&[]).await;
-    let recording = row("default", RowState::Available, film());
-    let id = seal(&app, &recording).await;
-    let object = app.directory.path().join("objects").join(recording.object_key.as_ref().unwrap());
-    std::fs::create_dir_all(object.parent().unwrap()).unwrap();
-    std::fs::write(&object, b"media").unwrap();
-
-    let request = download(Source::RecordingId(id.clone()));
-    let link = app.recordings().create_download_url(request.clone()).await.unwrap().into_inner();
-    assert_eq!(link.file_name, "visit 7.webm");
-    let lasts = link.expires_at.unwrap().seconds - chrono::Utc::now().timestamp();
-    assert!((895..=901).contains(&lasts), "{lasts} s");
-    assert!(link.url.starts_with(&app.url("/download/")), "{}", link.url);
-    let response = http().get(&link.url).send().await.unwrap();
-    assert_eq!(response.status().as_u16(), 200);
-    assert_eq!(response.headers()["content-disposition"], "attachment; filename=\"visit 7.webm\"");
-    assert_eq!(response.headers()["content-type"], "video/webm");
-    assert_eq!(response.headers()["accept-ranges"], "bytes");
-    let tag = response.headers()["etag"].to_str().unwrap().to_owned();
-    assert_eq!(response.bytes().await.unwrap(), "media");
-
-    for (range, code, place, body) in [
-        ("bytes=1-2", 206, Some("bytes 1-2/5"), "ed"),
-        ("bytes=-2", 206, Some("bytes 3-4/5"), "ia"),
-        ("bytes=9-", 416, Some("bytes */5"), ""),
-        ("bytes=0-0,2-2", 200, None, "media"),
-    ] {
-        let response = http().get(&link.url).header("range", range).send().await.unwrap();
-        assert_eq!(response.status().as_u16(), code, "{range}");
-        assert_eq!(response.headers().get("content-range").map(|place| place.to_str().unwrap()), place);
-        assert_eq!(response.bytes().await.unwrap(), body, "{range}");
-    }
-    let head = http().head(&link.url).send().await.unwrap();
-    assert_eq!((head.status().as_u16(), &head.headers()["content-length"]), (200, &"5".parse().unwrap()));
-    let same = http().get(&link.url).header("if-none-match", tag).send().await.unwrap();
-    assert_eq!(same.status().as_u16(), 304);
-
-    let status = async |url: String| http().get(url).send().await.unwrap().status().as_u16();
-    for changed in [
-        link.url.replace("visit", "other"),
-        link.url.replace("tenant=default", "tenant=acme"),
-        link.url.replace("expires=", "expires=9"),
-        format!("{}0", link.url),
-    ] {
-        assert_eq!(status(changed.clone()).await, 403, "{changed}");
-    }
-    let valid_for = Some(prost_types::Duration { seconds: 1, nanos: 0 });
-    let short = pb::CreateDownloadUrlRequest { valid_for, file_name: "a/ü.webm".to_owned(), ..request };
-    let short = app.recordings().create_download_url(short).await.unwrap().into_inner();
-    let response = http().get(&short.url).send().await.unwrap();
-    let disposition = response.headers()["content-disposition"].to_str().unwrap().to_owned();
-    assert!(disposition.ends_with("filename*=UTF-8''a_%C3%BC.webm"), "{disposition}");
-    tokio::time::sleep(Duration::from_millis(2100)).await;
-    assert_eq!(status(short.url).await, 410);
-
-    app.recordings().delete_recording(pb::DeleteRecordingRequest { id }).await.unwrap();
-    assert_eq!(status(link.url).await, 410);
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_link_to_what_is_not_there_is_refused() {
-    use create_download_url_request::Source;
-    let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
-    app.recordings().create_rendition(create(&id, mp3())).await.unwrap();
-    let recording = |id: &str| download(Source::RecordingId(id.to_owned()));
-    let rendition = |id: &str| download(Source::RenditionId(id.to_owned()));
-    let lasting = |seconds| pb::CreateDownloadUrlRequest {
-        valid_for: Some(prost_types::Duration { seconds, nanos: 0 }),
-        ..recording(&id)
-    };
-    let named = pb::CreateDownloadUrlRequest { file_name: "x".repeat(2000), ..recording(&id) };
-    let waiting = made_id(&app, &id).await;
-    for (request, code) in [
-        (pb::CreateDownloadUrlRequest::default(), Code::InvalidArgument),
-        (recording("x"), Code::InvalidArgument),
-        (rendition("x"), Code::InvalidArgument),
-        (lasting(0), Code::InvalidArgument),
-        (lasting(-1), Code::InvalidArgument),
-        (lasting(7 * 24 * 3600 + 1), Code::InvalidArgument),
-        (named, Code::InvalidArgument),
-        (recording(NOBODY), Code::NotFound),
-        (rendition(NOBODY), Code::NotFound),
-        (recording(&id), Code::FailedPrecondition),
-        (rendition(&waiting), Code::FailedPrecondition),
-    ] {
-        let status = app.recordings().create_download_url(request.clone()).await.unwrap_err();
-        assert_eq!(status.code(), code, "{request:?}: {status}");
-    }
-    app.stop().await;
-}
-
-async fn made_id(app: &TestApp, id: &str) -> String {
-    let got = app.recordings().get_recording(pb::GetRecordingRequest { id: id.to_owned() }).await.unwrap();
-    got.into_inner().renditions.remove(0).id
-}
-
 #[tokio::test]
 async fn a_viewer_looks_watches_and_downloads_and_changes_nothing_and_another_tenant_finds_nothing() {
     use create_download_url_request::Source;
@@ -395,55 +220,4 @@ async fn a_viewer_looks_watches_and_downloads_and_changes_nothing_and_another_te
     let nobody = Request::new(pb::ListJobsRequest::default());
     assert_eq!(app.recordings().list_jobs(nobody).await.unwrap_err().code(), Code::Unauthenticated);
     app.stop().await;
-}
-
-type Shown = pb::watch_recording_response::Event;
-
-#[tokio::test]
-async fn a_watcher_is_told_the_state_and_each_change_until_the_deletion() {
-    let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
-    let request = pb::WatchRecordingRequest { recording_id: id.clone() };
-    let mut events = app.recordings().watch_recording(request).await.unwrap().into_inner();
-    let mut next = async || {
-        let event = tokio::time::timeout(Duration::from_secs(10), events.message()).await.unwrap().unwrap();
-        event.map(|event| event.event.unwrap())
-    };
-    let Some(Shown::Recording(recording)) = next().await else { panic!("no recording") };
-    assert_eq!((recording.id.as_str(), recording.state()), (id.as_str(), pb::RecordingState::Processing));
-
-    let made = app.recordings().create_rendition(create(&id, mp3())).await.unwrap().into_inner();
-    let made = made.rendition.unwrap();
-    let Some(Shown::Rendition(rendition)) = next().await else { panic!("no rendition") };
-    assert_eq!(rendition, made);
-    let Some(Shown::Job(job)) = next().await else { panic!("no job") };
-    assert_eq!((job.id.as_str(), job.rendition_id.as_str()), (made.job_id.as_str(), made.id.as_str()));
-
-    app.recordings().cancel_job(pb::CancelJobRequest { id: made.job_id }).await.unwrap();
-    let Some(Shown::Rendition(rendition)) = next().await else { panic!("no rendition") };
-    assert_eq!(rendition.state(), pb::RenditionState::Cancelled);
-    let Some(Shown::Job(job)) = next().await else { panic!("no job") };
-    assert_eq!(job.state(), pb::JobState::Cancelled);
-
-    app.recordings().delete_recording(pb::DeleteRecordingRequest { id }).await.unwrap();
-    let Some(Shown::Recording(recording)) = next().await else { panic!("no recording") };
-    assert_eq!(recording.state(), pb::RecordingState::Deleted);
-    for (recording_id, code) in [("x", Code::InvalidArgument), (NOBODY, Code::NotFound)] {
-        let request = pb::WatchRecordingRequest { recording_id: recording_id.to_owned() };
-        assert_eq!(app.recordings().watch_recording(request).await.unwrap_err().code(), code);
-    }
-    app.stop().await;
-}
-
-#[tokio::test]
-async fn a_shutdown_sends_watchers_away() {
-    let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
-    let request = pb::WatchRecordingRequest { recording_id: id };
-    let mut events = app.recordings().watch_recording(request).await.unwrap().into_inner();
-    events.message().await.unwrap().unwrap();
-    let began = std::time::Instant::now();
-    app.stop().await;
-    assert_eq!(events.message().await.unwrap_err().code(), Code::Unavailable);
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
 }

@@ -86,23 +86,14 @@ async fn who_watches_health_is_told_of_the_end_and_does_not_hold_it_up() {
 }
 
 #[tokio::test]
-async fn probes_and_metrics_answer_over_http() {
+async fn probes_answer_over_http() {
     let app = TestApp::start(&[]).await;
-    app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap();
     let text = async |path| {
         let response = http().get(app.url(path)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
-    assert_eq!(text("/healthz").await.0, 200);
+    assert_eq!(text("/healthz").await, (200, "ok\n".to_owned()));
     assert_eq!(text("/readyz").await, (200, "ready\n".to_owned()));
-    let (code, metrics) = text("/metrics").await;
-    assert_eq!(code, 200);
-    // Without values: the gauges are the process's, and recorders of other tests come and go in it.
-    for name in
-        ["recorder_calls_total", "recorder_call_seconds_bucket", "recorder_sessions_live ", "recorder_ready "]
-    {
-        assert!(metrics.contains(name), "{name} is missing:\n{metrics}");
-    }
     assert_eq!(text("/nothing").await.0, 404);
     app.stop().await;
 }

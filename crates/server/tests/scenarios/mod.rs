@@ -4,3 +4,4 @@
 pub mod crashes;
 pub mod records;
 pub mod renditions;
+pub mod segments;

@@ -25,7 +25,7 @@ type Client = RecordingServiceClient<Channel>;
 
 const SECONDS: u64 = 4;
 /// How long a rendition of so short a recording may take on a machine that does other things, too.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Records the test signal and stops.
 async fn record(recorder: &Recorder) -> String {
@@ -49,20 +49,20 @@ async fn record(recorder: &Recorder) -> String {
     call.id
 }
 
-async fn create(client: &mut Client, id: &str, kind: Kind) -> pb::Rendition {
+pub(super) async fn create(client: &mut Client, id: &str, kind: Kind) -> pb::Rendition {
     let spec = Some(pb::RenditionSpec { kind: Some(kind) });
     let request = pb::CreateRenditionRequest { recording_id: id.to_owned(), spec };
     let created = ok(client.create_rendition(request).await, "the rendition").into_inner();
     created.rendition.unwrap_or_default()
 }
 
-async fn watch(client: &mut Client, id: &str) -> Streaming<pb::WatchRecordingResponse> {
+pub(super) async fn watch(client: &mut Client, id: &str) -> Streaming<pb::WatchRecordingResponse> {
     let request = pb::WatchRecordingRequest { recording_id: id.to_owned() };
     ok(client.watch_recording(request).await, "the watch").into_inner()
 }
 
 /// The next event that `wanted` makes something of.
-async fn until<T>(
+pub(super) async fn until<T>(
     events: &mut Streaming<pb::WatchRecordingResponse>,
     wanted: impl Fn(Event) -> Option<T>,
 ) -> T {
@@ -78,7 +78,7 @@ async fn until<T>(
 }
 
 /// Waits until a rendition of this kind is available.
-async fn made(events: &mut Streaming<pb::WatchRecordingResponse>, kind: &str) -> pb::Rendition {
+pub(super) async fn made(events: &mut Streaming<pb::WatchRecordingResponse>, kind: &str) -> pb::Rendition {
     let made = until(events, |event| match event {
         Event::Rendition(rendition) if rendition.kind == kind => match rendition.state() {
             pb::RenditionState::Available | pb::RenditionState::Parked => Some(rendition),
@@ -91,18 +91,18 @@ async fn made(events: &mut Streaming<pb::WatchRecordingResponse>, kind: &str) ->
     made
 }
 
-async fn link(client: &mut Client, source: Source) -> pb::CreateDownloadUrlResponse {
+pub(super) async fn link(client: &mut Client, source: Source) -> pb::CreateDownloadUrlResponse {
     let request = pb::CreateDownloadUrlRequest { source: Some(source), ..Default::default() };
     ok(client.create_download_url(request).await, "the link").into_inner()
 }
 
-fn http() -> reqwest::Client {
+pub(super) fn http() -> reqwest::Client {
     // Refused if another test was first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
 
-async fn download(url: &str, to: &Path) {
+pub(super) async fn download(url: &str, to: &Path) {
     let response = ok(http().get(url).send().await, "the download");
     assert_eq!(response.status().as_u16(), 200, "{url}");
     ok(std::fs::write(to, ok(response.bytes().await, "its bytes")), "the file");
@@ -218,7 +218,7 @@ fn work(recorder: &Recorder) -> Vec<PathBuf> {
 }
 
 /// Processes that the recorder has started.
-fn children(recorder: &Recorder) -> usize {
+pub(super) fn children(recorder: &Recorder) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", recorder.pid())).into_iter().flatten();
     let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists.map(|list| list.split_whitespace().count()).sum()

@@ -16,6 +16,8 @@ mod migrate;
 mod nodes;
 mod recordings;
 mod renditions;
+mod rescue;
+mod segments;
 mod sessions;
 mod turns;
 mod uploads;

@@ -2,18 +2,17 @@
 
 use chrono::Utc;
 use model::{
-    JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, Rendition, RenditionId, RenditionState,
-    TenantId,
+    JobId, JobKind, NodeId, RecordingId, RecordingState, Rendition, RenditionId, RenditionState, TenantId,
 };
 use sqlx::{PgConnection, PgPool};
 use store::{
-    Created, NewJob, NewRendition, RenderedFile, Renditions, StoreError,
+    Change, Created, MADE_ANEW, NewJob, NewRendition, RenderedFile, Renditions, StoreError,
     row::{self, RenditionRow},
 };
 
 use crate::{
     Failure, PostgresStore, jobs,
-    listen::{announce_jobs, announce_recording},
+    listen::{announce, announce_jobs, announce_recording},
 };
 
 #[async_trait::async_trait]
@@ -98,14 +97,69 @@ async fn create(
     Ok(Created { rendition, job })
 }
 
-/// A rendition that is wanted of a recording from its beginning: the file is on the node's disk.
+/// A rendition that is wanted without anybody asking. One that there is, or that somebody has cancelled or deleted, stays
+/// as it is.
 pub(crate) async fn insert_first(
     connection: &mut PgConnection,
-    recording: &Recording,
+    tenant: &TenantId,
+    recording: RecordingId,
+    node: Option<NodeId>,
     new: &NewRendition,
 ) -> Result<(), Failure> {
-    let node = Some(recording.node.clone());
-    insert(connection, &recording.tenant, recording.id, node, new).await?;
+    let known = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM renditions WHERE recording = $1 AND parameters = $2) AS "known!""#,
+        recording.as_uuid(),
+        &*row::text(&new.parameters),
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if known {
+        return Ok(());
+    }
+    insert(connection, tenant, recording, node, new).await?;
+    announce_jobs(connection).await
+}
+
+/// The recording's file is another than the one that its renditions were made of: they are made anew, but those that
+/// somebody has cancelled or deleted. Whoever makes one now has lost its job.
+pub(crate) async fn make_anew(
+    connection: &mut PgConnection,
+    tenant: &TenantId,
+    recording: RecordingId,
+    node: Option<NodeId>,
+) -> Result<(), Failure> {
+    let void = sqlx::query_scalar!(
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = $2
+         WHERE recording = $1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
+         RETURNING id",
+        recording.as_uuid(),
+        MADE_ANEW,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for job in void {
+        announce(connection, Change::Cancelled(job.into())).await?;
+    }
+    let stale = sqlx::query_scalar!(
+        "SELECT id FROM renditions WHERE recording = $1 AND state NOT IN ('CANCELLED', 'DELETED')",
+        recording.as_uuid(),
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for id in stale {
+        let job = JobId::new();
+        sqlx::query!(
+            "UPDATE renditions SET state = 'QUEUED', job = $2, bytes = 0, duration_ns = 0, width = 0, height = 0,
+                sha256 = NULL, error = NULL, ready_at = NULL
+             WHERE id = $1",
+            id,
+            job.as_uuid(),
+        )
+        .execute(&mut *connection)
+        .await?;
+        let render = NewJob { kind: JobKind::Render, node: node.clone(), run_at: Utc::now() };
+        jobs::insert_one(connection, job, recording, tenant, Some(id.into()), &render).await?;
+    }
     announce_jobs(connection).await
 }
 

@@ -98,7 +98,8 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
          VALUES ($1, $2, $3, $4, COALESCE($5, now()), $6)
          ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, end_reason = excluded.end_reason
          WHERE sessions.tenant = excluded.tenant AND (sessions.closed_at IS NULL
-            OR EXISTS (SELECT 1 FROM uploads WHERE uploads.recording = sessions.id AND rescue = 'SEAL'))",
+            OR EXISTS (SELECT 1 FROM uploads JOIN recordings ON recordings.id = uploads.recording
+                WHERE recordings.id = sessions.id AND rescue = 'SEAL' AND recordings.state <> 'DELETED'))",
         row.id,
         row.tenant,
         row.node,
@@ -113,7 +114,7 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
     }
     write_recording(&mut transaction, &row).await?;
     // What was rescued was the beginning; here is all of it.
-    sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND rescue IS NOT NULL", row.id)
+    let rescued = sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND rescue IS NOT NULL", row.id)
         .execute(&mut *transaction)
         .await?;
     sqlx::query!("DELETE FROM tracks WHERE recording = $1", row.id).execute(&mut *transaction).await?;
@@ -121,8 +122,13 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
         write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
     }
     jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
+    let Recording { id, tenant, node, .. } = &sealed.recording;
+    let node = || Some(node.clone());
+    if rescued.rows_affected() > 0 {
+        renditions::make_anew(&mut transaction, tenant, *id, node()).await?;
+    }
     for new in &sealed.renditions {
-        renditions::insert_first(&mut transaction, &sealed.recording, new).await?;
+        renditions::insert_first(&mut transaction, tenant, *id, node(), new).await?;
     }
     announce_recording(&mut transaction, row.id).await?;
     transaction.commit().await?;

@@ -5,11 +5,11 @@ use std::time::Duration;
 use model::{NodeId, RecordingId};
 use sqlx::PgPool;
 use store::{
-    StoreError, Upload, UploadPart, UploadStatus, Uploads,
+    NewRendition, StoreError, Upload, UploadPart, UploadStatus, Uploads,
     row::{self, UploadPartRow, UploadRow, UploadStatusRow},
 };
 
-use crate::{Failure, PostgresStore};
+use crate::{Failure, PostgresStore, rescue};
 
 #[async_trait::async_trait]
 impl Uploads for PostgresStore {
@@ -45,8 +45,14 @@ impl Uploads for PostgresStore {
         self.bounded(lost_uploads(&self.pool, silent_for)).await
     }
 
-    async fn rescue(&self, upload: &Upload, bytes: u64, missing: Option<&str>) -> Result<bool, StoreError> {
-        self.bounded(rescue(&self.pool, upload, bytes, missing)).await
+    async fn rescue(
+        &self,
+        upload: &Upload,
+        bytes: u64,
+        missing: Option<&str>,
+        renditions: &[NewRendition],
+    ) -> Result<bool, StoreError> {
+        self.bounded(rescue::rescue(&self.pool, upload, bytes, missing, renditions)).await
     }
 
     async fn owner(&self, recording: RecordingId) -> Result<Option<NodeId>, StoreError> {
@@ -142,16 +148,9 @@ async fn upload_of(
 }
 
 async fn forget_upload(pool: &PgPool, recording: RecordingId, upload_id: &str) -> Result<(), Failure> {
-    let recording = recording.as_uuid();
     let mut transaction = pool.begin().await?;
-    sqlx::query!(
-        "UPDATE recordings SET error = NULL WHERE id = $1
-            AND EXISTS (SELECT 1 FROM uploads WHERE recording = $1 AND upload_id = $2 AND rescue IS NOT NULL)",
-        recording,
-        upload_id,
-    )
-    .execute(&mut *transaction)
-    .await?;
+    rescue::take_back(&mut transaction, recording, upload_id).await?;
+    let recording = recording.as_uuid();
     sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND upload_id = $2", recording, upload_id)
         .execute(&mut *transaction)
         .await?;
@@ -192,53 +191,6 @@ async fn lost_uploads(pool: &PgPool, silent_for: Duration) -> Result<Vec<UploadS
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(UploadStatusRow::read).collect::<Result<_, _>>()?)
-}
-
-async fn rescue(pool: &PgPool, upload: &Upload, bytes: u64, missing: Option<&str>) -> Result<bool, Failure> {
-    let recording = upload.recording.as_uuid();
-    let container = upload.container.as_str();
-    let missing = missing.map(row::text);
-    let missing = missing.as_deref();
-    let bytes = row::count(bytes);
-    let mut transaction = pool.begin().await?;
-    let closed = sqlx::query!(
-        "UPDATE sessions
-         SET closed_at = COALESCE((SELECT seen_at FROM nodes WHERE nodes.id = sessions.node), now()),
-            end_reason = 'CRASH'
-         WHERE id = $1 AND closed_at IS NULL",
-        recording,
-    )
-    .execute(&mut *transaction)
-    .await?;
-    let rescue = if closed.rows_affected() > 0 { "SEAL" } else { "UPLOAD" };
-    let rescued = sqlx::query!(
-        "UPDATE uploads SET rescue = $3 WHERE recording = $1 AND upload_id = $2 AND rescue IS NULL",
-        recording,
-        upload.id,
-        rescue,
-    )
-    .execute(&mut *transaction)
-    .await?;
-    if rescued.rows_affected() == 0 {
-        return Ok(false);
-    }
-    sqlx::query!(
-        "UPDATE recordings SET state = 'AVAILABLE', error = $2, parked_from = NULL, parked_error = NULL,
-            bytes = CASE WHEN ended_at IS NULL THEN $3 ELSE bytes END,
-            container = COALESCE(container, $4), object_key = COALESCE(object_key, $5),
-            end_reason = COALESCE(end_reason, 'CRASH'),
-            ended_at = COALESCE(ended_at, (SELECT closed_at FROM sessions WHERE sessions.id = $1))
-         WHERE id = $1 AND state <> 'DELETED'",
-        recording,
-        missing,
-        bytes,
-        container,
-        upload.key,
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(true)
 }
 
 async fn owner(pool: &PgPool, recording: RecordingId) -> Result<Option<NodeId>, Failure> {

@@ -13,13 +13,15 @@ mod migrate;
 mod nodes;
 mod recordings;
 mod renditions;
+mod rescue;
+mod segments;
 mod sessions;
 mod turns;
 mod uploads;
 
 use std::{path::Path, time::Duration};
 
-use model::RecordingId;
+use model::{JobId, RecordingId};
 use sqlx::{
     Sqlite, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -78,6 +80,11 @@ impl SqliteStore {
     fn changed(&self, recording: RecordingId) {
         self.changes.tell(Change::Recording(recording));
         self.signal.notify();
+    }
+
+    /// Tells whoever runs these jobs that they are no longer theirs.
+    fn cancelled(&self, jobs: Vec<JobId>) {
+        jobs.into_iter().for_each(|job| self.changes.tell(Change::Cancelled(job)));
     }
 }
 

@@ -2,12 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use model::{
-    JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, Rendition, RenditionId, RenditionState,
-    TenantId,
+    JobId, JobKind, NodeId, RecordingId, RecordingState, Rendition, RenditionId, RenditionState, TenantId,
 };
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
-    Created, NewJob, NewRendition, RenderedFile, Renditions, StoreError,
+    Created, MADE_ANEW, NewJob, NewRendition, RenderedFile, Renditions, StoreError,
     row::{self, RenditionRow},
 };
 use uuid::fmt::Hyphenated;
@@ -94,14 +93,68 @@ async fn create(
     Ok(Created { rendition, job })
 }
 
-/// A rendition that is wanted of a recording from its beginning: the file is on the node's disk.
+/// A rendition that is wanted without anybody asking. One that there is, or that somebody has cancelled or deleted, stays
+/// as it is.
 pub(crate) async fn insert_first(
     connection: &mut SqliteConnection,
-    recording: &Recording,
+    tenant: &TenantId,
+    recording: RecordingId,
+    node: Option<NodeId>,
     new: &NewRendition,
 ) -> Result<(), Failure> {
-    let node = Some(recording.node.clone());
-    insert(connection, &recording.tenant, recording.id, node, new).await.map(drop)
+    let (id, parameters) = (recording.as_uuid().hyphenated(), &*row::text(&new.parameters));
+    let known = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT 1 FROM renditions WHERE recording = ?1 AND parameters = ?2) AS "known!: bool""#,
+        id,
+        parameters,
+    )
+    .fetch_one(&mut *connection)
+    .await?;
+    if known { Ok(()) } else { insert(connection, tenant, recording, node, new).await.map(drop) }
+}
+
+/// The recording's file is another than the one that its renditions were made of: they are made anew, but those that
+/// somebody has cancelled or deleted. Returns the jobs that are void by it.
+pub(crate) async fn make_anew(
+    connection: &mut SqliteConnection,
+    tenant: &TenantId,
+    recording: RecordingId,
+    node: Option<NodeId>,
+) -> Result<Vec<JobId>, Failure> {
+    let (text, now) = (recording.as_uuid().hyphenated(), Utc::now());
+    let void = sqlx::query_scalar!(
+        r#"UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = ?2
+           WHERE recording = ?1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
+           RETURNING id AS "id!: Hyphenated""#,
+        text,
+        MADE_ANEW,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    let stale = sqlx::query_scalar!(
+        r#"SELECT id AS "id!: Hyphenated" FROM renditions
+           WHERE recording = ?1 AND state NOT IN ('CANCELLED', 'DELETED')"#,
+        text,
+    )
+    .fetch_all(&mut *connection)
+    .await?;
+    for id in stale {
+        let job = JobId::new();
+        let job_text = job.as_uuid().hyphenated();
+        sqlx::query!(
+            "UPDATE renditions SET state = 'QUEUED', job = ?2, bytes = 0, duration_ns = 0, width = 0, height = 0,
+                sha256 = NULL, error = NULL, ready_at = NULL
+             WHERE id = ?1",
+            id,
+            job_text,
+        )
+        .execute(&mut *connection)
+        .await?;
+        let render = NewJob { kind: JobKind::Render, node: node.clone(), run_at: now };
+        let id = Some(RenditionId::from(id.into_uuid()));
+        jobs::insert_one(connection, job, recording, tenant, id, &render).await?;
+    }
+    Ok(void.into_iter().map(|job| job.into_uuid().into()).collect())
 }
 
 /// Writes the rendition and its job; none where there is one already.

@@ -1,7 +1,7 @@
 //! Sessions: begun, and sealed in one transaction.
 
 use chrono::Utc;
-use model::{EndReason, NodeId, Recording, RecordingState, SessionId, TenantId};
+use model::{EndReason, JobId, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
     Change, SealOutcome, Sealed, Sessions, StoreError,
@@ -26,7 +26,8 @@ impl Sessions for SqliteStore {
     }
 
     async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError> {
-        let outcome = seal(&self.writer, sealed).await?;
+        let (outcome, void) = seal(&self.writer, sealed).await?;
+        self.cancelled(void);
         self.changed(sealed.recording.id);
         Ok(outcome)
     }
@@ -101,7 +102,8 @@ async fn set_paused(
     if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
-async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
+/// Also returns the jobs that are void by it.
+async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<(SealOutcome, Vec<JobId>), Failure> {
     let mut row = RecordingRow::from(&sealed.recording);
     // Whoever seals without a reason knows of none: nobody was there to see the end.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
@@ -113,7 +115,8 @@ async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
          ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, end_reason = excluded.end_reason
          WHERE sessions.tenant = excluded.tenant AND (sessions.closed_at IS NULL
-            OR EXISTS (SELECT 1 FROM uploads WHERE uploads.recording = sessions.id AND rescue = 'SEAL'))",
+            OR EXISTS (SELECT 1 FROM uploads JOIN recordings ON recordings.id = uploads.recording
+                WHERE recordings.id = sessions.id AND rescue = 'SEAL' AND recordings.state <> 'DELETED'))",
         id,
         row.tenant,
         row.node,
@@ -124,11 +127,11 @@ async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure
     .execute(&mut *transaction)
     .await?;
     if closed.rows_affected() == 0 {
-        return sealed_before(&mut transaction, &row).await;
+        return Ok((sealed_before(&mut transaction, &row).await?, Vec::new()));
     }
     write_recording(&mut transaction, &row).await?;
     // What was rescued was the beginning; here is all of it.
-    sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND rescue IS NOT NULL", id)
+    let rescued = sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND rescue IS NOT NULL", id)
         .execute(&mut *transaction)
         .await?;
     sqlx::query!("DELETE FROM tracks WHERE recording = ?1", id).execute(&mut *transaction).await?;
@@ -136,11 +139,17 @@ async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<SealOutcome, Failure
         write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
     }
     jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
+    let Recording { id, tenant, node, .. } = &sealed.recording;
+    let node = || Some(node.clone());
+    let void = match rescued.rows_affected() {
+        0 => Vec::new(),
+        _ => renditions::make_anew(&mut transaction, tenant, *id, node()).await?,
+    };
     for new in &sealed.renditions {
-        renditions::insert_first(&mut transaction, &sealed.recording, new).await?;
+        renditions::insert_first(&mut transaction, tenant, *id, node(), new).await?;
     }
     transaction.commit().await?;
-    Ok(SealOutcome::Written)
+    Ok((SealOutcome::Written, void))
 }
 
 async fn sealed_before(

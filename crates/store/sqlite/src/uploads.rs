@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use chrono::Utc;
-use model::{NodeId, RecordingId};
+use model::{JobId, NodeId, RecordingId};
 use sqlx::SqlitePool;
 use store::{
-    StoreError, Upload, UploadPart, UploadStatus, Uploads,
+    NewRendition, StoreError, Upload, UploadPart, UploadStatus, Uploads,
     row::{self, UploadPartRow, UploadRow, UploadStatusRow},
 };
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, SqliteStore, begin_write};
+use crate::{Failure, SqliteStore, begin_write, rescue};
 
 #[async_trait::async_trait]
 impl Uploads for SqliteStore {
@@ -36,7 +36,10 @@ impl Uploads for SqliteStore {
     }
 
     async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
-        Ok(forget_upload(&self.writer, recording, upload_id).await?)
+        let void = forget_upload(&self.writer, recording, upload_id).await?;
+        self.cancelled(void);
+        self.changed(recording);
+        Ok(())
     }
 
     async fn uploads_on(&self, node: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {
@@ -47,8 +50,16 @@ impl Uploads for SqliteStore {
         Ok(lost_uploads(&self.readers, silent_for).await?)
     }
 
-    async fn rescue(&self, upload: &Upload, bytes: u64, missing: Option<&str>) -> Result<bool, StoreError> {
-        Ok(rescue(&self.writer, upload, bytes, missing).await?)
+    async fn rescue(
+        &self,
+        upload: &Upload,
+        bytes: u64,
+        missing: Option<&str>,
+        renditions: &[NewRendition],
+    ) -> Result<bool, StoreError> {
+        let rescued = rescue::rescue(&self.writer, upload, bytes, missing, renditions).await?;
+        self.changed(upload.recording);
+        Ok(rescued)
     }
 
     async fn owner(&self, recording: RecordingId) -> Result<Option<NodeId>, StoreError> {
@@ -145,22 +156,20 @@ async fn upload_of(
     Ok(Some((upload.read()?, parts)))
 }
 
-async fn forget_upload(pool: &SqlitePool, recording: RecordingId, upload_id: &str) -> Result<(), Failure> {
-    let recording = recording.as_uuid().hyphenated();
+/// Returns the jobs that are void by it.
+async fn forget_upload(
+    pool: &SqlitePool,
+    recording: RecordingId,
+    upload_id: &str,
+) -> Result<Vec<JobId>, Failure> {
     let mut transaction = begin_write(pool).await?;
-    sqlx::query!(
-        "UPDATE recordings SET error = NULL WHERE id = ?1
-            AND EXISTS (SELECT 1 FROM uploads WHERE recording = ?1 AND upload_id = ?2 AND rescue IS NOT NULL)",
-        recording,
-        upload_id,
-    )
-    .execute(&mut *transaction)
-    .await?;
+    let void = rescue::take_back(&mut transaction, recording, upload_id).await?;
+    let recording = recording.as_uuid().hyphenated();
     sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND upload_id = ?2", recording, upload_id)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    Ok(())
+    Ok(void)
 }
 
 /// A query for uploads and what their recordings say: its conditions as literals, then its arguments.
@@ -195,59 +204,6 @@ async fn lost_uploads(pool: &SqlitePool, silent_for: Duration) -> Result<Vec<Upl
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(UploadStatusRow::read).collect::<Result<_, _>>()?)
-}
-
-async fn rescue(
-    pool: &SqlitePool,
-    upload: &Upload,
-    bytes: u64,
-    missing: Option<&str>,
-) -> Result<bool, Failure> {
-    let recording = upload.recording.as_uuid().hyphenated();
-    let (container, now) = (upload.container.as_str(), Utc::now());
-    let missing = missing.map(row::text);
-    let missing = missing.as_deref();
-    let bytes = row::count(bytes);
-    let mut transaction = begin_write(pool).await?;
-    let closed = sqlx::query!(
-        "UPDATE sessions
-         SET closed_at = COALESCE((SELECT seen_at FROM nodes WHERE nodes.id = sessions.node), ?2),
-            end_reason = 'CRASH'
-         WHERE id = ?1 AND closed_at IS NULL",
-        recording,
-        now,
-    )
-    .execute(&mut *transaction)
-    .await?;
-    let rescue = if closed.rows_affected() > 0 { "SEAL" } else { "UPLOAD" };
-    let rescued = sqlx::query!(
-        "UPDATE uploads SET rescue = ?3 WHERE recording = ?1 AND upload_id = ?2 AND rescue IS NULL",
-        recording,
-        upload.id,
-        rescue,
-    )
-    .execute(&mut *transaction)
-    .await?;
-    if rescued.rows_affected() == 0 {
-        return Ok(false);
-    }
-    sqlx::query!(
-        "UPDATE recordings SET state = 'AVAILABLE', error = ?2, parked_from = NULL, parked_error = NULL,
-            bytes = CASE WHEN ended_at IS NULL THEN ?3 ELSE bytes END,
-            container = COALESCE(container, ?4), object_key = COALESCE(object_key, ?5),
-            end_reason = COALESCE(end_reason, 'CRASH'),
-            ended_at = COALESCE(ended_at, (SELECT closed_at FROM sessions WHERE sessions.id = ?1))
-         WHERE id = ?1 AND state <> 'DELETED'",
-        recording,
-        missing,
-        bytes,
-        container,
-        upload.key,
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(true)
 }
 
 async fn owner(pool: &SqlitePool, recording: RecordingId) -> Result<Option<NodeId>, Failure> {

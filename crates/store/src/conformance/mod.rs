@@ -19,7 +19,9 @@ mod leases;
 mod nodes;
 mod recordings;
 mod renditions;
+mod rescue;
 pub mod sample;
+mod segments;
 mod sessions;
 mod uploads;
 
@@ -29,6 +31,8 @@ pub use leases::*;
 pub use nodes::*;
 pub use recordings::*;
 pub use renditions::*;
+pub use rescue::*;
+pub use segments::*;
 pub use sessions::*;
 pub use uploads::*;
 
@@ -131,6 +135,21 @@ macro_rules! conformance_suite {
             a_rescue_of_a_sealed_recording_is_taken_back_when_its_node_has_uploaded_it,
             a_deleted_recording_is_not_rescued,
             the_owner_of_a_recording_is_known_without_its_tenant,
+            // Rescue
+            what_is_wanted_of_a_rescued_recording_is_made_by_any_node,
+            what_waited_for_a_lost_node_is_made_by_any_node_and_once,
+            nothing_is_made_of_a_deleted_recording_that_is_rescued,
+            what_was_made_of_a_part_is_made_anew_when_the_lost_node_seals_the_whole,
+            what_was_made_of_a_part_is_made_anew_when_the_lost_node_has_sent_the_whole,
+            what_was_made_of_all_that_there_is_stays,
+            a_recording_that_was_deleted_after_its_rescue_stays_so_when_its_node_seals_it,
+            // Segments
+            segments_read_back_by_rendition_in_order,
+            a_segment_is_told_of_again_with_what_is_new,
+            a_segment_needs_a_recording,
+            segments_that_are_begun_again_wait_and_say_what_went_wrong,
+            forgotten_segments_are_those_of_one_rendition,
+            old_segments_are_those_of_recordings_that_ended_long_ago,
         }
     };
     ($fresh:expr; $($check:ident),+ $(,)?) => {

@@ -119,14 +119,14 @@ pub async fn the_uploads_of_a_node_are_lost_when_it_has_been_silent_for_long(sto
     tokio::time::sleep(Duration::from_millis(20)).await;
     let lost = after(Duration::from_millis(10)).await.unwrap();
     assert_eq!(lost.iter().map(|status| &status.upload).collect::<Vec<_>>(), [&upload]);
-    store.rescue(&upload, 5, Some("the rest")).await.unwrap();
+    store.rescue(&upload, 5, Some("the rest"), &[]).await.unwrap();
     assert_eq!(after(Duration::from_millis(10)).await.unwrap(), []);
 }
 
 pub async fn a_rescue_makes_a_live_recording_available_and_says_what_is_missing(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
-    assert!(store.rescue(&upload, 1 << 25, Some("the end is missing")).await.unwrap());
-    assert!(!store.rescue(&upload, 1 << 25, Some("again")).await.unwrap());
+    assert!(store.rescue(&upload, 1 << 25, Some("the end is missing"), &[]).await.unwrap());
+    assert!(!store.rescue(&upload, 1 << 25, Some("again"), &[]).await.unwrap());
     let rescued = read(store, &recording).await;
     assert_eq!(
         (rescued.state, rescued.error.as_deref()),
@@ -141,7 +141,7 @@ pub async fn a_rescue_makes_a_live_recording_available_and_says_what_is_missing(
 
 pub async fn a_recording_that_was_rescued_can_still_be_sealed_by_its_node(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
-    store.rescue(&upload, 1 << 25, Some("the end is missing")).await.unwrap();
+    store.rescue(&upload, 1 << 25, Some("the end is missing"), &[]).await.unwrap();
     let whole = Sealed { recording: sealed(&recording), jobs: vec![upload_job()], renditions: Vec::new() };
     assert_eq!(store.seal(&whole).await.unwrap(), SealOutcome::Written);
     assert_eq!(read(store, &recording).await, whole.recording);
@@ -154,7 +154,7 @@ pub async fn a_rescue_of_a_sealed_recording_is_taken_back_when_its_node_has_uplo
     let recording = write_with_jobs(store, vec![upload_job()]).await;
     let upload = upload(&recording);
     store.begin_upload(&upload).await.unwrap();
-    assert!(store.rescue(&upload, 5, Some("the end is missing")).await.unwrap());
+    assert!(store.rescue(&upload, 5, Some("the end is missing"), &[]).await.unwrap());
     let rescued = read(store, &recording).await;
     assert_eq!(
         (rescued.state, rescued.error.as_deref()),
@@ -178,7 +178,7 @@ pub async fn a_deleted_recording_is_not_rescued(store: &dyn Store) {
     let leased = lease(store).await.unwrap();
     let deleted = JobOutcome::Done { recording_state: Some(RecordingState::Deleted), next: Vec::new() };
     store.finish(&leased, deleted).await.unwrap();
-    store.rescue(&upload, 5, Some("the end is missing")).await.unwrap();
+    store.rescue(&upload, 5, Some("the end is missing"), &[]).await.unwrap();
     assert_eq!(read(store, &recording).await.state, RecordingState::Deleted);
 }
 

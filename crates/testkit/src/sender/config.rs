@@ -12,6 +12,8 @@ pub struct Track {
     pub layers: Vec<Layer>,
     /// How long after the session's begin the track begins to send.
     pub delay: Duration,
+    /// How long each frame takes from its capture to the wire, as in an encoder; sender reports don't show it.
+    pub lag: Duration,
 }
 
 /// One RTP stream of a track.
@@ -27,7 +29,7 @@ impl Track {
     /// A track of one stream.
     #[must_use]
     pub fn of(clip: Arc<Clip>) -> Self {
-        Self { layers: vec![Layer { rid: None, clip }], delay: Duration::ZERO }
+        Self { layers: vec![Layer { rid: None, clip }], delay: Duration::ZERO, lag: Duration::ZERO }
     }
 
     /// Three simulcast layers with the rids that browsers use by habit: quarter, half, full.
@@ -35,13 +37,20 @@ impl Track {
     pub fn simulcast(quarter: Arc<Clip>, half: Arc<Clip>, full: Arc<Clip>) -> Self {
         let layers =
             [("q", quarter), ("h", half), ("f", full)].map(|(rid, clip)| Layer { rid: Some(rid), clip });
-        Self { layers: layers.into(), delay: Duration::ZERO }
+        Self { layers: layers.into(), delay: Duration::ZERO, lag: Duration::ZERO }
     }
 
     /// The same, but silent for `delay` after the session has begun.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
+        self
+    }
+
+    /// The same, but each frame is sent `lag` after its capture.
+    #[must_use]
+    pub fn lagging(mut self, lag: Duration) -> Self {
+        self.lag = lag;
         self
     }
 

@@ -292,9 +292,8 @@ impl Sender {
     pub fn poll_timeout(&self) -> Instant {
         let frame = self.origin.filter(|_| !self.stats.closed).and_then(|origin| {
             let end = self.config.play_for.unwrap_or(Duration::MAX);
-            let times =
-                self.streams.iter().filter(|stream| stream.pt.is_some()).filter_map(Stream::next_time);
-            times.filter(|time| *time < end).min().map(|time| origin + time)
+            let ready = self.streams.iter().filter(|stream| stream.pt.is_some());
+            ready.filter_map(|stream| stream.next_due(end)).min().map(|due| origin + due)
         });
         let network = [self.outgoing.next_due(), self.incoming.next_due()];
         network.into_iter().flatten().chain(frame).fold(self.wake, Instant::min)

@@ -20,6 +20,8 @@ pub(super) struct Stream {
     pub sent: u64,
     /// From the session's origin to the stream's first frame.
     begin: Duration,
+    /// From a frame's capture to the wire.
+    lag: Duration,
     next: usize,
     /// Media time of the clip's current round.
     round: Duration,
@@ -37,6 +39,7 @@ impl Stream {
             layer: layer.clone(),
             sent: 0,
             begin: begin + track.delay,
+            lag: track.lag,
             next: 0,
             round: Duration::ZERO,
             first_tick: u64::from(first_tick),
@@ -53,11 +56,16 @@ impl Stream {
         Some(self.begin + self.round + self.frame()?.time)
     }
 
+    /// When it is to be sent, from the session's origin. None if its media time isn't before `end`.
+    pub fn next_due(&self, end: Duration) -> Option<Duration> {
+        self.next_time().filter(|time| *time < end).map(|time| time.saturating_add(self.lag))
+    }
+
     /// Takes the next frame if its time has come: when it was captured, its RTP time, its bytes.
     pub fn pop(&mut self, origin: Instant, now: Instant) -> Option<(Instant, MediaTime, Arc<[u8]>)> {
         let time = self.next_time()?;
         let captured = origin + time;
-        if captured > now {
+        if captured + self.lag > now {
             return None;
         }
         let data = self.frame()?.data.clone();

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Failure,
-    jobs::insert,
+    jobs::{insert, unbind_renders},
     listen::{announce_jobs, announce_recording},
     renditions,
 };
@@ -91,12 +91,7 @@ async fn set_state(
     .await?;
     if state == RecordingState::Available {
         // From here on any node can have the media from the object store.
-        sqlx::query!(
-            "UPDATE jobs SET node = NULL WHERE recording = $1 AND kind = 'RENDER' AND state <> 'DONE'",
-            recording
-        )
-        .execute(connection)
-        .await?;
+        unbind_renders(connection, recording.into()).await?;
     }
     Ok(())
 }

@@ -121,6 +121,20 @@ pub(crate) async fn insert_one(
     Ok(())
 }
 
+/// Any node may make the recording's renditions.
+pub(crate) async fn unbind_renders(
+    connection: &mut PgConnection,
+    recording: RecordingId,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "UPDATE jobs SET node = NULL WHERE recording = $1 AND kind = 'RENDER' AND state <> 'DONE'",
+        recording.as_uuid(),
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// A query for jobs: its conditions as literals that are joined, then its arguments.
 macro_rules! jobs {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {

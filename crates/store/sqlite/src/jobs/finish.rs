@@ -6,7 +6,11 @@ use sqlx::{SqliteConnection, SqlitePool};
 use store::{JobOutcome, LeasedJob, StoreError, row};
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, begin_write, jobs::insert, renditions};
+use crate::{
+    Failure, begin_write,
+    jobs::{insert, unbind_renders},
+    renditions,
+};
 
 pub(super) async fn finish(
     pool: &SqlitePool,
@@ -93,12 +97,7 @@ async fn set_state(
     .await?;
     if state == RecordingState::Available.as_str() {
         // From here on any node can have the media from the object store.
-        sqlx::query!(
-            "UPDATE jobs SET node = NULL WHERE recording = ?1 AND kind = 'RENDER' AND state <> 'DONE'",
-            recording
-        )
-        .execute(connection)
-        .await?;
+        unbind_renders(connection, recording.into_uuid().into()).await?;
     }
     Ok(())
 }

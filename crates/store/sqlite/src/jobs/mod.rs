@@ -138,6 +138,21 @@ pub(crate) async fn insert_one(
     Ok(())
 }
 
+/// Any node may make the recording's renditions.
+pub(crate) async fn unbind_renders(
+    connection: &mut SqliteConnection,
+    recording: RecordingId,
+) -> Result<(), Failure> {
+    let recording = recording.as_uuid().hyphenated();
+    sqlx::query!(
+        "UPDATE jobs SET node = NULL WHERE recording = ?1 AND kind = 'RENDER' AND state <> 'DONE'",
+        recording,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// A query for jobs: its conditions as a literal, then its arguments.
 macro_rules! jobs {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {

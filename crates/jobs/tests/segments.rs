@@ -1,0 +1,414 @@
+//! Renditions that are made while their recordings go on: what the database says meanwhile, how segments become the
+//! rendition, and what happens when something fails.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use blob::LocalDir;
+use chrono::{TimeDelta, Utc};
+use jobs::{Growing, GrowingFile, JobsConfig, RenderError, SegmentsConfig, Workers};
+use model::{
+    Container, JobKind, Recording, RecordingId, RecordingState, Rendition, RenditionState, Segment,
+    SegmentState,
+};
+use store::{Deletions, JobQueue, NewJob, NewRendition, Recordings, Renditions, Sealed, Segments, Sessions};
+use store_sqlite::SqliteStore;
+use support::{
+    follower::{Fault, SEGMENT},
+    renderer::ScriptedRenderer,
+    sealed,
+};
+use tokio_util::sync::CancellationToken;
+
+const MP3: &str = r#"{"kind":"mp3"}"#;
+/// How long a segment is.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+struct Live(Mutex<Vec<GrowingFile>>);
+
+impl Growing for Live {
+    fn files(&self) -> Vec<GrowingFile> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A node with a recording that goes on.
+struct Studio {
+    directory: tempfile::TempDir,
+    store: Arc<SqliteStore>,
+    renderer: Arc<ScriptedRenderer>,
+    live: Arc<Live>,
+    shutdown: CancellationToken,
+    workers: Option<Workers>,
+    config: JobsConfig,
+    /// As it will be when it has ended.
+    whole: Recording,
+}
+
+impl Studio {
+    async fn new(faults: impl IntoIterator<Item = Fault>) -> Self {
+        Self::with(faults, |_| {}).await
+    }
+
+    async fn with(faults: impl IntoIterator<Item = Fault>, change: impl FnOnce(&mut SegmentsConfig)) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("spool")).unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path().join("recorder.db")).await.unwrap());
+        store.migrate().await.unwrap();
+        let renderer = Arc::new(ScriptedRenderer::default());
+        renderer.followers.script(faults);
+        let mut config = JobsConfig {
+            poll: Duration::from_millis(50),
+            first_backoff: Duration::from_millis(10),
+            max_backoff: Duration::from_millis(20),
+            ..JobsConfig::new("a".parse().unwrap(), directory.path().join("spool"))
+        };
+        change(&mut config.segments);
+        let whole = sealed(&config, &[7; 3_500]);
+        let begun = Recording {
+            state: RecordingState::Recording,
+            ended_at: None,
+            end_reason: None,
+            container: None,
+            object_key: None,
+            bytes: 0,
+            sha256: None,
+            ..whole.clone()
+        };
+        store.begin(&begun).await.unwrap();
+        let (live, shutdown) = (Arc::new(Live::default()), CancellationToken::new());
+        let mut studio = Self { directory, store, renderer, live, shutdown, workers: None, config, whole };
+        studio.start();
+        studio
+    }
+
+    fn start(&mut self) {
+        let blobs = Arc::new(LocalDir::open(&self.directory.path().join("objects")).unwrap());
+        let (config, store, renderer) = (self.config.clone(), self.store.clone(), self.renderer.clone());
+        self.shutdown = CancellationToken::new();
+        let workers = Workers::spawn(config, store, blobs, renderer, self.shutdown.clone());
+        workers.stream(self.live.clone(), Arc::new(|_: &Recording| Vec::new()));
+        self.workers = Some(workers);
+    }
+
+    /// The recording has come to this time. Segments of the scripted follower are of `SEGMENT` bytes.
+    fn grows_to(&self, time: Duration, entries: usize) {
+        let until = time.as_millis() as u64 * SEGMENT / INTERVAL.as_millis() as u64;
+        *self.live.0.lock().unwrap() = vec![GrowingFile {
+            recording: self.whole.id,
+            key: "key".to_owned(),
+            container: Container::Webm,
+            path: self.directory.path().join("spool/media.part"),
+            from: 10,
+            until,
+            time,
+            entries,
+            derived: Arc::from([Arc::from(MP3)]),
+        }];
+    }
+
+    /// It ends, and the rendition is asked for.
+    async fn seal(&self) -> Recording {
+        let recording = self.whole.clone();
+        self.live.0.lock().unwrap().clear();
+        let key = recording.object_key.clone().unwrap();
+        let mp3 = NewRendition {
+            kind: "mp3".to_owned(),
+            parameters: MP3.to_owned(),
+            object_key: Rendition::object_key(&key, "mp3", "mp3"),
+            content_type: "audio/mpeg".to_owned(),
+        };
+        let jobs =
+            vec![NewJob { kind: JobKind::Upload, node: Some(recording.node.clone()), run_at: Utc::now() }];
+        let sealed = Sealed { recording: recording.clone(), jobs, renditions: vec![mp3] };
+        self.store.seal(&sealed).await.unwrap();
+        recording
+    }
+
+    async fn segments(&self) -> Vec<Segment> {
+        self.store.segments_of(&self.whole.tenant, self.whole.id).await.unwrap()
+    }
+
+    /// Waits until the segments have these states.
+    async fn states(&self, wanted: &[SegmentState]) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        for _ in 0..500 {
+            segments = self.segments().await;
+            if segments.iter().map(|segment| segment.state).eq(wanted.iter().copied()) {
+                return segments;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("{wanted:?} wanted, not {segments:#?}");
+    }
+
+    /// Waits until the rendition is there, and tells what its file has.
+    async fn rendition(&self) -> (Rendition, Vec<u8>) {
+        for _ in 0..500 {
+            let renditions = self.store.renditions_of(&self.whole.tenant, self.whole.id).await.unwrap();
+            if let Some(rendition) =
+                renditions.into_iter().find(|rendition| rendition.state == RenditionState::Available)
+            {
+                let path = self.directory.path().join("objects").join(&rendition.object_key);
+                return (rendition, fs::read(path).unwrap());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no rendition: {:#?}", self.store.jobs_of(self.whole.id).await);
+    }
+
+    fn files(&self) -> usize {
+        let Ok(recordings) = fs::read_dir(self.directory.path().join("segments")) else { return 0 };
+        let runs = recordings.flat_map(|recording| fs::read_dir(recording.unwrap().path()).unwrap());
+        runs.map(|run| fs::read_dir(run.unwrap().path()).unwrap().count()).sum()
+    }
+
+    async fn stop(mut self) {
+        self.shutdown.cancel();
+        self.workers.take().unwrap().stopped().await;
+    }
+}
+
+/// Waits until it is so.
+async fn until(what: &str, so: impl Fn() -> bool) {
+    for _ in 0..500 {
+        if so() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("not so: {what}");
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test]
+async fn what_is_recorded_becomes_segments_whose_states_are_told() {
+    use SegmentState::{Done, InProgress, Queued};
+    let studio = Studio::new([Fault::DiesAfter(u32::MAX)]).await;
+    studio.grows_to(seconds(25), 2);
+    let segments = studio.states(&[Done, Done]).await;
+    assert_eq!((segments[1].start, segments[1].duration), (INTERVAL, INTERVAL));
+    assert_eq!((segments[1].bytes, segments[1].number, segments[1].error.as_ref()), (5, 1, None));
+    assert_eq!(segments.iter().map(|segment| segment.media_bytes).sum::<u64>(), 2_500);
+    assert_eq!(studio.files(), 2);
+    studio.grows_to(seconds(40), 2);
+    studio.states(&[Done, Done, Done, Done]).await;
+    assert_eq!(studio.renderer.followers.begun(), 1);
+    // One that waits for its turn is told too.
+    let slow = Studio::new([]).await;
+    slow.grows_to(seconds(10), 2);
+    slow.states(&[Done]).await;
+    slow.live.0.lock().unwrap().iter_mut().for_each(|file| file.time = seconds(30));
+    slow.states(&[Done, InProgress, Queued]).await;
+    slow.stop().await;
+    studio.stop().await;
+}
+
+#[tokio::test]
+async fn a_recording_shorter_than_a_segment_is_not_followed_and_its_rendition_is_made_of_the_whole() {
+    let studio = Studio::new([]).await;
+    studio.grows_to(seconds(9), 2);
+    tokio::time::sleep(seconds(2)).await;
+    assert_eq!(studio.renderer.followers.begun(), 0);
+    studio.seal().await;
+    let (_, content) = studio.rendition().await;
+    assert!(content.starts_with(MP3.as_bytes()), "rendered");
+    studio.stop().await;
+}
+
+#[tokio::test]
+async fn at_the_end_the_segments_are_joined_and_go() {
+    let studio = Studio::new([]).await;
+    studio.grows_to(seconds(25), 2);
+    studio.states(&[SegmentState::Done; 2]).await;
+    studio.seal().await;
+    let (rendition, content) = studio.rendition().await;
+    assert_eq!(content, b"4 segments");
+    assert_eq!(rendition.duration, seconds(40));
+    assert_eq!(studio.renderer.begun(), 0, "renders of the whole");
+    until("no segment is left", || studio.files() == 0).await;
+    studio.states(&[]).await;
+    until("the follower ends", || studio.renderer.followers.alive() == 0).await;
+    studio.stop().await;
+}
+
+#[tokio::test]
+async fn a_follower_that_dies_begins_anew_and_its_segment_has_failed_meanwhile() {
+    use SegmentState::{Done, Failed, Queued};
+    let refused = RenderError::Transient("no process can be started".to_owned());
+    let faults = [Fault::DiesAfter(1), Fault::Refused(refused.clone()), Fault::Refused(refused)];
+    let studio = Studio::new(faults).await;
+    studio.grows_to(seconds(30), 2);
+    studio.states(&[Done, Done, Done]).await;
+    assert_eq!(studio.renderer.followers.begun(), 4);
+    studio.seal().await;
+    assert_eq!(studio.rendition().await.1, b"4 segments");
+    studio.stop().await;
+
+    let given_up = Studio::new([0, 1, 2, 1].map(Fault::DiesAfter)).await;
+    given_up.grows_to(seconds(30), 2);
+    until("four attempts", || given_up.renderer.followers.begun() == 4).await;
+    let segments = given_up.states(&[Queued, Failed, Queued]).await;
+    assert_eq!(segments[1].error.as_deref(), Some("killed by signal 9"));
+    tokio::time::sleep(seconds(2)).await;
+    assert_eq!(given_up.renderer.followers.begun(), 4, "no more attempts");
+    given_up.seal().await;
+    assert!(given_up.rendition().await.1.starts_with(MP3.as_bytes()), "made of the whole");
+    given_up.states(&[]).await;
+    assert_eq!(given_up.files(), 0);
+    given_up.stop().await;
+}
+
+#[tokio::test]
+async fn a_track_that_joins_has_all_segments_made_anew() {
+    let studio = Studio::new([]).await;
+    studio.grows_to(seconds(30), 2);
+    studio.states(&[SegmentState::Done; 3]).await;
+    studio.grows_to(seconds(30), 3);
+    until("another follower", || studio.renderer.followers.begun() == 2).await;
+    studio.states(&[SegmentState::Done; 3]).await;
+    assert_eq!((studio.renderer.followers.alive(), studio.files()), (1, 3));
+    studio.stop().await;
+}
+
+#[tokio::test]
+async fn segments_that_are_not_ready_in_time_are_waited_for_no_longer() {
+    let studio =
+        Studio::with([Fault::HangsAtTheEnd], |segments| segments.wait = Duration::from_millis(300)).await;
+    studio.grows_to(seconds(30), 2);
+    studio.states(&[SegmentState::Done; 3]).await;
+    studio.seal().await;
+    assert!(studio.rendition().await.1.starts_with(MP3.as_bytes()), "made of the whole");
+    until("the follower ends", || studio.renderer.followers.alive() == 0).await;
+    assert_eq!(studio.files(), 0);
+    studio.stop().await;
+}
+
+#[tokio::test]
+async fn a_render_that_is_cancelled_while_it_waits_for_segments_ends_at_once() {
+    let studio = Studio::new([Fault::HangsAtTheEnd]).await;
+    studio.grows_to(seconds(30), 2);
+    studio.states(&[SegmentState::Done; 3]).await;
+    let recording = studio.seal().await;
+    let render = loop {
+        let jobs = studio.store.jobs_of(recording.id).await.unwrap();
+        let render = jobs.iter().find(|job| job.kind == JobKind::Render && job.attempts > 0);
+        if let Some(render) = render {
+            break render.id;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    };
+    studio.store.cancel(&recording.tenant, render).await.unwrap();
+    until("the follower ends", || studio.renderer.followers.alive() == 0).await;
+    until("no segment is left", || studio.files() == 0).await;
+    assert_eq!(studio.renderer.begun(), 0);
+    studio.stop().await;
+}
+
+#[tokio::test]
+async fn followers_end_with_the_node_and_there_are_no_more_than_allowed() {
+    let studio = Studio::with([], |segments| segments.followers = 1).await;
+    studio.grows_to(seconds(30), 2);
+    let wav: Arc<str> = Arc::from(r#"{"kind":"wav"}"#);
+    studio.live.0.lock().unwrap()[0].derived = Arc::from([Arc::from(MP3), wav]);
+    studio.states(&[SegmentState::Done; 3]).await;
+    tokio::time::sleep(seconds(2)).await;
+    assert_eq!(studio.renderer.followers.begun(), 1);
+    let (renderer, shutdown) = (studio.renderer.clone(), studio.shutdown.clone());
+    studio.stop().await;
+    assert!(shutdown.is_cancelled());
+    assert_eq!(renderer.followers.alive(), 0);
+}
+
+#[tokio::test]
+async fn a_start_removes_what_an_earlier_run_left() {
+    let mut studio = Studio::new([]).await;
+    studio.shutdown.cancel();
+    studio.workers.take().unwrap().stopped().await;
+    let left = studio.config.segments.directory.join(RecordingId::new().to_string());
+    fs::create_dir_all(left.join("run")).unwrap();
+    studio.start();
+    assert!(!left.exists());
+    studio.stop().await;
+}
+
+#[tokio::test]
+async fn what_nobody_joins_is_removed_when_it_is_old() {
+    let studio = Studio::with([], |segments| {
+        segments.keep = Duration::from_secs(24 * 3600);
+        segments.clean_up_interval = Duration::from_millis(50);
+    })
+    .await;
+    let old = RecordingId::new();
+    let directory = studio.directory.path().join("segments").join(old.to_string());
+    fs::create_dir_all(directory.join("run")).unwrap();
+    let age = |hours: u64| {
+        let then = std::time::SystemTime::now() - Duration::from_secs(hours * 3600);
+        let set = |path: PathBuf| fs::File::open(path).unwrap().set_modified(then).unwrap();
+        set(directory.join("run"));
+        set(directory.clone());
+    };
+    age(23);
+    let ended = Utc::now() - TimeDelta::hours(25);
+    let recording = Recording { ended_at: Some(ended), ..sealed(&studio.config, b"old") };
+    let row = Sealed { recording: recording.clone(), jobs: Vec::new(), renditions: Vec::new() };
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(directory.exists());
+    studio.grows_to(seconds(10), 2);
+    studio.states(&[SegmentState::Done]).await;
+    studio.store.seal(&row).await.unwrap();
+    let left = Segment { recording: recording.id, ..studio.segments().await[0].clone() };
+    studio.store.note_segment(&left).await.unwrap();
+    age(25);
+    until("the old directory is gone", || !directory.exists()).await;
+    loop {
+        let rows = studio.store.segments_of(&recording.tenant, recording.id).await.unwrap();
+        if rows.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!((studio.segments().await.len(), studio.files()), (1, 1), "what goes on stays");
+    studio.stop().await;
+}
+
+#[tokio::test]
+async fn segments_of_a_deleted_recording_are_forgotten() {
+    let refused = RenderError::Permanent("no track of audio".to_owned());
+    let studio = Studio::new([Fault::DiesAfter(1), Fault::Refused(refused)]).await;
+    studio.grows_to(seconds(30), 2);
+    until("two attempts", || studio.renderer.followers.begun() == 2).await;
+    let recording = studio.seal().await;
+    studio.rendition().await;
+    let left = Segment {
+        recording: recording.id,
+        parameters: MP3.to_owned(),
+        number: 0,
+        node: recording.node.clone(),
+        state: SegmentState::Failed,
+        start: Duration::ZERO,
+        duration: INTERVAL,
+        media_bytes: 0,
+        bytes: 0,
+        error: None,
+        created_at: Utc::now(),
+    };
+    studio.store.note_segment(&left).await.unwrap();
+    studio.store.delete_recording(&recording.tenant, recording.id, "").await.unwrap();
+    studio.states(&[]).await;
+    let read = studio.store.recording(&recording.tenant, recording.id).await.unwrap();
+    assert_eq!(read.state, RecordingState::Deleted);
+    studio.stop().await;
+}

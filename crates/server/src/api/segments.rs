@@ -1,0 +1,65 @@
+//! Segments, looked at.
+
+use model::{RecordingId, Segment};
+use proto::recorder::v1 as pb;
+
+use super::{Api, ApiError, recordings::page_size};
+use crate::{auth::Caller, wire};
+
+impl Api {
+    /// A page of a recording's segments.
+    ///
+    /// # Errors
+    /// `Invalid`, `NotFound`, `Store`.
+    pub async fn list_segments(
+        &self,
+        caller: &Caller,
+        request: pb::ListSegmentsRequest,
+    ) -> Result<pb::ListSegmentsResponse, ApiError> {
+        let id: RecordingId =
+            request.recording_id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+        let limit = page_size(request.page_size)? as usize;
+        let after = match request.page_token.as_str() {
+            "" => None,
+            token => Some(
+                read_token(token).ok_or_else(|| ApiError::invalid("page_token", "is no token of a page"))?,
+            ),
+        };
+        let state = wire::segment_state(request.state)
+            .ok_or_else(|| ApiError::invalid("state", "is no SegmentState"))?;
+        let recording = self.recording(caller, id).await?;
+        let segments = self.store.segments_of(&recording.tenant, id).await?;
+        // Sorted by rendition, then by number, as the token is.
+        let mut wanted = segments.iter().filter(|segment| {
+            state.is_none_or(|state| segment.state == state)
+                && after.is_none_or(|after| (segment.parameters.as_str(), segment.number) > after)
+        });
+        let page: Vec<&Segment> = wanted.by_ref().take(limit).collect();
+        let last = page.last().filter(|_| wanted.next().is_some()).map(|last| write_token(last));
+        Ok(pb::ListSegmentsResponse {
+            segments: page.into_iter().map(wire::segment).collect(),
+            next_page_token: last.unwrap_or_default(),
+        })
+    }
+
+    /// How far the renditions have come that are made while the recording goes on.
+    pub(super) async fn segment_progress(
+        &self,
+        caller: &Caller,
+        id: RecordingId,
+    ) -> Result<Vec<pb::SegmentProgress>, ApiError> {
+        let segments = self.store.segments_of(&caller.tenant, id).await?;
+        let of_renditions = segments.chunk_by(|one, next| one.parameters == next.parameters);
+        Ok(of_renditions.map(wire::segment_progress).collect())
+    }
+}
+
+/// A page token names the last segment of its page. It holds nothing that its reader does not know.
+fn write_token(last: &Segment) -> String {
+    format!("{}_{}", last.number, last.parameters)
+}
+
+fn read_token(token: &str) -> Option<(&str, u32)> {
+    let (number, parameters) = token.split_once('_')?;
+    Some((parameters, number.parse().ok()?))
+}

@@ -1,0 +1,198 @@
+//! Renditions that are made while their recordings go on.
+
+use std::{
+    f64::consts::TAU,
+    time::{Duration, Instant},
+};
+
+use proto::recorder::v1::{
+    self as pb, create_download_url_request::Source, ingest_service_client::IngestServiceClient,
+    recording_service_client::RecordingServiceClient, rendition_spec::Kind,
+};
+use testkit::{
+    call::Call,
+    recorder::Recorder,
+    sender::SenderConfig,
+    signal::Codec,
+    verify::{decode_strictly, sound},
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
+
+use super::renditions::{PATIENCE, children, create, download, http, link, made, watch};
+use crate::support::{Place, beep, driver, ok, sender, video, wait_for};
+
+type Client = RecordingServiceClient<Channel>;
+
+/// What the configuration wants of every recording.
+const WANTED: &str = r#"[{ kind = "mp3", while_recording = true }]"#;
+
+async fn start(place: &Place) -> Recorder {
+    let config = place.config().env("RECORDER__RENDITIONS", WANTED).env("RECORDER__SEGMENTS__INTERVAL", "2s");
+    ok(config.start().await, "the recorder")
+}
+
+async fn progress(client: &mut Client, id: &str) -> Option<pb::SegmentProgress> {
+    let request = pb::GetRecordingRequest { id: id.to_owned() };
+    ok(client.get_recording(request).await, "the recording").into_inner().segments.pop()
+}
+
+/// What is left of segments on the disk.
+fn files(recorder: &Recorder) -> usize {
+    std::fs::read_dir(recorder.data_dir().join("segments")).map_or(0, Iterator::count)
+}
+
+async fn metric(recorder: &Recorder, line: &str) -> bool {
+    let metrics = ok(http().get(format!("http://{}/metrics", recorder.http())).send().await, "metrics");
+    ok(metrics.text().await, "metrics").lines().any(|one| one == line)
+}
+
+/// The joined rendition is byte for byte what is made of the whole recording.
+async fn is_what_the_whole_gives(client: &mut Client, id: &str, joined: &pb::Rendition) {
+    let mut events = watch(client, id).await;
+    create(client, id, Kind::Mix(pb::Mix { format: pb::AudioFormat::Mp3.into(), channels: 0 })).await;
+    let whole = made(&mut events, "mix").await;
+    assert_eq!((joined.bytes, &joined.sha256), (whole.bytes, &whole.sha256));
+    assert_eq!(joined.duration, whole.duration);
+}
+
+pub async fn a_call_has_its_mp3_right_after_the_stop(place: &Place) {
+    let recorder = start(place).await;
+    let mut recordings = RecordingServiceClient::new(recorder.channel());
+    let (driver, mut client) = (driver(), recorder.client());
+    let config = SenderConfig {
+        play_for: Some(Duration::from_secs(60)),
+        ..SenderConfig::playing([video(Codec::Vp8), beep()])
+    };
+    let session = sender(&driver, config).await;
+    let call = ok(Call::begin(&mut client, &session, "visit").await, "the offer");
+    let some = wait_for(Duration::from_secs(40), async || {
+        progress(&mut recordings, &call.id).await.is_some_and(|now| now.done >= 3)
+    });
+    assert!(some.await, "{:?}\n{}", progress(&mut recordings, &call.id).await, recorder.log());
+    let now = progress(&mut recordings, &call.id).await.unwrap_or_default();
+    assert!(now.failed == 0 && now.queued + now.in_progress <= 4 && now.done_bytes > 10_000, "{now:?}");
+    let buffered = now.buffered.map_or(0, |buffered| buffered.seconds);
+    assert_eq!((buffered > 0, now.buffered_bytes > 0), (now.queued + now.in_progress > 0, buffered > 0));
+    let request = pb::ListSegmentsRequest { recording_id: call.id.clone(), ..Default::default() };
+    let listed = ok(recordings.list_segments(request).await, "the segments").into_inner().segments;
+    let length = listed[0].duration.map_or(0.0, |one| one.seconds as f64 + f64::from(one.nanos) / 1e9);
+    assert!((length - 2.0).abs() < 0.05 && listed[0].state() == pb::SegmentState::Done, "{listed:?}");
+    assert_eq!((children(&recorder), files(&recorder)), (1, 1));
+
+    let mut events = watch(&mut recordings, &call.id).await;
+    ok(call.stop(&mut client).await, "the stop");
+    let joined = made(&mut events, "mp3").await;
+    assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 1"#).await);
+    let gone = wait_for(PATIENCE, async || {
+        progress(&mut recordings, &call.id).await.is_none()
+            && files(&recorder) == 0
+            && children(&recorder) == 0
+    });
+    assert!(gone.await, "{} files, {} children", files(&recorder), children(&recorder));
+
+    let link = link(&mut recordings, Source::RenditionId(joined.id.clone())).await;
+    let folder = ok(tempfile::tempdir(), "a directory");
+    let file = folder.path().join(&link.file_name);
+    download(&link.url, &file).await;
+    ok(decode_strictly(&file), "strict decoding");
+    let beeps = ok(sound(&file, 0), "its sound").beeps();
+    assert!(beeps.len() >= 6, "{beeps:?}");
+    let apart = beeps.windows(2).map(|two| two[1] - two[0]);
+    assert!(apart.clone().all(|apart| (apart - 1.0).abs() < 0.005), "{:?}", apart.collect::<Vec<_>>());
+    is_what_the_whole_gives(&mut recordings, &call.id, &joined).await;
+}
+
+const RATE: i32 = 48_000;
+const TONE: f64 = 997.0;
+const LEVEL: f64 = 12_000.0;
+
+/// Second number `second` of a tone.
+fn tone(second: i32) -> Vec<u8> {
+    let sample = |at: i32| (LEVEL * (TAU * TONE * f64::from(at) / f64::from(RATE)).sin()).round() as i16;
+    (second * RATE..(second + 1) * RATE).flat_map(|at| sample(at).to_le_bytes()).collect()
+}
+
+pub async fn a_tone_that_is_pushed_goes_on_through_the_joins(place: &Place) {
+    const SECONDS: i32 = 30;
+    let recorder = start(place).await;
+    let mut recordings = RecordingServiceClient::new(recorder.channel());
+    let (messages, stream) = mpsc::channel(4);
+    let mut ingest = IngestServiceClient::new(recorder.channel());
+    let pushing = tokio::spawn(async move { ingest.record_audio(ReceiverStream::new(stream)).await });
+    let header = pb::AudioHeader {
+        correlation_id: "tone".to_owned(),
+        format: Some(pb::audio_header::Format::Pcm(pb::PcmFormat { sample_rate: RATE, channels: 1 })),
+        ..Default::default()
+    };
+    let send = async |message| {
+        ok(messages.send(pb::RecordAudioRequest { message: Some(message) }).await, "a message");
+    };
+    send(pb::record_audio_request::Message::Header(header)).await;
+    for second in 0..SECONDS {
+        let data = pb::AudioData { data: tone(second), ..Default::default() };
+        send(pb::record_audio_request::Message::Audio(data)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    let request = pb::ListRecordingsRequest { correlation_id: "tone".to_owned(), ..Default::default() };
+    let found = ok(recordings.list_recordings(request).await, "the list").into_inner().recordings;
+    let id = found[0].id.clone();
+    let some = wait_for(PATIENCE, async || {
+        progress(&mut recordings, &id).await.is_some_and(|now| now.done >= SECONDS / 2 - 4)
+    });
+    assert!(some.await, "{:?}", progress(&mut recordings, &id).await);
+    let mut events = watch(&mut recordings, &id).await;
+    drop(messages);
+    let stopped = Instant::now();
+    ok(ok(pushing.await, "the push"), "the answer");
+    let joined = made(&mut events, "mp3").await;
+    // The last segment and the join, on a machine that does other things, too.
+    assert!(stopped.elapsed() < Duration::from_secs(20), "{:?}", stopped.elapsed());
+    assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 1"#).await);
+
+    let link = link(&mut recordings, Source::RenditionId(joined.id.clone())).await;
+    let folder = ok(tempfile::tempdir(), "a directory");
+    let file = folder.path().join(&link.file_name);
+    download(&link.url, &file).await;
+    let samples = ok(sound(&file, 0), "its sound").samples;
+    let whole = (RATE * SECONDS) as usize;
+    assert!(samples.len().abs_diff(whole) <= 1152, "{} samples of {whole}", samples.len());
+    // A tone's next sample follows from the two before; a gap or a click breaks that.
+    let turn = 2.0 * (TAU * TONE / f64::from(RATE)).cos();
+    let inside = &samples[2_000..whole - 2_000];
+    let worst = inside.windows(3).map(|three| {
+        let [a, b, c] = [three[0], three[1], three[2]].map(f64::from);
+        (c - turn * b + a).abs()
+    });
+    let worst = worst.fold(0.0, f64::max);
+    assert!(worst < LEVEL * 0.01, "a step of {worst}");
+    is_what_the_whole_gives(&mut recordings, &id, &joined).await;
+}
+
+/// The recorder is killed while segments are made, and while they are joined.
+pub async fn a_kill_costs_the_segments_and_not_the_rendition(place: &Place) {
+    let mut recorder = start(place).await;
+    let mut recordings = RecordingServiceClient::new(recorder.channel());
+    let (driver, mut client) = (driver(), recorder.client());
+    let config = SenderConfig {
+        play_for: Some(Duration::from_secs(60)),
+        ..SenderConfig::playing([video(Codec::Vp8), beep()])
+    };
+    let session = sender(&driver, config).await;
+    let call = ok(Call::begin(&mut client, &session, "visit").await, "the offer");
+    let some = wait_for(Duration::from_secs(40), async || {
+        progress(&mut recordings, &call.id).await.is_some_and(|now| now.done >= 2)
+    });
+    assert!(some.await, "{:?}", progress(&mut recordings, &call.id).await);
+    recorder.kill9();
+    assert_eq!(files(&recorder), 1);
+    ok(recorder.restart().await, "the restart");
+    let mut recordings = RecordingServiceClient::new(recorder.channel());
+    let mut events = watch(&mut recordings, &call.id).await;
+    let joined = made(&mut events, "mp3").await;
+    let seconds = joined.duration.map_or(0, |one| one.seconds);
+    assert!(seconds >= 4, "{joined:?}");
+    assert!(progress(&mut recordings, &call.id).await.is_none());
+    assert_eq!(files(&recorder), 0);
+}

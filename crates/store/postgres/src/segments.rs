@@ -1,0 +1,127 @@
+//! Pieces of renditions that are made while their recordings go on.
+
+use chrono::{DateTime, Utc};
+use model::{RecordingId, Segment, TenantId};
+use sqlx::PgPool;
+use store::{
+    Segments, StoreError,
+    row::{self, SegmentRow},
+};
+
+use crate::{Failure, PostgresStore};
+
+#[async_trait::async_trait]
+impl Segments for PostgresStore {
+    async fn note_segment(&self, segment: &Segment) -> Result<(), StoreError> {
+        self.bounded(note(&self.pool, segment)).await
+    }
+
+    async fn begin_segments_again(
+        &self,
+        recording: RecordingId,
+        parameters: &str,
+        error: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.bounded(begin_again(&self.pool, recording, parameters, error)).await
+    }
+
+    async fn segments_of(
+        &self,
+        tenant: &TenantId,
+        recording: RecordingId,
+    ) -> Result<Vec<Segment>, StoreError> {
+        self.bounded(all_of(&self.pool, tenant, recording)).await
+    }
+
+    async fn forget_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
+        self.bounded(forget(&self.pool, recording, parameters)).await
+    }
+
+    async fn forget_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.bounded(forget_old(&self.pool, before)).await
+    }
+}
+
+async fn note(pool: &PgPool, segment: &Segment) -> Result<(), Failure> {
+    let row = SegmentRow::from(segment);
+    let written = sqlx::query!(
+        "INSERT INTO segments
+            (recording, parameters, number, node, state, start_ns, duration_ns, media_bytes, bytes, error, created_at)
+         SELECT id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11 FROM recordings WHERE id = $1
+         ON CONFLICT (recording, parameters, number) DO UPDATE SET
+            node = excluded.node, state = excluded.state, start_ns = excluded.start_ns,
+            duration_ns = excluded.duration_ns, media_bytes = excluded.media_bytes, bytes = excluded.bytes,
+            error = excluded.error",
+        row.recording,
+        row.parameters,
+        row.number,
+        row.node,
+        row.state,
+        row.start_ns,
+        row.duration_ns,
+        row.media_bytes,
+        row.bytes,
+        row.error,
+        row.created_at,
+    )
+    .execute(pool)
+    .await?;
+    if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::NotFound { what: "recording" }.into()) }
+}
+
+async fn begin_again(
+    pool: &PgPool,
+    recording: RecordingId,
+    parameters: &str,
+    error: Option<&str>,
+) -> Result<(), Failure> {
+    let error = error.map(|error| row::text(error).into_owned());
+    sqlx::query!(
+        "UPDATE segments SET
+            state = CASE WHEN state = 'IN_PROGRESS' AND $3::text IS NOT NULL THEN 'FAILED' ELSE 'QUEUED' END,
+            error = CASE WHEN state = 'IN_PROGRESS' THEN $3 END, bytes = 0
+         WHERE recording = $1 AND parameters = $2",
+        recording.as_uuid(),
+        &*row::text(parameters),
+        error,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+async fn all_of(pool: &PgPool, tenant: &TenantId, recording: RecordingId) -> Result<Vec<Segment>, Failure> {
+    let rows = sqlx::query_as!(
+        SegmentRow,
+        "SELECT s.recording, s.parameters, s.number, s.node, s.state, s.start_ns, s.duration_ns, s.media_bytes,
+            s.bytes, s.error, s.created_at
+         FROM segments s JOIN recordings r ON r.id = s.recording
+         WHERE s.recording = $1 AND r.tenant = $2 ORDER BY s.parameters, s.number",
+        recording.as_uuid(),
+        tenant.as_str(),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows.into_iter().map(SegmentRow::read).collect::<Result<_, _>>()?)
+}
+
+async fn forget(pool: &PgPool, recording: RecordingId, parameters: &str) -> Result<(), Failure> {
+    sqlx::query!(
+        "DELETE FROM segments WHERE recording = $1 AND parameters = $2",
+        recording.as_uuid(),
+        &*row::text(parameters)
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+async fn forget_old(pool: &PgPool, before: DateTime<Utc>) -> Result<u64, Failure> {
+    let forgotten = sqlx::query!(
+        "DELETE FROM segments s USING recordings r WHERE r.id = s.recording AND r.ended_at < $1",
+        before
+    )
+    .execute(pool)
+    .await?;
+    Ok(forgotten.rows_affected())
+}

@@ -1,0 +1,111 @@
+//! Pieces of renditions that are made while their recordings go on.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use model::{Recording, RecordingId, Segment, SegmentState};
+
+use super::sample::{begun, node, now, sealed, tenant, tenant_named, write};
+use crate::{Store, StoreError};
+
+const MP3: &str = r#"{"kind":"mp3"}"#;
+const WAV: &str = r#"{"kind":"wav"}"#;
+
+fn segment(recording: &Recording, parameters: &str, number: u32, state: SegmentState) -> Segment {
+    Segment {
+        recording: recording.id,
+        parameters: parameters.to_owned(),
+        number,
+        node: node("a"),
+        state,
+        start: Duration::from_secs(10) * number,
+        duration: Duration::from_nanos(9_984_000_001),
+        media_bytes: 5_000_000_000,
+        bytes: if state == SegmentState::Done { 160_000 } else { 0 },
+        error: (state == SegmentState::Failed).then(|| "killed by signal 9".to_owned()),
+        created_at: now(),
+    }
+}
+
+async fn note(store: &dyn Store, segments: &[Segment]) {
+    for segment in segments {
+        store.note_segment(segment).await.unwrap();
+    }
+}
+
+async fn of(store: &dyn Store, recording: &Recording) -> Vec<Segment> {
+    store.segments_of(&tenant(), recording.id).await.unwrap()
+}
+
+async fn live(store: &dyn Store) -> Recording {
+    let recording = begun();
+    store.begin(&recording).await.unwrap();
+    recording
+}
+
+pub async fn segments_read_back_by_rendition_in_order(store: &dyn Store) {
+    use SegmentState::{Done, Failed, InProgress, Queued};
+    let recording = live(store).await;
+    let states = [(MP3, 0, Done), (MP3, 1, InProgress), (MP3, 2, Queued), (MP3, 10, Failed), (WAV, 0, Done)];
+    let segments = states.map(|(parameters, number, state)| segment(&recording, parameters, number, state));
+    for segment in segments.iter().rev() {
+        store.note_segment(segment).await.unwrap();
+    }
+    assert_eq!(of(store, &recording).await, segments);
+    assert_eq!(store.segments_of(&tenant_named("other"), recording.id).await.unwrap(), []);
+}
+
+pub async fn a_segment_is_told_of_again_with_what_is_new(store: &dyn Store) {
+    let recording = live(store).await;
+    let queued = segment(&recording, MP3, 0, SegmentState::Queued);
+    let later = queued.created_at + TimeDelta::seconds(9);
+    let done = Segment { created_at: later, ..segment(&recording, MP3, 0, SegmentState::Done) };
+    note(store, &[queued.clone(), done.clone()]).await;
+    assert_eq!(of(store, &recording).await, [Segment { created_at: queued.created_at, ..done }]);
+}
+
+pub async fn a_segment_needs_a_recording(store: &dyn Store) {
+    let stray = segment(&begun(), MP3, 0, SegmentState::Queued);
+    assert!(matches!(store.note_segment(&stray).await, Err(StoreError::NotFound { .. })));
+}
+
+pub async fn segments_that_are_begun_again_wait_and_say_what_went_wrong(store: &dyn Store) {
+    use SegmentState::{Done, Failed, InProgress, Queued};
+    let recording = live(store).await;
+    let all = [(MP3, 0, Done), (MP3, 1, InProgress), (MP3, 2, Queued), (WAV, 0, Done)];
+    note(store, &all.map(|(parameters, number, state)| segment(&recording, parameters, number, state))).await;
+    store.begin_segments_again(recording.id, MP3, Some("killed")).await.unwrap();
+    let told = |segments: Vec<Segment>| -> Vec<_> {
+        segments.into_iter().map(|segment| (segment.state, segment.bytes, segment.error)).collect()
+    };
+    let (waiting, killed) = ((Queued, 0, None), (Failed, 0, Some("killed".to_owned())));
+    let other = (Done, 160_000, None);
+    assert_eq!(told(of(store, &recording).await), [waiting.clone(), killed, waiting.clone(), other.clone()]);
+    store.begin_segments_again(recording.id, MP3, None).await.unwrap();
+    assert_eq!(told(of(store, &recording).await), [waiting.clone(), waiting.clone(), waiting, other]);
+}
+
+pub async fn forgotten_segments_are_those_of_one_rendition(store: &dyn Store) {
+    let recording = live(store).await;
+    let other = segment(&recording, WAV, 0, SegmentState::Done);
+    note(store, &[segment(&recording, MP3, 0, SegmentState::Done), other.clone()]).await;
+    store.forget_segments(recording.id, MP3).await.unwrap();
+    store.forget_segments(RecordingId::new(), MP3).await.unwrap();
+    assert_eq!(of(store, &recording).await, [other]);
+}
+
+pub async fn old_segments_are_those_of_recordings_that_ended_long_ago(store: &dyn Store) {
+    let (live, ended, long_ago) = (live(store).await, begun(), begun());
+    write(store, &sealed(&ended)).await;
+    let before = now() - TimeDelta::hours(24);
+    let end = Some(before - TimeDelta::seconds(1));
+    write(store, &Recording { ended_at: end, ..sealed(&long_ago) }).await;
+    for recording in [&live, &ended, &long_ago] {
+        let long = before - TimeDelta::hours(1);
+        let old = Segment { created_at: long, ..segment(recording, MP3, 0, SegmentState::Done) };
+        note(store, &[old.clone(), Segment { number: 1, ..old }]).await;
+    }
+    assert_eq!(store.forget_old_segments(before).await.unwrap(), 2);
+    assert_eq!(of(store, &long_ago).await, []);
+    assert_eq!((of(store, &live).await.len(), of(store, &ended).await.len()), (2, 2));
+}
