@@ -9,8 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rand::{Rng, SeedableRng, rngs::StdRng};
-use support::{Bench, SIZE, call, eventually, frames, matroska::Film, script, workers_on};
+use support::{Bench, SIZE, call, damaged, eventually, frames, matroska::Film, script, workers_on};
 use testkit::signal::Codec;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -270,21 +269,4 @@ async fn damaged_inputs_never_hang_and_never_leave_a_stub() {
     }
     // Most of the damage is to frames, and a recording must survive that.
     assert!(made > 100, "{made} made, {refused} refused");
-}
-
-fn damaged(whole: &[u8], seed: u64) -> Vec<u8> {
-    let mut random = StdRng::seed_from_u64(seed);
-    let mut bytes = whole.to_vec();
-    for _ in 0..random.random_range(1..30) {
-        // One in a hundred in the headers, where most of it is the end of all.
-        let end = if random.random_ratio(1, 100) { 600 } else { bytes.len() };
-        let at = random.random_range(0..end.min(bytes.len()));
-        match random.random_range(0..6) {
-            0 if random.random_ratio(1, 10) => bytes.truncate(at.max(300)),
-            1 => drop(bytes.drain(at..(at + 7).min(bytes.len()))),
-            2 => bytes.insert(at, random.random()),
-            _ => bytes[at] = random.random(),
-        }
-    }
-    bytes
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub)] // Each test file uses some of it.
 
 pub mod matroska;
+pub mod recording;
 
 use std::{
     os::unix::fs::PermissionsExt,
@@ -11,6 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use testkit::{
     signal::{ClipSpec, Codec, Frame, clip},
     verify::{self, Picture, Sound},
@@ -180,4 +182,22 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// A file with damage in a few places.
+pub fn damaged(whole: &[u8], seed: u64) -> Vec<u8> {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut bytes = whole.to_vec();
+    for _ in 0..random.random_range(1..30) {
+        // One in a hundred in the headers, where most of it is the end of all.
+        let end = if random.random_ratio(1, 100) { 600 } else { bytes.len() };
+        let at = random.random_range(0..end.min(bytes.len()));
+        match random.random_range(0..6) {
+            0 if random.random_ratio(1, 10) => bytes.truncate(at.max(300)),
+            1 => drop(bytes.drain(at..(at + 7).min(bytes.len()))),
+            2 => bytes.insert(at, random.random()),
+            _ => bytes[at] = random.random(),
+        }
+    }
+    bytes
 }
