@@ -54,7 +54,10 @@ async fn run(
     let job = &leased.job;
     let recording = context.store.recording(&job.tenant, job.recording).await?;
     if recording.state == RecordingState::Deleted && job.kind != JobKind::Delete {
-        // Whoever deleted it sees to its media; to go on would bring it back.
+        // To go on would bring it back. But a run that was killed may have stored it after whoever deleted it had looked.
+        if job.kind == JobKind::Upload {
+            delete::objects(context, &recording).await?;
+        }
         return Ok(DONE);
     }
     match job.kind {

@@ -76,8 +76,11 @@ async fn fetch(
         BlobError::NotFound(_) => JobError::FileMissing { path: file.path.clone() },
         error => error.into(),
     })?;
-    if fetched.bytes != file.bytes && !is_rescued(context, recording).await? {
-        return Err(JobError::FileDiffers { path: input, found: fetched.bytes, sealed: file.bytes });
+    // An object that was sent in parts has no note of its SHA-256 to be held against.
+    if let Err(differs) = file.check(&fetched)
+        && !is_rescued(context, recording).await?
+    {
+        return Err(differs);
     }
     Ok(input)
 }

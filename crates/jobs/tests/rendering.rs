@@ -285,7 +285,9 @@ async fn a_deleted_recording_leaves_no_object_and_no_local_file() {
 
 #[tokio::test]
 async fn a_recording_that_is_deleted_while_it_is_rendered_does_not_come_back() {
-    let place = Place::new().await;
+    let mut place = Place::new().await;
+    // Twice as long is what a deletion waits for runs that it has ended.
+    place.config.lease = Duration::from_millis(500);
     place.renderer.script([Render::WorksOn(Progress::default())]);
     let _workers = place.start();
     let recording = place.seal(&["mp3"]).await;

@@ -130,6 +130,19 @@ async fn a_deleted_recording_is_not_brought_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_an_upload_had_stored_when_it_was_killed_goes_if_its_recording_was_deleted_meanwhile() {
+    let house = House::new();
+    let recording = house.seal(b"media");
+    let object = house.object(&recording);
+    std::fs::create_dir_all(object.parent().unwrap()).unwrap();
+    std::fs::write(&object, b"media").unwrap();
+    house.store.edit(recording.id, |recording| recording.state = RecordingState::Deleted);
+    house.start();
+    house.until(&recording, Upload, JobState::Done).await;
+    assert!(!object.exists());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_that_panics_costs_an_attempt_and_no_worker() {
     let mut house = House::new();
     house.config.upload_workers = 1;

@@ -1,9 +1,8 @@
 //! Links of our own to objects that are on this machine's disk: signed, and good for a time.
 
 use std::{
-    fs, io,
-    io::{Read as _, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs,
+    io::{self, Read as _},
     path::Path,
     sync::Arc,
 };
@@ -11,6 +10,8 @@ use std::{
 use hmac::{Hmac, Mac as _};
 use model::{RecordingId, RenditionId, TenantId};
 use sha2::Sha256;
+
+use crate::kept;
 
 /// Where the links lead, below the base.
 pub(crate) const PATH: &str = "/download";
@@ -88,8 +89,7 @@ fn read_key(file: fs::File) -> io::Result<[u8; KEY_BYTES]> {
 fn make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let key: [u8; KEY_BYTES] = rand::random();
     let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(format!("{text}\n").as_bytes())?;
+    kept::write_line(path, &text)?;
     Ok(key)
 }
 

@@ -13,6 +13,7 @@ mod downloads;
 mod grpc;
 mod http;
 mod introduce;
+mod kept;
 mod ledger;
 mod live_files;
 pub mod logs;

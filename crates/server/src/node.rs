@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, outer_address},
+    kept,
     readiness::{Readiness, State},
 };
 
@@ -32,7 +33,7 @@ pub(crate) fn id(config: &Config) -> io::Result<NodeId> {
 
 fn make_id(path: &Path) -> io::Result<NodeId> {
     let id = format!("node-{:08x}", rand::random::<u32>());
-    fs::write(path, format!("{id}\n"))?;
+    kept::write_line(path, &id)?;
     id.parse().map_err(|error: model::InvalidId| io::Error::other(error.to_string()))
 }
 

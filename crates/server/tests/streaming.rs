@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use blob::{BlobError, BlobStore as _, PartUploads as _};
+use blob::{BlobError, BlobStore as _};
 use proto::recorder::v1::{
     GetRecordingRequest, GetRecordingResponse, Recording, RecordingState, RenditionState,
     recording_service_client::RecordingServiceClient,
@@ -98,13 +98,6 @@ async fn until_tidy(recorder: &Recorder, id: &str) -> Recording {
     row_of(recorder, id).await.unwrap_or_default()
 }
 
-async fn uploads(place: &Place) -> usize {
-    match place.bucket() {
-        Some(bucket) => ok(bucket.open("").await, "open uploads").len(),
-        None => 0,
-    }
-}
-
 /// Whole in the bucket, under one key, with nothing left behind.
 async fn judge(place: &Place, recorder: &Recorder, id: &str) -> PathBuf {
     until_available(recorder, id).await;
@@ -129,7 +122,7 @@ async fn a_recording_goes_up_while_it_goes_on_and_is_available_at_once_when_it_s
     let recorder = ok(config(&place).start().await, "the recorder starts");
     let driver = driver();
     let (session, call) = begin(&recorder, &driver).await;
-    let streaming = wait_for(Duration::from_secs(40), async || uploads(&place).await == 1).await;
+    let streaming = wait_for(Duration::from_secs(40), async || place.uploads().await == 1).await;
     assert!(streaming, "nothing was sent before the stop: {:?}", session.stats().await);
     tokio::time::sleep(Duration::from_secs(4)).await;
     let stopped = Instant::now();
@@ -138,7 +131,7 @@ async fn a_recording_goes_up_while_it_goes_on_and_is_available_at_once_when_it_s
     let took = stopped.elapsed();
     assert!(took < Duration::from_secs(5), "available {took:?} after the stop");
     judge(&place, &recorder, &call.id).await;
-    assert_eq!(uploads(&place).await, 0);
+    assert_eq!(place.uploads().await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +175,7 @@ async fn killed_at_any_moment_of_streaming_and_completing_every_recording_become
         for (_, call) in &calls {
             judge(&place, &recorder, &call.id).await;
         }
-        assert!(wait_for(Duration::from_secs(5), async || uploads(&place).await == 0).await, "orphans");
+        assert!(wait_for(Duration::from_secs(5), async || place.uploads().await == 0).await, "orphans");
     }
 }
 
@@ -199,7 +192,7 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
     let mut first = ok(node("first").start().await, "the first recorder starts");
     let driver = driver();
     let (_session, call) = begin(&first, &driver).await;
-    assert!(wait_for(Duration::from_secs(40), async || uploads(&place).await == 1).await);
+    assert!(wait_for(Duration::from_secs(40), async || place.uploads().await == 1).await);
     tokio::time::sleep(Duration::from_secs(3)).await;
     first.kill9();
     let second = ok(node("second").start().await, "the second recorder starts");
@@ -210,7 +203,7 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
     assert!(bytes >= 10 << 20 && bytes == row.bytes as u64, "{bytes} bytes, {row:?}");
     let played = ok(testkit::verify::packets(&part), "packets of what was rescued").len();
     assert!(played > 200, "{played} packets");
-    assert_eq!(uploads(&place).await, 0);
+    assert_eq!(place.uploads().await, 0);
     let part = rendered(&second, &call.id, Duration::from_secs(2)).await;
     ok(first.restart().await, "the restart");
     let whole = wait_for(Duration::from_secs(60), async || {

@@ -40,7 +40,7 @@ impl Rendition {
             Self::Mp3 { audio } => audio.check(&MP3_RATES),
             Self::OggOpus { audio } => audio.check(&OPUS_RATES),
             Self::Wav { sample_rate, channels } => {
-                within("sample_rate", *sample_rate, 8_000..=192_000)?;
+                within("sample_rate", *sample_rate, WAV_RATES)?;
                 within("channels", *channels, CHANNELS)
             }
             Self::Thumbnail { at, width } => {
@@ -74,6 +74,7 @@ impl Rendition {
     }
 }
 
+pub(crate) const WAV_RATES: RangeInclusive<u32> = 8_000..=192_000;
 const OPUS_RATES: [u32; 1] = [48_000];
 const MP3_RATES: [u32; 6] = [16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
 const AAC_RATES: [u32; 7] = [16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];

@@ -60,6 +60,12 @@ pub enum TranscodeError {
         /// What libav said.
         detail: String,
     },
+    /// A follower can't make of the recording what a render of the whole will: it is to be made when the file is sealed.
+    #[error("can't be followed: {detail}")]
+    CantFollow {
+        /// Why.
+        detail: String,
+    },
     /// It was asked to stop.
     #[error("cancelled")]
     Cancelled,
@@ -91,7 +97,11 @@ impl TranscodeError {
     pub fn is_permanent(&self) -> bool {
         matches!(
             self,
-            Self::BadOption(_) | Self::NoSuchTrack { .. } | Self::Unreadable { .. } | Self::NoEncoder { .. }
+            Self::BadOption(_)
+                | Self::NoSuchTrack { .. }
+                | Self::Unreadable { .. }
+                | Self::NoEncoder { .. }
+                | Self::CantFollow { .. }
         )
     }
 

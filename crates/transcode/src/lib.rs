@@ -4,6 +4,8 @@
 //! [`Worker::run`] executes it in a child process, so that a codec that crashes, hangs or eats memory can't touch what
 //! is being recorded. The server uses the child; tests and tools may use either.
 //!
+//! [`Worker::follow`] makes sound of a recording that still grows, in segments, so that it is ready right after the end.
+//!
 //! **Time.** Every rendition keeps the timeline of its input: time 0 of the output is time 0 of the input, a track that
 //! begins three seconds late begins three seconds late, holes in the sound are silence, and pictures keep their own
 //! times (there is no nominal frame rate).

@@ -91,7 +91,7 @@ pub enum AudioFormat {
     Mp3,
     /// Opus in Ogg.
     OggOpus,
-    /// 16-bit PCM; RF64 beyond 4 GiB.
+    /// 16-bit PCM, at the rate that is [`Rendition::Wav`](crate::Rendition::Wav)'s default; RF64 beyond 4 GiB.
     Wav,
 }
 

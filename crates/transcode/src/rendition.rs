@@ -46,7 +46,8 @@ pub enum Rendition {
     },
     /// All sound mixed, as 16-bit PCM.
     Wav {
-        /// Hertz; default 48,000.
+        /// Hertz. Default: the tracks' own rate if all of them are PCM, G.711 or G.722 and have the same, so that the
+        /// samples are the very ones; else 48,000.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         sample_rate: Option<u32>,
         /// 1 or 2; default as in [`AudioOptions::channels`].

@@ -135,6 +135,67 @@ fn sine_through_lost_clock_ticks_stays_continuous() {
     assert!(worst < most * 1.3, "{worst} against {most}");
 }
 
+/// The samples of a file as they are in it.
+fn raw(file: &Path) -> Vec<u8> {
+    let output = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-nostdin", "-i"])
+        .arg(file)
+        .args(["-f", "s16le", "-"])
+        .output()
+        .unwrap();
+    output.stdout
+}
+
+#[test]
+fn pcm_keeps_its_rate_and_every_sample() {
+    for (codec, rate, channels) in [
+        ("pcm_s16le", "16000", "1"),
+        ("pcm_s16le", "24000", "2"),
+        ("pcm_s16le", "44100", "1"),
+        ("pcm_mulaw", "8000", "1"),
+    ] {
+        let bench = Bench::new();
+        let input = bench.path("pushed.mka");
+        let noise = format!("anoisesrc=r={rate}:d=3:a=1");
+        support::ffmpeg(&[
+            "-f",
+            "lavfi",
+            "-i",
+            &noise,
+            "-ac",
+            channels,
+            "-c:a",
+            codec,
+            input.to_str().unwrap(),
+        ]);
+        for json in [
+            r#"{"kind": "wav"}"#,
+            r#"{"kind": "mix", "format": "wav"}"#,
+            r#"{"kind": "stem", "track": 0, "format": "wav"}"#,
+        ] {
+            let (output, _) = bench.make(&input, json).unwrap();
+            assert_eq!(ffprobe(&output, &["-show_entries", "stream=sample_rate"]), rate);
+            assert_eq!(raw(&output), raw(&input), "{codec} {rate} {channels} {json}");
+        }
+        let (output, _) = bench.make(&input, r#"{"kind": "wav", "sample_rate": 32000}"#).unwrap();
+        assert_eq!(ffprobe(&output, &["-show_entries", "stream=sample_rate"]), "32000");
+    }
+}
+
+#[test]
+fn tracks_of_different_rates_and_opus_become_48_khz() {
+    let bench = Bench::new();
+    let input = bench.path("two.mka");
+    let inputs = ["-f", "lavfi", "-i", "sine=r=16000:d=1", "-f", "lavfi", "-i", "sine=r=8000:d=1"];
+    for codecs in [["pcm_s16le", "pcm_mulaw"], ["libopus", "pcm_mulaw"]] {
+        let coding =
+            ["-map", "0", "-map", "1", "-c:a:0", codecs[0], "-c:a:1", codecs[1], input.to_str().unwrap()];
+        support::ffmpeg(&[&inputs[..], &coding].concat());
+        let (output, _) = bench.make(&input, r#"{"kind": "wav"}"#).unwrap();
+        assert_eq!(ffprobe(&output, &["-show_entries", "stream=sample_rate"]), "48000", "{codecs:?}");
+    }
+}
+
 #[test]
 fn a_stem_is_one_track_on_the_timeline_of_all() {
     let bench = Bench::new();

@@ -5,14 +5,12 @@ mod support;
 
 use std::{
     io::{Read, Write},
-    os::unix::fs::PermissionsExt,
-    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use support::{Bench, SIZE, call, frames, matroska::Film};
+use support::{Bench, SIZE, call, eventually, frames, matroska::Film, script, workers_on};
 use testkit::signal::Codec;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -36,34 +34,6 @@ fn long() -> Film {
         film.play(audio, &frames(Codec::Opus, SIZE), turn * 6_000);
     }
     film
-}
-
-/// A program that does what a shell script says.
-fn script(bench: &Bench, text: &str) -> PathBuf {
-    let path = bench.path("script.sh");
-    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the disk takes it");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it is ours");
-    path
-}
-
-/// Processes that work on a file of that name.
-fn workers_on(input: &Path) -> usize {
-    let open = |process: &Path| {
-        let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
-        files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file == input)
-    };
-    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
-    let processes =
-        std::fs::read_dir("/proc").expect("this is Linux").flatten().map(|process| process.path());
-    processes.filter(|process| *process != own && open(process)).count()
-}
-
-async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !holds() {
-        assert!(Instant::now() < deadline, "{what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ pub use place::Place;
 use std::{
     fmt::Display,
     net::{IpAddr, Ipv4Addr},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -91,6 +91,11 @@ pub async fn wait_for(patience: Duration, mut condition: impl AsyncFnMut() -> bo
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     true
+}
+
+/// What is in a directory; nothing, where there is none.
+pub fn files_in(directory: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// The object of a recording.

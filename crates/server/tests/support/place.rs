@@ -5,8 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use blob::{AccessKey, BlobError, BlobStore as _, S3, S3Config, Secret};
+use blob::{AccessKey, BlobError, BlobStore as _, PartUploads as _, S3, S3Config, Secret};
 use chrono::{TimeDelta, Utc};
+use store_postgres::{PostgresConfig, PostgresStore};
 use tempfile::TempDir;
 use testkit::{
     recorder::{Recorder, RecorderConfig},
@@ -37,6 +38,11 @@ impl Place {
 
     /// A database of its own on the Postgres that this process shares, and a SeaweedFS of its own.
     pub async fn production() -> Self {
+        Self::production_with(Postgres::shared()).await
+    }
+
+    /// The same on a Postgres that a test may stop.
+    pub async fn production_with(postgres: &Postgres) -> Self {
         let s3 = ok(SeaweedFs::start().await, "SeaweedFS");
         let access_key = AccessKey {
             id: s3.access_key().into(),
@@ -51,7 +57,7 @@ impl Place {
         };
         let objects = ok(S3::connect(&config).await, "a client of S3");
         let downloads = ok(TempDir::new(), "a directory");
-        let database = Postgres::shared().create_database();
+        let database = postgres.create_database();
         Self::Production(Box::new(Production { s3, database, objects, downloads }))
     }
 
@@ -88,6 +94,29 @@ impl Place {
         }
     }
 
+    /// Postgres, as one more node would see it.
+    pub async fn database(&self) -> Option<PostgresStore> {
+        let Self::Production(production) = self else { return None };
+        let config = PostgresConfig { max_connections: 2, ..PostgresConfig::new(&production.database) };
+        Some(ok(PostgresStore::connect(&config).await, "a connection of the test"))
+    }
+
+    /// How many uploads in parts are open.
+    pub async fn uploads(&self) -> usize {
+        match self.bucket() {
+            Some(bucket) => ok(bucket.open("").await, "open uploads").len(),
+            None => 0,
+        }
+    }
+
+    /// Every key in the bucket, sorted.
+    pub async fn keys(&self) -> Vec<String> {
+        match self {
+            Self::Embedded => Vec::new(),
+            Self::Production(production) => production.keys().await,
+        }
+    }
+
     /// The object of a recording as a local file, waited for.
     pub async fn object(&self, recorder: &Recorder, id: &str) -> PathBuf {
         match self {
@@ -97,7 +126,50 @@ impl Place {
     }
 }
 
+/// A page of what SeaweedFS lists.
+#[derive(serde::Deserialize)]
+struct Listing {
+    #[serde(rename = "Entries")]
+    entries: Option<Vec<Entry>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Entry {
+    #[serde(rename = "FullPath")]
+    path: String,
+    #[serde(rename = "Mode")]
+    mode: u32,
+}
+
+impl Entry {
+    /// Go's `os.ModeDir`.
+    const FOLDER: u32 = 1 << 31;
+}
+
 impl Production {
+    async fn keys(&self) -> Vec<String> {
+        // Refused if another test was first, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let (http, root) = (reqwest::Client::new(), self.s3.folders());
+        let (mut folders, mut keys) = (vec![String::new()], Vec::new());
+        while let Some(folder) = folders.pop() {
+            let url = format!("{root}{folder}/?limit=10000");
+            let answer = http.get(url).header("accept", "application/json").send().await;
+            let text = ok(ok(answer, "a listing").text().await, "a listing");
+            let listing: Listing = ok(serde_json::from_str(&text), &text);
+            for entry in listing.entries.unwrap_or_default() {
+                let below = format!("/buckets/{}", self.s3.bucket());
+                let path = entry.path.strip_prefix(&below).unwrap_or(&entry.path).to_owned();
+                match entry.mode & Entry::FOLDER {
+                    0 => keys.push(path.trim_start_matches('/').to_owned()),
+                    _ => folders.push(path),
+                }
+            }
+        }
+        keys.sort();
+        keys
+    }
+
     async fn download(&self, id: &str) -> Result<PathBuf, BlobError> {
         let deadline = Instant::now() + UPLOAD;
         loop {

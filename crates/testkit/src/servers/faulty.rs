@@ -27,6 +27,8 @@ pub enum Fault {
     CutAnswer(usize),
     /// Its answer falls silent after so many bytes.
     StallAnswer(usize),
+    /// The byte of the answer at this place is changed, headers counted.
+    FlipAnswer(usize),
 }
 
 struct Rule {
@@ -160,7 +162,11 @@ impl State {
                     copy(&mut (&mut from_server).take(at as u64), &mut to_client).await?;
                     std::future::pending::<()>().await;
                 }
-                _ => {
+                fault => {
+                    if let Some(Fault::FlipAnswer(at)) = fault {
+                        copy(&mut (&mut from_server).take(at as u64), &mut to_client).await?;
+                        to_client.write_u8(from_server.read_u8().await? ^ 1).await?;
+                    }
                     copy(&mut from_server, &mut to_client).await?;
                     to_client.shutdown().await?;
                 }

@@ -100,6 +100,13 @@ impl SeaweedFs {
         "recordings"
     }
 
+    /// Where the bucket's folders are listed, as they lie in the server, by HTTP: each entry with its `FullPath` below
+    /// `/buckets/<bucket>` and its `Mode`, in JSON for who accepts that.
+    #[must_use]
+    pub fn folders(&self) -> String {
+        format!("http://127.0.0.1:{}/buckets/{}", self.ports.filer, self.bucket())
+    }
+
     /// Kills the server: connections break, then are refused. Data stays.
     pub fn stop(&mut self) {
         self.running = None;

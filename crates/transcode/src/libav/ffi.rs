@@ -106,6 +106,12 @@ pub(crate) fn set_display_matrix(
     Ok(())
 }
 
+/// Samples a second as the container declares them; 0 if it doesn't.
+pub(crate) fn sample_rate(parameters: &ff::codec::Parameters) -> u32 {
+    // SAFETY: the pointer is that of live parameters, which are borrowed here; the field is a plain integer.
+    u32::try_from(unsafe { (*parameters.as_ptr()).sample_rate }).unwrap_or(0)
+}
+
 /// What the container tells a decoder before the first packet.
 pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     // SAFETY: the pointer is that of live parameters, which own `extradata_size` bytes at `extradata` as long as they

@@ -26,7 +26,6 @@ pub(crate) fn follow(
     libav::init()?;
     let (format, audio) = follow.rendition.sound().unwrap_or_default();
     let container = sound_container(format);
-    let spec = sound_spec(sound_codec(container), &audio);
     let cancelled = Cancelled::never();
     let growth = file.growth();
     let reader = Reader::follow(file)?;
@@ -35,6 +34,7 @@ pub(crate) fn follow(
     if sounds.is_empty() {
         return Err(TranscodeError::NoSuchTrack { wanted: "track of audio".to_owned() });
     }
+    let spec = sound_spec(sound_codec(container), &audio, &sounds);
     let tracks: Vec<usize> = sounds.iter().map(|track| track.index).collect();
     let mut demux = Demux::new(reader, &survey, &tracks, cancelled);
     let mut mix = Mix::open(&sounds, spec.sample_rate, spec.channels)?;

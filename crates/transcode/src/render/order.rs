@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     AudioFormat, AudioOptions, BadOption, FilmFormat, Plan, Rendition, StemFormat, TranscodeError,
-    VideoOptions, WebmCodec, libav,
+    VideoOptions, WebmCodec,
+    check::WAV_RATES,
+    libav,
     progress::Meter,
     sink::{Container, Mux, PictureCodec, PictureSpec, SoundCodec, SoundSpec},
     source::{Kind, Rotation, Survey, Track, largest_picture},
@@ -88,7 +90,7 @@ impl Work<'_> {
             let detail = libav::with_log("no picture can be decoded");
             return Err(TranscodeError::Unreadable { detail });
         }
-        let sound = (!sounds.is_empty()).then(|| sound_spec(sound_codec(container), audio));
+        let sound = (!sounds.is_empty()).then(|| sound_spec(sound_codec(container), audio, &sounds));
         let tracks: Vec<usize> =
             sounds.iter().map(|track| track.index).chain(picture.map(|(track, _)| track.index)).collect();
         let spec = picture_spec(codec, video);
@@ -124,7 +126,7 @@ impl Work<'_> {
         }
         let container = sound_container(format);
         let tracks: Vec<usize> = sounds.iter().map(|track| track.index).collect();
-        let spec = sound_spec(sound_codec(container), audio);
+        let spec = sound_spec(sound_codec(container), audio, &sounds);
         let open = |mux: &mut Mux<'_>| Ok(vec![sound_lane(&sounds, container, audio, &spec, mux)?]);
         film::write((self.input, self.output), &self.survey, container, &tracks, &open, meter)
     }
@@ -152,7 +154,7 @@ impl Work<'_> {
             let mut lanes: Vec<Box<dyn Lane>> =
                 vec![Box::new(MosaicLane::open(&videos, &sounds, shape, &spec, mux)?)];
             if !sounds.is_empty() {
-                let spec = sound_spec(sound_codec(container), audio);
+                let spec = sound_spec(sound_codec(container), audio, &sounds);
                 lanes.push(sound_lane(&sounds, container, audio, &spec, mux)?);
             }
             Ok(lanes)
@@ -239,12 +241,30 @@ pub(super) fn sound_codec(container: Container) -> SoundCodec {
     }
 }
 
-pub(super) fn sound_spec(codec: SoundCodec, options: &AudioOptions) -> SoundSpec {
+/// How `tracks` are coded.
+pub(super) fn sound_spec(codec: SoundCodec, options: &AudioOptions, tracks: &[&Track]) -> SoundSpec {
     SoundSpec {
         codec,
-        sample_rate: options.sample_rate.unwrap_or(48_000),
+        sample_rate: options.sample_rate.unwrap_or_else(|| natural_rate(codec, tracks)),
         channels: options.channels,
         bit_rate: options.bit_rate,
+    }
+}
+
+/// PCM of samples that are all of one rate keeps it, so that it has the very samples; what else there is, is best at
+/// 48 kHz.
+fn natural_rate(codec: SoundCodec, tracks: &[&Track]) -> u32 {
+    const USUAL: u32 = 48_000;
+    let sampled = |track: &&Track| {
+        matches!(track.codec, Id::PCM_S16LE | Id::PCM_MULAW | Id::PCM_ALAW | Id::ADPCM_G722)
+            .then(|| libav::ffi::sample_rate(&track.parameters))
+    };
+    let mut rates = tracks.iter().map(sampled);
+    match rates.next().flatten() {
+        Some(rate) if codec == SoundCodec::Pcm && WAV_RATES.contains(&rate) => {
+            if rates.all(|other| other == Some(rate)) { rate } else { USUAL }
+        }
+        _ => USUAL,
     }
 }
 

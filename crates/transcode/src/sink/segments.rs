@@ -166,8 +166,8 @@ impl Rhythm {
         let plain = packet.side_data().next().is_none() && packet.is_key();
         if !plain || (packet.pts(), packet.dts(), packet.duration()) != (due, due, self.step) {
             if self.odd.len() >= MAX_ODD {
-                let doing = "cutting sound".to_owned();
-                return Err(TranscodeError::Libav { doing, detail: "its packets are irregular".to_owned() });
+                let detail = "the encoder's packets are irregular".to_owned();
+                return Err(TranscodeError::CantFollow { detail });
             }
             self.odd.push((self.count, packet.clone()));
         }

@@ -13,9 +13,11 @@ pub(crate) struct Mixer {
     start: i64,
     /// Interleaved.
     held: VecDeque<f32>,
+    /// For each track, where its sound begins.
+    starts: Vec<i64>,
     /// For each track, up to where it has sound: what overlaps that is dropped, not doubled.
     ends: Vec<i64>,
-    limiter: Option<Limiter>,
+    limiter: Limiter,
 }
 
 impl Mixer {
@@ -25,18 +27,21 @@ impl Mixer {
             channels,
             start: 0,
             held: VecDeque::new(),
+            starts: vec![i64::MAX; tracks],
             ends: vec![i64::MIN; tracks],
-            // One track alone passes as it is.
-            limiter: (tracks > 1).then(|| Limiter::new(channels, rate)),
+            limiter: Limiter::new(channels, rate),
         }
     }
 
     /// Adds interleaved `samples` of `channels` (1 or 2), the first of which belongs at index `position`.
     pub(crate) fn add(&mut self, track: usize, position: i64, samples: &[f32], channels: usize) {
-        let Some(end) = self.ends.get_mut(track) else { return };
+        let (Some(start), Some(end)) = (self.starts.get_mut(track), self.ends.get_mut(track)) else {
+            return;
+        };
         let count = (samples.len() / channels) as i64;
         let from = position.max(*end).max(self.start);
         *end = (*end).max(position + count);
+        *start = (*start).min(from);
         let Ok(skip) = usize::try_from(from - position) else { return };
         let Some(samples) = samples.get(skip * channels..) else { return };
         let Ok(at) = usize::try_from(from - self.start) else { return };
@@ -66,11 +71,20 @@ impl Mixer {
         let present = length.min(self.held.len());
         let mut taken: Vec<f32> = self.held.drain(..present).collect();
         taken.resize(length, 0.0);
+        // One track alone passes as it is.
+        let alone = usize::try_from(self.second_start() - self.start).unwrap_or(0).min(count);
+        self.limiter.apply(taken.get_mut(alone * self.channels..).unwrap_or_default());
         self.start = until.max(self.start);
-        if let Some(limiter) = &mut self.limiter {
-            limiter.apply(&mut taken);
-        }
         taken
+    }
+
+    /// Where a second track joins the first.
+    fn second_start(&self) -> i64 {
+        let (mut first, mut second) = (i64::MAX, i64::MAX);
+        for start in &self.starts {
+            (first, second) = (first.min(*start), second.min(first.max(*start)));
+        }
+        second
     }
 
     /// Whether anything was added.
@@ -132,6 +146,16 @@ mod tests {
         mixer.add(0, 0, &[f32::NAN, f32::INFINITY, 0.5], 1);
         let mixed = mixer.take(3);
         assert!(mixed[0] == 0.0 && mixed[1].is_finite() && mixed[2].is_finite(), "{mixed:?}");
+    }
+
+    #[test]
+    fn a_loud_track_is_left_as_it_is_until_another_joins() {
+        let mut mixer = Mixer::new(3, 1, 48_000);
+        mixer.add(2, 0, &[1.5; 10], 1);
+        mixer.add(0, 8, &[0.5; 2], 1);
+        let mixed = mixer.take(10);
+        assert_eq!(mixed[..8], [1.5; 8]);
+        assert!(mixed[8..].iter().all(|sample| *sample <= 1.0), "{mixed:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, path::Path};
 
 use ffmpeg_next as ff;
 
-use super::{Reader, Survey, Track};
+use super::{Reader, Survey, Track, doubt::Doubt};
 use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
 
 /// Reads the input once, in its own order, and hands out the packets of each track by time. What must wait for its
@@ -18,6 +18,8 @@ pub(crate) struct Demux<'a> {
     ended: bool,
     /// Where the last packet of the tracks ends.
     end: Time,
+    /// Of a file that still grows.
+    doubt: Option<Doubt>,
     cancelled: Cancelled<'a>,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Demux<'a> {
             skew: survey.skew,
             ended: false,
             end: Time::ZERO,
+            doubt: survey.ahead.then(Doubt::default),
             cancelled,
         }
     }
@@ -99,22 +102,56 @@ impl<'a> Demux<'a> {
     }
 
     fn read(&mut self) -> Result<(), TranscodeError> {
-        match self.reader.next(self.cancelled)? {
-            Some(packet) => self.place(packet),
-            None => self.ended = true,
+        let Some(packet) = self.reader.next(self.cancelled)? else {
+            self.ended = true;
+            if let Some(doubt) = &mut self.doubt {
+                doubt.believe();
+            }
+            return self.place_believed();
+        };
+        let Some(time) = self.time_of(&packet) else { return Ok(()) };
+        match &mut self.doubt {
+            Some(doubt) => {
+                doubt.push(time, packet);
+                self.place_believed()
+            }
+            None => {
+                self.place(time, packet);
+                Ok(())
+            }
+        }
+    }
+
+    /// When it is to be decoded; None if it is of no use.
+    fn time_of(&self, packet: &ff::Packet) -> Option<Time> {
+        let lane = self.lanes.get(packet.stream())?.as_ref()?;
+        let time = |ticks| Time::from_ticks(ticks, lane.track.time_base);
+        let shown = packet.pts().or(packet.dts()).and_then(time);
+        if shown.is_none_or(|time| lane.track.is_stray(time)) {
+            return None;
+        }
+        Some(packet.dts().or(packet.pts()).and_then(time).unwrap_or(lane.last))
+    }
+
+    fn place_believed(&mut self) -> Result<(), TranscodeError> {
+        while let Some((time, packet)) = self.doubt.as_mut().and_then(Doubt::pop) {
+            // Its sound belongs where something else was written already.
+            if time + self.skew < self.position {
+                let late = (self.position - time).seconds();
+                return Err(TranscodeError::CantFollow {
+                    detail: format!("a packet comes {late:.1} s late"),
+                });
+            }
+            self.place(time, packet);
         }
         Ok(())
     }
 
-    fn place(&mut self, packet: ff::Packet) {
+    fn place(&mut self, time: Time, packet: ff::Packet) {
         let Some(Some(lane)) = self.lanes.get_mut(packet.stream()) else { return };
         let base = lane.track.time_base;
-        let shown = packet.pts().or(packet.dts()).and_then(|ticks| Time::from_ticks(ticks, base));
-        let Some(shown) = shown.filter(|time| !lane.track.is_stray(*time)) else { return };
-        let length = Time::from_ticks(packet.duration().max(0), base).unwrap_or_default();
-        self.end = self.end.max(shown + length);
-        let decoded = packet.dts().or(packet.pts()).and_then(|ticks| Time::from_ticks(ticks, base));
-        let time = decoded.unwrap_or(lane.last);
+        let end = packet.pts().or(packet.dts()).map(|ticks| ticks.saturating_add(packet.duration().max(0)));
+        self.end = self.end.max(end.and_then(|ticks| Time::from_ticks(ticks, base)).unwrap_or_default());
         lane.last = time;
         self.position = self.position.max(time);
         lane.queue.push_back((time, packet));

@@ -1,6 +1,7 @@
 //! Reading the input: what is in it, its packets in order, its pictures and its sound.
 
 mod demux;
+mod doubt;
 mod growing;
 mod keyframe;
 mod picture;

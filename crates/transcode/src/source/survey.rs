@@ -14,7 +14,7 @@ use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
 /// Tracks beyond this many are ignored: a file that has them is damaged.
 const MAX_TRACKS: usize = 256;
 /// A track that is silent for longer begins a new run.
-const RUN_GAP: Time = Time::from_millis(2_500);
+pub(super) const RUN_GAP: Time = Time::from_millis(2_500);
 /// Runs and keyframes that are remembered of a track; later ones are taken as part of the last.
 const MAX_RUNS: usize = 100_000;
 /// Reading ahead further than this for a track that lags is not worth the memory.
@@ -28,6 +28,8 @@ pub(crate) struct Survey {
     pub(crate) tracks: Vec<Track>,
     /// How far, in the order of the file, a packet can come behind packets of a later time.
     pub(crate) skew: Time,
+    /// Only the header was read.
+    pub(crate) ahead: bool,
 }
 
 /// Picture or sound.
@@ -82,7 +84,7 @@ impl Survey {
         if tracks.is_empty() {
             return Err(TranscodeError::Unreadable { detail: libav::with_log("no packet of media in it") });
         }
-        Ok(Self { tracks, skew: skew.most.min(MAX_SKEW) })
+        Ok(Self { tracks, skew: skew.most.min(MAX_SKEW), ahead: false })
     }
 
     /// Of a file that still grows: what its header declares. When packets come isn't known, so each track is taken to
@@ -91,7 +93,7 @@ impl Survey {
         let runs = vec![Run { start: Time::MIN, end: Time::MAX, packets: 0 }];
         let tracks = surveyors(&[], &reader.input).into_iter().flatten();
         let tracks = tracks.map(|surveyor| Track { runs: runs.clone(), ..surveyor.track }).collect();
-        Self { tracks, skew: LIVE_SKEW }
+        Self { tracks, skew: LIVE_SKEW, ahead: true }
     }
 
     /// Those of a kind, in the order of the file.

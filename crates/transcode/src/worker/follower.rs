@@ -2,17 +2,19 @@
 
 use std::{
     collections::VecDeque,
+    fs::File,
     io,
+    os::fd::AsRawFd,
     path::{Path, PathBuf},
     thread,
-    time::Duration,
+    time::{self, Duration},
 };
 
 use futures::StreamExt;
 use tokio::{
     io::AsyncWriteExt,
     process::{Child, ChildStderr, ChildStdin, ChildStdout},
-    time::{self, Instant},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::codec::{FramedRead, LinesCodec};
 
@@ -45,6 +47,7 @@ pub struct Follower {
     over: bool,
     segments: PathBuf,
     output: Option<PathBuf>,
+    _file: File,
 }
 
 /// What the child is to be told. Only the latest length waits.
@@ -63,11 +66,17 @@ impl Worker {
     /// Of [`Limits`](super::Limits) the wall-clock limit counts from [`Follower::end`] only.
     ///
     /// # Errors
-    /// [`TranscodeError::BadOption`] if it can't be followed; [`TranscodeError::Worker`] if no child can be started. What
-    /// is wrong with the file is told by [`Follower::next`].
+    /// [`TranscodeError::BadOption`] if it can't be followed, [`TranscodeError::Io`] if the file can't be opened,
+    /// [`TranscodeError::Worker`] if no child can be started. What is wrong within the file is told by
+    /// [`Follower::next`].
     pub fn follow(&self, follow: &Follow) -> Result<Follower, TranscodeError> {
         follow.check().map_err(TranscodeError::BadOption)?;
-        let task = Task { work: Work::Follow(follow.clone()), limits: self.limits.clone() };
+        let file =
+            File::open(&follow.input).map_err(|error| TranscodeError::io("opening the input", &error))?;
+        // Sealing may give the file another name before the child opens it; through our descriptor it finds it anyhow.
+        let input = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into();
+        let task =
+            Task { work: Work::Follow(Follow { input, ..follow.clone() }), limits: self.limits.clone() };
         let line = line_of(&task)?.into();
         let mut child = self.spawn()?;
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
@@ -85,6 +94,7 @@ impl Worker {
             over: false,
             segments: follow.segments.clone(),
             output: None,
+            _file: file,
         })
     }
 }
@@ -131,10 +141,8 @@ impl Follower {
             heard = self.hear() => heard,
         };
         if !matches!(heard, Ok(Followed::Segment(_))) {
-            self.over = true;
-            let _ = self.child.start_kill();
-            let _ = self.child.wait().await;
-            self.clean();
+            // Nothing is awaited here: what was heard would be lost if the future were dropped.
+            self.end_child();
         }
         heard
     }
@@ -172,12 +180,19 @@ impl Follower {
 
     async fn obituary(&mut self) -> TranscodeError {
         if self.complaints.is_some() {
-            let _ = time::timeout(DEATH, listen(&mut self.complaints, &mut self.errors)).await;
+            let _ = timeout(DEATH, listen(&mut self.complaints, &mut self.errors)).await;
         }
         epitaph(farewell(&mut self.child).await, &self.errors)
     }
 
-    fn clean(&self) {
+    /// Blocks for the moment that a killed process takes to be gone: up to then what it is writing may appear.
+    fn end_child(&mut self) {
+        self.over = true;
+        let _ = self.child.start_kill();
+        let deadline = time::Instant::now() + DEATH;
+        while matches!(self.child.try_wait(), Ok(None)) && time::Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(1));
+        }
         partial::remove_parts(&self.segments);
         if let Some(output) = &self.output {
             let _ = std::fs::remove_file(partial::part_of(output));
@@ -187,16 +202,9 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        if self.over {
-            return;
+        if !self.over {
+            self.end_child();
         }
-        let _ = self.child.start_kill();
-        // What it is writing may appear as long as it isn't dead.
-        let deadline = std::time::Instant::now() + DEATH;
-        while matches!(self.child.try_wait(), Ok(None)) && std::time::Instant::now() < deadline {
-            thread::sleep(Duration::from_millis(1));
-        }
-        self.clean();
     }
 }
 
@@ -231,7 +239,7 @@ async fn listen(complaints: &mut Option<ChildStderr>, errors: &mut VecDeque<u8>)
 
 async fn passed(deadline: Option<Instant>, wall: Option<Duration>) -> u64 {
     match deadline {
-        Some(deadline) => time::sleep_until(deadline).await,
+        Some(deadline) => sleep_until(deadline).await,
         None => std::future::pending().await,
     }
     wall.unwrap_or_default().as_secs()

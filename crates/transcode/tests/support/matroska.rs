@@ -10,6 +10,8 @@ pub struct Film {
     tracks: Vec<Vec<u8>>,
     /// Milliseconds, track number, whether a keyframe, and the frame.
     pub blocks: Vec<(i64, u8, bool, std::sync::Arc<[u8]>)>,
+    /// The blocks go into the file in this order, and not in that of their times.
+    pub in_this_order: bool,
 }
 
 impl Film {
@@ -67,7 +69,9 @@ impl Film {
     /// after about a second of media.
     pub fn bytes(&self) -> Vec<u8> {
         let mut blocks = self.blocks.clone();
-        blocks.sort_by_key(|block| block.0);
+        if !self.in_this_order {
+            blocks.sort_by_key(|block| block.0);
+        }
         let mut ebml = element(0x4286, &[1]);
         ebml.extend(element(0x4282, b"matroska"));
         let mut file = element(0x1A45_DFA3, &ebml);

@@ -4,9 +4,11 @@
 pub mod matroska;
 
 use std::{
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     sync::atomic::AtomicBool,
+    time::{Duration, Instant},
 };
 
 use testkit::{
@@ -145,9 +147,37 @@ pub fn ivf(file: &Path) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Some((head, tail)) = rest.split_first_chunk::<12>() {
         let length = u32::from_le_bytes([head[0], head[1], head[2], head[3]]) as usize;
-        let time = std::time::Duration::from_micros(frames.len() as u64 * 1_000_000 / 30);
+        let time = Duration::from_micros(frames.len() as u64 * 1_000_000 / 30);
         frames.push(Frame { time, keyframe: tail[0] & 1 == 0, data: tail[..length].into() });
         rest = &tail[length..];
     }
     frames
+}
+
+/// A program that does what a shell script says.
+pub fn script(bench: &Bench, text: &str) -> PathBuf {
+    let path = bench.path("script.sh");
+    std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the disk takes it");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    path
+}
+
+/// Processes that work on a file of that name.
+pub fn workers_on(input: &Path) -> usize {
+    let open = |process: &Path| {
+        let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
+        files.filter_map(|file| std::fs::read_link(file.path()).ok()).any(|file| file == input)
+    };
+    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
+    let processes =
+        std::fs::read_dir("/proc").expect("this is Linux").flatten().map(|process| process.path());
+    processes.filter(|process| *process != own && open(process)).count()
+}
+
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

@@ -1,0 +1,313 @@
+//! SIGKILL at any moment of everything that happens to recordings at the same time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use blob::{BlobError, BlobStore as _, PartUploads as _, S3};
+use model::{JobKind, JobState, Recording, RecordingId, RecordingState, Rendition, RenditionState, TenantId};
+use proto::recorder::v1::{DeleteRecordingRequest, recording_service_client::RecordingServiceClient};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use store::{JobQueue as _, RecordingFilter, Recordings as _, Renditions as _};
+use store_postgres::PostgresStore;
+use testkit::{
+    recorder::{Recorder, RecorderConfig},
+    verify::{decode_strictly, probe},
+};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tonic::Code;
+
+use crate::{
+    ingest::{Push, length},
+    support::{Place, files_in, ok, wait_for},
+};
+
+/// Sound in three parts of the least size: two go up while it is recorded.
+const BYTES: usize = 13 << 20;
+/// Between two pieces of it; it takes a second and a half.
+const PACE: Duration = Duration::from_millis(30);
+/// What a recording says that was killed before any sound was on the disk.
+const NO_MEDIA: &str = "no media was received";
+/// From this many kills on, each of these must have been interrupted.
+const MANY: usize = 30;
+const KINDS: [JobKind; 3] = [JobKind::Upload, JobKind::Render, JobKind::Delete];
+
+/// A sound and a file in parts are made of each recording.
+fn config(place: &Place) -> RecorderConfig {
+    place
+        .config()
+        .env("RECORDER__RENDITIONS", r#"[{ kind = "mp3" }, { kind = "wav" }]"#)
+        .env("RECORDER__BLOB__S3__PART_BYTES", "5MiB")
+        // What goes up does so for a while.
+        .env("RECORDER__BLOB__S3__BYTES_PER_SECOND", "12MiB")
+        .env("RECORDER__SPOOL__SYNC_INTERVAL", "100ms")
+        .env("RECORDER__JOBS__FIRST_BACKOFF", "100ms")
+        .env("RECORDER__JOBS__LEASE", "1s")
+        .env("RECORDER__JOBS__POLL", "200ms")
+}
+
+/// A deletion that somebody asks for.
+struct Doom {
+    recording: RecordingId,
+    asked: JoinHandle<Result<(), Code>>,
+}
+
+struct Trial<'a> {
+    store: PostgresStore,
+    bucket: &'a S3,
+    recorder: Recorder,
+    dice: StdRng,
+    pushed: usize,
+    /// Bytes of sound of those recordings whose call was answered.
+    answered: BTreeMap<RecordingId, usize>,
+    /// Deletions that were answered.
+    deleted: BTreeSet<RecordingId>,
+    /// Deletions whose answer was lost.
+    perhaps_deleted: BTreeSet<RecordingId>,
+    /// Sizes of sealed recordings.
+    sealed: BTreeMap<RecordingId, u64>,
+    /// How many kills came while this was under way.
+    hits: BTreeMap<String, usize>,
+}
+
+impl Trial<'_> {
+    async fn recordings(&self) -> Vec<Recording> {
+        let deleted = RecordingFilter { state: Some(RecordingState::Deleted), ..Default::default() };
+        let mut all = Vec::new();
+        for filter in [RecordingFilter::default(), deleted] {
+            let page = self.store.list(&TenantId::default(), &filter, None, 1000).await;
+            all.extend(ok(page, "the recordings").recordings);
+        }
+        all
+    }
+
+    async fn renditions(&self, recording: &Recording) -> Vec<Rendition> {
+        let renditions = self.store.renditions_of(&recording.tenant, recording.id).await;
+        ok(renditions, "the renditions")
+    }
+
+    /// Lets the recorder work for a while, with something new to do most of the time, and kills it.
+    async fn round(&mut self) {
+        let push = (self.pushed == 0 || self.dice.random_bool(0.7)).then(|| {
+            self.pushed += 1;
+            Push::begin(self.recorder.channel(), "sound", BYTES, PACE)
+        });
+        let lives_for = Duration::from_millis(self.dice.random_range(0..4_000));
+        let doom = self.doom(lives_for).await;
+        tokio::time::sleep(lives_for).await;
+        self.recorder.kill9();
+        self.note_answers(push, doom).await;
+        self.note_hits().await;
+        self.assert_nothing_is_lost().await;
+        ok(self.recorder.restart().await, "the restart");
+    }
+
+    /// Now and then, somebody deletes a recording, whatever is being done with it.
+    async fn doom(&mut self, within: Duration) -> Option<Doom> {
+        let recordings = self.recordings().await;
+        if !self.dice.random_bool(0.5) {
+            return None;
+        }
+        // Of the newest, which have the most to be done.
+        let stored = recordings.iter().filter(|one| one.state != RecordingState::Deleted);
+        let recording = stored.take(3).collect::<Vec<_>>().choose(&mut self.dice)?.id;
+        let before = Duration::from_millis(self.dice.random_range(0..400));
+        let after = within.saturating_sub(before);
+        let channel = self.recorder.channel();
+        let asked = tokio::spawn(async move {
+            tokio::time::sleep(after).await;
+            let request = DeleteRecordingRequest { id: recording.to_string() };
+            let answer = RecordingServiceClient::new(channel).delete_recording(request).await;
+            answer.map(drop).map_err(|status| status.code())
+        });
+        Some(Doom { recording, asked })
+    }
+
+    async fn note_answers(&mut self, push: Option<Push>, doom: Option<Doom>) {
+        if let Some(push) = push {
+            let bytes = push.bytes;
+            if let Ok(answer) = push.end().await {
+                self.answered.insert(ok(answer.id.parse(), "an id"), bytes);
+            }
+        }
+        match doom {
+            None => {}
+            Some(Doom { recording, asked }) => match asked.await {
+                Ok(Ok(())) => drop(self.deleted.insert(recording)),
+                // It is being recorded.
+                Ok(Err(Code::FailedPrecondition)) => {}
+                _ => drop(self.perhaps_deleted.insert(recording)),
+            },
+        }
+    }
+
+    /// What the kill has interrupted.
+    async fn note_hits(&mut self) {
+        let mut hit = BTreeSet::new();
+        for recording in self.recordings().await {
+            if recording.state == RecordingState::Recording {
+                hit.insert("RECORDING".to_owned());
+            }
+            for job in ok(self.store.jobs_of(recording.id).await, "the jobs") {
+                if job.state == JobState::InProgress {
+                    hit.insert(job.kind.to_string());
+                }
+            }
+        }
+        if !ok(self.bucket.open("").await, "open uploads").is_empty() {
+            hit.insert("parts on their way".to_owned());
+        }
+        if hit.is_empty() {
+            hit.insert("nothing".to_owned());
+        }
+        for what in hit {
+            *self.hits.entry(what).or_default() += 1;
+        }
+    }
+
+    /// While the recorder is down: what it has sealed is on the disk or in the bucket, and what it calls available is in
+    /// the bucket.
+    async fn assert_nothing_is_lost(&mut self) {
+        let spool = self.recorder.data_dir().join("spool");
+        for recording in self.recordings().await {
+            let (Some(key), Some(container)) = (&recording.object_key, recording.container) else { continue };
+            if recording.state == RecordingState::Deleted {
+                continue;
+            }
+            let before = *self.sealed.entry(recording.id).or_insert(recording.bytes);
+            assert_eq!(recording.bytes, before, "a sealed recording has another size: {recording:?}");
+            let name = format!("{}.{}", recording.id, container.extension());
+            let local = spool.join(recording.id.to_string()).join(name);
+            let on_disk = std::fs::metadata(local).is_ok_and(|file| file.len() == recording.bytes);
+            if !on_disk || recording.state == RecordingState::Available {
+                self.assert_stored(key, recording.bytes).await;
+            }
+            for rendition in self.renditions(&recording).await {
+                if rendition.state == RenditionState::Available {
+                    self.assert_stored(&rendition.object_key, rendition.bytes).await;
+                }
+            }
+        }
+    }
+
+    async fn assert_stored(&self, key: &str, bytes: u64) {
+        let stored = ok(self.bucket.head(key).await, "what should be stored");
+        assert_eq!(stored.bytes, bytes, "{key}");
+    }
+
+    /// Waits until there is nothing left to do.
+    async fn until_done(&self, patience: Duration) {
+        let mut left = Vec::new();
+        let done = wait_for(patience, async || {
+            left.clear();
+            for recording in self.recordings().await {
+                let no_media = recording.object_key.is_none() && recording.error.as_deref() == Some(NO_MEDIA);
+                let ended = matches!(recording.state, RecordingState::Available | RecordingState::Deleted);
+                if !ended && !no_media {
+                    left.push(format!("{} is {}: {:?}", recording.id, recording.state, recording.error));
+                }
+                let jobs = ok(self.store.jobs_of(recording.id).await, "the jobs");
+                let ended = |state| matches!(state, JobState::Done | JobState::Cancelled);
+                left.extend(jobs.iter().filter(|job| !ended(job.state)).map(|job| format!("{job:?}")));
+            }
+            left.is_empty()
+        });
+        assert!(done.await, "still to do: {left:#?}");
+    }
+
+    /// Everything is what it should be, once, and nothing else is anywhere.
+    async fn assert_all_is_well(&self, place: &Place) {
+        let downloads = ok(tempfile::tempdir(), "a directory");
+        let mut wanted = Vec::new();
+        for recording in self.recordings().await {
+            let deleted = recording.state == RecordingState::Deleted;
+            assert!(deleted || !self.deleted.contains(&recording.id), "a deletion is undone: {recording:?}");
+            let asked = self.deleted.contains(&recording.id) || self.perhaps_deleted.contains(&recording.id);
+            assert!(asked || !deleted, "nobody has deleted {recording:?}");
+            let Some(key) = recording.object_key.clone().filter(|_| !deleted) else { continue };
+            assert_eq!(recording.error, None, "{recording:?}");
+            let file = downloads.path().join("recording.mkv");
+            self.download(&key, &file, recording.bytes, recording.sha256.as_deref()).await;
+            ok(decode_strictly(&file), "strict decoding");
+            if let Some(bytes) = self.answered.get(&recording.id) {
+                assert_eq!(recording.duration.as_millis(), length(*bytes).as_millis(), "{recording:?}");
+            }
+            wanted.push(key);
+            let renditions = self.renditions(&recording).await;
+            assert_eq!(renditions.len(), 2, "{renditions:?}");
+            for rendition in renditions {
+                assert_eq!(rendition.state, RenditionState::Available, "{rendition:?}");
+                let file = downloads.path().join(format!("rendition.{}", rendition.kind));
+                self.download(&rendition.object_key, &file, rendition.bytes, rendition.sha256.as_deref())
+                    .await;
+                let seconds = ok(probe(&file), "the file's headers").duration().unwrap_or_default();
+                let off = (seconds - recording.duration.as_secs_f64()).abs();
+                assert!(off < 0.2, "{seconds} s of {rendition:?}");
+                wanted.push(rendition.object_key);
+            }
+        }
+        wanted.sort();
+        assert_eq!(place.keys().await, wanted, "what is in the bucket is not what is known");
+        assert_eq!(ok(self.bucket.open("").await, "open uploads"), [], "orphans");
+        for directory in ["spool", "work"] {
+            let mut left = files_in(&self.recorder.data_dir().join(directory));
+            // That the spool is ours.
+            left.retain(|path| !path.ends_with(".lock"));
+            assert!(left.is_empty(), "{left:?}");
+        }
+    }
+
+    async fn download(&self, key: &str, file: &Path, bytes: u64, sha256: Option<&str>) {
+        ok(self.bucket.get_file(key, file).await, "an object");
+        let digest: Result<_, BlobError> = blob::file_digest(file, &CancellationToken::new()).await;
+        let digest = ok(digest, "its digest");
+        assert_eq!((digest.bytes, Some(digest.sha256.as_str())), (bytes, sha256), "{key}");
+    }
+}
+
+/// Killed `rounds` times while it records, uploads, renders and deletes, in the order that `seed` makes.
+async fn killed_at_any_moment(rounds: usize, seed: u64) {
+    let place = Place::production().await;
+    let (store, bucket) = match (place.database().await, place.bucket()) {
+        (Some(store), Some(bucket)) => (store, bucket),
+        _ => return assert!(matches!(place, Place::Production(_))),
+    };
+    let mut trial = Trial {
+        store,
+        bucket,
+        recorder: ok(config(&place).start().await, "the recorder"),
+        dice: StdRng::seed_from_u64(seed),
+        pushed: 0,
+        answered: BTreeMap::new(),
+        deleted: BTreeSet::new(),
+        perhaps_deleted: BTreeSet::new(),
+        sealed: BTreeMap::new(),
+        hits: BTreeMap::new(),
+    };
+    for _ in 0..rounds {
+        trial.round().await;
+    }
+    trial.until_done(Duration::from_secs(60 + 5 * rounds as u64)).await;
+    trial.assert_all_is_well(&place).await;
+    let recordings = trial.recordings().await;
+    let hits = &trial.hits;
+    eprintln!("{rounds} kills, seed {seed}: {} recordings; interrupted: {hits:?}", recordings.len());
+    if rounds >= MANY {
+        for kind in KINDS {
+            assert!(hits.contains_key(kind.as_str()), "no kill has hit {kind}: {hits:?}");
+        }
+    }
+}
+
+/// How many kills, and by which dice: more than what a run of all tests can wait for, if asked.
+fn asked(name: &str, otherwise: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_it_records_uploads_renders_and_deletes_it_ends_with_everything_once() {
+    killed_at_any_moment(asked("RECORDER_KILLS", 6) as usize, asked("RECORDER_SEED", 1)).await;
+}
