@@ -111,7 +111,11 @@ pub(crate) fn job(job: &Job) -> pb::Job {
         attempts: count32(job.attempts),
         created_at: Some(timestamp(job.created_at)),
         run_at: Some(timestamp(job.run_at)),
-        progress: job.progress.map(progress),
+        progress: job.progress.map(|now| match job.state {
+            // What was written down last is from up to a second before the end.
+            JobState::Done => progress(Progress { fraction: 1.0, remaining: Some(Duration::ZERO), ..now }),
+            _ => progress(now),
+        }),
         error: job.error.clone().unwrap_or_default(),
     }
 }
@@ -277,5 +281,50 @@ pub(crate) fn codec(codec: Codec) -> pb::Codec {
         Codec::Pcma => pb::Codec::Pcma,
         Codec::G722 => pb::Codec::G722,
         Codec::Pcm => pb::Codec::Pcm,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::{JobId, NodeId, RecordingId, TenantId};
+
+    use super::*;
+
+    #[test]
+    fn a_job_that_is_done_has_done_all_and_another_what_was_written_down() {
+        let now = Utc::now();
+        let mut render = Job {
+            id: JobId::new(),
+            recording: RecordingId::new(),
+            tenant: TenantId::default(),
+            rendition: None,
+            kind: JobKind::Render,
+            state: JobState::Failed,
+            node: Some(NodeId::default()),
+            attempts: 1,
+            run_at: now,
+            error: None,
+            progress: Some(Progress { fraction: 0.25, speed: 3.0, remaining: None }),
+            created_at: now,
+        };
+        let told = |job: &Job| super::job(job).progress.map(|told| (told.percent, told.speed));
+        assert_eq!(told(&render), Some((25.0, 3.0)));
+        render.state = JobState::Done;
+        assert_eq!(told(&render), Some((100.0, 3.0)));
+        render.progress = None;
+        assert_eq!(told(&render), None);
+    }
+
+    #[test]
+    fn a_duration_below_zero_has_the_sign_in_both_parts() {
+        for (nanos, seconds, below) in [
+            (-120_000_000, 0, -120_000_000),
+            (-2_500_000_000, -2, -500_000_000),
+            (1_000_000_001, 1, 1),
+            (0, 0, 0),
+        ] {
+            let shown = signed_duration(nanos);
+            assert_eq!((shown.seconds, shown.nanos), (seconds, below), "{nanos}");
+        }
     }
 }
