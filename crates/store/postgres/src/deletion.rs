@@ -7,7 +7,7 @@ use store::{AuditEntry, Change, Deletion, Deletions, Expired, Expiry, NewJob, St
 use uuid::Uuid;
 
 use crate::{
-    Failure, PostgresStore, jobs,
+    Failure, PostgresStore, begin_transaction, jobs,
     listen::{announce, announce_jobs, announce_recording},
     turns,
 };
@@ -55,7 +55,7 @@ async fn delete_recording(
     id: RecordingId,
     actor: &str,
 ) -> Result<Deletion, Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let found = sqlx::query!(
         "SELECT state, node FROM recordings WHERE id = $1 AND tenant = $2",
         id.as_uuid(),
@@ -129,7 +129,7 @@ async fn delete_rendition(
     id: RenditionId,
     actor: &str,
 ) -> Result<Deletion, Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let found = sqlx::query!(
         "SELECT recording, job FROM renditions WHERE id = $1 AND tenant = $2",
         id.as_uuid(),

@@ -25,7 +25,7 @@ mod uploads;
 use std::{str::FromStr, sync::Arc, time::Duration};
 
 use sqlx::{
-    PgPool,
+    PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use store::{Changes, JobSignal, StoreError};
@@ -87,4 +87,26 @@ impl PostgresStore {
             Err(_) => Err(StoreError::Unavailable(format!("no answer in {:?}", self.call_timeout))),
         }
     }
+}
+
+/// Begins a transaction. See [`to_its_begin`].
+async fn begin_transaction(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    to_its_begin(async move { pool.begin().await }).await
+}
+
+/// Begins a transaction for several queries that have to see the same moment.
+async fn begin_snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    to_its_begin(async move { pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await })
+        .await
+}
+
+/// Begins a transaction in a task that goes on if the call is given up meanwhile. Otherwise sqlx 0.9 would put the connection
+/// back into the pool with a transaction of which it knows nothing: what is written through it then is not committed.
+async fn to_its_begin(
+    begin: impl Future<Output = Result<Transaction<'static, Postgres>, sqlx::Error>> + Send + 'static,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    // Whoever waits for the task has not given up, so that only the end of the runtime ends it early.
+    tokio::spawn(begin).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }

@@ -2,14 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use model::{Recording, RecordingId, TenantId};
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, PgPool};
 use store::{
     Page, RecordingFilter, Recordings, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
 use uuid::Uuid;
 
-use crate::{Failure, PostgresStore};
+use crate::{Failure, PostgresStore, begin_snapshot};
 
 #[async_trait::async_trait]
 impl Recordings for PostgresStore {
@@ -56,7 +56,7 @@ macro_rules! recordings {
 }
 
 async fn recording(pool: &PgPool, tenant: &TenantId, id: RecordingId) -> Result<Recording, Failure> {
-    let mut snapshot = snapshot(pool).await?;
+    let mut snapshot = begin_snapshot(pool).await?;
     let row = recordings!(["WHERE id = $1 AND tenant = $2"], id.as_uuid(), tenant.as_str())
         .fetch_optional(&mut *snapshot)
         .await?
@@ -75,7 +75,7 @@ async fn list(
     limit: u32,
 ) -> Result<Page, Failure> {
     let limit = limit.max(1);
-    let mut snapshot = snapshot(pool).await?;
+    let mut snapshot = begin_snapshot(pool).await?;
     let mut rows = page(&mut snapshot, tenant, filter, after, i64::from(limit) + 1).await?;
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let more = rows.len() > limit;
@@ -86,11 +86,6 @@ async fn list(
     let recordings = row::with_tracks(rows, tracks)?;
     let last = recordings.last().map(|recording| (recording.started_at, recording.id));
     Ok(Page { next: last.filter(|_| more), recordings })
-}
-
-/// A recording and its tracks are two queries: they have to see the same moment.
-async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await
 }
 
 /// The most selective condition of a filter stands alone in its query, so that an index serves it whatever plan

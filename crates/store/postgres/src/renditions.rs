@@ -11,7 +11,7 @@ use store::{
 };
 
 use crate::{
-    Failure, PostgresStore, jobs,
+    Failure, PostgresStore, begin_transaction, jobs,
     listen::{announce, announce_jobs, announce_recording},
 };
 
@@ -58,7 +58,7 @@ async fn create(
     recording: RecordingId,
     new: &NewRendition,
 ) -> Result<Created, Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     // Held against an upload that ends, and a deletion that begins, at the same time.
     let found = sqlx::query!(
         "SELECT COALESCE(parked_from, state) AS \"state!\", container, node FROM recordings

@@ -5,7 +5,7 @@ use sqlx::{PgConnection, PgPool};
 use store::{NewRendition, Upload, row};
 
 use crate::{
-    Failure, jobs,
+    Failure, begin_transaction, jobs,
     listen::{announce_jobs, announce_recording},
     renditions,
 };
@@ -22,7 +22,7 @@ pub(crate) async fn rescue(
     let missing = missing.map(row::text);
     let missing = missing.as_deref();
     let bytes = row::count(bytes);
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let closed = sqlx::query!(
         "UPDATE sessions
          SET closed_at = COALESCE((SELECT seen_at FROM nodes WHERE nodes.id = sessions.node), now()),

@@ -7,7 +7,7 @@ use store::{
     row::{self, RecordingRow, TrackRow},
 };
 
-use crate::{Failure, PostgresStore, jobs, listen::announce_recording, renditions};
+use crate::{Failure, PostgresStore, begin_transaction, jobs, listen::announce_recording, renditions};
 
 const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
 
@@ -40,7 +40,7 @@ impl Sessions for PostgresStore {
 
 async fn begin(pool: &PgPool, recording: &Recording) -> Result<(), Failure> {
     let row = RecordingRow::from(recording);
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let written = sqlx::query!(
         "INSERT INTO sessions (id, tenant, node, started_at) VALUES ($1, $2, $3, $4) ON CONFLICT (id) DO NOTHING",
         row.id,
@@ -92,7 +92,7 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
     let mut row = RecordingRow::from(&sealed.recording);
     // Whoever seals without a reason knows of none: nobody was there to see the end.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let closed = sqlx::query!(
         "INSERT INTO sessions (id, tenant, node, started_at, closed_at, end_reason)
          VALUES ($1, $2, $3, $4, COALESCE($5, now()), $6)

@@ -9,7 +9,7 @@ use store::{
     row::{self, UploadPartRow, UploadRow, UploadStatusRow},
 };
 
-use crate::{Failure, PostgresStore, rescue};
+use crate::{Failure, PostgresStore, begin_snapshot, begin_transaction, rescue};
 
 #[async_trait::async_trait]
 impl Uploads for PostgresStore {
@@ -63,7 +63,7 @@ impl Uploads for PostgresStore {
 async fn begin_upload(pool: &PgPool, upload: &Upload) -> Result<(), Failure> {
     let (recording, node) = (upload.recording.as_uuid(), upload.node.as_str());
     let container = upload.container.as_str();
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let written = sqlx::query!(
         "INSERT INTO uploads (recording, node, object_key, upload_id, container)
          SELECT id, $2, $3, $4, $5 FROM recordings WHERE id = $1
@@ -122,7 +122,7 @@ async fn upload_of(
     recording: RecordingId,
 ) -> Result<Option<(Upload, Vec<UploadPart>)>, Failure> {
     let recording = recording.as_uuid();
-    let mut snapshot = pool.begin().await?;
+    let mut snapshot = begin_snapshot(pool).await?;
     let upload = sqlx::query_as!(
         UploadRow,
         r#"SELECT recording, node, object_key, upload_id, container,
@@ -148,7 +148,7 @@ async fn upload_of(
 }
 
 async fn forget_upload(pool: &PgPool, recording: RecordingId, upload_id: &str) -> Result<(), Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     rescue::take_back(&mut transaction, recording, upload_id).await?;
     let recording = recording.as_uuid();
     sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND upload_id = $2", recording, upload_id)

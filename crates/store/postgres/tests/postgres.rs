@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use store::{
-    JobQueue as _, Recordings as _, StoreError,
-    conformance::sample::{LONG, node, tenant, upload, write_with_jobs},
+    JobQueue as _, Nodes as _, Recordings as _, Sessions as _, StoreError,
+    conformance::sample::{LONG, begun, node, tenant, upload, write_with_jobs},
 };
 use store_postgres::{PostgresConfig, PostgresStore};
 use testkit::servers::postgres::Postgres;
@@ -159,4 +159,36 @@ async fn a_store_that_is_closed_is_unavailable() {
     store.wait_for_jobs(Duration::from_millis(150)).await;
     let wait = tokio::time::timeout(Duration::from_millis(100), store.wait_for_jobs(LONG)).await;
     assert!(wait.is_err());
+}
+
+/// Lets other tasks run so many times.
+async fn turns(times: u32) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
+    let url = Postgres::shared().create_database();
+    let config = PostgresConfig { max_connections: 1, ..PostgresConfig::new(&url) };
+    let store = PostgresStore::connect(&config).await.unwrap();
+    store.migrate().await.unwrap();
+    let mut other = PgConnection::connect(&url).await.unwrap();
+    let mut given_up = 0;
+    for (round, times) in (0..100).cycle().take(500).enumerate() {
+        let recording = begun();
+        tokio::select! {
+            biased;
+            written = store.begin(&recording) => written.unwrap(),
+            () = turns(times) => given_up += 1,
+        }
+        // Written within a transaction that was left open, it would not be seen from outside.
+        let seen = node(&format!("node-{round}"));
+        store.heartbeat(&seen, "localhost:1", false).await.unwrap();
+        let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM nodes WHERE id = $1");
+        let count = count.bind(seen.as_str()).fetch_one(&mut other).await.unwrap();
+        assert_eq!(count, 1, "given up after {times} turns");
+    }
+    assert!(given_up > 10, "{given_up}");
 }

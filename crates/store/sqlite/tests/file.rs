@@ -158,3 +158,32 @@ async fn a_commit_is_on_the_disk_and_readers_do_not_hold_up_the_writer() {
     let after: i64 = sqlx::query_scalar(count).fetch_one(&mut *transaction).await.unwrap();
     assert_eq!((before, after), (0, 0));
 }
+
+/// Lets other tasks run so many times.
+async fn turns(times: u32) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("recorder.db");
+    let (store, other) = (SqliteStore::open(&path).await.unwrap(), SqliteStore::open(&path).await.unwrap());
+    store.migrate().await.unwrap();
+    let mut given_up = 0;
+    for (round, times) in (0..60).cycle().take(300).enumerate() {
+        let recording = begun();
+        tokio::select! {
+            biased;
+            written = store.begin(&recording) => written.unwrap(),
+            () = turns(times) => given_up += 1,
+        }
+        // Written within a transaction that was left open, it would not be seen from outside.
+        let seen = node(&format!("node-{round}"));
+        store.heartbeat(&seen, "localhost:1", false).await.unwrap();
+        assert!(other.node(&seen).await.is_ok(), "given up after {times} turns");
+    }
+    assert!(given_up > 10, "{given_up}");
+}

@@ -5,14 +5,14 @@ use sqlx::PgPool;
 use store::{Cancellation, Change, StoreError, row};
 
 use crate::{
-    Failure,
+    Failure, begin_transaction,
     listen::{announce, announce_recording},
     renditions,
 };
 
 /// Only renders can be cancelled: the other kinds keep a promise.
 pub(super) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<Cancellation, Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let cancelled = sqlx::query!(
         "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
          WHERE id = $1 AND tenant = $2 AND kind = 'RENDER'

@@ -6,14 +6,14 @@ use store::{JobOutcome, LeasedJob, StoreError, row};
 use uuid::Uuid;
 
 use crate::{
-    Failure,
+    Failure, begin_transaction,
     jobs::{insert, unbind_renders},
     listen::{announce_jobs, announce_recording},
     renditions,
 };
 
 pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let (state, run_at, error) = match &outcome {
         JobOutcome::Done { .. } | JobOutcome::Rendered(_) => ("DONE", None, None),
         JobOutcome::RetryAt { at, error } => ("FAILED", Some(*at), Some(error)),
@@ -110,7 +110,7 @@ async fn park(connection: &mut PgConnection, recording: Uuid, error: Option<&str
 
 /// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
 pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<(), Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     // An older job of a rendition is not run again beside the one that makes it now.
     let retried = sqlx::query!(
         "UPDATE jobs SET state = 'QUEUED', run_at = now(), attempts = 0, fraction = NULL

@@ -4,10 +4,10 @@ use model::Progress;
 use sqlx::PgPool;
 use store::{LeasedJob, StoreError, row};
 
-use crate::{Failure, listen::announce_recording};
+use crate::{Failure, begin_transaction, listen::announce_recording};
 
 pub(super) async fn note(pool: &PgPool, leased: &LeasedJob, progress: &Progress) -> Result<(), Failure> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = begin_transaction(pool).await?;
     let noted = sqlx::query!(
         "UPDATE jobs SET fraction = $3, speed = $4, remaining_ns = $5
          WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'
