@@ -1,5 +1,6 @@
 //! SQLite's errors in the store's words.
 
+use sqlx::error::DatabaseError;
 use store::StoreError;
 
 /// Why a call failed, before it is told to the caller.
@@ -29,7 +30,7 @@ pub(crate) fn translate(error: impl Into<sqlx::Error>) -> StoreError {
         }
         error @ (E::ColumnDecode { .. } | E::Decode(_)) => StoreError::Corrupt(error.to_string()),
         E::Database(error) => {
-            let code = error.code().and_then(|code| code.parse().ok()).unwrap_or_default();
+            let code = code_of(&*error);
             let text = format!("{} ({code})", error.message());
             if is_transient(code) { StoreError::Unavailable(text) } else { StoreError::Internal(text) }
         }
@@ -37,10 +38,20 @@ pub(crate) fn translate(error: impl Into<sqlx::Error>) -> StoreError {
     }
 }
 
+const BUSY: i32 = 5;
+
+fn code_of(error: &dyn DatabaseError) -> i32 {
+    error.code().and_then(|code| code.parse().ok()).unwrap_or_default()
+}
+
+/// Whether another connection is in the way.
+pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| code_of(error) & 0xFF == BUSY)
+}
+
 /// Whether the call may succeed later, by SQLite's result code (sqlite.org/rescode.html); the low byte of an extended
 /// code is the code that it extends.
 fn is_transient(code: i32) -> bool {
-    const BUSY: i32 = 5;
     const LOCKED: i32 = 6;
     const NOMEM: i32 = 7;
     const READONLY: i32 = 8;

@@ -19,7 +19,10 @@ mod sessions;
 mod turns;
 mod uploads;
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use model::{JobId, RecordingId};
 use sqlx::{
@@ -29,10 +32,13 @@ use sqlx::{
 use store::{Change, Changes, JobSignal, StoreError};
 
 pub(crate) use crate::error::Failure;
-use crate::error::translate;
+use crate::error::{is_locked, translate};
 
 /// How long a call waits for its turn to write, and how long SQLite waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Between two tries to open a file that another process is opening.
+const RETRY: Duration = Duration::from_millis(20);
 
 /// Connections that read.
 const READERS: u32 = 4;
@@ -63,7 +69,15 @@ impl SqliteStore {
             .busy_timeout(PATIENCE);
         let pool =
             || SqlitePoolOptions::new().acquire_timeout(PATIENCE).max_lifetime(None).idle_timeout(None);
-        let writer = pool().max_connections(1).connect_with(options.clone()).await.map_err(translate)?;
+        let begun = Instant::now();
+        let writer = loop {
+            // SQLite itself doesn't wait when two switch one file to the write-ahead log at the same time.
+            match pool().max_connections(1).connect_with(options.clone()).await {
+                Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => {}
+                opened => break opened.map_err(translate)?,
+            }
+            tokio::time::sleep(RETRY).await;
+        };
         let readers = pool().max_connections(READERS).connect_lazy_with(options);
         Ok(Self { writer, readers, signal: JobSignal::default(), changes: Changes::default() })
     }

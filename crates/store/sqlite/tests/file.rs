@@ -187,3 +187,12 @@ async fn a_call_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
     }
     assert!(given_up > 10, "{given_up}");
 }
+
+#[tokio::test]
+async fn those_that_open_a_new_file_and_migrate_it_at_the_same_time_all_can() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..60 {
+        let path = folder.path().join(format!("{round}.db"));
+        tokio::join!(open(&path), open(&path));
+    }
+}
