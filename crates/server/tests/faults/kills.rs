@@ -1,4 +1,5 @@
-//! SIGKILL at any moment of everything that happens to recordings at the same time.
+//! SIGKILL at any moment of everything that happens to recordings at the same time: recording, following, uploading,
+//! rendering, joining, deleting.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,10 +8,12 @@ use std::{
 };
 
 use blob::{BlobError, BlobStore as _, PartUploads as _, S3};
-use model::{JobKind, JobState, Recording, RecordingId, RecordingState, Rendition, RenditionState, TenantId};
+use model::{
+    JobKind, JobState, Recording, RecordingId, RecordingState, Rendition, RenditionState, Segment, TenantId,
+};
 use proto::recorder::v1::{DeleteRecordingRequest, recording_service_client::RecordingServiceClient};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
-use store::{JobQueue as _, RecordingFilter, Recordings as _, Renditions as _};
+use store::{JobQueue as _, RecordingFilter, Recordings as _, Renditions as _, Segments as _};
 use store_postgres::PostgresStore;
 use testkit::{
     recorder::{Recorder, RecorderConfig},
@@ -35,11 +38,12 @@ const NO_MEDIA: &str = "no media was received";
 const MANY: usize = 30;
 const KINDS: [JobKind; 3] = [JobKind::Upload, JobKind::Render, JobKind::Delete];
 
-/// A sound and a file in parts are made of each recording.
+/// A sound, while it is recorded if there is time, and a file in parts are made of each recording.
 fn config(place: &Place) -> RecorderConfig {
     place
         .config()
-        .env("RECORDER__RENDITIONS", r#"[{ kind = "mp3" }, { kind = "wav" }]"#)
+        .env("RECORDER__RENDITIONS", r#"[{ kind = "mp3", while_recording = true }, { kind = "wav" }]"#)
+        .env("RECORDER__SEGMENTS__INTERVAL", "5s")
         .env("RECORDER__BLOB__S3__PART_BYTES", "5MiB")
         // What goes up does so for a while.
         .env("RECORDER__BLOB__S3__BYTES_PER_SECOND", "12MiB")
@@ -82,6 +86,11 @@ impl Trial<'_> {
             all.extend(ok(page, "the recordings").recordings);
         }
         all
+    }
+
+    async fn segments(&self, recording: &Recording) -> Vec<Segment> {
+        let segments = self.store.segments_of(&recording.tenant, recording.id).await;
+        ok(segments, "the segments")
     }
 
     async fn renditions(&self, recording: &Recording) -> Vec<Rendition> {
@@ -151,9 +160,16 @@ impl Trial<'_> {
             if recording.state == RecordingState::Recording {
                 hit.insert("RECORDING".to_owned());
             }
+            let segments = !self.segments(&recording).await.is_empty();
+            if segments && recording.state == RecordingState::Recording {
+                hit.insert("segments".to_owned());
+            }
             for job in ok(self.store.jobs_of(recording.id).await, "the jobs") {
                 if job.state == JobState::InProgress {
                     hit.insert(job.kind.to_string());
+                    if segments && job.kind == JobKind::Render {
+                        hit.insert("promotion".to_owned());
+                    }
                 }
             }
         }
@@ -227,6 +243,7 @@ impl Trial<'_> {
             assert!(deleted || !self.deleted.contains(&recording.id), "a deletion is undone: {recording:?}");
             let asked = self.deleted.contains(&recording.id) || self.perhaps_deleted.contains(&recording.id);
             assert!(asked || !deleted, "nobody has deleted {recording:?}");
+            assert_eq!(self.segments(&recording).await, [], "{recording:?}");
             let Some(key) = recording.object_key.clone().filter(|_| !deleted) else { continue };
             assert_eq!(recording.error, None, "{recording:?}");
             let file = downloads.path().join("recording.mkv");
@@ -252,7 +269,7 @@ impl Trial<'_> {
         wanted.sort();
         assert_eq!(place.keys().await, wanted, "what is in the bucket is not what is known");
         assert_eq!(ok(self.bucket.open("").await, "open uploads"), [], "orphans");
-        for directory in ["spool", "work"] {
+        for directory in ["spool", "work", "segments"] {
             let mut left = files_in(&self.recorder.data_dir().join(directory));
             // That the spool is ours.
             left.retain(|path| !path.ends_with(".lock"));
