@@ -284,6 +284,22 @@ async fn a_track_that_joins_has_all_segments_made_anew() {
 }
 
 #[tokio::test]
+async fn what_can_not_be_followed_is_tried_again_when_a_track_joins() {
+    let silent = RenderError::Permanent("the file has no track of audio".to_owned());
+    let studio = Studio::new([Fault::Refused(silent)]).await;
+    studio.grows_to(seconds(30), 1);
+    until("a try", || studio.renderer.followers.begun() == 1).await;
+    studio.grows_to(seconds(40), 1);
+    tokio::time::sleep(seconds(2)).await;
+    assert_eq!((studio.renderer.followers.begun(), studio.segments().await), (1, Vec::new()));
+    studio.grows_to(seconds(50), 2);
+    studio.states(&[SegmentState::Done; 5]).await;
+    studio.seal().await;
+    assert_eq!(studio.rendition().await.1, b"5 segments");
+    studio.stop().await;
+}
+
+#[tokio::test]
 async fn segments_that_are_not_ready_in_time_are_waited_for_no_longer() {
     let studio =
         Studio::with([Fault::HangsAtTheEnd], |segments| segments.wait = Duration::from_millis(300)).await;

@@ -74,6 +74,16 @@ impl Board {
         self.again = Some(error.map(str::to_owned));
     }
 
+    /// There are none, and there will be none as things are.
+    pub async fn clear(&mut self) {
+        self.segments.clear();
+        self.unwritten.clear();
+        (self.again, self.counted) = (None, 0);
+        if let Err(error) = self.store.forget_segments(self.recording, &self.parameters).await {
+            tracing::debug!(%error, "rows of segments are left to the clean-up");
+        }
+    }
+
     /// Tells the database what it does not know. If that fails it is told later.
     pub async fn write(&mut self) {
         if let Err(error) = self.try_write().await {

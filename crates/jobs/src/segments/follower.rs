@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -42,20 +45,22 @@ enum End {
     Failed(RenderError),
 }
 
-/// Follows until the rendition is made, until nobody tells how the file grows any more, or until it has failed too
-/// often.
+/// Follows until the rendition is made, or until nobody tells how the file grows any more. When it has failed too often it
+/// rests until a track joins.
 pub(crate) async fn run(
     context: Arc<Context>,
     key: Key,
     path: PathBuf,
     mut grown: watch::Receiver<Grown>,
     mut promotions: mpsc::Receiver<Promotion>,
+    rests: Arc<AtomicBool>,
 ) {
     let (config, segments) = (&context.config, &context.config.segments);
     let (store, node) = (Arc::clone(&context.store), config.node.clone());
     let mut board = Board::new(store, key.0, Arc::clone(&key.1), node, segments.interval);
     let mut failures = 0;
     loop {
+        let entries = grown.borrow().entries;
         let ended = follow(&context, &key, &path, &mut board, &mut grown, &mut promotions).await;
         let error = match ended {
             End::Over => return,
@@ -66,14 +71,25 @@ pub(crate) async fn run(
             }
             End::Failed(error) => error,
         };
-        failures += 1;
-        metrics::follower_failed();
-        tracing::warn!(%error, failures, "what is made while recording goes on has to be begun anew");
-        board.begin_again(Some(&error.to_string()));
-        board.write().await;
-        if matches!(error, RenderError::Permanent(_)) || failures >= config.render_max_attempts {
-            tracing::warn!("it is left until the recording has ended");
-            return;
+        let is_permanent = matches!(error, RenderError::Permanent(_));
+        if is_permanent {
+            tracing::debug!(%error, "nothing can be made of the recording while it goes on");
+            board.clear().await;
+        } else {
+            failures += 1;
+            metrics::follower_failed();
+            tracing::warn!(%error, failures, "what is made while recording goes on has to be begun anew");
+            board.begin_again(Some(&error.to_string()));
+            board.write().await;
+        }
+        if is_permanent || failures >= config.render_max_attempts {
+            rests.store(true, Ordering::Relaxed);
+            if !another_track_joins(entries, &mut grown, &mut promotions).await {
+                return;
+            }
+            rests.store(false, Ordering::Relaxed);
+            failures = 0;
+            continue;
         }
         let wait = backoff(config.first_backoff, config.max_backoff, failures, rand::random());
         tokio::select! {
@@ -84,6 +100,18 @@ pub(crate) async fn run(
         if grown.has_changed().is_err() {
             return;
         }
+    }
+}
+
+/// Waits for a file with other entries: then it may be another matter. False if the recording ends before.
+async fn another_track_joins(
+    entries: usize,
+    grown: &mut watch::Receiver<Grown>,
+    promotions: &mut mpsc::Receiver<Promotion>,
+) -> bool {
+    tokio::select! {
+        changed = grown.wait_for(|now| now.entries != entries) => changed.is_ok(),
+        _ = promotions.recv() => false,
     }
 }
 

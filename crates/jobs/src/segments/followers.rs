@@ -3,7 +3,10 @@
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -21,8 +24,8 @@ use crate::{GrowingFile, RenderError, Rendered, metrics, perform::Context};
 /// A recording, and the parameters of a rendition of it.
 pub(crate) type Key = (RecordingId, Arc<str>);
 
-/// The followers of this node. One that has given up stays until its recording has ended, so that it is not begun
-/// again with every look.
+/// The followers of this node. One that can't go on stays until its recording has ended, so that it is not begun again
+/// with every look.
 #[derive(Default)]
 pub(crate) struct Followers {
     followers: Mutex<HashMap<Key, Follower>>,
@@ -32,8 +35,16 @@ struct Follower {
     grown: watch::Sender<Grown>,
     promotions: mpsc::Sender<Promotion>,
     task: JoinHandle<()>,
+    /// It waits for another track.
+    rests: Arc<AtomicBool>,
     /// When its file was first seen to grow no longer.
     ended: Option<Instant>,
+}
+
+impl Follower {
+    fn is_at_work(&self) -> bool {
+        !self.task.is_finished() && !self.rests.load(Ordering::Relaxed)
+    }
 }
 
 impl Followers {
@@ -47,16 +58,18 @@ impl Followers {
             return;
         }
         let segments = &context.config.segments;
-        let running = followers.values().filter(|follower| !follower.task.is_finished()).count();
+        let running = followers.values().filter(|follower| follower.is_at_work()).count();
         if file.time < segments.interval || running >= segments.followers {
             return;
         }
         let (grown, seen) = watch::channel(now);
         let (promotions, asked) = mpsc::channel(1);
         let span = tracing::info_span!("follow", recording_id = %file.recording, parameters = %parameters);
-        let work = follower::run(Arc::clone(context), key.clone(), file.path.clone(), seen, asked);
+        let rests = Arc::<AtomicBool>::default();
+        let (shared, path, resting) = (Arc::clone(context), file.path.clone(), Arc::clone(&rests));
+        let work = follower::run(shared, key.clone(), path, seen, asked, resting);
         let task = tokio::spawn(work.instrument(span));
-        followers.insert(key, Follower { grown, promotions, task, ended: None });
+        followers.insert(key, Follower { grown, promotions, task, rests, ended: None });
         metrics::followers(running + 1);
     }
 
@@ -70,7 +83,7 @@ impl Followers {
             let ended = *follower.ended.get_or_insert(now);
             !follower.task.is_finished() && now.duration_since(ended) < patience
         });
-        metrics::followers(followers.values().filter(|follower| !follower.task.is_finished()).count());
+        metrics::followers(followers.values().filter(|follower| follower.is_at_work()).count());
     }
 
     /// Has the segments of a recording that ended with so many `bytes` joined. None: nobody has followed it to its end.
