@@ -8,6 +8,7 @@ pub mod queue;
 pub mod renderer;
 pub mod segments;
 pub mod station;
+pub mod studio;
 
 use std::{
     fs,
