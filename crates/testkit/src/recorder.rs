@@ -5,7 +5,7 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::{Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
@@ -31,6 +31,17 @@ const UDP_PORTS: u16 = 8;
 
 /// Starts with other ports, should another process have been quicker to take one of ours.
 const START_TRIES: usize = 3;
+
+/// Mounts small disks where nobody else sees them, then becomes the recorder. `$1` is their number; each has a directory
+/// and a size; the rest is the recorder's command.
+const ON_SMALL_DISKS: &str = r#"set -e
+disks=$1; shift
+while [ "$disks" -gt 0 ]; do
+  mkdir -p "$1"
+  mount -t tmpfs -o "size=$2" tmpfs "$1"
+  shift 2; disks=$((disks - 1))
+done
+exec "$@""#;
 
 /// Why no recorder runs.
 #[derive(Debug, Error)]
@@ -59,18 +70,30 @@ pub enum RecorderError {
 pub struct RecorderConfig {
     binary: PathBuf,
     environment: Vec<(String, OsString)>,
+    disks: Vec<(&'static str, u64)>,
 }
 
 impl RecorderConfig {
     /// The embedded default of `binary`: SQLite and a local object directory, on loopback.
     pub fn new(binary: impl Into<PathBuf>) -> Self {
-        Self { binary: binary.into(), environment: Vec::new() }
+        Self { binary: binary.into(), environment: Vec::new(), disks: Vec::new() }
     }
 
     /// Sets an environment variable, the usual names of the configuration.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Makes a directory below the data directory a disk of its own, of so many bytes, as long as the recorder runs.
+    ///
+    /// It is a tmpfs in a mount namespace of the recorder's, which needs no privileges where the kernel lets users have
+    /// namespaces: so it is full as a disk is full (ENOSPC), for the recorder, its database and its children alike.
+    /// [`Recorder::inside`] leads to it.
+    #[must_use]
+    pub fn disk(mut self, directory: &'static str, bytes: u64) -> Self {
+        self.disks.push((directory, bytes));
         self
     }
 
@@ -154,6 +177,14 @@ impl Recorder {
         self.data_dir.path()
     }
 
+    /// A path below the data directory as the recorder sees it: on its own disks, if it has some.
+    #[must_use]
+    pub fn inside(&self, path: impl AsRef<Path>) -> PathBuf {
+        let seen = self.data_dir().join(path);
+        let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
+        root.join(seen.strip_prefix("/").unwrap_or(&seen))
+    }
+
     /// Every file in the local object directory.
     #[must_use]
     pub fn objects(&self) -> Vec<PathBuf> {
@@ -233,7 +264,10 @@ impl Drop for Recorder {
 }
 
 fn spawn(config: &RecorderConfig, data_dir: &Path, ports: &Ports) -> io::Result<Process> {
-    let mut command = bound_command(&config.binary);
+    let mut command = match config.disks.as_slice() {
+        [] => bound_command(&config.binary),
+        disks => on_small_disks(&config.binary, data_dir, disks),
+    };
     command
         .arg("server")
         .env("RECORDER__GRPC__LISTEN", ports.grpc.to_string())
@@ -245,6 +279,18 @@ fn spawn(config: &RecorderConfig, data_dir: &Path, ports: &Ports) -> io::Result<
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     Process::start(command)
+}
+
+fn on_small_disks(binary: &Path, data_dir: &Path, disks: &[(&'static str, u64)]) -> Command {
+    let mut command = bound_command("unshare");
+    command.args(["--user", "--map-root-user", "--mount", "--", "sh", "-c", ON_SMALL_DISKS, "sh"]);
+    command.arg(disks.len().to_string());
+    for (directory, bytes) in disks {
+        command.arg(data_dir.join(directory)).arg(bytes.to_string());
+    }
+    // Bound once more: what has become root of a namespace is no longer bound.
+    command.args(["setpriv", "--pdeathsig", "KILL", "--"]).arg(binary);
+    command
 }
 
 /// Where a recorder listens.

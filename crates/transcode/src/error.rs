@@ -76,7 +76,7 @@ pub enum TranscodeError {
         seconds: u64,
     },
     /// The child process crashed or was killed: by the kernel for its memory or CPU time, or by an operator.
-    #[error("the worker was ended by signal {signal}: {detail}")]
+    #[error("{}", epitaph(*signal, detail))]
     Killed {
         /// Its number: 11 is a crash, 9 the kernel or an operator, 24 the limit of CPU time, 6 an abort.
         signal: i32,
@@ -89,6 +89,18 @@ pub enum TranscodeError {
         /// How.
         detail: String,
     },
+}
+
+/// For a person, to whom a number tells little. The signals are those of signal(7) on Linux.
+fn epitaph(signal: i32, detail: &str) -> String {
+    let what = match signal {
+        9 => "was killed (signal 9), by the system because memory was short, or by an operator".to_owned(),
+        24 => "took more processor time than it may (signal 24)".to_owned(),
+        4 | 6 | 7 | 8 | 11 => format!("crashed (signal {signal})"),
+        other => format!("was ended by signal {other}"),
+    };
+    let said = if detail.is_empty() { "" } else { ": " };
+    format!("the process that made the rendition {what}{said}{detail}")
 }
 
 impl TranscodeError {
@@ -113,5 +125,23 @@ impl TranscodeError {
             std::io::ErrorKind::OutOfMemory => Self::OutOfMemory { doing },
             _ => Self::Io { doing, detail: error.to_string() },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_person_understands_how_a_worker_ended() {
+        let says =
+            |signal, detail: &str| TranscodeError::Killed { signal, detail: detail.into() }.to_string();
+        let process = "the process that made the rendition";
+        assert!(
+            says(9, "")
+                .starts_with(&format!("{process} was killed (signal 9), by the system because memory"))
+        );
+        assert_eq!(says(11, "double free"), format!("{process} crashed (signal 11): double free"));
+        assert_eq!(says(15, ""), format!("{process} was ended by signal 15"));
     }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use model::{Container, RecordingId};
+use nix::{errno::Errno, fcntl::posix_fallocate};
 
 /// `<spool>/<id>/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,28 @@ impl SessionDirectory {
         self.path.join(format!("{}.{}", self.id, container.extension()))
     }
 
+    /// Takes room that nobody else gets, for what a recording that fills the disk has to write in the end: the index and
+    /// the manifest.
+    pub(crate) fn reserve_room(&self) -> io::Result<()> {
+        /// The index of some hours.
+        const ROOM: i64 = 256 << 10;
+        let reserve = File::create_new(self.reserve())?;
+        match posix_fallocate(reserve, 0, ROOM) {
+            // A file system that can't promise room.
+            Err(Errno::EOPNOTSUPP | Errno::EINVAL) => Ok(()),
+            reserved => reserved.map_err(io::Error::from),
+        }
+    }
+
+    /// Gives that room back; nothing if that was done before.
+    pub(crate) fn free_room(&self) -> io::Result<()> {
+        ignore_missing(fs::remove_file(self.reserve()))
+    }
+
+    fn reserve(&self) -> PathBuf {
+        self.path.join("reserve")
+    }
+
     /// Forces the names in it to disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
@@ -66,7 +89,7 @@ impl SessionDirectory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
-        for path in [self.manifest(), self.manifest_part()] {
+        for path in [self.manifest(), self.manifest_part(), self.reserve()] {
             ignore_missing(fs::remove_file(path))?;
         }
         ignore_missing(fs::remove_dir(&self.path))

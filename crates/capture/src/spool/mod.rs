@@ -1,7 +1,8 @@
 //! The spool: where recordings are written while they come, and made safe when they end.
 //!
 //! A session has the directory `<spool>/<id>/` with a [`manifest`] and `media.part`, which becomes `<id>.webm` or
-//! `<id>.mkv` when it is sealed. One [`SpoolFile`] feeds it; the [`writer`]'s threads do all that can block.
+//! `<id>.mkv` when it is sealed; and until then some room in reserve, so that a full disk doesn't keep it from that. One
+//! [`SpoolFile`] feeds it; the [`writer`]'s threads do all that can block.
 
 pub(crate) mod directory;
 pub(crate) mod file;

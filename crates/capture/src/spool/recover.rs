@@ -105,6 +105,8 @@ pub(crate) fn repair_and_seal(
     end: End,
     base_path: &str,
 ) -> Result<Recording, RecoverError> {
+    // On a full disk the index finds its room here.
+    directory.free_room()?;
     let (summary, error) = match OpenOptions::new().read(true).write(true).open(directory.media_part()) {
         Ok(file) => match repair(&file) {
             Ok(summary) => (summary, None),

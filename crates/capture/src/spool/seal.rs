@@ -55,6 +55,8 @@ pub(crate) fn seal(
     end: End,
     base_path: &str,
 ) -> io::Result<Recording> {
+    // On a full disk this is the room that the manifest takes.
+    directory.free_room()?;
     let mut recording = sealed_recording(begun, summary, end, base_path);
     recording.error = error.or(recording.error);
     Manifest::new(Stage::Sealed, recording.clone()).write(directory, true)?;
@@ -107,7 +109,7 @@ pub(crate) fn mark_committed(directory: &SessionDirectory, recording: Recording)
     Manifest::new(Stage::Committed, recording).write(directory, true)
 }
 
-/// Makes the directory, its manifest and its empty media file.
+/// Makes the directory, its manifest, its reserve of room and its empty media file.
 pub(crate) fn create(
     directory: &SessionDirectory,
     files: &dyn super::Files,
@@ -115,6 +117,7 @@ pub(crate) fn create(
 ) -> io::Result<Box<dyn super::MediaFile>> {
     fs::create_dir(directory.path())?;
     Manifest::new(Stage::Recording, recording).write(directory, false)?;
+    directory.reserve_room()?;
     files.create(&directory.media_part())
 }
 

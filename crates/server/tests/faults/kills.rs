@@ -326,5 +326,5 @@ fn asked(name: &str, otherwise: u64) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_while_it_records_uploads_renders_and_deletes_it_ends_with_everything_once() {
-    killed_at_any_moment(asked("RECORDER_KILLS", 6) as usize, asked("RECORDER_SEED", 1)).await;
+    killed_at_any_moment(asked("RECORDER_KILLS", 8) as usize, asked("RECORDER_SEED", 1)).await;
 }

@@ -3,5 +3,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cluster;
+mod disks;
 mod ingest;
 mod kills;
+mod outage;
+mod render;
+mod workers;

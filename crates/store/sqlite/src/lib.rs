@@ -26,7 +26,7 @@ use std::{
 
 use model::{JobId, RecordingId};
 use sqlx::{
-    Sqlite, SqlitePool, Transaction,
+    Connection as _, Sqlite, SqliteConnection, SqlitePool, Transaction,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use store::{Change, Changes, JobSignal, StoreError};
@@ -69,10 +69,11 @@ impl SqliteStore {
             .busy_timeout(PATIENCE);
         let pool =
             || SqlitePoolOptions::new().acquire_timeout(PATIENCE).max_lifetime(None).idle_timeout(None);
+        let writer = pool().after_release(|connection, _| Box::pin(is_sound(connection))).max_connections(1);
         let begun = Instant::now();
         let writer = loop {
             // SQLite itself doesn't wait when two switch one file to the write-ahead log at the same time.
-            match pool().max_connections(1).connect_with(options.clone()).await {
+            match writer.clone().connect_with(options.clone()).await {
                 Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => {}
                 opened => break opened.map_err(translate)?,
             }
@@ -102,7 +103,33 @@ impl SqliteStore {
     }
 }
 
+/// Whether a connection can go on. SQLite itself ends a transaction that fails because the disk is full or fails
+/// (sqlite.org/lang_transaction.html §2.3), which its client does not notice: it rolls back what is not there, and refuses
+/// every transaction after that.
+async fn is_sound(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
+    // A rollback may still be on its way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
+}
+
 /// A transaction that has the right to write from its begin. One that asks for it later can be refused.
 async fn begin_write(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
     writer.begin_with("BEGIN IMMEDIATE").await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_transaction_that_sqlite_has_ended_by_itself_there_can_be_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("recorder.db")).await.unwrap();
+        for _ in 0..2 {
+            let mut transaction = begin_write(&store.writer).await.unwrap();
+            // As SQLite does it when the disk is full.
+            sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
+        }
+        begin_write(&store.writer).await.unwrap().commit().await.unwrap();
+    }
 }

@@ -1,0 +1,82 @@
+//! The process that makes a rendition is killed from outside, as the kernel does it when memory is short.
+
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use proto::recorder::v1::{Preset, RecordingState, RenditionState, RetryJobRequest};
+use testkit::verify::decode_strictly;
+
+use crate::{
+    render::{
+        PATIENCE, available, children, client, create, film, get, job, mp4, rendition, under_way, work,
+    },
+    support::{Place, ok, wait_for},
+};
+
+fn sigkill(child: i32) {
+    // It may have ended by itself.
+    let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
+}
+
+#[tokio::test]
+async fn a_render_whose_process_is_killed_is_made_again() {
+    let place = Place::embedded();
+    let config = place.config().env("RECORDER__JOBS__FIRST_BACKOFF", "100ms");
+    let recorder = ok(config.start().await, "the recorder");
+    let mut client = client(&recorder);
+    let id = film(&recorder).await;
+    let wanted = create(&mut client, &id, mp4(720, Preset::Medium)).await;
+    under_way(&mut client, &wanted).await;
+    let running = children(&recorder);
+    assert_eq!(running.len(), 1, "{running:?}");
+    running.into_iter().for_each(sigkill);
+    let made = rendition(&mut client, &wanted, RenditionState::Available).await;
+    assert_eq!(made.error, "");
+    assert_eq!(job(&mut client, &wanted).await.attempts, 2);
+    let object = recorder.data_dir().join("objects").join(&made.object_key);
+    ok(decode_strictly(&object), "strict decoding");
+    available(&mut client, &id).await;
+    assert_eq!(recorder.objects().len(), 2, "{:?}", recorder.objects());
+    assert_eq!(work(&recorder), Vec::<PathBuf>::new());
+}
+
+#[tokio::test]
+async fn a_render_whose_process_is_killed_each_time_is_parked_and_says_so_and_the_recording_is_as_it_was() {
+    let place = Place::embedded();
+    let config = place
+        .config()
+        .env("RECORDER__JOBS__FIRST_BACKOFF", "50ms")
+        .env("RECORDER__JOBS__TRANSCODING_MAX_RETRY", "2");
+    let recorder = ok(config.start().await, "the recorder");
+    let mut client = client(&recorder);
+    let id = film(&recorder).await;
+    available(&mut client, &id).await;
+    let wanted = create(&mut client, &id, mp4(1080, Preset::Slower)).await;
+    let mut killed = BTreeSet::new();
+    let parked = wait_for(PATIENCE, async || {
+        for child in children(&recorder) {
+            killed.insert(child);
+            sigkill(child);
+        }
+        let (_, renditions) = get(&mut client, &id).await;
+        renditions.iter().any(|one| one.state() == RenditionState::Parked)
+    });
+    assert!(parked.await, "{:?}", get(&mut client, &id).await);
+    assert_eq!((killed.len(), job(&mut client, &wanted).await.attempts), (3, 3));
+    let parked = rendition(&mut client, &wanted, RenditionState::Parked).await;
+    // A number alone tells a person nothing.
+    assert!(parked.error.contains("was killed (signal 9)"), "{:?}", parked.error);
+    assert!(parked.error.contains("memory"), "{:?}", parked.error);
+    let (recording, _) = get(&mut client, &id).await;
+    assert_eq!((recording.state(), recording.error.as_str()), (RecordingState::Available, ""));
+    assert_eq!(recorder.objects().len(), 1, "{:?}", recorder.objects());
+    assert_eq!(work(&recorder), Vec::<PathBuf>::new());
+
+    // Who has mended what was wrong can have it after all.
+    ok(client.retry_job(RetryJobRequest { id: wanted.job_id.clone() }).await, "the repetition");
+    let again = wait_for(Duration::from_secs(20), async || !children(&recorder).is_empty()).await;
+    assert!(again, "{:?}", get(&mut client, &id).await);
+}
