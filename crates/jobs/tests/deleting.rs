@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use blob::{BlobError, BlobStore as _, FilePart, PartRange, PartUploads as _, PutFile};
-use model::{EndReason, JobKind, JobState, Progress, Rendition};
+use model::{EndReason, Job, JobKind, JobState, Progress, Rendition};
 use store::{Deletions as _, JobQueue as _, NewRendition, Renditions as _};
 use support::{
     renderer::Render,
@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 /// A recording that the object store has, on a node whose leases are short.
 async fn stored(yard: &Yard) -> (Station, Take) {
     let mut station = yard.station("a").await;
-    station.config.lease = Duration::from_secs(1);
+    // The second look comes after twice as long: time enough for a slow machine to store something before it.
+    station.config.lease = Duration::from_secs(2);
     station.start();
     let mut take = station.begin().await;
     take.grow(10_000);
@@ -53,6 +54,17 @@ async fn store(station: &Station, key: &str) {
     station.blobs.put_file(put, &CancellationToken::new()).await.unwrap();
 }
 
+/// Waits until the removal has been done and is to be done again.
+async fn until_looked_once(station: &Station, take: &Take) {
+    wait_for("the first look", async || {
+        let jobs = station.store.jobs_of(take.begun.id).await.unwrap();
+        let waits =
+            |job: &Job| job.state == JobState::Queued && job.run_at > job.created_at + station.config.lease;
+        jobs.iter().any(|job| job.kind == JobKind::Delete && waits(job))
+    })
+    .await;
+}
+
 async fn is_absent(station: &Station, key: &str) -> bool {
     matches!(station.blobs.head(key).await, Err(BlobError::NotFound(_)))
 }
@@ -82,7 +94,8 @@ async fn what_a_render_stores_after_its_recording_was_deleted_goes_too() {
     station.store.create_rendition(tenant, id, &new(&take)).await.unwrap();
     wait_for("the render", async || station.renderer.running() == 1).await;
     station.store.delete_recording(tenant, id, "").await.unwrap();
-    wait_for("the removal", async || is_absent(&station, &take.key()).await).await;
+    until_looked_once(&station, &take).await;
+    assert!(is_absent(&station, &take.key()).await);
     // What a run had sent before it heard of it, and the store took later.
     store(&station, &key).await;
     begin_to_store(&station, &key).await;
@@ -105,11 +118,7 @@ async fn what_a_render_stores_after_its_rendition_was_deleted_goes_too() {
     let made = station.store.create_rendition(tenant, take.begun.id, &new(&take)).await.unwrap();
     wait_for("the render", async || station.renderer.running() == 1).await;
     station.store.delete_rendition(tenant, made.rendition.id, "").await.unwrap();
-    wait_for("the first look", async || {
-        let jobs = station.store.jobs_of(take.begun.id).await.unwrap();
-        jobs.iter().any(|job| job.kind == JobKind::Delete && job.state == JobState::Queued)
-    })
-    .await;
+    until_looked_once(&station, &take).await;
     store(&station, &key).await;
     begin_to_store(&station, &key).await;
     wait_for("the second look", async || {
