@@ -83,11 +83,10 @@ impl<'a> Lease<'a> {
         }
     }
 
-    /// Leaves the job to whoever is next, now.
+    /// Leaves the job to whoever is next, now. It has not failed: however often a recorder is restarted, that parks no job.
     pub async fn give_back(self, shutdown: &CancellationToken) {
         tracing::info!("job given back at shutdown");
-        let outcome = JobOutcome::RetryAt { at: Utc::now(), error: "given back at shutdown".to_owned() };
-        self.finish(outcome, shutdown).await;
+        self.finish(JobOutcome::Later { at: Utc::now() }, shutdown).await;
     }
 
     async fn work(&mut self, shutdown: &CancellationToken) -> End {

@@ -114,6 +114,8 @@ async fn a_shutdown_gives_the_leases_back_promptly() {
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     assert_eq!(house.blobs.cancelled(), 1);
     assert!(!house.store.is_leased(recording.id, Upload));
+    let job = house.store.job(recording.id, Upload).unwrap();
+    assert_eq!((job.state, job.attempts, job.error), (JobState::Queued, 0, None), "it has not failed");
     // Who comes next needs not wait for the lease to run out.
     house.blobs.release();
     house.start();

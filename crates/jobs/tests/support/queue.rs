@@ -198,7 +198,11 @@ impl JobQueue for MemoryStore {
                 parked_from.insert(recording.id, recording.state);
                 (recording.state, recording.error) = (RecordingState::Parked, Some(error));
             }
-            JobOutcome::Rendered(_) | JobOutcome::Later { .. } => return absent(),
+            JobOutcome::Later { at } => {
+                (row.job.state, row.job.attempts) = (JobState::Queued, row.job.attempts - 1);
+                row.due = Instant::now() + (at - Utc::now()).to_std().unwrap_or_default();
+            }
+            JobOutcome::Rendered(_) => return absent(),
         }
         self.changed.notify_waiters();
         Ok(())
