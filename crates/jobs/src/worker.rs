@@ -64,9 +64,8 @@ impl Workers {
             (JobKind::Delete, DELETE_WORKERS),
         ];
         let (streams, followers, run) = (Streams::default(), Followers::default(), Uuid::new_v4());
-        let store_of_all = Arc::clone(&store);
-        let context = Context { config, store: store_of_all, blobs, renderer, streams, followers, run };
-        let context = Arc::new(context);
+        let shared = Context { config, store: store.clone(), blobs, renderer, streams, followers, run };
+        let context = Arc::new(shared);
         for (kind, places) in lanes {
             let lane = Lane { kind, places, context: context.clone(), shutdown: shutdown.clone() };
             tasks.spawn(lane.run());

@@ -36,9 +36,8 @@ async fn look(context: &Arc<Context>, every: Duration) -> Result<(u64, usize), J
     });
     let swept = swept.await.map_err(|_| JobError::Panicked)??;
     // The rows are everybody's.
-    let rows = match context.store.take_turn(TURN, every).await? {
-        true => context.store.forget_old_segments(Utc::now() - keep).await?,
-        false => 0,
-    };
-    Ok((rows, swept))
+    if !context.store.take_turn(TURN, every).await? {
+        return Ok((0, swept));
+    }
+    Ok((context.store.forget_old_segments(Utc::now() - keep).await?, swept))
 }

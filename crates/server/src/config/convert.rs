@@ -1,6 +1,6 @@
 //! From the checked configuration to what each crate wants, and the checks that take more than one value.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use capture::{CaptureConfig, Limits, SpoolConfig, WebrtcConfig};
 use jobs::{JobsConfig, SegmentsConfig};
@@ -14,8 +14,8 @@ use super::{
     interfaces,
 };
 
-/// Shorter segments would be files and rows of little use.
-const SHORTEST_SEGMENT: Duration = Duration::from_secs(1);
+/// Shorter segments would be files and rows of little use, longer ones are not made.
+const SEGMENT: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(3600);
 
 /// Which object store, and what it needs.
 #[derive(Debug, Clone)]
@@ -203,8 +203,8 @@ impl Config {
                 refuse(key, "has to be longer than 0");
             }
         }
-        if self.segments.interval.0 < SHORTEST_SEGMENT {
-            refuse("segments.interval", "has to be 1s or longer");
+        if !SEGMENT.contains(&self.segments.interval.0) {
+            refuse("segments.interval", "has to be from 1s to 1h");
         }
         let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
         if !self.http.public_url.as_ref().is_none_or(is_url) {

@@ -145,6 +145,8 @@ fn a_bad_value_is_named_with_its_key_and_origin() {
         ("UPLOADER_WORKERS", "0", "jobs.upload_workers"),
         ("TRANSCODING_WORKERS", "0", "jobs.transcoding_workers"),
         ("RECORDER__RENDITIONS", "[{ kind = \"gif\" }]", "renditions"),
+        ("RECORDER__SEGMENTS__INTERVAL", "500ms", "segments.interval"),
+        ("RECORDER__SEGMENTS__INTERVAL", "2h", "segments.interval"),
         ("RECORDER__RETENTION", "[{ rendition = \"mp3\" }]", "retention"),
         ("RECORDER__HTTP__PUBLIC_URL", "recorder.example", "http.public_url"),
         ("BIND_ADDRESS", "nowhere", "grpc.listen"),

@@ -316,6 +316,7 @@ async fn killed_at_any_moment(rounds: usize, seed: u64) {
         for kind in KINDS {
             assert!(hits.contains_key(kind.as_str()), "no kill has hit {kind}: {hits:?}");
         }
+        assert!(hits.contains_key("segments"), "no kill came while segments were made: {hits:?}");
     }
 }
 

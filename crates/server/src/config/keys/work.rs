@@ -82,7 +82,8 @@ pub(super) fn segments() -> Vec<Key> {
         key(
             "segments.interval",
             |c| &mut c.segments.interval,
-            "How long the pieces are in which renditions with `while_recording` are made. Shorter recordings have none.",
+            "How long the pieces are in which renditions with `while_recording` are made, `1s` to `1h`. Shorter recordings \
+             have none.",
         ),
         key(
             "segments.wait",
