@@ -94,9 +94,12 @@ fn a_waveform_has_the_resolution_asked_for() {
     assert!((10_000..=32_767).contains(&loudest), "{loudest}");
 }
 
-/// Brightness at a place of a picture of the mosaic.
-fn at(picture: &[u8], x: usize, y: usize) -> u8 {
-    picture[y * 640 + x]
+/// Whether the mosaic shows someone around a place. The signal's stripes lie between 40 and 124 and black is 16, but
+/// one pixel alone may be anything after noise and coding: the mean of some stripes decides.
+fn is_someone_at(picture: &[u8], x: usize, y: usize) -> bool {
+    let rows = y - 8..y + 8;
+    let sum: u32 = rows.flat_map(|row| &picture[row * 640 + x - 64..][..128]).copied().map(u32::from).sum();
+    sum / (16 * 128) > 50
 }
 
 fn assert_mosaic(format: &str, tolerance_ms: f64) {
@@ -114,10 +117,9 @@ fn assert_mosaic(format: &str, tolerance_ms: f64) {
     // Alone: all of the picture. Two: side by side, with black above and below.
     let (first, both, second) =
         (luma(&output, (640, 360), 1.5), luma(&output, (640, 360), 4.5), luma(&output, (640, 360), 7.5));
-    assert!(at(&first, 160, 20) > 30 && at(&first, 480, 20) > 30);
-    assert!(at(&second, 160, 20) > 30 && at(&second, 480, 20) > 30);
-    assert!(at(&both, 160, 20) < 24 && at(&both, 480, 20) < 24 && at(&both, 160, 340) < 24);
-    assert!(at(&both, 160, 150) > 30 && at(&both, 480, 150) > 30);
+    let shows = |picture: &[u8], y: usize| [is_someone_at(picture, 160, y), is_someone_at(picture, 480, y)];
+    assert_eq!((shows(&first, 20), shows(&second, 20)), ([true; 2], [true; 2]));
+    assert_eq!((shows(&both, 20), shows(&both, 150), shows(&both, 340)), ([false; 2], [true; 2], [false; 2]));
     // The counters of both, each in its cell.
     let cell = |left: usize| -> Vec<u8> {
         (0..180).flat_map(|row| both[(90 + row) * 640 + left..][..320].to_vec()).collect()
