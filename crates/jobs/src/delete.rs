@@ -1,4 +1,4 @@
-//! Removes what was deleted.
+//! Removes what was deleted, or cancelled.
 
 use blob::BlobError;
 use chrono::{DateTime, Utc};
@@ -9,8 +9,8 @@ use crate::{JobError, clean_up::remove, perform::Context, spool::directory};
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
 
-/// The objects; and on the node that received the recording its directory in the spool. What is not marked DELETED is
-/// left alone, whatever the job says.
+/// The objects; and on the node that received the recording its directory in the spool. What is not marked
+/// DELETED (a rendition may be CANCELLED too) is left alone, whatever the job says.
 pub(crate) async fn run(
     context: &Context,
     leased: &LeasedJob,
@@ -18,11 +18,12 @@ pub(crate) async fn run(
 ) -> Result<JobOutcome, JobError> {
     if let Some(id) = leased.job.rendition {
         let rendition = context.store.rendition(&leased.job.tenant, id).await?;
-        if rendition.state != RenditionState::Deleted {
+        if !matches!(rendition.state, RenditionState::Deleted | RenditionState::Cancelled) {
             return Ok(DONE);
         }
         abort_uploads(context, &rendition.object_key).await?;
         context.blobs.delete(&rendition.object_key).await?;
+        context.store.forget_segments(recording.id, &rendition.parameters).await?;
         return done_or_again(context, leased, Some(id)).await;
     }
     if recording.state != RecordingState::Deleted {

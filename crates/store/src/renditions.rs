@@ -54,7 +54,8 @@ pub trait Renditions: Send + Sync {
     /// as it is, unless it was cancelled or deleted: then it is made again.
     ///
     /// # Errors
-    /// `NotFound`; `WrongState` if the recording is live, has no media, or was deleted.
+    /// `NotFound`; `WrongState` if the recording is live, has no media, or was deleted; or while a job removes the
+    /// rendition's former file. One that only waits to do so is given up.
     async fn create_rendition(
         &self,
         tenant: &TenantId,

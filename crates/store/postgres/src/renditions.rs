@@ -62,7 +62,7 @@ async fn create(
     // Held against an upload that ends, and a deletion that begins, at the same time.
     let found = sqlx::query!(
         "SELECT COALESCE(parked_from, state) AS \"state!\", container, node FROM recordings
-         WHERE id = $1 AND tenant = $2 FOR UPDATE",
+         WHERE id = $1 AND tenant = $2 FOR NO KEY UPDATE",
         recording.as_uuid(),
         tenant.as_str(),
     )
@@ -193,10 +193,32 @@ async fn insert(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(id) = written.map(RenditionId::from) else { return Ok(None) };
+    replace_removal(connection, recording, id).await?;
+    let render = NewJob { kind: JobKind::Render, node, run_at: Utc::now() };
+    jobs::insert_one(connection, job, recording, tenant, Some(id), &render).await?;
+    Ok(Some(job))
+}
+
+/// A rendition is to be made again: what waits to remove its file shall not. What does so now would remove the new file in
+/// place of the old one; it is over in a moment.
+pub(crate) async fn replace_removal(
+    connection: &mut PgConnection,
+    recording: RecordingId,
+    id: RenditionId,
+) -> Result<(), Failure> {
+    sqlx::query!(
+        "UPDATE jobs SET state = 'CANCELLED'
+         WHERE recording = $1 AND rendition = $2 AND kind = 'DELETE'
+            AND state NOT IN ('DONE', 'CANCELLED', 'IN_PROGRESS')",
+        recording.as_uuid(),
+        id.as_uuid(),
+    )
+    .execute(&mut *connection)
+    .await?;
     let goes = sqlx::query_scalar!(
         r#"SELECT EXISTS (
             SELECT FROM jobs WHERE recording = $1 AND rendition = $2 AND kind = 'DELETE'
-                AND state NOT IN ('DONE', 'CANCELLED')
+                AND state = 'IN_PROGRESS'
         ) AS "goes!""#,
         recording.as_uuid(),
         id.as_uuid(),
@@ -204,12 +226,10 @@ async fn insert(
     .fetch_one(&mut *connection)
     .await?;
     if goes {
-        // Its new file would be removed in place of the old one.
-        return Err(StoreError::WrongState { what: "rendition", state: "being deleted" }.into());
+        Err(StoreError::WrongState { what: "rendition", state: "being removed" }.into())
+    } else {
+        Ok(())
     }
-    let render = NewJob { kind: JobKind::Render, node, run_at: Utc::now() };
-    jobs::insert_one(connection, job, recording, tenant, Some(id), &render).await?;
-    Ok(Some(job))
 }
 
 /// A rendition that was deleted stays so, whatever becomes of its job.

@@ -191,25 +191,45 @@ async fn insert(
     )
     .fetch_optional(&mut *connection)
     .await?;
-    let Some(id) = written else { return Ok(None) };
+    let Some(id) = written.map(|id| RenditionId::from(id.into_uuid())) else { return Ok(None) };
+    replace_removal(connection, recording, id).await?;
+    let render = NewJob { kind: JobKind::Render, node, run_at: now };
+    jobs::insert_one(connection, job, recording, tenant, Some(id), &render).await?;
+    Ok(Some(job))
+}
+
+/// A rendition is to be made again: what waits to remove its file shall not. What does so now would remove the new file in
+/// place of the old one; it is over in a moment.
+pub(crate) async fn replace_removal(
+    connection: &mut SqliteConnection,
+    recording: RecordingId,
+    id: RenditionId,
+) -> Result<(), Failure> {
+    let (recording, id) = (recording.as_uuid().hyphenated(), id.as_uuid().hyphenated());
+    sqlx::query!(
+        "UPDATE jobs SET state = 'CANCELLED'
+         WHERE recording = ?1 AND rendition = ?2 AND kind = 'DELETE'
+            AND state NOT IN ('DONE', 'CANCELLED', 'IN_PROGRESS')",
+        recording,
+        id,
+    )
+    .execute(&mut *connection)
+    .await?;
     let goes = sqlx::query_scalar!(
         r#"SELECT EXISTS (
             SELECT 1 FROM jobs WHERE recording = ?1 AND rendition = ?2 AND kind = 'DELETE'
-                AND state NOT IN ('DONE', 'CANCELLED')
+                AND state = 'IN_PROGRESS'
         ) AS "goes!: bool""#,
-        recording_text,
+        recording,
         id,
     )
     .fetch_one(&mut *connection)
     .await?;
     if goes {
-        // Its new file would be removed in place of the old one.
-        return Err(StoreError::WrongState { what: "rendition", state: "being deleted" }.into());
+        Err(StoreError::WrongState { what: "rendition", state: "being removed" }.into())
+    } else {
+        Ok(())
     }
-    let render = NewJob { kind: JobKind::Render, node, run_at: now };
-    let id = Some(RenditionId::from(id.into_uuid()));
-    jobs::insert_one(connection, job, recording, tenant, id, &render).await?;
-    Ok(Some(job))
 }
 
 /// A rendition that was deleted stays so, whatever becomes of its job.

@@ -103,6 +103,7 @@ macro_rules! conformance_suite {
             a_render_that_is_given_up_parks_the_rendition_and_not_the_recording,
             a_cancelled_render_is_over_for_whoever_runs_it,
             a_cancelled_render_can_be_retried_or_asked_for_again,
+            what_a_cancelled_render_may_have_stored_is_removed,
             only_a_render_of_the_tenant_that_is_not_over_can_be_cancelled,
             a_job_that_is_put_off_has_not_been_attempted,
             jobs_are_listed_newest_first_by_pages_and_filters,

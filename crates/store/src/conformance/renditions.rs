@@ -182,9 +182,26 @@ pub async fn a_cancelled_render_is_over_for_whoever_runs_it(store: &dyn Store) {
     assert_lost_unless_repeated(store, &leased).await;
     assert_eq!(read(store, &rendition).await.state, RenditionState::Cancelled);
     assert_eq!(job(store, id).await.state, JobState::Cancelled);
-    assert_eq!(lease(store).await, None);
     assert_eq!(store.cancel(&tenant(), id).await.unwrap(), Cancellation::Before);
-    assert!(store.depth().await.unwrap().is_empty());
+}
+
+pub async fn what_a_cancelled_render_may_have_stored_is_removed(store: &dyn Store) {
+    let recording = available(store).await;
+    let (rendition, id) = create(store, &recording, &mp3(&recording)).await;
+    store.cancel(&tenant(), id).await.unwrap();
+    assert_eq!(lease(store).await, None, "it has never been run");
+    let (_, id) = create(store, &recording, &mp3(&recording)).await;
+    lease(store).await.unwrap();
+    store.cancel(&tenant(), id).await.unwrap();
+    let removal = lease(store).await.unwrap();
+    assert_eq!((removal.job.kind, removal.job.rendition), (JobKind::Delete, Some(rendition.id)));
+    // It would remove what a run from now on stores.
+    let refused = store.retry(&tenant(), id).await;
+    assert!(matches!(refused, Err(StoreError::WrongState { .. })), "{refused:?}");
+    store.finish(&removal, JobOutcome::Later { at: Utc::now() }).await.unwrap();
+    store.retry(&tenant(), id).await.unwrap();
+    assert_eq!(lease(store).await.unwrap().job.id, id);
+    assert_eq!(lease(store).await, None);
 }
 
 /// A finish of a run that was cancelled changes nothing, whether or not it is told so.

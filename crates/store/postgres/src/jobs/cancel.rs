@@ -1,23 +1,25 @@
 //! Ending a job before it is done.
 
-use model::{JobId, JobState, RenditionId, RenditionState, TenantId};
+use chrono::Utc;
+use model::{JobId, JobKind, JobState, RenditionId, RenditionState, TenantId};
 use sqlx::PgPool;
-use store::{Cancellation, Change, StoreError, row};
+use store::{Cancellation, Change, NewJob, StoreError, row};
 
 use crate::{
-    Failure, begin_transaction,
-    listen::{announce, announce_recording},
+    Failure, begin_transaction, jobs,
+    listen::{announce, announce_jobs, announce_recording},
     renditions,
 };
 
-/// Only renders can be cancelled: the other kinds keep a promise.
+/// Only renders can be cancelled: the other kinds keep a promise. What runs of this one may have stored, another job
+/// removes.
 pub(super) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<Cancellation, Failure> {
     let mut transaction = begin_transaction(pool).await?;
     let cancelled = sqlx::query!(
         "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
          WHERE id = $1 AND tenant = $2 AND kind = 'RENDER'
             AND state IN ('QUEUED', 'IN_PROGRESS', 'FAILED', 'PARKED')
-         RETURNING recording, rendition",
+         RETURNING recording, rendition, attempts",
         job.as_uuid(),
         tenant.as_str(),
     )
@@ -40,6 +42,12 @@ pub(super) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resu
     if let Some(rendition) = cancelled.rendition {
         let id = RenditionId::from(rendition);
         renditions::set_state(&mut transaction, id, RenditionState::Cancelled, None).await?;
+        if cancelled.attempts > 0 {
+            let removal = NewJob { kind: JobKind::Delete, node: None, run_at: Utc::now() };
+            let recording = cancelled.recording.into();
+            jobs::insert_one(&mut transaction, JobId::new(), recording, tenant, Some(id), &removal).await?;
+            announce_jobs(&mut transaction).await?;
+        }
     }
     announce(&mut transaction, Change::Cancelled(job)).await?;
     announce_recording(&mut transaction, cancelled.recording).await?;

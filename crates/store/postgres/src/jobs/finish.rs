@@ -127,7 +127,7 @@ pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resul
     .await?
     .ok_or(StoreError::NotFound { what: "parked, failed or cancelled job" })?;
     // Of two jobs that are retried at the same time the second has to see that the first is not parked any longer.
-    sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR UPDATE", retried.recording)
+    sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR NO KEY UPDATE", retried.recording)
         .fetch_one(&mut *transaction)
         .await?;
     sqlx::query!(
@@ -140,6 +140,7 @@ pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resul
     .await?;
     if let Some(rendition) = retried.rendition.filter(|_| retried.kind == JobKind::Render.as_str()) {
         let id = RenditionId::from(rendition);
+        renditions::replace_removal(&mut transaction, retried.recording.into(), id).await?;
         renditions::set_state(&mut transaction, id, RenditionState::Queued, None).await?;
     }
     announce_recording(&mut transaction, retried.recording).await?;

@@ -1,25 +1,27 @@
 //! Ending a job before it is done.
 
-use model::{JobId, JobState, RecordingId, RenditionId, RenditionState, TenantId};
+use chrono::Utc;
+use model::{JobId, JobKind, JobState, RecordingId, RenditionId, RenditionState, TenantId};
 use sqlx::SqlitePool;
-use store::{Cancellation, StoreError, row};
+use store::{Cancellation, NewJob, StoreError, row};
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, begin_write, renditions};
+use crate::{Failure, begin_write, jobs, renditions};
 
-/// Only renders can be cancelled: the other kinds keep a promise.
+/// Only renders can be cancelled: the other kinds keep a promise. What runs of this one may have stored, another job
+/// removes.
 pub(super) async fn cancel(
     pool: &SqlitePool,
     tenant: &TenantId,
     job: JobId,
 ) -> Result<(Cancellation, RecordingId), Failure> {
     let mut transaction = begin_write(pool).await?;
-    let (id, tenant) = (job.as_uuid().hyphenated(), tenant.as_str());
+    let (id, tenant_name) = (job.as_uuid().hyphenated(), tenant.as_str());
     let found = sqlx::query!(
-        r#"SELECT state, kind, recording AS "recording: Hyphenated", rendition AS "rendition: Hyphenated"
+        r#"SELECT state, kind, attempts, recording AS "recording: Hyphenated", rendition AS "rendition: Hyphenated"
            FROM jobs WHERE id = ?1 AND tenant = ?2"#,
         id,
-        tenant,
+        tenant_name,
     )
     .fetch_optional(&mut *transaction)
     .await?
@@ -40,6 +42,10 @@ pub(super) async fn cancel(
     if let Some(rendition) = found.rendition {
         let id = RenditionId::from(rendition.into_uuid());
         renditions::set_state(&mut transaction, id, RenditionState::Cancelled, None).await?;
+        if found.attempts > 0 {
+            let removal = NewJob { kind: JobKind::Delete, node: None, run_at: Utc::now() };
+            jobs::insert_one(&mut transaction, JobId::new(), recording, tenant, Some(id), &removal).await?;
+        }
     }
     transaction.commit().await?;
     Ok((cancellation, recording))

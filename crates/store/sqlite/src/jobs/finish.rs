@@ -138,6 +138,7 @@ pub(super) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> R
     .fetch_optional(&mut *transaction)
     .await?
     .ok_or(StoreError::NotFound { what: "parked, failed or cancelled job" })?;
+    let recording = RecordingId::from(retried.recording.into_uuid());
     sqlx::query!(
         "UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL
          WHERE id = ?1 AND state = 'PARKED' AND parked_from IS NOT NULL
@@ -148,8 +149,9 @@ pub(super) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> R
     .await?;
     if let Some(rendition) = retried.rendition.filter(|_| retried.kind == JobKind::Render.as_str()) {
         let id = RenditionId::from(rendition.into_uuid());
+        renditions::replace_removal(&mut transaction, recording, id).await?;
         renditions::set_state(&mut transaction, id, RenditionState::Queued, None).await?;
     }
     transaction.commit().await?;
-    Ok(retried.recording.into_uuid().into())
+    Ok(recording)
 }
