@@ -11,7 +11,8 @@ use proto::{
         AudioData, AudioFormat, AudioHeader, AudioResult, Channel, Codec, Container, EndReason,
         GetRecordingRequest, ListRecordingsRequest, ListSessionsRequest, OpusFormat, PauseRecordingRequest,
         PcmFormat, RecordAudioRequest, RecordAudioResponse, Recording, RecordingState,
-        ResumeRecordingRequest, Source, audio_header::Format, record_audio_request::Message,
+        ResumeRecordingRequest, Source, StemFormat, audio_header::Format, record_audio_request::Message,
+        rendition_spec,
     },
     webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest},
 };
@@ -127,6 +128,23 @@ async fn pcm_is_recorded_sample_for_sample_and_uploaded() {
     let object = object(&app, &answer.id).await;
     assert_eq!(object.metadata().unwrap().len(), answer.bytes as u64);
     assert!(decoded(&object) == sent);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_configured_stem_names_its_track_by_the_number_that_the_api_shows() {
+    let wished = "[{ kind = \"stem\", track = 1, format = \"wav\" }, { kind = \"stem\", track = 2, format = \"wav\" }]";
+    let app = TestApp::start(&[("renditions", wished)]).await;
+    let header = AudioHeader { results: Vec::new(), ..header(pcm(16_000, 1)) };
+    let answer = push(&app, vec![first(header), audio(&noise(3_200))]).await.unwrap();
+    let got =
+        app.recordings().get_recording(GetRecordingRequest { id: answer.id }).await.unwrap().into_inner();
+    let numbers: Vec<i32> = got.recording.unwrap().tracks.iter().map(|track| track.number).collect();
+    let stems = got.renditions.iter().map(|made| match made.spec.unwrap().kind {
+        Some(rendition_spec::Kind::Stem(stem)) => (stem.track, stem.format()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!((numbers, stems.collect()), (vec![1], vec![(1, StemFormat::Wav)]));
     app.stop().await;
 }
 
