@@ -75,7 +75,16 @@ impl Setting for Retention {
         let after = fields.get("after").ok_or("a rule of retention needs `after`")?;
         let rendition = fields.get("rendition").map(kind).transpose()?;
         let tenant = fields.get("tenant").map(tenant_of).transpose()?;
-        Ok(Self(RetentionRule { tenant, rendition, after: GoDuration::parse(after)?.0 }))
+        let after = GoDuration::parse(after)?.0;
+        if after.is_zero() {
+            // Elsewhere 0 is never: here it would be at once.
+            return Err(
+                "after = 0 would delete everything at the next turn; what is to be kept for ever has \
+                        no rule of retention"
+                    .to_owned(),
+            );
+        }
+        Ok(Self(RetentionRule { tenant, rendition, after }))
     }
 
     fn show(&self) -> String {
@@ -215,6 +224,8 @@ mod tests {
             ("720h", "is a table"),
             ("{ tenant = \"acme\" }", "after"),
             ("{ after = \"soon\" }", "soon"),
+            ("{ after = \"0s\" }", "would delete everything"),
+            ("{ after = 0 }", "would delete everything"),
             ("{ after = \"1h\", rendition = \"gif\" }", "one of mp4"),
             ("{ after = \"1h\", kind = \"mp4\" }", "kind"),
         ] {
