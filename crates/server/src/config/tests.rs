@@ -241,6 +241,23 @@ fn no_secret_is_printed_or_debugged_or_told_in_an_error() {
 }
 
 #[test]
+fn what_s3_is_told_without_a_bucket_is_refused() {
+    for (name, value, key) in [
+        ("RECORDER__BLOB__S3__ENDPOINT", "http://minio:9000", "blob.s3.endpoint"),
+        ("RECORDER__BLOB__S3__REGION", "eu-central-1", "blob.s3.region"),
+        ("RECORDER__BLOB__S3__PATH_STYLE", "true", "blob.s3.path_style"),
+        ("RECORDER__BLOB__S3__CHECKSUM", "true", "blob.s3.checksum"),
+        ("RECORDER__BLOB__S3__BYTES_PER_SECOND", "1MB", "blob.s3.bytes_per_second"),
+    ] {
+        let told = refusal(&[(name, value)]);
+        assert!(told.starts_with(&format!("{key} (environment {name}): has no effect without")), "{told}");
+        load(&[(name, value), ("RECORDER__BLOB__S3__BUCKET", "recordings")]);
+    }
+    // As `config check` prints it.
+    load(&[("RECORDER__BLOB__S3__REGION", "us-east-1"), ("RECORDER__BLOB__S3__BUCKET", "")]);
+}
+
+#[test]
 fn a_password_with_an_at_sign_in_it_is_hidden_too() {
     let config = load(&[("DATA_SOURCE", "postgres://user:hun@ter2@db/rec")]);
     assert_eq!(config.store.url.redacted(), "postgres://user:***@db/rec");
