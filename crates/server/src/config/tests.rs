@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use jobs::JobsConfig;
+
 use super::*;
 
 fn environment(variables: &[(&str, &str)]) -> Sources {
@@ -162,6 +164,18 @@ fn a_bad_value_is_named_with_its_key_and_origin() {
 }
 
 #[test]
+fn a_bad_entry_of_a_list_of_tables_is_named_by_its_place() {
+    for (text, want) in [
+        ("[[renditions]]\nkind = \"mp3\"\n[[renditions]]\nkind = \"gif\"\n", "renditions"),
+        ("[[retention]]\nafter = \"1h\"\n[[retention]]\nafter = \"0s\"\n", "retention"),
+    ] {
+        let (_directory, sources) = file(text);
+        let told = Config::load(&sources).unwrap_err().to_string();
+        assert!(told.starts_with(want) && told.contains("): entry 2: "), "{told}");
+    }
+}
+
+#[test]
 fn every_bad_value_is_told_at_once() {
     let told = refusal(&[("LOG_LVL", "loud"), ("LOG_JSON", "maybe")]);
     assert_eq!(told.lines().count(), 2, "{told}");
@@ -269,6 +283,13 @@ fn what_config_check_prints_is_toml_that_loads() {
     let again = Config::load(&sources).unwrap();
     assert_eq!(again.limits.sessions, Config::default().limits.sessions);
     assert_eq!(again.webrtc.ice_failed_timeout.0, Duration::from_secs(35));
+}
+
+#[test]
+fn config_check_prints_how_many_renders_there_are_at_a_time() {
+    let cores = JobsConfig::new(NodeId::default(), PathBuf::new()).render_workers;
+    assert!(load(&[]).print().contains(&format!("transcoding_workers = {cores}  # default\n")));
+    assert!(load(&[("TRANSCODING_WORKERS", "7")]).print().contains("transcoding_workers = 7  # environment"));
 }
 
 #[test]
