@@ -115,8 +115,9 @@ async fn pcm_is_recorded_sample_for_sample_and_uploaded() {
     assert_eq!(results, [AudioFormat::Wav, AudioFormat::OggOpus]);
     let get = GetRecordingRequest { id: answer.id.clone() };
     let renditions = app.recordings().get_recording(get).await.unwrap().into_inner().renditions;
-    let mut wanted: Vec<_> = renditions.into_iter().map(|rendition| rendition.object_key).collect();
-    let mut told: Vec<_> = answer.results.iter().map(|result| result.object_key.clone()).collect();
+    let mut wanted: Vec<_> = renditions.into_iter().map(|made| (made.object_key, made.id)).collect();
+    let told = answer.results.iter().map(|result| (result.object_key.clone(), result.rendition_id.clone()));
+    let mut told: Vec<_> = told.collect();
     wanted.sort_unstable();
     told.sort_unstable();
     assert_eq!(wanted, told);
