@@ -125,6 +125,8 @@ impl State {
             error: None,
             progress: None,
             created_at: Utc::now(),
+            started_at: None,
+            ended_at: None,
         };
         self.jobs.push(Row { job, due: Instant::now(), lease: None });
     }

@@ -117,6 +117,8 @@ pub(crate) fn job(job: &Job) -> pb::Job {
             _ => progress(now),
         }),
         error: job.error.clone().unwrap_or_default(),
+        started_at: job.started_at.map(timestamp),
+        ended_at: job.ended_at.map(timestamp),
     }
 }
 
@@ -306,6 +308,8 @@ mod tests {
             error: None,
             progress: Some(Progress { fraction: 0.25, speed: 3.0, remaining: None }),
             created_at: now,
+            started_at: Some(now),
+            ended_at: None,
         };
         let told = |job: &Job| super::job(job).progress.map(|told| (told.percent, told.speed));
         assert_eq!(told(&render), Some((25.0, 3.0)));

@@ -221,3 +221,24 @@ async fn a_viewer_looks_watches_and_downloads_and_changes_nothing_and_another_te
     assert_eq!(app.recordings().list_jobs(nobody).await.unwrap_err().code(), Code::Unauthenticated);
     app.stop().await;
 }
+
+#[tokio::test]
+async fn a_retry_that_is_refused_tells_whether_the_state_or_a_deletion_is_the_reason() {
+    let app = TestApp::start(&[]).await;
+    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let made = app.recordings().create_rendition(create(&id, mp3())).await.unwrap().into_inner();
+    let job = made.rendition.unwrap().job_id;
+    let refusal = async || {
+        let retry = app.recordings().retry_job(pb::RetryJobRequest { id: job.clone() }).await;
+        let status = retry.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+        (reason(&status), status.message().to_owned())
+    };
+    let (why, told) = refusal().await;
+    assert_eq!(why, "WRONG_STATE");
+    assert!(told.contains("QUEUED") && !told.contains("deleted"), "{told}");
+    app.recordings().delete_recording(pb::DeleteRecordingRequest { id }).await.unwrap();
+    let (why, told) = refusal().await;
+    assert_eq!((&*why, &*told), ("DELETED", "the recording that the job is about was deleted"));
+    app.stop().await;
+}

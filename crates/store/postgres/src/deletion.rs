@@ -75,7 +75,7 @@ async fn delete_recording(
     // Jobs before the recording, as the end of a run locks them. What runs and is no render sees the recording's state
     // when it is done; what waits is not run any more.
     let cancelled = sqlx::query_scalar!(
-        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = now()
          WHERE recording = $1 AND kind <> 'DELETE' AND state NOT IN ('DONE', 'CANCELLED')
             AND (kind = 'RENDER' OR state <> 'IN_PROGRESS')
          RETURNING id",
@@ -140,7 +140,7 @@ async fn delete_rendition(
     .ok_or(StoreError::NotFound { what: "rendition" })?;
     let recording = RecordingId::from(found.recording);
     let cancelled = sqlx::query!(
-        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = now()
          WHERE id = $1 AND state NOT IN ('DONE', 'CANCELLED')",
         found.job
     )

@@ -72,6 +72,7 @@ macro_rules! conformance_suite {
             // Jobs
             a_job_that_is_done_writes_the_state_and_the_next_jobs,
             a_failed_job_waits_for_its_time_and_then_runs_again,
+            a_job_says_when_its_newest_run_began_and_ended,
             a_parked_job_parks_its_recording_with_the_error,
             a_parked_job_that_is_retried_sets_the_recording_back,
             a_recording_with_two_parked_jobs_stays_parked_until_both_are_retried,
