@@ -239,7 +239,7 @@ fn channel(channel: Channel) -> pb::Channel {
     }
 }
 
-fn source(source: Source) -> pb::Source {
+pub(crate) fn source(source: Source) -> pb::Source {
     match source {
         Source::Webrtc => pb::Source::Webrtc,
         Source::Discord => pb::Source::Discord,

@@ -122,6 +122,7 @@ macro_rules! conformance_suite {
             a_turn_is_taken_by_one_of_all_that_ask,
             // Nodes
             a_node_is_where_its_last_heartbeat_said,
+            nodes_that_were_seen_lately_are_listed_by_id,
             an_unknown_node_is_not_found,
             the_database_answers_a_ping,
             // Uploads
