@@ -3,7 +3,7 @@
 use model::{AudioResult, MediaKind, Recording, Rendition as Row, TenantId};
 use sha2::{Digest as _, Sha256};
 use store::NewRendition;
-use transcode::{AudioOptions, Rendition};
+use transcode::{AudioOptions, Rendition, StemFormat};
 
 use crate::config::WantedRendition;
 
@@ -16,6 +16,8 @@ pub(crate) enum Unfit {
     Lacks(&'static str),
     /// It has no track of this number, from 1.
     NoTrack(u32),
+    /// Its format can't hold video.
+    SoundFormat,
     /// A fault of ours.
     Unwritable(String),
 }
@@ -66,6 +68,11 @@ fn fits(recording: &Recording, rendition: &Rendition) -> Result<(), Unfit> {
         }
         Rendition::Stem { track, .. } if *track as usize >= recording.tracks.len() => {
             Err(Unfit::NoTrack(track.saturating_add(1)))
+        }
+        Rendition::Stem { track, format: StemFormat::Mp3 | StemFormat::OggOpus | StemFormat::Wav }
+            if recording.tracks.get(*track as usize).is_some_and(|track| track.kind == MediaKind::Video) =>
+        {
+            Err(Unfit::SoundFormat)
         }
         _ => Ok(()),
     }

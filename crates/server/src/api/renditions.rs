@@ -69,6 +69,9 @@ fn refused(unfit: Unfit, recording: &Recording) -> ApiError {
         Unfit::NoTrack(number) => {
             ApiError::invalid("spec.stem.track", format!("the recording has no track {number}"))
         }
+        Unfit::SoundFormat => {
+            ApiError::invalid("spec.stem.format", "of a track of video must be MP4 or WEBM")
+        }
         Unfit::Unwritable(error) => ApiError::Internal(error),
     }
 }

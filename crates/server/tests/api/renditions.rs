@@ -48,9 +48,13 @@ async fn the_same_rendition_twice_is_one() {
 async fn what_can_not_be_made_is_refused_with_its_reason() {
     let app = TestApp::start(&[]).await;
     let ready = seal(&app, &row("default", RowState::Processing, sound())).await;
+    let video = seal(&app, &row("default", RowState::Processing, film())).await;
     let empty = seal(&app, &row("default", RowState::Parked, Vec::new())).await;
     let live = app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap().into_inner().id;
     let stem = |track| Kind::Stem(pb::Stem { track, ..Default::default() });
+    let sound_of = |track| Kind::Stem(pb::Stem { track, format: pb::StemFormat::Mp3.into() });
+    let loud = pb::AudioOptions { bit_rate: 500_000, ..Default::default() };
+    let loud = Kind::Mp3(pb::Mp3 { audio: Some(loud) });
     let wide = pb::VideoOptions { width: 1_000_000, ..Default::default() };
     let wide = Kind::Mp4(pb::Mp4 { video: Some(wide), audio: None });
     for (id, kind, code, want) in [
@@ -63,6 +67,8 @@ async fn what_can_not_be_made_is_refused_with_its_reason() {
         (&*ready, wide, Code::InvalidArgument, "spec.mp4.video.width"),
         (&*ready, stem(0), Code::InvalidArgument, "spec.stem.track"),
         (&*ready, stem(2), Code::InvalidArgument, "spec.stem.track"),
+        (&*video, sound_of(1), Code::InvalidArgument, "spec.stem.format"),
+        (&*ready, loud, Code::InvalidArgument, "spec.mp3.audio.bit_rate"),
     ] {
         let status = app.recordings().create_rendition(create(id, kind)).await.unwrap_err();
         assert_eq!(status.code(), code, "{kind:?}: {status}");
