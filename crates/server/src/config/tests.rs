@@ -176,6 +176,23 @@ fn a_bad_entry_of_a_list_of_tables_is_named_by_its_place() {
 }
 
 #[test]
+fn every_example_of_a_rendition_in_the_documentation_loads_and_reads_back() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/renditions.md")).unwrap();
+    let blocks: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let mut kinds = std::collections::BTreeSet::new();
+    for block in blocks {
+        let (_directory, sources) = file(block);
+        let config = Config::load(&sources).unwrap();
+        kinds.extend(config.renditions.iter().map(|wanted| wanted.rendition.name()));
+        let (_directory, printed) = file(&config.print());
+        assert_eq!(Config::load(&printed).unwrap().renditions, config.renditions);
+    }
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
+}
+
+#[test]
 fn every_bad_value_is_told_at_once() {
     let told = refusal(&[("LOG_LVL", "loud"), ("LOG_JSON", "maybe")]);
     assert_eq!(told.lines().count(), 2, "{told}");

@@ -64,7 +64,7 @@ pub(super) fn wanted() -> Vec<Key> {
             |c| &mut c.renditions,
             "What is made of every recording: `[[renditions]]` with `kind` (mp4, webm, mp3, ogg_opus, wav, thumbnail, \
              contact_sheet, waveform, mosaic, mix, stem), its parameters by the names of \
-             `recorder/v1/rendition.proto`, `tenant` if it is for one alone, and for sound `while_recording = true` if it \
+             `recorder/v1/rendition.proto` (docs/renditions.md), `tenant` if it is for one alone, and for sound `while_recording = true` if it \
              is to be made while the recording goes on, so that it is ready soon after the end of a long one.",
         ),
         key(
