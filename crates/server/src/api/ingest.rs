@@ -139,13 +139,12 @@ fn answer(
     let refused = refused
         .map(|error| FieldViolation::new(format!("audio.{}", error.field()), error.to_string()))
         .or(violation);
-    let kept = recording.container.map(|_| recording.id);
     if let Some(violation) = refused {
-        return Err(ApiError::Audio { recording: kept, violation });
+        return Err(ApiError::Audio { recording: recording.id, violation });
     }
     let Some(container) = recording.container else {
         let violation = FieldViolation::new("audio", "none came");
-        return Err(ApiError::Audio { recording: None, violation });
+        return Err(ApiError::Audio { recording: recording.id, violation });
     };
     let results = recording.results.iter().map(|result| audio_result(&recording, *result)).collect();
     let codec = recording.tracks.first().map_or(pb::Codec::Unspecified, |track| wire::codec(track.codec));

@@ -238,7 +238,11 @@ async fn audio_that_can_not_be_used_is_refused_and_what_came_before_is_kept() {
     }
     let status = push(&app, vec![first(header(pcm(16_000, 1)))]).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert_eq!(status.get_error_details().bad_request().unwrap().field_violations[0].field, "audio");
+    let details = status.get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "audio");
+    let id = &details.error_info().unwrap().metadata["recording_id"];
+    assert!(status.message().contains(id), "{status}");
+    assert_eq!(recording(&app, id).await.state(), RecordingState::Parked);
     app.stop().await;
 }
 

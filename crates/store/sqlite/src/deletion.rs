@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use model::{JobId, JobKind, NodeId, RecordingId, RecordingState, RenditionId, TenantId};
+use model::{JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, RenditionId, TenantId};
 use serde_json::Value;
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{AuditEntry, Change, Deletion, Deletions, Expired, Expiry, NewJob, StoreError, row};
@@ -223,14 +223,19 @@ async fn expired(pool: &SqlitePool, expiry: &Expiry, limit: u32) -> Result<Vec<E
     let before = expiry.before;
     let Some(kind) = &expiry.rendition else {
         let rows = sqlx::query!(
-            r#"SELECT id AS "id: Hyphenated", tenant FROM recordings
-             WHERE state = 'AVAILABLE' AND ended_at < ?1 AND (?2 IS NULL OR tenant = ?2)
-                AND tenant NOT IN (SELECT value FROM json_each(?3))
+            r#"SELECT id AS "id!: Hyphenated", tenant AS "tenant!" FROM (
+                SELECT id, tenant, ended_at FROM recordings WHERE state = 'AVAILABLE' AND ended_at < ?1
+                UNION ALL
+                SELECT id, tenant, ended_at FROM recordings
+                WHERE state = 'PARKED' AND container IS NULL AND error = ?5 AND ended_at < ?1
+             )
+             WHERE (?2 IS NULL OR tenant = ?2) AND tenant NOT IN (SELECT value FROM json_each(?3))
              ORDER BY ended_at LIMIT ?4"#,
             before,
             tenant,
             except,
             limit,
+            Recording::NO_MEDIA,
         )
         .fetch_all(pool)
         .await?;

@@ -118,6 +118,7 @@ macro_rules! conformance_suite {
             jobs_of_a_deleted_recording_are_not_retried_but_its_removal_is,
             deleted_recordings_are_listed_only_where_they_are_asked_for,
             recordings_whose_time_is_over_are_found_by_tenant_oldest_first,
+            of_what_is_parked_only_recordings_without_media_have_a_time,
             renditions_whose_time_is_over_are_found_and_deleted_alone,
             a_turn_is_taken_by_one_of_all_that_ask,
             // Nodes

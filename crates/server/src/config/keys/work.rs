@@ -72,7 +72,7 @@ pub(super) fn wanted() -> Vec<Key> {
             |c| &mut c.retention,
             "What is deleted with age: `[[retention]]` with `after`, longer than 0; `rendition` (a kind) if it is for renditions of it, \
              not for recordings with all that was made of them; `tenant` if it is for one alone, whose rule goes before \
-             that for all. Parked recordings are never deleted by it.",
+             that for all. Parked recordings are not deleted by it, but those of which no media ever came.",
         ),
     ]
 }
