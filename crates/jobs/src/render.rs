@@ -35,7 +35,7 @@ pub(crate) async fn run(
     }
     // Also says whether the job was cancelled in the moment before anybody listened.
     context.store.note_progress(leased, &Progress::default()).await?;
-    let work = WorkDirectory::make(&context.config.work, leased.job.id)
+    let work = WorkDirectory::make(&context.config.work, leased)
         .map_err(|source| JobError::Work { path: context.config.work.clone(), source })?;
     let output = work.path().join(file_name(&rendition));
     let rendered = match promote::segments_of(context, recording, &rendition, &output, cancel).await? {

@@ -6,17 +6,20 @@ use std::{
 };
 
 use model::JobId;
+use store::LeasedJob;
+use uuid::Uuid;
 
-/// A directory of a job's own, removed with all that is in it when this is dropped.
+/// A directory of a run's own, `<work>/<job>.<lease>`, removed with all that is in it when this is dropped. An earlier run of
+/// the job may take some seconds longer to notice that it is over.
 #[derive(Debug)]
 pub(crate) struct WorkDirectory {
     path: PathBuf,
 }
 
 impl WorkDirectory {
-    /// Makes it, empty: what an earlier run of the job left goes.
-    pub fn make(root: &Path, job: JobId) -> io::Result<Self> {
-        let path = root.join(job.to_string());
+    /// Makes it, empty.
+    pub fn make(root: &Path, run: &LeasedJob) -> io::Result<Self> {
+        let path = root.join(format!("{}.{}", run.job.id, run.lease));
         remove(&path)?;
         fs::create_dir_all(&path)?;
         Ok(Self { path })
@@ -44,12 +47,16 @@ pub(crate) fn sweep(root: &Path) -> io::Result<()> {
     for entry in entries {
         let path = entry?.path();
         // Only what a job has made: the directory may be one that an operator chose.
-        let named = path.file_name().and_then(|name| name.to_str());
-        if named.is_some_and(|name| name.parse::<JobId>().is_ok()) {
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(is_of_a_run) {
             remove(&path)?;
         }
     }
     Ok(())
+}
+
+fn is_of_a_run(name: &str) -> bool {
+    let parts = name.split_once('.');
+    parts.is_some_and(|(job, lease)| job.parse::<JobId>().is_ok() && lease.parse::<Uuid>().is_ok())
 }
 
 fn remove(path: &Path) -> io::Result<()> {
@@ -64,27 +71,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_jobs_directory_begins_empty_and_goes_with_it() {
+    fn a_start_sweeps_what_runs_left_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
-        let job = JobId::new();
-        let left = root.path().join(job.to_string());
-        fs::create_dir(&left).unwrap();
-        fs::write(left.join("stub"), "half").unwrap();
-        let work = WorkDirectory::make(root.path(), job).unwrap();
-        assert_eq!(fs::read_dir(work.path()).unwrap().count(), 0);
-        fs::write(work.path().join("output"), "half").unwrap();
-        drop(work);
-        assert!(!left.exists());
-    }
-
-    #[test]
-    fn a_start_sweeps_what_jobs_left_and_nothing_else() {
-        let root = tempfile::tempdir().unwrap();
-        let left = root.path().join(JobId::new().to_string());
+        let left = root.path().join(format!("{}.{}", JobId::new(), Uuid::new_v4()));
         fs::create_dir_all(left.join("deep")).unwrap();
-        fs::create_dir(root.path().join("photos")).unwrap();
+        // A recording's directory has such a name.
+        let others = ["photos".to_owned(), Uuid::new_v4().to_string()].map(|name| root.path().join(name));
+        others.iter().for_each(|other| fs::create_dir(other).unwrap());
         sweep(root.path()).unwrap();
-        assert!(!left.exists() && root.path().join("photos").exists());
+        assert!(!left.exists() && others.iter().all(|other| other.exists()));
         sweep(&root.path().join("not there yet")).unwrap();
     }
 }

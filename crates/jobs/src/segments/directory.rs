@@ -56,12 +56,27 @@ pub(crate) fn sweep(
         // Only what a follower has made: the directory may be one that an operator chose.
         let recording = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let Some(recording) = recording else { continue };
+        if !holds_runs_alone(&entry.path())? {
+            continue;
+        }
         if !is_followed(recording) && last_change(&entry.path())?.elapsed().unwrap_or_default() >= age {
             fs::remove_dir_all(entry.path())?;
             removed += 1;
         }
     }
     Ok(removed)
+}
+
+/// A recording's own directory, in a spool, has such a name, too. It holds files.
+fn holds_runs_alone(path: &Path) -> io::Result<bool> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let named = entry.file_name().to_str().is_some_and(|name| Uuid::parse_str(name).is_ok());
+        if !named || !entry.file_type()?.is_dir() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// When something was last made or removed in a recording's directory.
@@ -95,13 +110,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (followed, left) = (RecordingId::new(), RecordingId::new());
         for recording in [followed, left] {
-            fs::create_dir_all(root.path().join(recording.to_string()).join("run")).unwrap();
+            let run = Uuid::new_v4().to_string();
+            fs::create_dir_all(root.path().join(recording.to_string()).join(run)).unwrap();
         }
         fs::create_dir(root.path().join("photos")).unwrap();
+        let spooled = root.path().join(RecordingId::new().to_string());
+        fs::create_dir(&spooled).unwrap();
+        fs::write(spooled.join("manifest.json"), "{}").unwrap();
         let sweep = |age| sweep(root.path(), age, |recording| recording == followed).unwrap();
         assert_eq!(sweep(Duration::from_secs(3600)), 0);
         assert_eq!(sweep(Duration::ZERO), 1);
         assert!(root.path().join(followed.to_string()).exists() && root.path().join("photos").exists());
-        assert!(!root.path().join(left.to_string()).exists());
+        assert!(spooled.exists() && !root.path().join(left.to_string()).exists());
     }
 }

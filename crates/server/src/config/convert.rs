@@ -189,6 +189,9 @@ impl Config {
         if !lost_after.is_zero() && lost_after <= dead_after(self.node.heartbeat.0) {
             refuse("node.lost_after", "has to be longer than three heartbeats");
         }
+        for (key, before) in self.shared_directories() {
+            refuse(key, &format!("is the directory of {before}, too: each needs its own"));
+        }
         for (key, zero) in [
             ("jobs.upload_workers", self.jobs.upload_workers == 0),
             ("jobs.transcoding_workers", self.jobs.transcoding_workers == Some(0)),

@@ -2,6 +2,7 @@
 //! origin known. Reading it binds nothing.
 
 mod convert;
+mod directories;
 mod duration;
 mod interfaces;
 mod keys;

@@ -330,3 +330,32 @@ fn the_configuration_reference_is_current() {
         "docs/configuration.md: run `webrtc-recorder config reference > docs/configuration.md`"
     );
 }
+
+#[test]
+fn a_directory_serves_one_purpose_by_whatever_name() {
+    let root = tempfile::tempdir().unwrap();
+    let (spool, link) = (root.path().join("spool"), root.path().join("link"));
+    std::fs::create_dir(&spool).unwrap();
+    std::os::unix::fs::symlink(&spool, &link).unwrap();
+    let text = |path: std::path::PathBuf| path.display().to_string();
+    let of = |key: &'static str, directory: &str| {
+        let spool = text(spool.clone());
+        let variables = [("RECORDER__SPOOL__DIRECTORY", spool.as_str()), (key, directory)];
+        Config::load(&environment(&variables)).map(drop).map_err(|error| error.to_string())
+    };
+    for key in ["RECORDER__JOBS__WORK_DIRECTORY", "RECORDER__SEGMENTS__DIRECTORY"] {
+        for directory in [spool.clone(), link.clone(), spool.join(".")] {
+            let refused = of(key, &text(directory)).unwrap_err();
+            assert!(refused.contains("is the directory of spool.directory, too"), "{refused}");
+        }
+        for fine in [spool.join("work"), root.path().join("not there yet")] {
+            assert_eq!(of(key, &text(fine)), Ok(()));
+        }
+    }
+    let twice = [("RECORDER__JOBS__WORK_DIRECTORY", "/new"), ("RECORDER__SEGMENTS__DIRECTORY", "/new")];
+    let refused = Config::load(&environment(&twice)).unwrap_err().to_string();
+    assert!(
+        refused.contains("segments.directory") && refused.contains("jobs.work_directory, too"),
+        "{refused}"
+    );
+}

@@ -57,7 +57,7 @@ async fn delete_recording(
 ) -> Result<Deletion, Failure> {
     let mut transaction = begin_transaction(pool).await?;
     let found = sqlx::query!(
-        "SELECT state, node FROM recordings WHERE id = $1 AND tenant = $2",
+        "SELECT state, node FROM recordings WHERE id = $1 AND tenant = $2 FOR NO KEY UPDATE",
         id.as_uuid(),
         tenant.as_str(),
     )
@@ -72,8 +72,7 @@ async fn delete_recording(
         }
         RecordingState::Processing | RecordingState::Available | RecordingState::Parked => {}
     }
-    // Jobs before the recording, as the end of a run locks them. What runs and is no render sees the recording's state
-    // when it is done; what waits is not run any more.
+    // What runs and is no render sees the recording's state when it is done; what waits is not run any more.
     let cancelled = sqlx::query_scalar!(
         "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = now()
          WHERE recording = $1 AND kind <> 'DELETE' AND state NOT IN ('DONE', 'CANCELLED')
@@ -83,16 +82,12 @@ async fn delete_recording(
     )
     .fetch_all(&mut *transaction)
     .await?;
-    let deleted = sqlx::query!(
-        "UPDATE recordings SET state = 'DELETED', parked_from = NULL, parked_error = NULL
-         WHERE id = $1 AND state <> 'DELETED'",
+    sqlx::query!(
+        "UPDATE recordings SET state = 'DELETED', parked_from = NULL, parked_error = NULL WHERE id = $1",
         id.as_uuid()
     )
     .execute(&mut *transaction)
     .await?;
-    if deleted.rows_affected() == 0 {
-        return Ok(Deletion::Before);
-    }
     sqlx::query!("UPDATE renditions SET state = 'DELETED' WHERE recording = $1", id.as_uuid())
         .execute(&mut *transaction)
         .await?;

@@ -4,6 +4,9 @@
 //! `FOR UPDATE SKIP LOCKED` in one statement that commits at once; waiting workers are woken, and changes are told, by
 //! LISTEN/NOTIFY.
 //!
+//! Transactions that change several tables lock rows in one order, so that none waits for another in a circle: session,
+//! recording, upload, jobs, renditions. New rows come last; they refer to a recording without waiting for its lock.
+//!
 //! Queries are checked against Postgres when the cache in `.sqlx` is made (`migrations/prepare`), and against that
 //! cache by every build.
 
@@ -33,6 +36,11 @@ use store::{Changes, JobSignal, StoreError};
 pub use config::PostgresConfig;
 
 use crate::{error::Failure, listen::Listener};
+
+/// What the server is to end by itself: a statement whose caller has given up, and the transaction of a node that has
+/// vanished, whose locks others wait for.
+const SETTINGS: &str = "SET statement_timeout = '20s'; SET idle_in_transaction_session_timeout = '30s';
+    SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 
 /// The store on Postgres.
 ///
@@ -65,6 +73,9 @@ impl PostgresStore {
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)
+            .after_connect(|connection, _| {
+                Box::pin(async move { sqlx::raw_sql(SETTINGS).execute(connection).await.map(drop) })
+            })
             .connect_with(options.clone())
             .await
             .map_err(Failure::from)?;

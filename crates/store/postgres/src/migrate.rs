@@ -21,6 +21,8 @@ impl PostgresStore {
         let pending = self.pending().await?;
         // Not a pooled connection any longer: if a migration fails, the lock that keeps others out ends with it.
         let mut connection = self.pool.acquire().await.map_err(Failure::from)?.detach();
+        let unlimited = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+        sqlx::raw_sql(unlimited).execute(&mut connection).await.map_err(Failure::from)?;
         MIGRATOR.run_direct(None, &mut connection, false).await.map_err(translate)?;
         for version in &pending {
             info!(version, "migration applied");

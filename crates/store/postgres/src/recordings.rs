@@ -42,6 +42,15 @@ impl Recordings for PostgresStore {
     }
 }
 
+/// Holds a recording against others that are about to change it, until the transaction ends. New rows may refer to it
+/// meanwhile.
+pub(crate) async fn lock(connection: &mut PgConnection, id: RecordingId) -> Result<(), Failure> {
+    sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR NO KEY UPDATE", id.as_uuid())
+        .fetch_optional(connection)
+        .await?;
+    Ok(())
+}
+
 /// A query for recordings: its conditions as literals that are joined, then its arguments.
 macro_rules! recordings {
     ([$($conditions:tt)+], $($argument:expr),+ $(,)?) => {

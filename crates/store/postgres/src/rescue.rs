@@ -7,7 +7,7 @@ use store::{NewRendition, Upload, row};
 use crate::{
     Failure, begin_transaction, jobs,
     listen::{announce_jobs, announce_recording},
-    renditions,
+    recordings, renditions,
 };
 
 pub(crate) async fn rescue(
@@ -32,6 +32,7 @@ pub(crate) async fn rescue(
     )
     .execute(&mut *transaction)
     .await?;
+    recordings::lock(&mut transaction, upload.recording).await?;
     let rescue = if closed.rows_affected() > 0 { "SEAL" } else { "UPLOAD" };
     let rescued = sqlx::query!(
         "UPDATE uploads SET rescue = $3 WHERE recording = $1 AND upload_id = $2 AND rescue IS NULL",

@@ -7,7 +7,9 @@ use store::{
     row::{self, RecordingRow, TrackRow},
 };
 
-use crate::{Failure, PostgresStore, begin_transaction, jobs, listen::announce_recording, renditions};
+use crate::{
+    Failure, PostgresStore, begin_transaction, jobs, listen::announce_recording, recordings, renditions,
+};
 
 const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
 
@@ -93,6 +95,12 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
     // Whoever seals without a reason knows of none: nobody was there to see the end.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
     let mut transaction = begin_transaction(pool).await?;
+    // A rescue or a deletion that is under way is waited for. Without these what follows would see the newest session, but
+    // its upload and its recording as they were before.
+    sqlx::query!("SELECT id FROM sessions WHERE id = $1 FOR UPDATE", row.id)
+        .fetch_optional(&mut *transaction)
+        .await?;
+    recordings::lock(&mut transaction, sealed.recording.id).await?;
     let closed = sqlx::query!(
         "INSERT INTO sessions (id, tenant, node, started_at, closed_at, end_reason)
          VALUES ($1, $2, $3, $4, COALESCE($5, now()), $6)

@@ -136,7 +136,8 @@ pub async fn what_was_made_of_a_part_is_made_anew_when_the_lost_node_seals_the_w
     tokio::time::timeout(Duration::from_secs(10), cancelled).await.expect("whoever renders is told");
     let lost = store.renew(&under_way, LONG).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost(_))), "{lost:?}");
-    store.finish(&under_way, JobOutcome::Rendered(file(6))).await.unwrap();
+    let finished = store.finish(&under_way, JobOutcome::Rendered(file(6))).await;
+    assert!(matches!(finished, Err(StoreError::LeaseLost(_))), "{finished:?}");
     assert_eq!(state_of(store, under_way.job.id).await, JobState::Cancelled);
     let queued = RenditionState::Queued;
     let expected = [

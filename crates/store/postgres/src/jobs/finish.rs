@@ -9,11 +9,14 @@ use crate::{
     Failure, begin_transaction,
     jobs::{insert, unbind_renders},
     listen::{announce_jobs, announce_recording},
-    renditions,
+    recordings, renditions,
 };
 
 pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), Failure> {
     let mut transaction = begin_transaction(pool).await?;
+    if changes_recording(&outcome, leased) {
+        recordings::lock(&mut transaction, leased.job.recording).await?;
+    }
     let (state, run_at, error) = match &outcome {
         JobOutcome::Done { .. } | JobOutcome::Rendered(_) => ("DONE", None, None),
         JobOutcome::RetryAt { at, error } => ("FAILED", Some(*at), Some(error)),
@@ -21,6 +24,7 @@ pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcom
         JobOutcome::Later { at } => ("QUEUED", Some(*at), None),
     };
     let uncounted = i64::from(matches!(outcome, JobOutcome::Later { .. }));
+    let is_due_again = matches!(outcome, JobOutcome::RetryAt { .. } | JobOutcome::Later { .. });
     let error = error.map(|error| row::text(error).into_owned());
     let ended = sqlx::query!(
         "UPDATE jobs SET state = $3, run_at = COALESCE($4, run_at), error = $5, lease_until = NULL,
@@ -59,15 +63,29 @@ pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcom
         }
         (JobOutcome::Rendered(_) | JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
     }
+    if is_due_again {
+        announce_jobs(&mut transaction).await?;
+    }
     announce_recording(&mut transaction, recording).await?;
     transaction.commit().await?;
     Ok(())
 }
 
-/// A finish whose answer was lost may be repeated: the job still has this lease, and its run is over.
+fn changes_recording(outcome: &JobOutcome, leased: &LeasedJob) -> bool {
+    match outcome {
+        JobOutcome::Done { recording_state, .. } => recording_state.is_some(),
+        JobOutcome::Parked { .. } => leased.job.rendition.is_none(),
+        JobOutcome::Rendered(_) | JobOutcome::RetryAt { .. } | JobOutcome::Later { .. } => false,
+    }
+}
+
+/// A finish whose answer was lost may be repeated: the job still has this lease, and its run is over. One that was cancelled
+/// meanwhile has no end to be written down.
 async fn finished_before(connection: &mut PgConnection, leased: &LeasedJob) -> Result<(), Failure> {
     let finished = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM jobs WHERE id = $1 AND lease = $2) AS "finished!""#,
+        r#"SELECT EXISTS (
+            SELECT FROM jobs WHERE id = $1 AND lease = $2 AND state <> 'CANCELLED'
+        ) AS "finished!""#,
         leased.job.id.as_uuid(),
         leased.lease,
     )
@@ -111,7 +129,18 @@ async fn park(connection: &mut PgConnection, recording: Uuid, error: Option<&str
 
 /// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
 pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<(), Failure> {
+    let none = || StoreError::NotFound { what: "parked, failed or cancelled job" };
     let mut transaction = begin_transaction(pool).await?;
+    let recording = sqlx::query_scalar!(
+        "SELECT recording FROM jobs WHERE id = $1 AND tenant = $2",
+        job.as_uuid(),
+        tenant.as_str()
+    )
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or_else(none)?;
+    // Of two jobs that are retried at the same time the second has to see that the first is not parked any longer.
+    recordings::lock(&mut transaction, recording.into()).await?;
     // An older job of a rendition is not run again beside the one that makes it now.
     let retried = sqlx::query!(
         "UPDATE jobs SET state = 'QUEUED', run_at = now(), attempts = 0, fraction = NULL,
@@ -120,18 +149,15 @@ pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resul
             AND (kind = 'DELETE' OR NOT EXISTS (
                 SELECT FROM recordings WHERE recordings.id = jobs.recording AND recordings.state = 'DELETED'))
             AND (kind <> 'RENDER' OR EXISTS (
-                SELECT FROM renditions WHERE renditions.job = jobs.id AND renditions.state <> 'DELETED'))
+                SELECT FROM renditions
+                WHERE renditions.id = jobs.rendition AND renditions.job = jobs.id AND renditions.state <> 'DELETED'))
          RETURNING recording, rendition, kind",
         job.as_uuid(),
         tenant.as_str(),
     )
     .fetch_optional(&mut *transaction)
     .await?
-    .ok_or(StoreError::NotFound { what: "parked, failed or cancelled job" })?;
-    // Of two jobs that are retried at the same time the second has to see that the first is not parked any longer.
-    sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR NO KEY UPDATE", retried.recording)
-        .fetch_one(&mut *transaction)
-        .await?;
+    .ok_or_else(none)?;
     sqlx::query!(
         "UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL
          WHERE id = $1 AND state = 'PARKED' AND parked_from IS NOT NULL

@@ -69,11 +69,14 @@ pub(super) async fn finish(
     Ok(())
 }
 
-/// A finish whose answer was lost may be repeated: the job still has this lease, and its run is over.
+/// A finish whose answer was lost may be repeated: the job still has this lease, and its run is over. One that was cancelled
+/// meanwhile has no end to be written down.
 async fn finished_before(connection: &mut SqliteConnection, leased: &LeasedJob) -> Result<(), Failure> {
     let (id, lease) = (leased.job.id.as_uuid().hyphenated(), leased.lease.hyphenated());
     let finished = sqlx::query_scalar!(
-        r#"SELECT EXISTS (SELECT 1 FROM jobs WHERE id = ?1 AND lease = ?2) AS "finished!: bool""#,
+        r#"SELECT EXISTS (
+            SELECT 1 FROM jobs WHERE id = ?1 AND lease = ?2 AND state <> 'CANCELLED'
+        ) AS "finished!: bool""#,
         id,
         lease,
     )
@@ -132,7 +135,8 @@ pub(super) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> R
             AND (kind = 'DELETE' OR NOT EXISTS (
                 SELECT 1 FROM recordings WHERE recordings.id = jobs.recording AND recordings.state = 'DELETED'))
             AND (kind <> 'RENDER' OR EXISTS (
-                SELECT 1 FROM renditions WHERE renditions.job = jobs.id AND renditions.state <> 'DELETED'))
+                SELECT 1 FROM renditions
+                WHERE renditions.id = jobs.rendition AND renditions.job = jobs.id AND renditions.state <> 'DELETED'))
          RETURNING recording AS "recording!: Hyphenated", rendition AS "rendition: Hyphenated", kind AS "kind!""#,
         id,
         tenant,

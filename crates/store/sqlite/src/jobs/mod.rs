@@ -75,6 +75,7 @@ impl JobQueue for SqliteStore {
         if cancellation == Cancellation::Now {
             self.changes.tell(Change::Cancelled(job));
             self.changes.tell(Change::Recording(recording));
+            self.signal.notify();
         }
         Ok(cancellation)
     }
