@@ -13,6 +13,7 @@ mod lease;
 mod libav;
 mod metrics;
 mod perform;
+mod progress;
 mod render;
 mod renderer;
 mod retention;

@@ -162,6 +162,7 @@ async fn store_file(
         path,
         content_type: &rendition.content_type,
         sha256: Some(&digest.sha256),
+        confirmed: None,
     };
     let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
     if stored.bytes != digest.bytes || stored.sha256.as_ref().is_some_and(|sum| *sum != digest.sha256) {
