@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use blob::{BlobError, PartUploads, SentPart};
+use blob::{BlobError, PartDigest, PartUploads, SentPart};
 use model::Recording;
 use store::JobOutcome;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +29,8 @@ pub(crate) async fn run(
     let upload = context.store.upload_of(recording.id).await?;
     match (&upload, context.blobs.parts()) {
         (Some((_, journaled)), Some(parts)) => {
-            let sent: Vec<SentPart> = journaled.iter().map(journal::sent).collect();
+            // Parts of another size, from before the configuration was changed, may be left behind the last.
+            let sent = journal::contiguous(journaled);
             compare_parts(context, recording, &file, parts, &sent, cancel).await?;
         }
         _ => compare_whole(context, recording, &file, cancel).await?,
@@ -85,7 +86,13 @@ async fn compare_parts(
         }
         read => read.map_err(unless_cancelled)?,
     };
-    if whole.bytes != file.bytes || !digests.iter().eq(sent.iter().map(|part| &part.digest)) {
+    let is_same = |(now, part): (&PartDigest, &SentPart)| {
+        // With another setting of the checksums one of the two has none.
+        let both = now.sha256.zip(part.digest.sha256);
+        now.md5 == part.digest.md5 && both.is_none_or(|(now, then)| now == then)
+    };
+    let as_sent = digests.len() == sent.len() && digests.iter().zip(sent).all(is_same);
+    if whole.bytes != file.bytes || !as_sent {
         return Err(differs(file, "the file has changed since it was sent"));
     }
     if file.sha256.is_some_and(|known| known != whole.sha256) {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use model::{JobKind, NodeId};
+use model::NodeId;
 
 use crate::RetentionRule;
 
@@ -24,7 +24,7 @@ pub struct JobsConfig {
     pub max_attempts: u32,
     /// Renders at a time; at least one.
     pub render_workers: usize,
-    /// Runs of a render before it is parked.
+    /// Runs of a render that fail by themselves before it is parked; others have `max_attempts`.
     pub render_max_attempts: u32,
     /// How long a clean-up waits for the renders of its recording. Those that are later fetch the media from the object
     /// store.
@@ -93,13 +93,6 @@ impl JobsConfig {
             base_path: String::new(),
             node_lost_after: None,
             keep: Duration::from_secs(60),
-        }
-    }
-
-    pub(crate) fn max_attempts(&self, kind: JobKind) -> u32 {
-        match kind {
-            JobKind::Render => self.render_max_attempts,
-            JobKind::Upload | JobKind::CleanUp | JobKind::Delete => self.max_attempts,
         }
     }
 

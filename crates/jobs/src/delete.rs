@@ -2,7 +2,7 @@
 
 use blob::BlobError;
 use chrono::{DateTime, Utc};
-use model::{JobKind, JobState, Recording, RecordingState, RenditionId, RenditionState};
+use model::{Container, JobKind, JobState, Recording, RecordingState, RenditionId, RenditionState};
 use store::{JobOutcome, LeasedJob};
 
 use crate::{JobError, clean_up::remove, perform::Context, spool::directory};
@@ -45,19 +45,25 @@ pub(crate) async fn run(
 /// The object of a recording, those of its renditions, what runs that were killed had begun to upload, and the rows of segments.
 pub(crate) async fn objects(context: &Context, recording: &Recording) -> Result<(), JobError> {
     let Some(key) = &recording.object_key else { return Ok(()) };
-    // The keys of renditions begin with it too.
     let stem = key.rsplit_once('.').map_or(key.as_str(), |(stem, _)| stem);
     abort_uploads(context, stem).await?;
-    context.blobs.delete(key).await?;
+    // What was rescued may have another format than what was sealed later.
+    for container in [Container::Webm, Container::Matroska] {
+        let key = format!("{stem}.{}", container.extension());
+        abort_uploads(context, &key).await?;
+        context.blobs.delete(&key).await?;
+    }
     for rendition in context.store.renditions_of(&recording.tenant, recording.id).await? {
+        abort_uploads(context, &rendition.object_key).await?;
         context.blobs.delete(&rendition.object_key).await?;
         context.store.forget_segments(recording.id, &rendition.parameters).await?;
     }
     Ok(())
 }
 
-/// Aborts uploads in parts to keys that begin so. Without the right to list them, the bucket's lifecycle rule has to do.
-async fn abort_uploads(context: &Context, prefix: &str) -> Result<(), JobError> {
+/// Aborts uploads in parts to keys that begin so. (MinIO lists those of a whole key alone.) Without the right to list them,
+/// the bucket's lifecycle rule has to do.
+pub(crate) async fn abort_uploads(context: &Context, prefix: &str) -> Result<(), JobError> {
     let Some(parts) = context.blobs.parts() else { return Ok(()) };
     let open = match parts.open(prefix).await {
         Err(BlobError::Refused(reason)) => {
@@ -67,7 +73,7 @@ async fn abort_uploads(context: &Context, prefix: &str) -> Result<(), JobError> 
         open => open?,
     };
     for upload in open {
-        tracing::info!(key = upload.key, "aborting an upload of what was deleted");
+        tracing::info!(key = upload.key, "aborting an upload that nobody completes");
         parts.abort(&upload).await?;
     }
     Ok(())

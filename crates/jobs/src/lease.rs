@@ -19,7 +19,7 @@ use crate::{
 
 /// How long a cancelled run has to clean up behind itself (to remove the parts of an upload), and how long its end may
 /// take to be written down at shutdown.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a run ended.
 enum End {
@@ -60,6 +60,11 @@ impl<'a> Lease<'a> {
                 tracing::info!(took = ?begun.elapsed(), "job cancelled");
             }
             End::Shutdown => self.give_back(shutdown).await,
+            End::Finished(Ok(outcome @ JobOutcome::Later { .. })) => {
+                metrics::put_off(kind);
+                tracing::debug!(?outcome, "job put off");
+                self.finish(outcome, shutdown).await;
+            }
             End::Finished(Ok(outcome)) => {
                 metrics::succeeded(kind);
                 tracing::info!(took = ?begun.elapsed(), "job done");
@@ -145,6 +150,9 @@ impl<'a> Lease<'a> {
         tokio::select! {
             written = timeout_at(self.over, self.write(&outcome)) => match written {
                 Ok(Ok(())) => count_next(&outcome),
+                Ok(Err(error @ StoreError::LeaseLost(_))) => {
+                    tracing::info!(%error, "the job was cancelled or taken over as it ended");
+                }
                 Ok(Err(error)) => tracing::error!(%error, ?outcome, "the job's end could not be written down"),
                 Err(_) => tracing::warn!(?outcome, "the lease ended before the job's end could be written down"),
             },

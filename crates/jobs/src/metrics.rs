@@ -9,6 +9,7 @@ const JOBS: &str = "recorder_jobs";
 const ENQUEUED: &str = "recorder_jobs_enqueued_total";
 const STARTED: &str = "recorder_jobs_started_total";
 const SUCCEEDED: &str = "recorder_jobs_succeeded_total";
+const PUT_OFF: &str = "recorder_jobs_put_off_total";
 const FAILED: &str = "recorder_jobs_failed_total";
 const PARKED: &str = "recorder_jobs_parked_total";
 const CANCELLED: &str = "recorder_jobs_cancelled_total";
@@ -32,6 +33,7 @@ pub fn describe() {
     describe_counter!(ENQUEUED, "Jobs made by this node, by kind.");
     describe_counter!(STARTED, "Runs of jobs begun on this node, by kind.");
     describe_counter!(SUCCEEDED, "Runs that did their work, by kind.");
+    describe_counter!(PUT_OFF, "Runs that had nothing to do yet and will be repeated, by kind.");
     describe_counter!(FAILED, "Runs that failed and will be repeated, by kind.");
     describe_counter!(PARKED, "Jobs given up and kept for a person, by kind.");
     describe_counter!(CANCELLED, "Runs that were ended by a caller's order, by kind.");
@@ -74,6 +76,10 @@ pub(crate) fn started(kind: JobKind) {
 
 pub(crate) fn succeeded(kind: JobKind) {
     counter!(SUCCEEDED, "kind" => kind.as_str()).increment(1);
+}
+
+pub(crate) fn put_off(kind: JobKind) {
+    counter!(PUT_OFF, "kind" => kind.as_str()).increment(1);
 }
 
 pub(crate) fn failed(kind: JobKind) {

@@ -15,8 +15,8 @@ use crate::{
 };
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
-/// How often a clean-up looks whether the renders that it waits for are done.
-const LOOK_AGAIN: TimeDelta = TimeDelta::seconds(10);
+/// How soon and how late a clean-up looks again whether the renders that it waits for are done.
+const LOOK_AGAIN: (TimeDelta, TimeDelta) = (TimeDelta::seconds(10), TimeDelta::minutes(5));
 /// Between two questions to a database that is away.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -70,7 +70,7 @@ async fn run(
             unless_deleted(context, leased, outcome, cancel).await
         }
         JobKind::CleanUp if is_wanted_by_renders(context, &recording).await? => {
-            Ok(JobOutcome::Later { at: Utc::now() + LOOK_AGAIN })
+            Ok(JobOutcome::Later { at: Utc::now() + look_again(&recording) })
         }
         JobKind::CleanUp => clean_up::run(context, &recording, cancel).await,
         JobKind::Delete => delete::run(context, leased, &recording).await,
@@ -105,11 +105,18 @@ async fn unless_deleted(
 
 /// Renders read the local file rather than fetch it, if they come to it within reasonable time.
 async fn is_wanted_by_renders(context: &Context, recording: &Recording) -> Result<bool, JobError> {
-    let sealed = recording.ended_at.unwrap_or(recording.started_at);
-    let waited = (Utc::now() - sealed).to_std().unwrap_or_default();
-    if waited >= context.config.keep_for_renders {
+    if since_its_end(recording).to_std().unwrap_or_default() >= context.config.keep_for_renders {
         return Ok(false);
     }
     let jobs = context.store.jobs_of(recording.id).await?;
     Ok(jobs.iter().any(|job| job.kind == JobKind::Render && !job.state.is_final()))
+}
+
+/// What has taken long will take as long again: of many that wait, few look at a time.
+fn look_again(recording: &Recording) -> TimeDelta {
+    (since_its_end(recording) / 4).clamp(LOOK_AGAIN.0, LOOK_AGAIN.1)
+}
+
+fn since_its_end(recording: &Recording) -> TimeDelta {
+    Utc::now() - recording.ended_at.unwrap_or(recording.started_at)
 }

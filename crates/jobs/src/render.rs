@@ -7,19 +7,26 @@ use std::{
     time::Duration,
 };
 
-use blob::{BlobError, PutFile};
-use model::{Progress, Recording, Rendition, RenditionState};
+use blob::{BlobError, ObjectInfo, PutFile};
+use chrono::{TimeDelta, Utc};
+use model::{JobKind, JobState, Progress, Recording, Rendition, RenditionId, RenditionState};
 use store::{JobOutcome, LeasedJob, RenderedFile, StoreError};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobError, Order, RenderError, Rendered, perform::Context, segments::promote, spool::SealedFile,
-    upload::unless_cancelled, work::WorkDirectory,
+    JobError, Order, RenderError, Rendered, delete::abort_uploads, perform::Context, retry::backoff,
+    segments::promote, spool::SealedFile, upload::unless_cancelled, work::WorkDirectory,
 };
 
+/// About what it takes to remove an object.
+const REMOVAL: TimeDelta = TimeDelta::milliseconds(100);
 /// How often progress is written down, at most.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How long a file that has been made waits for an object store that is away.
+const PUT_PATIENCE: Duration = Duration::from_secs(10 * 60);
+/// The longest pause in that time.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// The key follows from the recording and the parameters alone, so that a rerun overwrites.
 pub(crate) async fn run(
@@ -33,8 +40,13 @@ pub(crate) async fn run(
     if rendition.state == RenditionState::Deleted {
         return Ok(JobOutcome::Done { recording_state: None, next: Vec::new() });
     }
+    if is_being_removed(context, leased, id).await? {
+        return Ok(JobOutcome::Later { at: Utc::now() + REMOVAL });
+    }
     // Also says whether the job was cancelled in the moment before anybody listened.
     context.store.note_progress(leased, &Progress::default()).await?;
+    // Of a run that was killed. Whether this one ever comes to store anything is open.
+    abort_uploads(context, &rendition.object_key).await?;
     let work = WorkDirectory::make(&context.config.work, leased)
         .map_err(|source| JobError::Work { path: context.config.work.clone(), source })?;
     let output = work.path().join(file_name(&rendition));
@@ -51,6 +63,14 @@ pub(crate) async fn run(
         tracing::debug!(%error, "rows of segments are left to the clean-up");
     }
     Ok(JobOutcome::Rendered(file))
+}
+
+/// Whether a job removes the rendition's former file, which would be the new one if that came before.
+async fn is_being_removed(context: &Context, leased: &LeasedJob, id: RenditionId) -> Result<bool, JobError> {
+    let jobs = context.store.jobs_of(leased.job.recording).await?;
+    Ok(jobs.iter().any(|job| {
+        job.kind == JobKind::Delete && job.rendition == Some(id) && job.state == JobState::InProgress
+    }))
 }
 
 /// The recording's file under a name of the job's own, so that nobody removes it meanwhile: from the spool while it is
@@ -164,13 +184,34 @@ async fn store_file(
         sha256: Some(&digest.sha256),
         confirmed: None,
     };
-    let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
+    let stored = put_file(context, put, cancel).await?;
     if stored.bytes != digest.bytes || stored.sha256.as_ref().is_some_and(|sum| *sum != digest.sha256) {
         let detail = format!("it has {} bytes, {} were rendered", stored.bytes, digest.bytes);
         return Err(JobError::ObjectDiffers { key: rendition.object_key.clone(), detail });
     }
     let Rendered { duration, width, height } = rendered;
     Ok(RenderedFile { bytes: digest.bytes, duration, width, height, sha256: digest.sha256 })
+}
+
+/// Puts a file, again and again for a while if the object store is away: to render it anew would cost more.
+async fn put_file(
+    context: &Context,
+    put: PutFile<'_>,
+    cancel: &CancellationToken,
+) -> Result<ObjectInfo, JobError> {
+    let (begun, mut failures) = (Instant::now(), 0);
+    loop {
+        match context.blobs.put_file(put.clone(), cancel).await {
+            Err(error) if error.is_transient() && begun.elapsed() < PUT_PATIENCE => {
+                failures += 1;
+                let wait = backoff(context.config.first_backoff, LONGEST_PAUSE, failures, rand::random());
+                tracing::warn!(%error, failures, ?wait, "a rendition can't be stored yet");
+                let slept = cancel.run_until_cancelled(tokio::time::sleep(wait)).await;
+                slept.ok_or(JobError::Cancelled)?;
+            }
+            put => return put.map_err(unless_cancelled),
+        }
+    }
 }
 
 impl From<RenderError> for JobError {

@@ -20,11 +20,21 @@ pub(crate) fn after_failure(
     now: DateTime<Utc>,
 ) -> JobOutcome {
     let text = error.to_string().chars().take(MAX_ERROR).collect();
-    if error.is_permanent() || attempt >= config.max_attempts(kind) {
+    if error.is_permanent() || attempt >= most_attempts(config, kind, error) {
         return JobOutcome::Parked { error: text };
     }
     let wait = backoff(config.first_backoff, config.max_backoff, attempt, rand::random());
     JobOutcome::RetryAt { at: now + wait, error: text }
+}
+
+/// A render that fails by itself will most likely do so again, and costs much. One that lacks the object store, the
+/// database or a disk waits for it as long as an upload does.
+fn most_attempts(config: &JobsConfig, kind: JobKind, error: &JobError) -> u32 {
+    let waits = matches!(
+        error,
+        JobError::Blob(_) | JobError::Store(_) | JobError::Spool { .. } | JobError::Work { .. }
+    );
+    if kind == JobKind::Render && !waits { config.render_max_attempts } else { config.max_attempts }
 }
 
 /// `first`, doubled with each attempt up to `max`, of which a half is left to chance (`0.0..1.0`): jobs that failed
@@ -61,8 +71,10 @@ mod tests {
         assert!(matches!(outcome(2), JobOutcome::RetryAt { at, .. } if at > now));
         assert!(matches!(outcome(3), JobOutcome::Parked { error } if error.contains("403")));
         assert!(matches!(outcome(4), JobOutcome::Parked { .. }));
-        let render = after_failure(&config(), JobKind::Render, 2, &error, now);
-        assert!(matches!(render, JobOutcome::Parked { .. }));
+        let render = |error| after_failure(&config(), JobKind::Render, 2, error, now);
+        assert!(matches!(render(&error), JobOutcome::RetryAt { .. }), "it is the object store's fault");
+        let own = JobError::Render(crate::RenderError::Transient("killed".into()));
+        assert!(matches!(render(&own), JobOutcome::Parked { .. }));
     }
 
     #[test]

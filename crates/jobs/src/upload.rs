@@ -155,9 +155,13 @@ async fn without_file(
     file: &SealedFile<'_>,
     begun: Option<(Upload, Vec<UploadPart>)>,
 ) -> Result<JobOutcome, JobError> {
+    if begun.as_ref().is_some_and(|(upload, _)| upload.rescued) {
+        // The node is back without its disk. What another node has made of what had been sent is all there is.
+        return Ok(JobOutcome::Done { recording_state: None, next: Vec::new() });
+    }
     let missing = || JobError::FileMissing { path: file.path.clone() };
     let stored = match (begun, context.blobs.parts()) {
-        (Some((upload, journaled)), Some(parts)) if !upload.rescued => {
+        (Some((_, journaled)), Some(parts)) => {
             let sent = journal::contiguous(&journaled);
             parts.confirm(file.key, &sent).await
         }

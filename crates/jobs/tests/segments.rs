@@ -16,6 +16,7 @@ use support::{
     sealed,
     studio::{INTERVAL, MP3, Studio, seconds, until},
 };
+use uuid::Uuid;
 
 #[tokio::test]
 async fn what_is_recorded_becomes_segments_whose_states_are_told() {
@@ -178,7 +179,7 @@ async fn a_start_removes_what_an_earlier_run_left() {
     studio.shutdown.cancel();
     studio.workers.take().unwrap().stopped().await;
     let left = studio.config.segments.directory.join(RecordingId::new().to_string());
-    fs::create_dir_all(left.join("run")).unwrap();
+    fs::create_dir_all(left.join(Uuid::new_v4().to_string())).unwrap();
     studio.start();
     assert!(!left.exists());
     studio.stop().await;
@@ -193,11 +194,12 @@ async fn what_nobody_joins_is_removed_when_it_is_old() {
     .await;
     let old = RecordingId::new();
     let directory = studio.directory.path().join("segments").join(old.to_string());
-    fs::create_dir_all(directory.join("run")).unwrap();
+    let run = directory.join(Uuid::new_v4().to_string());
+    fs::create_dir_all(&run).unwrap();
     let age = |hours: u64| {
         let then = std::time::SystemTime::now() - Duration::from_secs(hours * 3600);
         let set = |path: PathBuf| fs::File::open(path).unwrap().set_modified(then).unwrap();
-        set(directory.join("run"));
+        set(run.clone());
         set(directory.clone());
     };
     age(23);

@@ -82,7 +82,8 @@ pub struct Job {
     pub state: JobState,
     /// The only node that can run it; none where any can.
     pub node: Option<NodeId>,
-    /// Runs that were begun.
+    /// Runs that have failed or succeeded, and the one that is under way; those that a shutdown, a crash or a lost lease has
+    /// ended don't count.
     pub attempts: u32,
     /// Not to be run before this.
     pub run_at: DateTime<Utc>,

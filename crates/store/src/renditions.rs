@@ -51,11 +51,11 @@ pub struct Created {
 pub trait Renditions: Send + Sync {
     /// Asks for a rendition of the tenant's recording and makes its job: for the node that has the file while the
     /// object store doesn't have it yet, else for any. One with the same parameters that is there already is returned
-    /// as it is, unless it was cancelled or deleted: then it is made again.
+    /// as it is, unless it was cancelled or deleted: then it is made again, and a DELETE job that waits to remove its
+    /// former file is given up.
     ///
     /// # Errors
-    /// `NotFound`; `WrongState` if the recording is live, has no media, or was deleted; or while a job removes the
-    /// rendition's former file. One that only waits to do so is given up.
+    /// `NotFound`; `WrongState` if the recording is live, has no media, or was deleted.
     async fn create_rendition(
         &self,
         tenant: &TenantId,

@@ -277,8 +277,7 @@ pub trait JobQueue: Send + Sync {
     /// jobs goes back to the state it had, once none of them is parked any longer; the job's rendition is QUEUED.
     ///
     /// # Errors
-    /// `NotFound`, also for a job in any other state, and if what it is about was deleted; `WrongState` while another
-    /// job removes what an earlier run of it may have stored.
+    /// `NotFound`, also for a job in any other state, and if what it is about was deleted.
     async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError>;
 
     /// Ends a job of the tenant before it is done, and its rendition with it. Its lease is void from here on. If it has ever

@@ -6,6 +6,8 @@ use crate::BlobError;
 
 /// The least size of a part but the last (Amazon S3 User Guide, "multipart upload limits").
 const MIN_PART_BYTES: u64 = 5 << 20;
+/// What one of forty parts that are on their way at a time gets of 40 Mbit/s.
+const SLOWEST: NonZeroU64 = NonZeroU64::new(128 << 10).unwrap();
 /// The largest size of a part.
 pub(super) const MAX_PART_BYTES: u64 = 5 << 30;
 
@@ -76,8 +78,11 @@ pub struct S3Config {
     pub parts_at_once: usize,
     /// The longest wait for a connection.
     pub connect_timeout: Duration,
-    /// The longest time for one try of one request, a whole part included; and the longest silence in a download.
+    /// The longest time for one try of one request, beside the time that `slowest` allows its body; and the longest silence
+    /// in a download.
     pub attempt_timeout: Duration,
+    /// Bytes a second below which an upload of a part is given up.
+    pub slowest: NonZeroU64,
     /// Tries of one request, the first included.
     pub attempts: u32,
     /// The most bytes a second that all uploads together send; none: no limit.
@@ -99,6 +104,7 @@ impl S3Config {
             parts_at_once: 4,
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(60),
+            slowest: SLOWEST,
             attempts: 3,
             bytes_a_second: None,
         }

@@ -79,10 +79,11 @@ impl S3 {
             .map_err(|error| source_error(path, std::io::Error::other(error)))
     }
 
-    /// What is paced takes longer, and is not therefore lost.
+    /// What is paced takes longer, and is not therefore lost; nor is what a slow line carries.
     pub(super) fn patience(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
         let paced = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.patience(bytes));
-        let attempt = self.config.attempt_timeout.saturating_add(paced);
+        let slow = Duration::from_secs(bytes / self.config.slowest.get());
+        let attempt = self.config.attempt_timeout.saturating_add(paced).saturating_add(slow);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(attempt)
@@ -90,7 +91,8 @@ impl S3 {
         aws_sdk_s3::Config::builder().timeout_config(timeouts)
     }
 
-    /// Asks the store what it holds now. What is not what was sent is removed again.
+    /// Asks the store what it holds now. What is not what was sent stays there: it may be what another run has sent since,
+    /// and verified; if it is damaged, it is overwritten by the next.
     async fn confirm(&self, key: &ObjectKey, sent: &Fingerprint) -> Result<ObjectInfo, BlobError> {
         let detail = match self.info(key).await {
             Ok(info) if info.bytes == sent.bytes && info.sha256.as_ref() == Some(&sent.sha256) => {
@@ -106,9 +108,6 @@ impl S3 {
             }
             Err(error) => return Err(error),
         };
-        if let Err(error) = crate::BlobStore::delete(self, key.as_str()).await {
-            tracing::warn!(%key, %error, "a damaged object could not be removed");
-        }
         Err(BlobError::Mismatch { key: key.to_string(), detail })
     }
 }

@@ -44,6 +44,7 @@ pub fn config(server: &SeaweedFs, url: String) -> S3Config {
         part_bytes: PART,
         attempts: 1,
         connect_timeout: Duration::from_secs(2),
+        slowest: std::num::NonZeroU64::MAX,
         ..S3Config::new(server.bucket(), "us-east-1")
     }
 }

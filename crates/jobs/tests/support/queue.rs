@@ -162,8 +162,8 @@ impl JobQueue for MemoryStore {
         let Some(row) = row else { return Ok(None) };
         let lease = Uuid::new_v4();
         row.lease = Some((lease, now + length));
+        row.job.attempts += u32::from(row.job.state != JobState::InProgress);
         row.job.state = JobState::InProgress;
-        row.job.attempts += 1;
         let leased = LeasedJob { job: row.job.clone(), lease, until: Utc::now() + length };
         state.leases += 1;
         Ok(Some(leased))

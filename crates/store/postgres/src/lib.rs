@@ -1,6 +1,6 @@
 //! The store on Postgres.
 //!
-//! Leases end by the database's clock, so the nodes' clocks need not agree. Jobs are taken with
+//! Leases end and jobs become due by the database's clock, so the nodes' clocks need not agree. Jobs are taken with
 //! `FOR UPDATE SKIP LOCKED` in one statement that commits at once; waiting workers are woken, and changes are told, by
 //! LISTEN/NOTIFY.
 //!

@@ -199,8 +199,7 @@ async fn insert(
     Ok(Some(job))
 }
 
-/// A rendition is to be made again: what waits to remove its file shall not. What does so now would remove the new file in
-/// place of the old one; it is over in a moment.
+/// A rendition is to be made again: what waits to remove its file shall not. Who makes it waits for what does so now.
 pub(crate) async fn replace_removal(
     connection: &mut SqliteConnection,
     recording: RecordingId,
@@ -217,21 +216,7 @@ pub(crate) async fn replace_removal(
     )
     .execute(&mut *connection)
     .await?;
-    let goes = sqlx::query_scalar!(
-        r#"SELECT EXISTS (
-            SELECT 1 FROM jobs WHERE recording = ?1 AND rendition = ?2 AND kind = 'DELETE'
-                AND state = 'IN_PROGRESS'
-        ) AS "goes!: bool""#,
-        recording,
-        id,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    if goes {
-        Err(StoreError::WrongState { what: "rendition", state: "being removed" }.into())
-    } else {
-        Ok(())
-    }
+    Ok(())
 }
 
 /// A rendition that was deleted stays so, whatever becomes of its job.

@@ -31,7 +31,8 @@ pub async fn a_failed_job_waits_for_its_time_and_then_runs_again(store: &dyn Sto
     store.finish(&leased, JobOutcome::RetryAt { at, error: "no route".to_owned() }).await.unwrap();
     let job = store.jobs_of(recording.id).await.unwrap().remove(0);
     assert_eq!((job.state, job.attempts, job.error.as_deref()), (JobState::Failed, 1, Some("no route")));
-    assert_eq!(job.run_at.timestamp_micros(), at.timestamp_micros());
+    // By the store's own clock.
+    assert!((job.run_at - at).abs() < TimeDelta::seconds(5), "{:?}", job.run_at);
     assert_eq!(lease(store).await, None);
     assert_eq!(state(store, &recording).await, RecordingState::Processing);
 

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Failure, begin_transaction,
-    jobs::{insert, unbind_renders},
+    jobs::{from_now, insert, unbind_renders},
     listen::{announce_jobs, announce_recording},
     recordings, renditions,
 };
@@ -17,24 +17,24 @@ pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcom
     if changes_recording(&outcome, leased) {
         recordings::lock(&mut transaction, leased.job.recording).await?;
     }
-    let (state, run_at, error) = match &outcome {
+    let (state, wait, error) = match &outcome {
         JobOutcome::Done { .. } | JobOutcome::Rendered(_) => ("DONE", None, None),
-        JobOutcome::RetryAt { at, error } => ("FAILED", Some(*at), Some(error)),
+        JobOutcome::RetryAt { at, error } => ("FAILED", Some(from_now(*at)), Some(error)),
         JobOutcome::Parked { error } => ("PARKED", None, Some(error)),
-        JobOutcome::Later { at } => ("QUEUED", Some(*at), None),
+        JobOutcome::Later { at } => ("QUEUED", Some(from_now(*at)), None),
     };
     let uncounted = i64::from(matches!(outcome, JobOutcome::Later { .. }));
     let is_due_again = matches!(outcome, JobOutcome::RetryAt { .. } | JobOutcome::Later { .. });
     let error = error.map(|error| row::text(error).into_owned());
     let ended = sqlx::query!(
-        "UPDATE jobs SET state = $3, run_at = COALESCE($4, run_at), error = $5, lease_until = NULL,
+        "UPDATE jobs SET state = $3, run_at = COALESCE(now() + make_interval(secs => $4), run_at), error = $5, lease_until = NULL,
             attempts = attempts - $6,
             started_at = CASE WHEN $6 = 0 THEN started_at END, ended_at = CASE WHEN $6 = 0 THEN now() END
          WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'",
         leased.job.id.as_uuid(),
         leased.lease,
         state,
-        run_at,
+        wait,
         error.as_deref(),
         uncounted,
     )

@@ -22,7 +22,7 @@ pub(super) async fn lease(
     let kinds: Vec<String> = kinds.iter().map(ToString::to_string).collect();
     let row = sqlx::query!(
         r#"UPDATE jobs
-           SET state = 'IN_PROGRESS', attempts = attempts + 1, lease = $3,
+           SET state = 'IN_PROGRESS', attempts = attempts + (state <> 'IN_PROGRESS')::int, lease = $3,
                lease_until = now() + make_interval(secs => $4), started_at = now(), ended_at = NULL
            WHERE id = (
                SELECT id FROM jobs

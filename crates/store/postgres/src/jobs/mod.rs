@@ -107,18 +107,23 @@ pub(crate) async fn insert_one(
 ) -> Result<(), Failure> {
     sqlx::query!(
         "INSERT INTO jobs (id, recording, tenant, rendition, kind, state, node, run_at)
-         VALUES ($1, $2, $3, $4, $5, 'QUEUED', $6, $7)",
+         VALUES ($1, $2, $3, $4, $5, 'QUEUED', $6, now() + make_interval(secs => $7))",
         id.as_uuid(),
         recording.as_uuid(),
         tenant.as_str(),
         rendition.map(RenditionId::as_uuid),
         job.kind.as_str(),
         job.node.as_ref().map(NodeId::as_str),
-        job.run_at,
+        from_now(job.run_at),
     )
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Seconds until a time by this node's clock: the database adds them to its own, by which jobs become due.
+fn from_now(at: DateTime<Utc>) -> f64 {
+    (at - Utc::now()).as_seconds_f64()
 }
 
 /// Any node may make the recording's renditions.

@@ -24,7 +24,7 @@ pub(super) async fn lease(
     let kinds = Value::from_iter(kinds.iter().map(|kind| kind.as_str())).to_string();
     let row = sqlx::query_as!(
         JobRow,
-        r#"UPDATE jobs SET state = 'IN_PROGRESS', attempts = attempts + 1, lease = ?3, lease_until = ?5,
+        r#"UPDATE jobs SET state = 'IN_PROGRESS', attempts = attempts + (state <> 'IN_PROGRESS'), lease = ?3, lease_until = ?5,
                started_at = ?4, ended_at = NULL
            WHERE id = (
                SELECT id FROM jobs
