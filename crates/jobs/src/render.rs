@@ -176,21 +176,21 @@ async fn store_file(
     rendered: Rendered,
     cancel: &CancellationToken,
 ) -> Result<RenderedFile, JobError> {
-    let digest = blob::file_digest(path, cancel).await.map_err(unless_cancelled)?;
+    // The store digests it on its way, or doesn't read it at all.
     let put = PutFile {
         key: &rendition.object_key,
         path,
         content_type: &rendition.content_type,
-        sha256: Some(&digest.sha256),
+        sha256: None,
         confirmed: None,
     };
     let stored = put_file(context, put, cancel).await?;
-    if stored.bytes != digest.bytes || stored.sha256.as_ref().is_some_and(|sum| *sum != digest.sha256) {
-        let detail = format!("it has {} bytes, {} were rendered", stored.bytes, digest.bytes);
-        return Err(JobError::ObjectDiffers { key: rendition.object_key.clone(), detail });
-    }
+    let sha256 = match stored.sha256 {
+        Some(sha256) => sha256,
+        None => blob::file_digest(path, cancel).await.map_err(unless_cancelled)?.sha256,
+    };
     let Rendered { duration, width, height } = rendered;
-    Ok(RenderedFile { bytes: digest.bytes, duration, width, height, sha256: digest.sha256 })
+    Ok(RenderedFile { bytes: stored.bytes, duration, width, height, sha256 })
 }
 
 /// Puts a file, again and again for a while if the object store is away: to render it anew would cost more.

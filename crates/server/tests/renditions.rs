@@ -3,7 +3,7 @@
 mod scenarios;
 mod support;
 
-use scenarios::renditions;
+use scenarios::{kinds, renditions};
 use support::Place;
 
 #[tokio::test]
@@ -14,6 +14,11 @@ async fn a_recording_is_rendered_watched_downloaded_and_deleted() {
 #[tokio::test]
 async fn a_recording_is_rendered_watched_downloaded_and_deleted_in_production() {
     renditions::a_recording_is_rendered_watched_downloaded_and_deleted(&Place::production().await).await;
+}
+
+#[tokio::test]
+async fn every_kind_of_rendition_of_a_call_can_be_had_and_is_in_step() {
+    kinds::every_kind_of_rendition_of_a_call_can_be_had_and_is_in_step(&Place::embedded()).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,13 @@
 //! What a store must say of an object if it holds what we sent.
 
-use std::{fs::File, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Seek as _, SeekFrom},
+    num::NonZero,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    thread,
+};
 
 use aws_smithy_types::base64;
 use md5::Md5;
@@ -15,6 +22,8 @@ use crate::{
 
 /// The most parts that an upload can have (Amazon S3 User Guide, "multipart upload limits").
 const MAX_PARTS: u64 = 10_000;
+/// Digests of one file are taken by so many threads at most: a disk is the limit then.
+const MAX_THREADS: usize = 4;
 
 /// One part of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +80,7 @@ pub(super) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// Reads the file once. Parts have `part_bytes`, or more where there would be too many of them.
+    /// Reads the file. Parts have `part_bytes`, or more where there would be too many of them.
     pub async fn of(
         path: &Path,
         part_bytes: u64,
@@ -80,24 +89,36 @@ impl Fingerprint {
     ) -> Result<Self, BlobError> {
         let path = path.to_owned();
         blocking(cancel, move |cancel| {
-            let file = File::open(&path).map_err(|error| source_error(&path, error))?;
-            let metadata = file.metadata().map_err(|error| source_error(&path, error))?;
-            if !metadata.is_file() {
-                return Err(source_error(&path, std::io::Error::other("not a regular file")));
-            }
-            let part_bytes = part_bytes.max(metadata.len().div_ceil(MAX_PARTS));
-            let mut hasher = Hasher::new(part_bytes, mode);
-            read_all(&file, cancel, |piece| {
-                hasher.update(piece);
-                Ok(())
-            })
-            .map_err(|error| match error {
+            Self::take(&path, part_bytes, mode, cancel).map_err(|error| match error {
                 ReadError::Read(error) | ReadError::Write(error) => source_error(&path, error),
                 ReadError::Cancelled => BlobError::Cancelled,
-            })?;
-            Ok(hasher.finish())
+            })
         })
         .await
+    }
+
+    fn take(
+        path: &Path,
+        part_bytes: u64,
+        mode: ChecksumMode,
+        cancel: &CancellationToken,
+    ) -> Result<Self, ReadError> {
+        let metadata = fs::metadata(path).map_err(ReadError::Read)?;
+        if !metadata.is_file() {
+            return Err(ReadError::Read(io::Error::other("not a regular file")));
+        }
+        let bytes = metadata.len();
+        let ranges = ranges(bytes, part_bytes.max(bytes.div_ceil(MAX_PARTS)));
+        let (whole, digests) = match ranges.as_slice() {
+            [only] => {
+                let mut whole = Sha256::new();
+                let digest = digest(path, only, mode, Some(&mut whole), cancel)?;
+                (whole, vec![digest])
+            }
+            ranges => digest_side_by_side(path, bytes, ranges, mode, cancel)?,
+        };
+        let parts = ranges.iter().zip(&digests).map(|(range, digest)| Part::of(range, digest)).collect();
+        Ok(Self { bytes, sha256: hex(&whole.finalize()), parts })
     }
 
     /// The ETag, without quotes: the MD5 of the content; of an object that came in parts, the MD5 of the parts' MD5s,
@@ -155,84 +176,113 @@ impl PartHasher {
     }
 }
 
-struct Hasher {
-    mode: ChecksumMode,
-    part_bytes: u64,
-    whole: Sha256,
-    bytes: u64,
-    part: PartHasher,
-    in_part: u64,
-    parts: Vec<Part>,
+/// At least one, and an empty last one only of an empty file.
+fn ranges(bytes: u64, part_bytes: u64) -> Vec<PartRange> {
+    let range = |index: u64| {
+        let offset = index * part_bytes;
+        // At most MAX_PARTS of them.
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        PartRange { number, offset, bytes: part_bytes.min(bytes - offset) }
+    };
+    (0..bytes.div_ceil(part_bytes).max(1)).map(range).collect()
 }
 
-impl Hasher {
-    fn new(part_bytes: u64, mode: ChecksumMode) -> Self {
-        let (whole, part) = (Sha256::new(), PartHasher::new(mode));
-        Self { mode, part_bytes, whole, bytes: 0, part, in_part: 0, parts: Vec::new() }
-    }
-
-    fn update(&mut self, mut piece: &[u8]) {
-        self.whole.update(piece);
-        while !piece.is_empty() {
-            if self.in_part == self.part_bytes {
-                self.end_part();
-            }
-            let room = usize::try_from(self.part_bytes - self.in_part).unwrap_or(usize::MAX);
-            let (now, later) = piece.split_at(room.min(piece.len()));
-            self.part.update(now);
-            self.in_part += now.len() as u64;
-            self.bytes += now.len() as u64;
-            piece = later;
+/// The SHA-256 of the whole on one thread, the digests of the parts on others: MD5 takes three times as long, and one
+/// thread after the other would keep a fast line waiting.
+fn digest_side_by_side(
+    path: &Path,
+    bytes: u64,
+    ranges: &[PartRange],
+    mode: ChecksumMode,
+    cancel: &CancellationToken,
+) -> Result<(Sha256, Vec<PartDigest>), ReadError> {
+    let next = AtomicUsize::new(0);
+    let digest_some = || {
+        let mut done = Vec::new();
+        loop {
+            let at = next.fetch_add(1, Relaxed);
+            let Some(range) = ranges.get(at) else { return Ok(done) };
+            done.push((at, digest(path, range, mode, None, cancel)?));
         }
-    }
+    };
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS);
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(digest_some)).collect();
+        let mut whole = Sha256::new();
+        let file = File::open(path).map_err(ReadError::Read)?;
+        read_all(file.take(bytes), cancel, |piece| {
+            whole.update(piece);
+            Ok(())
+        })?;
+        let mut done = digest_some()?;
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        done.sort_unstable_by_key(|(at, _)| *at);
+        Ok((whole, done.into_iter().map(|(_, digest)| digest).collect()))
+    })
+}
 
-    fn end_part(&mut self) {
-        let digest = std::mem::replace(&mut self.part, PartHasher::new(self.mode)).finish();
-        // At most MAX_PARTS, unless the file grows while it is read: then the store refuses the number.
-        let number = u32::try_from(self.parts.len() + 1).unwrap_or(u32::MAX);
-        let range = PartRange { number, offset: self.bytes - self.in_part, bytes: self.in_part };
-        self.parts.push(Part::of(&range, &digest));
-        self.in_part = 0;
+/// The digests of a range; all that is read is added to `whole`.
+pub(super) fn digest(
+    path: &Path,
+    range: &PartRange,
+    mode: ChecksumMode,
+    mut whole: Option<&mut Sha256>,
+    cancel: &CancellationToken,
+) -> Result<PartDigest, ReadError> {
+    let mut file = File::open(path).map_err(ReadError::Read)?;
+    file.seek(SeekFrom::Start(range.offset)).map_err(ReadError::Read)?;
+    let (mut hasher, mut bytes) = (PartHasher::new(mode), 0);
+    read_all(file.take(range.bytes), cancel, |piece| {
+        hasher.update(piece);
+        if let Some(whole) = &mut whole {
+            whole.update(piece);
+        }
+        bytes += piece.len() as u64;
+        Ok(())
+    })?;
+    if bytes != range.bytes {
+        return Err(ReadError::Read(io::ErrorKind::UnexpectedEof.into()));
     }
-
-    fn finish(mut self) -> Fingerprint {
-        self.end_part();
-        Fingerprint { bytes: self.bytes, sha256: hex(&self.whole.finalize()), parts: self.parts }
-    }
+    Ok(hasher.finish())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn of(content: &[u8], part_bytes: u64, reads: usize) -> Fingerprint {
-        let mut hasher = Hasher::new(part_bytes, ChecksumMode::WhenSupported);
-        content.chunks(reads).for_each(|piece| hasher.update(piece));
-        hasher.finish()
+    fn of(content: &[u8], part_bytes: u64) -> Fingerprint {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), content).unwrap();
+        Fingerprint::take(file.path(), part_bytes, ChecksumMode::WhenSupported, &CancellationToken::new())
+            .unwrap()
     }
 
     #[test]
-    fn parts_do_not_depend_on_how_the_file_was_read() {
+    fn parts_cover_the_file_and_have_the_digests_of_their_bytes() {
         let content: Vec<u8> = (0..1000_u32).map(|n| n as u8).collect();
-        let whole = of(&content, 300, 1000);
+        let whole = of(&content, 300);
         assert_eq!(
             whole.parts.iter().map(|p| (p.number, p.offset, p.bytes)).collect::<Vec<_>>(),
             [(1, 0, 300), (2, 300, 300), (3, 600, 300), (4, 900, 100)]
         );
-        for reads in [1, 7, 300, 301] {
-            assert_eq!(of(&content, 300, reads), whole);
+        for part in &whole.parts {
+            let alone = of(&content[part.offset as usize..][..part.bytes as usize], 300);
+            assert_eq!((alone.etag(), alone.checksum()), (part.etag(), part.checksum()));
         }
+        assert_eq!(whole.sha256, of(&content, 1000).sha256);
     }
 
     #[test]
     fn a_file_of_whole_parts_has_no_empty_last_one() {
-        assert_eq!(of(&[0; 600], 300, 64).parts.len(), 2);
-        assert_eq!(of(&[0; 300], 300, 64).parts.len(), 1);
+        assert_eq!(of(&[0; 600], 300).parts.len(), 2);
+        assert_eq!(of(&[0; 300], 300).parts.len(), 1);
     }
 
     #[test]
     fn an_empty_file_is_one_empty_part() {
-        let empty = of(b"", 300, 1);
+        let empty = of(b"", 300);
         assert_eq!(empty.etag(), "d41d8cd98f00b204e9800998ecf8427e");
         assert_eq!(empty.sha256, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
         assert_eq!((empty.bytes, empty.parts.len()), (0, 1));
@@ -241,9 +291,9 @@ mod tests {
     #[test]
     fn etag_and_checksum_of_parts_are_hashes_of_hashes() {
         // printf abc|md5sum; printf def|md5sum; the two in binary|md5sum; the same with sha256sum and base64.
-        let two = of(b"abcdef", 3, 6);
+        let two = of(b"abcdef", 3);
         assert_eq!(two.etag(), "4c8e93283780e078db9e0c6b9b3f8043-2");
         assert_eq!(two.checksum().unwrap(), "nATTAFe3VK8bLS1PVnV4LdYaWmWcNO5sKvR1JrZsr6Y=-2");
-        assert_eq!(of(b"abcdef", 6, 6).etag(), "e80b5017098950fc58aad83c8c14978e");
+        assert_eq!(of(b"abcdef", 6).etag(), "e80b5017098950fc58aad83c8c14978e");
     }
 }

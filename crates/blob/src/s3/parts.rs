@@ -1,10 +1,6 @@
 //! Uploads that stay open while their file grows.
 
-use std::{
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::path::Path;
 
 use aws_sdk_s3::{
     error::ProvideErrorMetadata,
@@ -15,15 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     S3,
-    config::{ChecksumMode, MAX_PART_BYTES},
+    config::MAX_PART_BYTES,
     error::s3_error,
-    fingerprint::{Part, PartHasher, checksum_of_parts, etag_of_parts},
+    fingerprint::{Part, checksum_of_parts, digest, etag_of_parts},
     put::cancellable,
 };
 use crate::{
     BlobError, FileDigest, FilePart, ObjectInfo, ObjectKey, OpenUpload, PartDigest, PartRange, PartUploads,
     SentPart,
-    digest::{ReadError, blocking, hex, read_all, source_error},
+    digest::{ReadError, blocking, hex, source_error},
 };
 
 /// After so many parts their size doubles: 10,000 parts, the most that an upload can have, then hold more than any
@@ -201,10 +197,9 @@ impl S3 {
     ) -> Result<(Option<Sha256>, Vec<PartDigest>), BlobError> {
         let (path, ranges, mode) = (path.to_owned(), ranges.to_owned(), self.config.checksums);
         blocking(cancel, move |cancel| {
-            let mut file = File::open(&path).map_err(|error| source_error(&path, error))?;
             let (mut whole, mut digests) = (whole, Vec::new());
             for range in &ranges {
-                let digest = digest(&mut file, range, mode, whole.as_mut(), cancel);
+                let digest = digest(&path, range, mode, whole.as_mut(), cancel);
                 digests.push(digest.map_err(|error| match error {
                     ReadError::Read(error) | ReadError::Write(error) => source_error(&path, error),
                     ReadError::Cancelled => BlobError::Cancelled,
@@ -214,29 +209,6 @@ impl S3 {
         })
         .await
     }
-}
-
-fn digest(
-    file: &mut File,
-    range: &PartRange,
-    mode: ChecksumMode,
-    mut whole: Option<&mut Sha256>,
-    cancel: &CancellationToken,
-) -> Result<PartDigest, ReadError> {
-    file.seek(SeekFrom::Start(range.offset)).map_err(ReadError::Read)?;
-    let (mut hasher, mut bytes) = (PartHasher::new(mode), 0);
-    read_all(file.take(range.bytes), cancel, |piece| {
-        hasher.update(piece);
-        if let Some(whole) = &mut whole {
-            whole.update(piece);
-        }
-        bytes += piece.len() as u64;
-        Ok(())
-    })?;
-    if bytes != range.bytes {
-        return Err(ReadError::Read(io::ErrorKind::UnexpectedEof.into()));
-    }
-    Ok(hasher.finish())
 }
 
 #[cfg(test)]

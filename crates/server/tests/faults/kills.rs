@@ -1,5 +1,5 @@
 //! SIGKILL at any moment of everything that happens to recordings at the same time: recording, following, uploading,
-//! rendering, joining, deleting.
+//! rendering, joining, cancelling, deleting.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,7 +9,8 @@ use std::{
 
 use blob::{BlobError, BlobStore as _, PartUploads as _, S3};
 use model::{
-    JobKind, JobState, Recording, RecordingId, RecordingState, Rendition, RenditionState, Segment, TenantId,
+    Job, JobKind, JobState, Recording, RecordingId, RecordingState, Rendition, RenditionId, RenditionState,
+    Segment, TenantId,
 };
 use proto::recorder::v1::{DeleteRecordingRequest, recording_service_client::RecordingServiceClient};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
@@ -71,6 +72,8 @@ struct Trial<'a> {
     deleted: BTreeSet<RecordingId>,
     /// Deletions whose answer was lost.
     perhaps_deleted: BTreeSet<RecordingId>,
+    /// Renditions that nobody wants any more.
+    cancelled: BTreeSet<RenditionId>,
     /// Sizes of sealed recordings.
     sealed: BTreeMap<RecordingId, u64>,
     /// How many kills came while this was under way.
@@ -106,12 +109,47 @@ impl Trial<'_> {
         });
         let lives_for = Duration::from_millis(self.dice.random_range(0..4_000));
         let doom = self.doom(lives_for).await;
-        tokio::time::sleep(lives_for).await;
+        if push.is_some() && self.dice.random_bool(0.4) {
+            self.until_a_recording_ends().await;
+        } else {
+            tokio::time::sleep(lives_for).await;
+        }
         self.recorder.kill9();
         self.note_answers(push, doom).await;
         self.note_hits().await;
         self.assert_nothing_is_lost().await;
+        if self.dice.random_bool(0.2) {
+            self.cancel_a_render().await;
+        }
         ok(self.recorder.restart().await, "the restart");
+    }
+
+    /// Until just after: while the last part goes up, segments are joined, and the other rendition is made.
+    async fn until_a_recording_ends(&mut self) {
+        let live = async || {
+            let recordings = self.recordings().await;
+            recordings.iter().filter(|one| one.state == RecordingState::Recording).count()
+        };
+        let mut before = live().await;
+        wait_for(Duration::from_secs(5), async || {
+            let now = live().await;
+            std::mem::replace(&mut before, now) > now
+        })
+        .await;
+        tokio::time::sleep(Duration::from_millis(self.dice.random_range(0..500))).await;
+    }
+
+    /// By way of another node, while this one is down: what its run had stored and begun to store has to go, too.
+    async fn cancel_a_render(&mut self) {
+        for recording in self.recordings().await {
+            let jobs = ok(self.store.jobs_of(recording.id).await, "the jobs");
+            let cut_short = |job: &&Job| job.kind == JobKind::Render && job.state == JobState::InProgress;
+            if let Some(job) = jobs.iter().find(cut_short) {
+                ok(self.store.cancel(&recording.tenant, job.id).await, "the cancellation");
+                self.cancelled.extend(job.rendition);
+                return;
+            }
+        }
     }
 
     /// Now and then, somebody deletes a recording, whatever is being done with it.
@@ -256,6 +294,10 @@ impl Trial<'_> {
             let renditions = self.renditions(&recording).await;
             assert_eq!(renditions.len(), 2, "{renditions:?}");
             for rendition in renditions {
+                if self.cancelled.contains(&rendition.id) {
+                    assert_eq!(rendition.state, RenditionState::Cancelled, "{rendition:?}");
+                    continue;
+                }
                 assert_eq!(rendition.state, RenditionState::Available, "{rendition:?}");
                 let file = downloads.path().join(format!("rendition.{}", rendition.kind));
                 self.download(&rendition.object_key, &file, rendition.bytes, rendition.sha256.as_deref())
@@ -301,6 +343,7 @@ async fn killed_at_any_moment(rounds: usize, seed: u64) {
         answered: BTreeMap::new(),
         deleted: BTreeSet::new(),
         perhaps_deleted: BTreeSet::new(),
+        cancelled: BTreeSet::new(),
         sealed: BTreeMap::new(),
         hits: BTreeMap::new(),
     };
@@ -311,12 +354,18 @@ async fn killed_at_any_moment(rounds: usize, seed: u64) {
     trial.assert_all_is_well(&place).await;
     let recordings = trial.recordings().await;
     let hits = &trial.hits;
-    eprintln!("{rounds} kills, seed {seed}: {} recordings; interrupted: {hits:?}", recordings.len());
+    eprintln!(
+        "{rounds} kills, seed {seed}: {} recordings, {} renders cancelled; interrupted: {hits:?}",
+        recordings.len(),
+        trial.cancelled.len(),
+    );
     if rounds >= MANY {
         for kind in KINDS {
             assert!(hits.contains_key(kind.as_str()), "no kill has hit {kind}: {hits:?}");
         }
-        assert!(hits.contains_key("segments"), "no kill came while segments were made: {hits:?}");
+        for what in ["segments", "promotion", "parts on their way"] {
+            assert!(hits.contains_key(what), "no kill has hit {what}: {hits:?}");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod crashes;
+pub mod kinds;
 pub mod records;
 pub mod renditions;
 pub mod segments;
