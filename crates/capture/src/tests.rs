@@ -107,7 +107,7 @@ async fn running(disk: &Arc<Disk>) -> Running {
         limits: Limits { min_free_bytes: 0, ..Limits::default() },
         spool: SpoolConfig {
             directory: spool.path().to_owned(),
-            stall_timeout: Duration::from_millis(300),
+            stall_timeout: Duration::from_secs(3),
             ..SpoolConfig::default()
         },
     };
@@ -132,7 +132,7 @@ async fn running(disk: &Arc<Disk>) -> Running {
 
 impl Running {
     async fn sealed(&self) -> (Recording, PathBuf) {
-        for _ in 0..3000 {
+        for _ in 0..12_000 {
             let sealed = self.ledger.0.lock().unwrap().first().cloned();
             if let Some(recording) = sealed {
                 let media = self.spool.path().join(format!("{0}/{0}.webm", recording.id));

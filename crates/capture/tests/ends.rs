@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use capture::CaptureError;
 use model::EndReason;
-use support::{AUDIO, Node, VIDEO, audio_and_video, eventually, session, tenant};
+use support::{AUDIO, Node, VIDEO, audio_and_video, eventually, eventually_async, session, tenant};
 use testkit::{
     sender::{Driver, SenderConfig, Track},
     verify,
@@ -27,8 +27,8 @@ async fn a_client_that_says_goodbye_seals_its_recording() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanishes_is_given_up_after_the_grace_time() {
     let change = |config: &mut capture::CaptureConfig| {
-        config.webrtc.disconnected_timeout = Duration::from_millis(200);
-        config.webrtc.failed_timeout = Duration::from_millis(600);
+        config.webrtc.disconnected_timeout = Duration::from_millis(500);
+        config.webrtc.failed_timeout = Duration::from_secs(3);
     };
     let node = Node::start_with(change).await;
     let driver = Driver::start().unwrap();
@@ -42,7 +42,7 @@ async fn a_client_that_vanishes_is_given_up_after_the_grace_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_never_connects_leaves_a_recording_that_says_so_and_no_files() {
-    let node = Node::start_with(|config| config.webrtc.connect_timeout = Duration::from_millis(100)).await;
+    let node = Node::start_with(|config| config.webrtc.connect_timeout = Duration::from_secs(3)).await;
     let driver = Driver::start().unwrap();
     let sender = driver.add(audio_and_video(), support::LOOPBACK).await.unwrap();
     node.begin(sender.offer().await.unwrap()).await;
@@ -57,7 +57,7 @@ async fn a_client_that_never_connects_leaves_a_recording_that_says_so_and_no_fil
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_limit_ends_a_session() {
-    let node = Node::start_with(|config| config.limits.session_time = Some(Duration::from_millis(700))).await;
+    let node = Node::start_with(|config| config.limits.session_time = Some(Duration::from_secs(4))).await;
     let driver = Driver::start().unwrap();
     let _call = node.call(&driver, audio_and_video()).await;
     let recording = node.ledger.wait_for_one().await;
@@ -108,9 +108,12 @@ async fn a_ledger_that_is_away_delays_stop_and_loses_nothing() {
     node.ledger.set_away(true);
     let (capture, id) = (node.capture.clone(), call.begun.id);
     let stop = tokio::spawn(async move { capture.stop(&tenant(), id, EndReason::Requested).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    eventually_async("it is being sealed", || async {
+        let state = node.capture.live(None).await[0].state;
+        (state == model::RecordingState::Processing).then_some(())
+    })
+    .await;
     assert!(!stop.is_finished());
-    assert_eq!(node.capture.live(None).await[0].state, model::RecordingState::Processing);
     assert_eq!(node.capture.shutdown(Duration::from_millis(10)).await, 1, "it is not sealed in time");
     node.ledger.set_away(false);
     let recording = stop.await.unwrap().unwrap();
@@ -163,7 +166,11 @@ async fn a_renegotiation_that_fails_leaves_the_session_recording_and_one_that_su
     let offer = call.sender.offer_more(Track::of(AUDIO.clone())).await.unwrap();
     let answer = node.capture.renegotiate(&tenant(), id, offer).await.unwrap();
     call.sender.accept_answer(answer).await.unwrap();
-    call.send_frames(45).await;
+    eventually_async("the track that was added is recorded", || async {
+        let live = node.capture.live(None).await;
+        (live[0].tracks.len() == 2 && live[0].tracks.iter().all(|track| track.1.frames >= 10)).then_some(())
+    })
+    .await;
     let recording = node.capture.stop(&tenant(), id, EndReason::Requested).await.unwrap();
     let media = node.media(&recording);
     verify::decode_strictly(&media).unwrap();

@@ -4,7 +4,7 @@ mod support;
 
 use capture::CaptureError;
 use model::{Container, EndReason, RecordingState};
-use support::{Call, LOOPBACK, Nat, Node, audio_and_video, eventually, tenant};
+use support::{Call, LOOPBACK, Nat, Node, audio_and_video, eventually, eventually_async, tenant};
 use testkit::{sender::Driver, verify};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,6 +13,12 @@ async fn what_was_sent_until_stop_is_in_a_file_that_decodes() {
     let driver = Driver::start().unwrap();
     let call = node.call(&driver, audio_and_video()).await;
     call.send_frames(90).await;
+    eventually_async("they are received", || async {
+        let live = node.capture.live(None).await;
+        let video = live[0].tracks.iter().find(|track| track.1.codec == Some(media::Codec::Vp8))?;
+        (video.1.frames >= 90).then_some(())
+    })
+    .await;
 
     let live = node.capture.live(Some(&tenant())).await;
     assert_eq!((live.len(), live[0].id, live[0].state), (1, call.begun.id, RecordingState::Recording));

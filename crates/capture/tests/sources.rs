@@ -135,7 +135,7 @@ async fn audio_that_can_not_be_used_ends_the_session_and_what_came_before_is_kep
 async fn limits_hold_for_sources_too() {
     let node = Node::start_with(|config| {
         config.limits.recording_bytes = Some(300_000);
-        config.limits.session_time = Some(Duration::from_millis(600));
+        config.limits.session_time = Some(Duration::from_secs(5));
         config.limits.sessions = 2;
     })
     .await;
@@ -155,7 +155,7 @@ async fn limits_hold_for_sources_too() {
 
     let live = open(&node.capture).await;
     push(&live, &noise(3_200)).await;
-    assert_eq!(node.capture.shutdown(Duration::from_secs(10)).await, 0);
+    assert_eq!(node.capture.shutdown(Duration::from_secs(60)).await, 0);
     assert_eq!(node.ledger.sealed.lock().unwrap().last().unwrap().end_reason, Some(EndReason::Shutdown));
     assert!(matches!(node.capture.open(source()).await, Err(CaptureError::Draining)));
 }
@@ -246,11 +246,13 @@ async fn speakers_that_join_while_it_runs_are_tracks_on_one_timeline() {
         if index == 25 {
             handle.add_track(speaker(2)).await.unwrap();
         }
-        handle.rtp(TrackId(1), Instant::now(), opus_packet(1, index)).unwrap();
+        // When they arrived is told, and doesn't depend on how busy this machine is.
+        let arrived = began + Duration::from_millis(20) * u32::from(index);
+        handle.rtp(TrackId(1), arrived, opus_packet(1, index)).unwrap();
         if index >= 25 {
-            handle.rtp(TrackId(2), Instant::now(), opus_packet(2, index)).unwrap();
+            handle.rtp(TrackId(2), arrived, opus_packet(2, index)).unwrap();
         }
-        tokio::time::sleep_until((began + Duration::from_millis(20) * u32::from(index + 1)).into()).await;
+        tokio::time::sleep_until((arrived + Duration::from_millis(20)).into()).await;
     }
     let recording = handle.finish(EndReason::Requested).await.unwrap().recording;
     assert_eq!((recording.source, recording.container), (Source::Discord, Some(Container::Webm)));

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 async fn stored(yard: &Yard) -> (Station, Take) {
     let mut station = yard.station("a").await;
     // The second look comes after twice as long: time enough for a slow machine to store something before it.
-    station.config.lease = Duration::from_secs(2);
+    station.config.lease = Duration::from_secs(5);
     station.start();
     let mut take = station.begin().await;
     take.grow(10_000);

@@ -4,11 +4,16 @@
 
 mod support;
 
+use std::time::Duration;
+
 use blob::PartUploads as _;
 use model::{EndReason, JobKind, Rendition, RenditionState};
 use store::{NewRendition, Renditions as _};
 use support::station::{PART, Station, Take, Yard, wait_for};
 use testkit::servers::faulty::{Fault, Proxy};
+
+/// How long a request may hang: longer than any takes that doesn't, for each of these would count as one more fault.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A recording that the object store alone has, a node that reaches the store through a proxy, and the proxy.
 async fn stored(yard: &Yard) -> (Station, Take, Proxy) {
@@ -59,7 +64,8 @@ async fn assert_made_after_all(yard: &Yard, station: &Station, take: &Take, kind
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_store_that_fails_in_every_way_gets_the_rendition_later_and_once() {
-    let yard = Yard::new().await;
+    let mut yard = Yard::new().await;
+    yard.attempt_timeout = PATIENCE;
     let (station, take, proxy) = stored(&yard).await;
     let faults: [(&str, &'static str, Fault); 8] = [
         ("begun", "POST ", Fault::Answer(500)),
@@ -81,7 +87,8 @@ async fn an_object_store_that_fails_in_every_way_gets_the_rendition_later_and_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn media_that_comes_back_broken_is_fetched_again_and_not_rendered() {
-    let yard = Yard::new().await;
+    let mut yard = Yard::new().await;
+    yard.attempt_timeout = PATIENCE;
     let (station, take, proxy) = stored(&yard).await;
     let faults = [
         ("refused", Fault::Answer(500)),

@@ -180,7 +180,7 @@ async fn settings_of_nothing_at_all_stop_no_worker() {
 #[test]
 fn a_run_that_was_killed_midway_is_repeated_under_the_same_key() {
     let mut house = House::new();
-    house.config.lease = Duration::from_millis(500);
+    house.config.lease = Duration::from_secs(3);
     house.config.poll = Duration::from_millis(50);
     let house = Arc::new(house);
     house.blobs.hold();

@@ -96,7 +96,8 @@ async fn what_was_sent_while_the_recording_went_on_counts_as_progress_of_its_upl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_store_that_fails_in_every_way_makes_the_upload_lag_and_nothing_else() {
-    let yard = Yard::new().await;
+    let mut yard = Yard::new().await;
+    yard.attempt_timeout = Duration::from_secs(5);
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
@@ -274,6 +275,10 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
         assert_copied(&yard, &other, take, &part).await;
     }
     yard.assert_no_orphans().await;
+    // From now on nobody is to be taken for lost, however slow it is.
+    other.stop().await;
+    other.config.node_lost_after = Some(Duration::from_secs(3600));
+    other.start();
     lost.beat().await;
     live.seal(&lost, EndReason::Crash).await;
     lost.start();
@@ -300,16 +305,16 @@ async fn assert_copied(yard: &Yard, station: &Station, take: &Take, media: &[u8]
 async fn a_node_that_lives_is_not_rescued() {
     let yard = Yard::new().await;
     let (mut station, mut other) = (yard.station("a").await, yard.station("other").await);
-    other.config.node_lost_after = Some(Duration::from_secs(2));
+    let lost_after = Duration::from_secs(5);
+    other.config.node_lost_after = Some(lost_after);
+    let _beats = station.keep_beating().await;
     station.start();
     other.start();
     let mut take = station.begin().await;
     take.grow(2 * PART);
     station.until_sent(&take, 2).await;
-    for _ in 0..30 {
-        station.beat().await;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+    // Without its beats it would be taken for lost by then.
+    tokio::time::sleep(lost_after + Duration::from_secs(2)).await;
     assert_eq!(station.row(&take).await.state, RecordingState::Recording);
     take.seal(&station, EndReason::Requested).await;
     assert_safe(&yard, &station, &take).await;

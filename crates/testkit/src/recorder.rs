@@ -24,7 +24,7 @@ use crate::process::{Process, bound_command};
 pub type Client = WebRtcServiceClient<Channel>;
 
 /// How long a start may take, recovery of a crashed spool included.
-const START_DEADLINE: Duration = Duration::from_secs(20);
+const START_DEADLINE: Duration = Duration::from_secs(60);
 
 /// UDP ports a recorder is given: more than it has shards.
 const UDP_PORTS: u16 = 8;

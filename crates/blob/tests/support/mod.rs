@@ -30,7 +30,7 @@ pub async fn seaweedfs() -> Arc<SeaweedFs> {
     server
 }
 
-/// How to reach the server's bucket at `url`, with little patience.
+/// How to reach the server's bucket at `url`, with one attempt a request.
 pub fn config(server: &SeaweedFs, url: String) -> S3Config {
     S3Config {
         endpoint: Some(url),
@@ -43,7 +43,7 @@ pub fn config(server: &SeaweedFs, url: String) -> S3Config {
         checksums: ChecksumMode::WhenRequired,
         part_bytes: PART,
         attempts: 1,
-        connect_timeout: Duration::from_secs(2),
+        connect_timeout: Duration::from_secs(10),
         slowest: std::num::NonZeroU64::MAX,
         ..S3Config::new(server.bucket(), "us-east-1")
     }

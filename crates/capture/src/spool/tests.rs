@@ -66,7 +66,9 @@ impl MediaFile for Handle {
     }
 }
 
-const STALL: Duration = Duration::from_millis(50);
+/// Told, not waited for: no disk that works is as slow.
+const STALL: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn file(writers: &Writers, memory: &Arc<Memory>, budget: usize) -> SpoolFile {
     let writer = writers.of(model::SessionId::new());
@@ -111,16 +113,17 @@ async fn a_full_disk_fails_the_session_and_keeps_what_was_written_without_a_hole
     let memory = Arc::new(Memory { room: Some(2500), ..Memory::default() });
     let mut file = file(&writers, &memory, 1 << 20);
     let now = Instant::now();
-    let mut failure = None;
-    for _ in 0..1000 {
-        failure = file.append(Bytes::from(vec![7; 1000]), now).err();
-        if failure.is_some() {
-            break;
-        }
+    let mut refused = None;
+    for _ in 0..3 {
+        refused = file.append(Bytes::from(vec![7; 1000]), now).err();
+    }
+    while file.check(now).is_ok() {
+        assert!(now.elapsed() < PATIENCE, "a full disk takes everything");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    assert_eq!(failure, Some(SpoolFailure::Full));
+    assert!(matches!(refused, None | Some(SpoolFailure::Full)), "{refused:?}");
     assert_eq!(file.check(now), Err(SpoolFailure::Full));
+    assert_eq!(file.append(Bytes::from_static(b"more"), now), Err(SpoolFailure::Full));
     let (_, written) = file.finish();
     assert_eq!(written.await.unwrap(), Written { bytes: 2000, failure: Some(SpoolFailure::Full) });
     assert_eq!(memory.content.lock().unwrap().len(), 2000);
@@ -173,13 +176,11 @@ async fn what_is_final_counts_once_everything_before_it_is_on_disk() {
     let (now, queue) = (Instant::now(), Arc::clone(file.queue()));
     let settled = |until| Some(settled(until));
     let becomes = async |wanted| {
-        for _ in 0..500 {
-            if queue.durable() == wanted {
-                return true;
-            }
+        let deadline = Instant::now() + PATIENCE;
+        while queue.durable() != wanted && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        false
+        queue.durable() == wanted
     };
     file.append(Bytes::from(vec![1; 100]), now).unwrap();
     assert_eq!(queue.durable(), None);
@@ -205,9 +206,12 @@ async fn what_a_sync_failed_for_is_not_final() {
     let now = Instant::now();
     file.append(Bytes::from(vec![1; 100]), now).unwrap();
     file.settle(Some(settled(50)), now);
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert_eq!(file.queue().durable(), None);
+    while file.check(now).is_ok() {
+        assert!(now.elapsed() < PATIENCE, "nobody has seen that the sync failed");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
     assert_eq!(file.check(now), Err(SpoolFailure::Broken));
+    assert_eq!(file.queue().durable(), None);
 }
 
 #[test]

@@ -24,6 +24,8 @@ pub enum Render {
     Fails(RenderError),
     /// Tells how far it is, and works until it is cancelled.
     WorksOn(Progress),
+    /// Tells each few milliseconds that it has come further, until it is cancelled.
+    TellsOften,
     Panics,
 }
 
@@ -31,6 +33,7 @@ pub enum Render {
 pub struct ScriptedRenderer {
     script: Mutex<VecDeque<Render>>,
     inputs: Mutex<Vec<PathBuf>>,
+    steps: AtomicUsize,
     running: AtomicUsize,
     cancelled: AtomicUsize,
     pub followers: FollowerScript,
@@ -44,6 +47,11 @@ impl ScriptedRenderer {
     /// Renders that were begun.
     pub fn begun(&self) -> usize {
         self.inputs.lock().unwrap().len()
+    }
+
+    /// Steps that were told of.
+    pub fn steps(&self) -> usize {
+        self.steps.load(SeqCst)
     }
 
     /// Renders that work on.
@@ -75,8 +83,19 @@ impl Renderer for ScriptedRenderer {
                 self.running.fetch_add(1, SeqCst);
                 cancel.cancelled().await;
                 fs::remove_file(order.output).unwrap();
-                self.running.fetch_sub(1, SeqCst);
                 self.cancelled.fetch_add(1, SeqCst);
+                self.running.fetch_sub(1, SeqCst);
+                Err(RenderError::Cancelled)
+            }
+            Some(Render::TellsOften) => {
+                while !cancel.is_cancelled() {
+                    let step = self.steps.fetch_add(1, SeqCst) + 1;
+                    progress.send_replace(Progress {
+                        fraction: 1.0 - 1.0 / (step + 1) as f64,
+                        ..Progress::default()
+                    });
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
                 Err(RenderError::Cancelled)
             }
             None => {

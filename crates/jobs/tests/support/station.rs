@@ -20,6 +20,7 @@ use rand::{RngCore, SeedableRng, rngs::SmallRng};
 use store::{JobQueue, NewJob, NewRendition, Nodes, Recordings, Sealed, Sessions, Uploads};
 use store_sqlite::SqliteStore;
 use testkit::servers::seaweedfs::SeaweedFs;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::{renderer::ScriptedRenderer, sha256};
@@ -43,6 +44,8 @@ pub struct Yard {
     pub server: SeaweedFs,
     pub store: Arc<SqliteStore>,
     part_bytes: u64,
+    /// How long a request may take: long enough for a machine that does other things, unless a test lets requests hang.
+    pub attempt_timeout: Duration,
     directory: tempfile::TempDir,
 }
 
@@ -56,7 +59,13 @@ impl Yard {
         let store = SqliteStore::open(directory.path().join("recorder.db")).await.unwrap();
         store.migrate().await.unwrap();
         let server = SeaweedFs::start().await.unwrap();
-        Self { server, store: Arc::new(store), part_bytes, directory }
+        Self {
+            server,
+            store: Arc::new(store),
+            part_bytes,
+            attempt_timeout: Duration::from_secs(30),
+            directory,
+        }
     }
 
     pub async fn s3(&self, url: String) -> S3 {
@@ -72,7 +81,8 @@ impl Yard {
             checksums: ChecksumMode::WhenRequired,
             part_bytes: self.part_bytes,
             attempts: 1,
-            attempt_timeout: Duration::from_secs(3),
+            attempt_timeout: self.attempt_timeout,
+            slowest: std::num::NonZeroU64::MAX,
             ..S3Config::new(self.server.bucket(), "us-east-1")
         };
         S3::connect(&config).await.unwrap()
@@ -174,6 +184,20 @@ impl Station {
         self.store.heartbeat(&self.config.node, "127.0.0.1:1", false).await.unwrap();
     }
 
+    /// Beats like a node that lives, until what is returned is dropped.
+    pub async fn keep_beating(&self) -> JoinSet<()> {
+        self.beat().await;
+        let (store, node) = (self.store.clone(), self.config.node.clone());
+        let mut beats = JoinSet::new();
+        beats.spawn(async move {
+            loop {
+                store.heartbeat(&node, "127.0.0.1:1", false).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        beats
+    }
+
     /// A session that begins.
     pub async fn begin(&self) -> Take {
         self.begin_as(Container::Webm).await
@@ -255,9 +279,9 @@ impl Station {
 }
 
 pub async fn wait_for(what: &str, mut is: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while !is().await {
-        assert!(Instant::now() < deadline, "not within a minute: {what}");
+        assert!(Instant::now() < deadline, "not within two minutes: {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

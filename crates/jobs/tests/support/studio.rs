@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    path::PathBuf,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use blob::LocalDir;
@@ -23,6 +24,8 @@ use super::{
 };
 
 pub const MP3: &str = r#"{"kind":"mp3"}"#;
+/// How long anything may take on a machine that does other things, too.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a segment is.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
@@ -137,20 +140,21 @@ impl Studio {
 
     /// Waits until the segments have these states.
     pub async fn states(&self, wanted: &[SegmentState]) -> Vec<Segment> {
-        let mut segments = Vec::new();
-        for _ in 0..500 {
-            segments = self.segments().await;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let segments = self.segments().await;
             if segments.iter().map(|segment| segment.state).eq(wanted.iter().copied()) {
                 return segments;
             }
+            assert!(Instant::now() < deadline, "{wanted:?} wanted, not {segments:#?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        panic!("{wanted:?} wanted, not {segments:#?}");
     }
 
     /// Waits until the rendition is there, and tells what its file has.
     pub async fn rendition(&self) -> (Rendition, Vec<u8>) {
-        for _ in 0..500 {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
             let renditions = self.store.renditions_of(&self.whole.tenant, self.whole.id).await.unwrap();
             if let Some(rendition) =
                 renditions.into_iter().find(|rendition| rendition.state == RenditionState::Available)
@@ -163,10 +167,12 @@ impl Studio {
         panic!("no rendition: {:#?}", self.store.jobs_of(self.whole.id).await);
     }
 
+    /// Files of segments. Directories may go while they are counted.
     pub fn files(&self) -> usize {
-        let Ok(recordings) = fs::read_dir(self.directory.path().join("segments")) else { return 0 };
-        let runs = recordings.flat_map(|recording| fs::read_dir(recording.unwrap().path()).unwrap());
-        runs.map(|run| fs::read_dir(run.unwrap().path()).unwrap().count()).sum()
+        let below =
+            |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let recordings = below(self.directory.path().join("segments"));
+        recordings.flat_map(below).flat_map(below).count()
     }
 
     pub async fn stop(mut self) {
@@ -177,13 +183,11 @@ impl Studio {
 
 /// Waits until it is so.
 pub async fn until(what: &str, so: impl Fn() -> bool) {
-    for _ in 0..500 {
-        if so() {
-            return;
-        }
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < deadline, "not so: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("not so: {what}");
 }
 
 pub fn seconds(seconds: u64) -> Duration {

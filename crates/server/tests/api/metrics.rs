@@ -101,7 +101,7 @@ async fn one_recording_shows_in_the_metrics_that_are_documented() {
     let tracks = [ClipSpec::small(Codec::Vp8), ClipSpec::beep()].map(|spec| Track::of(clip(spec).unwrap()));
     let session = driver.add(SenderConfig::playing(tracks), IpAddr::V4(Ipv4Addr::LOCALHOST)).await.unwrap();
     let call = Call::begin(&mut recorder.client(), &session, "metrics").await.unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while session.stats().await.frames.first().is_none_or(|frames| *frames < 60) {
         assert!(Instant::now() < deadline, "{:?}", session.stats().await);
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -109,7 +109,7 @@ async fn one_recording_shows_in_the_metrics_that_are_documented() {
     let live = Scrape::of(&recorder).await;
     assert_eq!((live.sum("recorder_ready", &[]), live.sum("recorder_sessions_live", &[])), (1.0, 1.0));
     call.stop(&mut recorder.client()).await.unwrap();
-    let object = recorder.object_of(&call.id, Duration::from_secs(20)).await.unwrap();
+    let object = recorder.object_of(&call.id, Duration::from_secs(60)).await.unwrap();
     let bytes = std::fs::metadata(object).unwrap().len() as f64;
     let scrape = loop {
         let scrape = Scrape::of(&recorder).await;
@@ -142,7 +142,6 @@ async fn one_recording_shows_in_the_metrics_that_are_documented() {
         ("recorder_jobs_succeeded_total", &[], 2.0),
         ("recorder_job_duration_seconds_count", &["kind=\"UPLOAD\""], 1.0),
         ("recorder_spool_waiting_bytes", &[], 0.0),
-        ("recorder_receive_buffer_drops", &[], 0.0),
     ] {
         assert_eq!(scrape.sum(name, labels), value, "{name} {labels:?}:\n{}", scrape.0);
     }

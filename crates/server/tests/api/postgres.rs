@@ -30,7 +30,7 @@ async fn an_older_schema_is_refused_where_the_operator_migrates_by_hand() {
 
 async fn wait_for_health(app: &TestApp, want: ServingStatus) {
     let mut client = HealthClient::new(app.channel());
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
     loop {
         let answer = client.check(HealthCheckRequest::default()).await.unwrap().into_inner();
         if answer.status() == want {

@@ -13,8 +13,8 @@ use std::{
 };
 
 use proto::recorder::v1::{
-    CreateRenditionRequest, EndReason, JobKind, JobState, ListJobsRequest, RecordingState, RenditionSpec,
-    RenditionState, Wav, rendition_spec::Kind,
+    CreateRenditionRequest, EndReason, JobKind, JobState, ListJobsRequest, ListRecordingsRequest,
+    RecordingState, RenditionSpec, RenditionState, Wav, rendition_spec::Kind,
 };
 use testkit::{
     recorder::{Recorder, RecorderConfig},
@@ -116,6 +116,9 @@ async fn a_full_work_directory_makes_renders_wait_and_say_why() {
     let mut client = client(&recorder);
     let sound = ok(push(&recorder, "sound", SOUND).end().await, "the push");
     available(&mut client, &sound.id).await;
+    // A run that reads the local copy, which has no second name on another disk, fails when the copy goes.
+    let local = recorder.data_dir().join("spool").join(&sound.id);
+    assert!(wait_for(PATIENCE, async || !local.exists()).await, "the local copy stays");
     let full = Ballast::leaving(&recorder, "work", SOUND / 2);
     let wav = create(&mut client, &sound.id, Kind::Wav(Wav::default())).await;
     let error = failure(&mut client, &sound.id, JobKind::Render).await;
@@ -159,7 +162,11 @@ async fn a_full_database_disk_refuses_what_is_new_and_loses_nothing_that_was_beg
     let mut client = client(&recorder);
     // Two seconds, in the midst of which the disk fills up.
     let live = Push::begin(recorder.channel(), "live", 4 << 20, Duration::from_millis(125));
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    let begun = wait_for(PATIENCE, async || {
+        let request = ListRecordingsRequest { name: "live".to_owned(), ..Default::default() };
+        !ok(client.list_recordings(request).await, "the recordings").into_inner().recordings.is_empty()
+    });
+    assert!(begun.await, "no session has begun");
     let full = Ballast::leaving(&recorder, "database", 0);
     let (mut stored, begun) = (Vec::new(), Instant::now());
     let refused = loop {

@@ -51,6 +51,6 @@ async fn an_upload_and_a_render_outlast_a_database_that_is_away() {
     let mut keys = vec![first.object_key, second.object_key, made.object_key];
     keys.sort();
     assert_eq!(place.keys().await, keys);
-    let tidy = wait_for(Duration::from_secs(30), async || place.uploads().await == 0).await;
+    let tidy = wait_for(Duration::from_secs(60), async || place.uploads().await == 0).await;
     assert!(tidy, "an upload is left open");
 }

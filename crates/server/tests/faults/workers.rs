@@ -1,6 +1,6 @@
 //! The process that makes a rendition is killed from outside, as the kernel does it when memory is short.
 
-use std::{collections::BTreeSet, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -10,9 +10,7 @@ use proto::recorder::v1::{Preset, RecordingState, RenditionState, RetryJobReques
 use testkit::verify::decode_strictly;
 
 use crate::{
-    render::{
-        PATIENCE, available, children, client, create, film, get, job, mp4, rendition, under_way, work,
-    },
+    render::{PATIENCE, available, children, client, create, film, get, job, mp4, rendition, work},
     support::{Place, ok, wait_for},
 };
 
@@ -28,9 +26,14 @@ async fn a_render_whose_process_is_killed_is_made_again() {
     let recorder = ok(config.start().await, "the recorder");
     let mut client = client(&recorder);
     let id = film(&recorder).await;
-    let wanted = create(&mut client, &id, mp4(720, Preset::Medium)).await;
-    under_way(&mut client, &wanted).await;
-    let running = children(&recorder);
+    let wanted = create(&mut client, &id, mp4(240, Preset::Medium)).await;
+    // As soon as it is there: it is not to come to its end before.
+    let mut running = Vec::new();
+    let begun = wait_for(PATIENCE, async || {
+        running = children(&recorder);
+        !running.is_empty()
+    });
+    assert!(begun.await, "{:?}", get(&mut client, &id).await);
     assert_eq!(running.len(), 1, "{running:?}");
     running.into_iter().for_each(sigkill);
     let made = rendition(&mut client, &wanted, RenditionState::Available).await;
@@ -77,6 +80,6 @@ async fn a_render_whose_process_is_killed_each_time_is_parked_and_says_so_and_th
 
     // Who has mended what was wrong can have it after all.
     ok(client.retry_job(RetryJobRequest { id: wanted.job_id.clone() }).await, "the repetition");
-    let again = wait_for(Duration::from_secs(20), async || !children(&recorder).is_empty()).await;
+    let again = wait_for(PATIENCE, async || !children(&recorder).is_empty()).await;
     assert!(again, "{:?}", get(&mut client, &id).await);
 }

@@ -10,7 +10,8 @@ use testkit::{
 };
 
 use crate::support::{
-    CLIP_FRAMES, Place, beep, coded, connected, counted, driver, in_step, judge, ok, played, sender, video,
+    CLIP_FRAMES, Place, beep, coded, connected, counted, driver, in_step, judge, ok, played, sender, sent,
+    video,
 };
 
 const PLAYED: Duration = Duration::from_secs(5);
@@ -128,9 +129,10 @@ pub async fn track_added_by_renegotiation_goes_into_the_same_file(place: &Place)
         SenderConfig { play_for: Some(PLAYED), ..SenderConfig::playing([video(Codec::Vp8), beep()]) };
     let session = sender(&driver, config).await;
     let call = ok(Call::begin(&mut client, &session, "added").await, "the offer");
-    connected(&session).await;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    sent(&session, 60).await;
+    let before = session.stats().await.frames[0] as f64 / 30.0;
     ok(call.add(&mut client, &session, video(Codec::Vp8)).await, "the renegotiation");
+    let after = session.stats().await.frames[0] as f64 / 30.0;
     played(&session, FRAMES).await;
     let stats = session.stats().await;
     ok(call.stop(&mut client).await, "the stop");
@@ -143,7 +145,8 @@ pub async fn track_added_by_renegotiation_goes_into_the_same_file(place: &Place)
     assert_eq!(added.len() as u64, stats.frames[2]);
     // Both clips begin with a flash; the second one where the session was when it was added.
     let begin = added.first().map_or(0.0, |picture| picture.time);
-    assert!((1.9..2.6).contains(&begin), "the added track begins at {begin} s");
+    let expected = before - 0.1..after + 0.5;
+    assert!(expected.contains(&begin), "the added track begins at {begin} s, not {expected:?}");
 }
 
 pub async fn client_that_says_goodbye_has_its_recording_sealed(place: &Place) {
@@ -161,10 +164,8 @@ pub async fn client_that_says_goodbye_has_its_recording_sealed(place: &Place) {
 }
 
 pub async fn client_that_vanishes_has_its_recording_sealed_after_the_grace_time(place: &Place) {
-    let config = place
-        .config()
-        .env("WEBRTC_ICE_DISCONNECT_TIMEOUT", "500ms")
-        .env("WEBRTC_ICE_FAILED_TIMEOUT", "1500ms");
+    let config =
+        place.config().env("WEBRTC_ICE_DISCONNECT_TIMEOUT", "1s").env("WEBRTC_ICE_FAILED_TIMEOUT", "5s");
     let (recorder, driver) = (ok(config.start().await, "the recorder starts"), driver());
     let mut client = recorder.client();
     let play_for = Some(Duration::from_secs(2));
@@ -185,11 +186,11 @@ pub async fn blackout_shorter_than_the_grace_time_goes_on_in_the_same_recording(
         sender(&driver, SenderConfig { play_for, ..SenderConfig::playing([video(Codec::Vp8), beep()]) })
             .await;
     let call = ok(Call::begin(&mut client, &session, "blackout").await, "the offer");
-    connected(&session).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // After the beep of the second second; light again well before the fourth.
+    sent(&session, 40).await;
     let dark = Impairment { loss: 1.0, ..Impairment::default() };
     session.set_impairment(dark, dark).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    sent(&session, 70).await;
     session.set_impairment(Impairment::default(), Impairment::default()).await;
     played(&session, 180).await;
     ok(call.stop(&mut client).await, "the stop");

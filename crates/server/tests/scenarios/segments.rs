@@ -67,19 +67,22 @@ pub async fn a_call_has_its_mp3_right_after_the_stop(place: &Place) {
     };
     let session = sender(&driver, config).await;
     let call = ok(Call::begin(&mut client, &session, "visit").await, "the offer");
-    let some = wait_for(Duration::from_secs(40), async || {
-        progress(&mut recordings, &call.id).await.is_some_and(|now| now.done >= 3)
+    // A follower that the machine has held up catches up.
+    let mut now = pb::SegmentProgress::default();
+    let some = wait_for(PATIENCE, async || {
+        now = progress(&mut recordings, &call.id).await.unwrap_or_default();
+        now.done >= 3 && now.queued + now.in_progress <= 4
     });
-    assert!(some.await, "{:?}\n{}", progress(&mut recordings, &call.id).await, recorder.log());
-    let now = progress(&mut recordings, &call.id).await.unwrap_or_default();
-    assert!(now.failed == 0 && now.queued + now.in_progress <= 4 && now.done_bytes > 10_000, "{now:?}");
+    assert!(some.await, "{now:?}\n{}", recorder.log());
+    assert!(now.failed == 0 && now.done_bytes > 10_000, "{now:?}");
     let buffered = now.buffered.map_or(0, |buffered| buffered.seconds);
     assert_eq!((buffered > 0, now.buffered_bytes > 0), (now.queued + now.in_progress > 0, buffered > 0));
     let request = pb::ListSegmentsRequest { recording_id: call.id.clone(), ..Default::default() };
     let listed = ok(recordings.list_segments(request).await, "the segments").into_inner().segments;
     let length = listed[0].duration.map_or(0.0, |one| one.seconds as f64 + f64::from(one.nanos) / 1e9);
     assert!((length - 2.0).abs() < 0.05 && listed[0].state() == pb::SegmentState::Done, "{listed:?}");
-    assert_eq!((children(&recorder), files(&recorder)), (1, 1));
+    let one = wait_for(PATIENCE, async || (children(&recorder), files(&recorder)) == (1, 1));
+    assert!(one.await, "{} children, {} directories", children(&recorder), files(&recorder));
 
     let mut events = watch(&mut recordings, &call.id).await;
     ok(call.stop(&mut client).await, "the stop");
@@ -148,7 +151,7 @@ pub async fn a_tone_that_is_pushed_goes_on_through_the_joins(place: &Place) {
     ok(ok(pushing.await, "the push"), "the answer");
     let joined = made(&mut events, "mp3").await;
     // The last segment and the join, on a machine that does other things, too.
-    assert!(stopped.elapsed() < Duration::from_secs(20), "{:?}", stopped.elapsed());
+    assert!(stopped.elapsed() < Duration::from_secs(60), "{:?}", stopped.elapsed());
     assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 1"#).await);
 
     let link = link(&mut recordings, Source::RenditionId(joined.id.clone())).await;
@@ -181,7 +184,7 @@ pub async fn a_kill_costs_the_segments_and_not_the_rendition(place: &Place) {
     };
     let session = sender(&driver, config).await;
     let call = ok(Call::begin(&mut client, &session, "visit").await, "the offer");
-    let some = wait_for(Duration::from_secs(40), async || {
+    let some = wait_for(PATIENCE, async || {
         progress(&mut recordings, &call.id).await.is_some_and(|now| now.done >= 2)
     });
     assert!(some.await, "{:?}", progress(&mut recordings, &call.id).await);
@@ -193,6 +196,8 @@ pub async fn a_kill_costs_the_segments_and_not_the_rendition(place: &Place) {
     let joined = made(&mut events, "mp3").await;
     let seconds = joined.duration.map_or(0, |one| one.seconds);
     assert!(seconds >= 4, "{joined:?}");
-    assert!(progress(&mut recordings, &call.id).await.is_none());
-    assert_eq!(files(&recorder), 0);
+    let gone = wait_for(PATIENCE, async || {
+        progress(&mut recordings, &call.id).await.is_none() && files(&recorder) == 0
+    });
+    assert!(gone.await, "{} directories", files(&recorder));
 }

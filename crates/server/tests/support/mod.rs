@@ -25,7 +25,7 @@ use testkit::{
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 /// How long an upload may take after the stop.
-pub const UPLOAD: Duration = Duration::from_secs(10);
+pub const UPLOAD: Duration = Duration::from_secs(60);
 
 /// Frames of a small clip, after which its counter begins again.
 pub const CLIP_FRAMES: u16 = 360;
@@ -69,17 +69,22 @@ pub async fn sender(driver: &Driver, config: SenderConfig) -> Session {
 
 /// Waits until a sender is connected.
 pub async fn connected(session: &Session) {
-    let up = wait_for(Duration::from_secs(15), async || session.stats().await.connected).await;
+    let up = wait_for(Duration::from_secs(60), async || session.stats().await.connected).await;
     assert!(up, "the sender didn't connect: {:?}", session.stats().await);
 }
 
 /// Waits until the first stream of a sender has sent `frames` frames, and a while more for what has to be sent again.
 pub async fn played(session: &Session, frames: u64) {
+    sent(session, frames).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+}
+
+/// Waits until the first stream of a sender has sent `frames` frames.
+pub async fn sent(session: &Session, frames: u64) {
     connected(session).await;
-    let patience = Duration::from_millis(frames * 40) + Duration::from_secs(5);
+    let patience = Duration::from_millis(frames * 40) + Duration::from_secs(60);
     let sent = wait_for(patience, async || session.stats().await.frames.first() >= Some(&frames)).await;
     assert!(sent, "the sender hasn't played: {:?}", session.stats().await);
-    tokio::time::sleep(Duration::from_millis(500)).await;
 }
 
 pub async fn wait_for(patience: Duration, mut condition: impl AsyncFnMut() -> bool) -> bool {

@@ -13,7 +13,7 @@ use std::{
 };
 
 /// The longest that a start may take; it takes a second where nothing else runs.
-const START_PATIENCE: Duration = Duration::from_secs(30);
+const START_PATIENCE: Duration = Duration::from_secs(60);
 /// Tries with other ports, should another process have been quicker to take one of ours.
 const START_TRIES: usize = 5;
 /// What the server has logged when S3 answers with the bucket made, and when there is a place to write to: without the
