@@ -29,7 +29,7 @@ pub(crate) async fn run(
     let upload = context.store.upload_of(recording.id).await?;
     match (&upload, context.blobs.parts()) {
         (Some((_, journaled)), Some(parts)) => {
-            let sent: Vec<SentPart> = journaled.iter().map(journal::sent).collect();
+            let sent = journal::of_file(journaled, file.bytes);
             compare_parts(context, recording, &file, parts, &sent, cancel).await?;
         }
         _ => compare_whole(context, recording, &file, cancel).await?,

@@ -23,7 +23,7 @@ use testkit::{
     verify::decode_strictly,
 };
 
-/// Bytes behind each picture, which a VP8 decoder never gets to: 30 times a second they make two parts in 9 s.
+/// Bytes behind each picture, which a VP8 decoder never gets to: 30 times a second they make a part in 5 s.
 const PADDING: usize = 40_000;
 
 /// A film of so many bytes that it comes in parts soon.
@@ -200,9 +200,9 @@ async fn what_a_node_that_died_had_sent_is_available_and_all_of_it_when_it_comes
     assert!(row.error.contains("node first was lost"), "{row:?}");
     let part = place.object(&second, &call.id).await;
     let bytes = ok(std::fs::metadata(&part), "the object").len();
-    assert!(bytes >= 10 << 20 && bytes == row.bytes as u64, "{bytes} bytes, {row:?}");
+    assert!(bytes >= 5 << 20 && bytes == row.bytes as u64, "{bytes} bytes, {row:?}");
     let played = ok(testkit::verify::packets(&part), "packets of what was rescued").len();
-    assert!(played > 200, "{played} packets");
+    assert!(played > 100, "{played} packets");
     assert_eq!(place.uploads().await, 0);
     let part = rendered(&second, &call.id, Duration::from_secs(2)).await;
     ok(first.restart().await, "the restart");

@@ -42,7 +42,7 @@ impl Growing for Live {
 pub struct Yard {
     pub server: SeaweedFs,
     pub store: Arc<SqliteStore>,
-    part_bytes: u64,
+    pub part_bytes: u64,
     directory: tempfile::TempDir,
 }
 
