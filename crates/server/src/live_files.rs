@@ -48,6 +48,8 @@ impl LiveFiles {
             until: file.until,
             time: file.time,
             entries: file.entries,
+            recorded: file.recorded,
+            bytes: file.bytes,
             derived: self.derived(&file.recording.tenant),
         }
     }

@@ -43,6 +43,10 @@ pub struct GrowingFile {
     pub time: Duration,
     /// Changes whenever the beginning has.
     pub entries: usize,
+    /// How long the recording is, final or not.
+    pub recorded: Duration,
+    /// Bytes in the file, final or not.
+    pub bytes: u64,
     /// Parameters of the renditions that are to be made of it while it grows.
     pub derived: Arc<[Arc<str>]>,
 }

@@ -321,6 +321,8 @@ impl Take {
             until: self.content.len() as u64,
             time: Duration::ZERO,
             entries: self.entries,
+            recorded: Duration::ZERO,
+            bytes: self.content.len() as u64,
             derived: Arc::default(),
         };
         let mut live = self.live.0.lock().unwrap();
