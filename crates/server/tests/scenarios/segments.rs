@@ -187,6 +187,72 @@ pub async fn a_tone_that_is_pushed_goes_on_through_the_joins(place: &Place) {
     is_what_the_whole_gives(&mut recordings, &id, &joined).await;
 }
 
+/// Nobody has configured it.
+pub async fn what_a_push_asks_for_is_made_while_it_goes_on(place: &Place) {
+    const SECONDS: i32 = 30;
+    let config = place.config().env("RECORDER__SEGMENTS__INTERVAL", "2s");
+    let recorder = ok(config.env("RECORDER__SPOOL__SYNC_INTERVAL", "300ms").start().await, "the recorder");
+    let mut recordings = RecordingServiceClient::new(recorder.channel());
+    let (messages, stream) = mpsc::channel(4);
+    let mut ingest = IngestServiceClient::new(recorder.channel());
+    let pushing = tokio::spawn(async move { ingest.record_audio(ReceiverStream::new(stream)).await });
+    let send = async |message| {
+        ok(messages.send(pb::RecordAudioRequest { message: Some(message) }).await, "a message");
+    };
+    let asked = [pb::AudioFormat::Wav, pb::AudioFormat::OggOpus, pb::AudioFormat::Mp3];
+    let header = pb::AudioHeader {
+        correlation_id: "asked".to_owned(),
+        format: Some(pb::audio_header::Format::Pcm(pb::PcmFormat { sample_rate: RATE, channels: 1 })),
+        results: asked.map(Into::into).to_vec(),
+        ..Default::default()
+    };
+    send(pb::record_audio_request::Message::Header(header)).await;
+    for second in 0..SECONDS {
+        let data = pb::AudioData { data: tone(second), ..Default::default() };
+        send(pb::record_audio_request::Message::Audio(data)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let request = pb::ListRecordingsRequest { correlation_id: "asked".to_owned(), ..Default::default() };
+    let found = ok(recordings.list_recordings(request).await, "the list").into_inner().recordings;
+    let id = found[0].id.clone();
+    let mut last = Vec::new();
+    let all = wait_for(PATIENCE, async || {
+        let request = pb::GetRecordingRequest { id: id.clone() };
+        last = ok(recordings.get_recording(request).await, "the recording").into_inner().segments;
+        last.len() == asked.len() && last.iter().all(|one| one.done >= SECONDS / 2 - 4)
+    });
+    assert!(all.await, "{last:?}");
+    assert_eq!(children(&recorder), asked.len());
+    drop(messages);
+    ok(ok(pushing.await, "the push"), "the answer");
+    let joined = all_made(&mut recordings, &id, asked.len()).await;
+    assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 3"#).await);
+    for format in asked {
+        create(&mut recordings, &id, Kind::Mix(pb::Mix { format: format.into(), channels: 0 })).await;
+    }
+    let mut wholes = all_made(&mut recordings, &id, 2 * asked.len()).await;
+    wholes.retain(|one| one.kind == "mix");
+    for one in &joined {
+        // An Ogg stream's serial number is drawn by lot.
+        let same = |whole: &pb::Rendition| {
+            whole.bytes == one.bytes && (whole.sha256 == one.sha256 || one.kind == "ogg_opus")
+        };
+        assert!(wholes.iter().any(same), "{one:?} is none of {wholes:?}");
+    }
+}
+
+/// Waits until so many renditions are available.
+async fn all_made(client: &mut Client, id: &str, number: usize) -> Vec<pb::Rendition> {
+    let mut last = Vec::new();
+    let made = wait_for(PATIENCE, async || {
+        let request = pb::GetRecordingRequest { id: id.to_owned() };
+        last = ok(client.get_recording(request).await, "the recording").into_inner().renditions;
+        last.len() == number && last.iter().all(|one| one.state() == pb::RenditionState::Available)
+    });
+    assert!(made.await, "{last:?}");
+    last
+}
+
 /// The recorder is killed while segments are made, and while they are joined.
 pub async fn a_kill_costs_the_segments_and_not_the_rendition(place: &Place) {
     let mut recorder = start(place).await;
