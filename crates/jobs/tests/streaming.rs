@@ -283,6 +283,7 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
     }
     other.until_available(&short).await;
     assert!(yard.object(&short.key()).await == short.content[..PART], "of one part there is that");
+    assert_copied(&yard, &other, &short, &short.content[..PART]).await;
     yard.assert_no_orphans().await;
     lost.beat().await;
     for take in [&mut live, &mut short] {
@@ -293,6 +294,9 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
         let whole = async || lost.row(take).await.error.is_none() && !take.directory.exists();
         wait_for("the whole recording", whole).await;
         assert_copied(&yard, &lost, take, &take.content).await;
+    }
+    // Now that no upload of another is under way.
+    for take in [&live, &sealed, &short] {
         assert_safe(&yard, &lost, take).await;
     }
 }
