@@ -31,6 +31,10 @@ pub struct GrowingFile {
     pub time: Duration,
     /// Entries in the header: with each new one it has changed.
     pub entries: usize,
+    /// How long the recording is, final or not.
+    pub recorded: Duration,
+    /// Bytes in the file, final or not.
+    pub bytes: u64,
 }
 
 #[derive(Debug)]
@@ -65,7 +69,8 @@ impl Growing {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.retain(|entry| entry.queue.strong_count() > 0);
         let growing = |entry: &Entry| {
-            let settled = entry.queue.upgrade()?.durable()?;
+            let queue = entry.queue.upgrade()?;
+            let (settled, (recorded, bytes)) = (queue.durable()?, queue.recorded());
             Some(GrowingFile {
                 recording: Arc::clone(&entry.recording),
                 path: entry.path.clone(),
@@ -74,6 +79,8 @@ impl Growing {
                 until: settled.until,
                 time: settled.time,
                 entries: settled.entries,
+                recorded,
+                bytes,
             })
         };
         files.iter().filter_map(growing).collect()

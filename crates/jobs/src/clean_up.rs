@@ -29,8 +29,7 @@ pub(crate) async fn run(
     let upload = context.store.upload_of(recording.id).await?;
     match (&upload, context.blobs.parts()) {
         (Some((_, journaled)), Some(parts)) => {
-            // Parts of another size, from before the configuration was changed, may be left behind the last.
-            let sent = journal::contiguous(journaled);
+            let sent = journal::of_file(journaled, file.bytes);
             compare_parts(context, recording, &file, parts, &sent, cancel).await?;
         }
         _ => compare_whole(context, recording, &file, cancel).await?,

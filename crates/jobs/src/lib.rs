@@ -11,6 +11,7 @@ mod depth;
 mod error;
 mod lease;
 mod libav;
+mod lost;
 mod metrics;
 mod perform;
 mod progress;

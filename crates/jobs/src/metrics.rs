@@ -22,6 +22,7 @@ const STREAM_LAG: &str = "recorder_upload_lag_bytes";
 const STREAM_RETRIES: &str = "recorder_upload_stream_retries_total";
 const ABORTED: &str = "recorder_uploads_aborted_total";
 const RESCUED: &str = "recorder_uploads_rescued_total";
+const GIVEN_UP: &str = "recorder_recordings_given_up_total";
 const FOLLOWERS: &str = "recorder_segment_followers";
 const FOLLOWERS_FAILED: &str = "recorder_segment_followers_failed_total";
 const SEGMENTS: &str = "recorder_segments_made_total";
@@ -46,6 +47,7 @@ pub fn describe() {
     describe_counter!(STREAM_RETRIES, "Failures to upload a part while its recording went on.");
     describe_counter!(ABORTED, "Uploads aborted because no recording needed them.");
     describe_counter!(RESCUED, "Uploads of lost nodes that were completed with what was there.");
+    describe_counter!(GIVEN_UP, "Recordings of lost nodes, of which nothing had been uploaded.");
     describe_gauge!(FOLLOWERS, "Live recordings that segments are made of on this node, by rendition.");
     describe_counter!(FOLLOWERS_FAILED, "Failures to make segments, after which they are begun anew.");
     describe_counter!(SEGMENTS, "Segments made while their recordings went on.");
@@ -117,6 +119,10 @@ pub(crate) fn upload_aborted() {
 
 pub(crate) fn rescued() {
     counter!(RESCUED).increment(1);
+}
+
+pub(crate) fn given_up() {
+    counter!(GIVEN_UP).increment(1);
 }
 
 pub(crate) fn followers(running: usize) {

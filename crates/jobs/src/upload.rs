@@ -162,7 +162,7 @@ async fn without_file(
     let missing = || JobError::FileMissing { path: file.path.clone() };
     let stored = match (begun, context.blobs.parts()) {
         (Some((_, journaled)), Some(parts)) => {
-            let sent = journal::contiguous(&journaled);
+            let sent = journal::of_file(&journaled, file.bytes);
             parts.confirm(file.key, &sent).await
         }
         _ => context.blobs.head(file.key).await.and_then(|stored| match &stored.sha256 {

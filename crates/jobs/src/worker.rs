@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::{
     Growing, JobsConfig, Renderer, depth,
     lease::Lease,
+    lost,
     perform::Context,
     retention,
     retry::backoff,
@@ -84,10 +85,12 @@ impl Workers {
     /// Sends the files that grow on this node while they do, makes of them what is wanted by then, and looks after uploads
     /// and segments that nobody ends. Without it all that is done when they are sealed.
     ///
-    /// What a node that is lost had sent is made a recording; `wishes` says what is to be made of it.
+    /// What a node that is lost had sent is made a recording; `wishes` says what is to be made of it. Recordings of which it
+    /// had sent nothing are given up until it is back.
     pub fn stream(&self, growing: Arc<dyn Growing>, wishes: Wishes) {
         self.tasks.spawn(stream::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
         self.tasks.spawn(stream::keeper::run(self.context.clone(), wishes, self.shutdown.clone()));
+        self.tasks.spawn(lost::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
         self.tasks.spawn(segments::run(self.context.clone(), growing, self.shutdown.clone()));
         self.tasks.spawn(segments::keeper::run(self.context.clone(), self.shutdown.clone()));
     }

@@ -8,7 +8,7 @@ mod support;
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::{TimeDelta, Utc};
-use jobs::RenderError;
+use jobs::{GrowingFile, RenderError};
 use model::{JobKind, Recording, RecordingId, RecordingState, Segment, SegmentState};
 use store::{Deletions, JobQueue, Recordings, Sealed, Segments, Sessions};
 use support::{
@@ -31,12 +31,14 @@ async fn what_is_recorded_becomes_segments_whose_states_are_told() {
     studio.grows_to(seconds(40), 2);
     studio.states(&[Done, Done, Done, Done]).await;
     assert_eq!(studio.renderer.followers.begun(), 1);
-    // One that waits for its turn is told too.
+    // What is recorded and not final is told too.
     let slow = Studio::new([]).await;
     slow.grows_to(seconds(10), 2);
     slow.states(&[Done]).await;
-    slow.live.0.lock().unwrap().iter_mut().for_each(|file| file.time = seconds(30));
-    slow.states(&[Done, InProgress, Queued]).await;
+    let behind = |file: &mut GrowingFile| (file.recorded, file.bytes) = (seconds(39), 3_900);
+    slow.live.0.lock().unwrap().iter_mut().for_each(behind);
+    let segments = slow.states(&[Done, InProgress, Queued]).await;
+    assert_eq!(segments.iter().map(|segment| segment.media_bytes).sum::<u64>(), 3_900);
     slow.stop().await;
     studio.stop().await;
 }
@@ -89,6 +91,8 @@ async fn a_follower_that_dies_begins_anew_and_its_segment_has_failed_meanwhile()
     assert_eq!(segments[1].error.as_deref(), Some("killed by signal 9"));
     tokio::time::sleep(seconds(2)).await;
     assert_eq!(given_up.renderer.followers.begun(), 4, "no more attempts");
+    given_up.grows_to(seconds(40), 2);
+    given_up.states(&[Queued, Failed, Queued, Queued]).await;
     given_up.seal().await;
     assert!(given_up.rendition().await.1.starts_with(MP3.as_bytes()), "made of the whole");
     given_up.states(&[]).await;

@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use blob::PartUploads as _;
 use model::{Container, EndReason, JobKind, JobState, NodeId, RecordingState, Rendition, RenditionState};
@@ -31,10 +31,10 @@ async fn what_is_final_is_uploaded_while_the_recording_goes_on() {
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
     let mut take = station.begin().await;
-    take.grow(2 * PART);
-    station.until_sent(&take, 2).await;
-    take.grow(2 * PART);
-    station.until_sent(&take, 4).await;
+    for parts in 1..=4 {
+        take.grow(PART);
+        station.until_sent(&take, parts).await;
+    }
     assert_eq!(proxy.seen("partNumber=1&"), 1, "the first part is sent early, once");
     take.seal(&station, EndReason::Requested).await;
     assert_safe(&yard, &station, &take).await;
@@ -45,13 +45,13 @@ async fn what_is_final_is_uploaded_while_the_recording_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recording_of_less_than_two_parts_is_sent_when_it_ends() {
+async fn a_recording_of_less_than_a_part_is_sent_when_it_ends() {
     let yard = Yard::new().await;
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
     let mut take = station.begin().await;
-    take.grow(PART);
+    take.grow(PART - 10_000);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!((proxy.seen("POST "), proxy.seen("PUT ")), (0, 0));
     take.seal(&station, EndReason::Requested).await;
@@ -158,6 +158,32 @@ async fn after_a_crash_parts_that_the_file_still_has_are_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_was_cut_otherwise_is_gone_on_with_as_it_was_cut() {
+    const OTHER: usize = PART + (3 << 20);
+    for (before, after, parts) in [(PART, OTHER, 5), (OTHER, PART, 4)] {
+        let mut yard = Yard::with_parts_of(before as u64).await;
+        let proxy = Proxy::to(yard.server.address()).await.unwrap();
+        let mut station = yard.station_through("a", proxy.url.clone()).await;
+        station.start();
+        let mut take = station.begin().await;
+        take.grow(4 * PART + 2_000_000);
+        let early = 4 * PART / before;
+        station.until_sent(&take, early).await;
+        station.crash().await;
+        take.seal(&station, EndReason::Crash).await;
+        yard.part_bytes = after as u64;
+        station.blobs = Arc::new(yard.s3(proxy.url.clone()).await);
+        station.start();
+        assert_safe(&yard, &station, &take).await;
+        let sent = |number: usize| proxy.seen(&format!("partNumber={number}&"));
+        let sent: Vec<_> = (1..=6).map(sent).filter(|&times| times > 0).collect();
+        assert_eq!((sent[0], sent.len()), (2, parts), "{sent:?}");
+        assert!(sent[1..].iter().all(|&times| times == 1), "{sent:?}");
+        assert_eq!(proxy.seen("POST "), 2, "one upload is begun and completed");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_completion_that_nobody_saw_is_not_repeated() {
     let yard = Yard::new().await;
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
@@ -253,11 +279,13 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
     let (mut lost, mut other) = (yard.station("lost").await, yard.station("other").await);
     (lost.wanted, other.wanted) = (vec!["copy"], vec!["copy"]);
     lost.start();
-    let (mut live, mut sealed) = (lost.begin().await, lost.begin().await);
+    let (mut live, mut sealed, mut short) = (lost.begin().await, lost.begin().await, lost.begin().await);
     for take in [&mut live, &mut sealed] {
         take.grow(3 * PART + 1000);
         lost.until_sent(take, 3).await;
     }
+    short.grow(PART);
+    lost.until_sent(&short, 1).await;
     lost.beat().await;
     lost.crash().await;
     let at_crash = live.content.clone();
@@ -274,18 +302,26 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
         assert_eq!(part.len(), 3 * PART);
         assert_copied(&yard, &other, take, &part).await;
     }
+    other.until_available(&short).await;
+    assert!(yard.object(&short.key()).await == short.content[..PART], "of one part there is that");
+    assert_copied(&yard, &other, &short, &short.content[..PART]).await;
     yard.assert_no_orphans().await;
     // From now on nobody is to be taken for lost, however slow it is.
     other.stop().await;
     other.config.node_lost_after = Some(Duration::from_secs(3600));
     other.start();
     lost.beat().await;
-    live.seal(&lost, EndReason::Crash).await;
+    for take in [&mut live, &mut short] {
+        take.seal(&lost, EndReason::Crash).await;
+    }
     lost.start();
-    for take in [&live, &sealed] {
+    for take in [&live, &sealed, &short] {
         let whole = async || lost.row(take).await.error.is_none() && !take.directory.exists();
         wait_for("the whole recording", whole).await;
         assert_copied(&yard, &lost, take, &take.content).await;
+    }
+    // Now that no upload of another is under way.
+    for take in [&live, &sealed, &short] {
         assert_safe(&yard, &lost, take).await;
     }
 }

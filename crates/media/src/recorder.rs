@@ -154,6 +154,12 @@ impl Recorder {
         if self.phase == Phase::Settling { None } else { self.file.settled() }
     }
 
+    /// Where the newest frame written ends, as in [`Statistics`].
+    #[must_use]
+    pub fn position(&self) -> MediaTime {
+        self.file.position()
+    }
+
     /// Whether it keeps nothing for now.
     #[must_use]
     pub fn is_paused(&self) -> bool {

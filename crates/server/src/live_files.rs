@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use capture::Capture;
 use jobs::{Growing, GrowingFile};
-use model::{Recording, TenantId};
+use model::{AudioResult, Container, Recording, TenantId};
 
 use crate::{config::WantedRendition, renditions};
 
@@ -26,12 +26,20 @@ impl LiveFiles {
         Self { capture, base_path, derived: derived.collect() }
     }
 
-    /// What is made of a tenant's recordings while they go on.
-    fn derived(&self, of: &TenantId) -> Arc<[Arc<str>]> {
+    /// What is made of a recording while it goes on: what the configuration wants early of its tenant's, then what its source
+    /// asked for.
+    fn derived(&self, file: &capture::GrowingFile) -> Arc<[Arc<str>]> {
+        let Recording { tenant: of, results, .. } = &*file.recording;
+        let configured =
+            self.derived.iter().filter(|(tenant, _)| tenant.as_ref().is_none_or(|one| one == of));
+        let configured = configured.map(|(_, parameters)| Arc::clone(parameters));
+        let asked = results.iter().filter(|result| early(**result, file.container));
+        let asked =
+            asked.filter_map(|result| Some(renditions::parameters(&renditions::asked(*result)).ok()?.into()));
         let mut derived: Vec<Arc<str>> = Vec::new();
-        for (tenant, parameters) in &self.derived {
-            if tenant.as_ref().is_none_or(|tenant| tenant == of) && !derived.contains(parameters) {
-                derived.push(Arc::clone(parameters));
+        for parameters in configured.chain(asked) {
+            if !derived.contains(&parameters) {
+                derived.push(parameters);
             }
         }
         derived.into()
@@ -39,6 +47,7 @@ impl LiveFiles {
 
     fn growing(&self, file: capture::GrowingFile) -> GrowingFile {
         let Recording { id, started_at, .. } = *file.recording;
+        let derived = self.derived(&file);
         GrowingFile {
             recording: id,
             key: Recording::object_key(&self.base_path, id, started_at, file.container),
@@ -48,13 +57,35 @@ impl LiveFiles {
             until: file.until,
             time: file.time,
             entries: file.entries,
-            derived: self.derived(&file.recording.tenant),
+            recorded: file.recorded,
+            bytes: file.bytes,
+            derived,
         }
     }
+}
+
+/// Opus that is pushed, of which WebM is made, is copied into Ogg at the end, at once and without loss.
+fn early(result: AudioResult, container: Container) -> bool {
+    renditions::asked(result).can_follow() && !(result == AudioResult::Opus && container == Container::Webm)
 }
 
 impl Growing for LiveFiles {
     fn files(&self) -> Vec<GrowingFile> {
         self.capture.growing().into_iter().map(|file| self.growing(file)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_push_asks_for_is_made_early_but_what_is_copied() {
+        use AudioResult::{Mp3, Opus, Wav};
+        for (container, expected) in
+            [(Container::Matroska, [true, true, true]), (Container::Webm, [true, false, true])]
+        {
+            assert_eq!([Wav, Opus, Mp3].map(|result| early(result, container)), expected, "{container:?}");
+        }
     }
 }

@@ -22,6 +22,16 @@ async fn a_tone_that_is_pushed_goes_on_through_the_joins() {
 }
 
 #[tokio::test]
+async fn what_is_buffered_is_all_that_is_recorded_and_not_made() {
+    segments::what_is_buffered_is_all_that_is_recorded_and_not_made(&Place::embedded()).await;
+}
+
+#[tokio::test]
+async fn what_a_push_asks_for_is_made_while_it_goes_on() {
+    segments::what_a_push_asks_for_is_made_while_it_goes_on(&Place::embedded()).await;
+}
+
+#[tokio::test]
 async fn a_kill_costs_the_segments_and_not_the_rendition() {
     segments::a_kill_costs_the_segments_and_not_the_rendition(&Place::embedded()).await;
 }

@@ -9,15 +9,37 @@ use model::{
 };
 use tokio::sync::broadcast;
 
-use crate::{Change, Deletions, NewRendition, RenderedFile, Renditions, Segments, StoreError, Uploads};
+use crate::{
+    Change, Deletions, LostRecordings, NewRendition, RenderedFile, Renditions, Segments, StoreError, Uploads,
+};
 
 /// A back end.
 pub trait Store:
-    Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Segments + Send + Sync
+    Sessions
+    + Recordings
+    + Renditions
+    + Deletions
+    + JobQueue
+    + Nodes
+    + Uploads
+    + LostRecordings
+    + Segments
+    + Send
+    + Sync
 {
 }
 impl<T> Store for T where
-    T: Sessions + Recordings + Renditions + Deletions + JobQueue + Nodes + Uploads + Segments + Send + Sync
+    T: Sessions
+        + Recordings
+        + Renditions
+        + Deletions
+        + JobQueue
+        + Nodes
+        + Uploads
+        + LostRecordings
+        + Segments
+        + Send
+        + Sync
 {
 }
 

@@ -67,6 +67,7 @@ impl Tape {
                 Output::Timeout(due) => {
                     self.due = due;
                     self.file.settle(self.recorder.settled(), now);
+                    self.file.note_recorded(self.recorder.position().to_duration());
                     return;
                 }
             };

@@ -80,6 +80,8 @@ pub(crate) struct Queue {
     /// What `written` was when the file was last forced to disk, or patched since: `u64::MAX`.
     synced: AtomicU64,
     settled: Mutex<Final>,
+    /// Nanoseconds of the recording so far, whether they are written or not.
+    recorded: AtomicU64,
 }
 
 /// The shard's end of a file's queue.
@@ -114,6 +116,7 @@ impl SpoolFile {
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
             settled: Mutex::default(),
+            recorded: AtomicU64::new(0),
         });
         writer.watch(&queue);
         Self { queue, writer, max_waiting_bytes, stall_timeout, appended: 0, settled: None }
@@ -148,6 +151,12 @@ impl SpoolFile {
             self.settled = settled;
             let _ = self.push(Write::Settle(new), 0, now);
         }
+    }
+
+    /// Notes how long the recording is.
+    pub(crate) fn note_recorded(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.queue.recorded.store(nanoseconds, Ordering::Relaxed);
     }
 
     /// The file, for whoever wants to know how it grows.
@@ -294,6 +303,12 @@ impl Queue {
     /// What is final and on disk.
     pub(crate) fn durable(&self) -> Option<Settled> {
         self.lock_settled().durable
+    }
+
+    /// How long the recording is, and the bytes of it in the file, final or not.
+    pub(crate) fn recorded(&self) -> (Duration, u64) {
+        let time = Duration::from_nanos(self.recorded.load(Ordering::Relaxed));
+        (time, self.written.load(Ordering::Relaxed))
     }
 
     fn lock_settled(&self) -> MutexGuard<'_, Final> {

@@ -36,17 +36,22 @@ impl Board {
         Self { store, recording, parameters, node, interval, segments, unwritten, again: None, counted: 0 }
     }
 
-    /// The recording has come to `time`, and its file to `until`: segments wait for what is new.
-    pub fn recorded(&mut self, time: Duration, until: u64) {
+    /// The recording has come to `time`, and its file to `bytes`, final or not: segments wait for what is new.
+    pub fn recorded(&mut self, time: Duration, bytes: u64) {
+        self.waits(time, bytes);
+        self.next_is_made();
+    }
+
+    /// The same while nobody makes them.
+    pub fn waits(&mut self, time: Duration, bytes: u64) {
         let whole = time.as_nanos() / self.interval.as_nanos().max(1);
         let whole = u32::try_from(whole).unwrap_or(u32::MAX);
         let new = u64::from(whole).saturating_sub(self.segments.len() as u64);
         for remaining in (1..=new).rev() {
-            let media_bytes = until.saturating_sub(self.counted) / remaining;
+            let media_bytes = bytes.saturating_sub(self.counted) / remaining;
             self.counted += media_bytes;
             self.push(media_bytes);
         }
-        self.next_is_made();
     }
 
     /// A segment has been made.

@@ -19,10 +19,12 @@ use crate::{FollowOrder, Followed, RenderError, Rendered, metrics, perform::Cont
 pub(crate) struct Grown {
     /// The end of what is final.
     pub until: u64,
-    /// The time of the recording up to which all is before that.
-    pub time: Duration,
     /// Entries in the header.
     pub entries: usize,
+    /// How long the recording is, final or not.
+    pub recorded: Duration,
+    /// Bytes in the file, final or not.
+    pub bytes: u64,
 }
 
 /// The recording has ended: join the segments. Whoever asked gives up by dropping the other end of `answer`.
@@ -84,7 +86,8 @@ pub(crate) async fn run(
         }
         if is_permanent || failures >= config.render_max_attempts {
             rests.store(true, Ordering::Relaxed);
-            if !another_track_joins(entries, &mut grown, &mut promotions).await {
+            let waiting = Some(&mut board).filter(|_| !is_permanent);
+            if !another_track_joins(entries, &mut grown, &mut promotions, waiting).await {
                 return;
             }
             rests.store(false, Ordering::Relaxed);
@@ -103,15 +106,28 @@ pub(crate) async fn run(
     }
 }
 
-/// Waits for a file with other entries: then it may be another matter. False if the recording ends before.
+/// Waits for a file with other entries: then it may be another matter. False if the recording ends before. Meanwhile segments
+/// wait on the board for what is recorded.
 async fn another_track_joins(
     entries: usize,
     grown: &mut watch::Receiver<Grown>,
     promotions: &mut mpsc::Receiver<Promotion>,
+    mut waiting: Option<&mut Board>,
 ) -> bool {
-    tokio::select! {
-        changed = grown.wait_for(|now| now.entries != entries) => changed.is_ok(),
-        _ = promotions.recv() => false,
+    loop {
+        tokio::select! {
+            changed = grown.changed() => {
+                let now = *grown.borrow_and_update();
+                if changed.is_err() || now.entries != entries {
+                    return changed.is_ok();
+                }
+                if let Some(board) = &mut waiting {
+                    board.waits(now.recorded, now.bytes);
+                    board.write().await;
+                }
+            }
+            _ = promotions.recv() => return false,
+        }
     }
 }
 
@@ -143,7 +159,7 @@ async fn follow(
         Err(error) => return End::Failed(error),
     };
     let first = *grown.borrow_and_update();
-    board.recorded(first.time, first.until);
+    board.recorded(first.recorded, first.bytes);
     if let Err(error) = following.grown(first.until).await {
         return End::Failed(error);
     }
@@ -158,7 +174,7 @@ async fn follow(
                 if now.entries != first.entries {
                     return End::OtherHeader;
                 }
-                board.recorded(now.time, now.until);
+                board.recorded(now.recorded, now.bytes);
                 following.grown(now.until).await
             }
             promotion = promotions.recv() => match promotion {

@@ -50,7 +50,8 @@ impl Follower {
 impl Followers {
     /// A file has grown. It is followed once it is longer than a segment, and if there is room for another follower.
     pub fn see(&self, context: &Arc<Context>, file: &GrowingFile, parameters: &Arc<str>) {
-        let now = Grown { until: file.until, time: file.time, entries: file.entries };
+        let &GrowingFile { until, time, entries, recorded, bytes, .. } = file;
+        let now = Grown { until, entries, recorded: recorded.max(time), bytes: bytes.max(until) };
         let key = (file.recording, Arc::clone(parameters));
         let mut followers = self.lock();
         if let Some(follower) = followers.get(&key) {

@@ -42,7 +42,7 @@ impl Unfinished<'_> {
         journaled: &[UploadPart],
         cancel: &CancellationToken,
     ) -> Result<Finished, JobError> {
-        let plan = self.plan();
+        let plan = journal::plan(self.parts, self.file.bytes, journaled);
         let mut sent = self.still_good(&plan, journaled, cancel).await?;
         self.confirmed.send_replace(sent.values().map(|part| part.range.bytes).sum());
         if sent.len() == plan.len() && self.confirms(&in_order(&plan, &sent)).await? {
@@ -71,16 +71,6 @@ impl Unfinished<'_> {
         }
         tracing::warn!(key = self.file.key, "the completed object is not what was sent: it is sent whole");
         self.forget().await
-    }
-
-    /// The file's parts.
-    fn plan(&self) -> Vec<PartRange> {
-        let bytes = self.file.bytes;
-        (1..)
-            .map(|number| self.parts.range(number))
-            .take_while(|range| range.offset < bytes)
-            .map(|range| PartRange { bytes: range.bytes.min(bytes - range.offset), ..range })
-            .collect()
     }
 
     /// Parts that the store has and that need not be sent again. Those that this run of the process sent were final; but

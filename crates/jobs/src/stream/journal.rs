@@ -1,6 +1,6 @@
 //! Between what the object store says of parts and what the journal holds of them.
 
-use blob::{OpenUpload, PartDigest, PartRange, SentPart};
+use blob::{OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
 use store::{Upload, UploadPart};
 use uuid::Uuid;
 
@@ -29,6 +29,23 @@ pub(crate) fn open(upload: &Upload) -> OpenUpload {
     OpenUpload { key: upload.key.clone(), id: upload.id.clone() }
 }
 
+/// The parts of a sealed file of so many bytes: those that were sent are as they were sent, though another setting, or an
+/// earlier version, may have cut them; the rest are of the size that their numbers have now.
+pub(crate) fn plan(parts: &dyn PartUploads, bytes: u64, journaled: &[UploadPart]) -> Vec<PartRange> {
+    let sent = contiguous(journaled);
+    let (mut plan, mut end) = (Vec::new(), 0);
+    for number in 1.. {
+        if end >= bytes {
+            break;
+        }
+        let known = sent.get(plan.len()).map(|part| part.range.bytes);
+        let size = known.unwrap_or_else(|| parts.range(number).bytes).min(bytes - end);
+        plan.push(PartRange { number, offset: end, bytes: size });
+        end += size;
+    }
+    plan
+}
+
 /// The parts that cover the file's beginning without a gap.
 pub(crate) fn contiguous(parts: &[UploadPart]) -> Vec<SentPart> {
     let mut end = 0;
@@ -38,6 +55,13 @@ pub(crate) fn contiguous(parts: &[UploadPart]) -> Vec<SentPart> {
         follows
     };
     parts.iter().take_while(follows).map(sent).collect()
+}
+
+/// What a sealed file of so many bytes was sent as. Behind it there may be parts that an earlier run had cut otherwise.
+pub(crate) fn of_file(parts: &[UploadPart], bytes: u64) -> Vec<SentPart> {
+    let mut sent = contiguous(parts);
+    sent.retain(|part| part.range.offset < bytes);
+    sent
 }
 
 #[cfg(test)]

@@ -20,9 +20,9 @@ enum Next {
 }
 
 fn next(parts: &dyn PartUploads, file: &GrowingFile, state: &super::State) -> Option<Next> {
-    let (first, second) = (parts.range(1), parts.range(2));
-    // A file of one part goes whole when it is finished: quick enough, and half the requests.
-    if file.until < second.end() || file.from > first.bytes {
+    let first = parts.range(1);
+    // No part but the last can be smaller: what is shorter goes whole when it is finished.
+    if file.until < first.end() || file.from > first.bytes {
         return None;
     }
     if state.entries_sent != Some(file.entries) {

@@ -43,7 +43,7 @@ impl Growing for Live {
 pub struct Yard {
     pub server: SeaweedFs,
     pub store: Arc<SqliteStore>,
-    part_bytes: u64,
+    pub part_bytes: u64,
     /// How long a request may take: long enough for a machine that does other things, unless a test lets requests hang.
     pub attempt_timeout: Duration,
     directory: tempfile::TempDir,
@@ -345,6 +345,8 @@ impl Take {
             until: self.content.len() as u64,
             time: Duration::ZERO,
             entries: self.entries,
+            recorded: Duration::ZERO,
+            bytes: self.content.len() as u64,
             derived: Arc::default(),
         };
         let mut live = self.live.0.lock().unwrap();

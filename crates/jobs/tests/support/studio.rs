@@ -112,6 +112,8 @@ impl Studio {
             until,
             time,
             entries,
+            recorded: time,
+            bytes: until,
             derived: Arc::from([Arc::from(MP3)]),
         }];
     }

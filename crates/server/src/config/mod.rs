@@ -367,7 +367,7 @@ impl Default for Blob {
                 access_key: None,
                 secret_key: None,
                 checksum: None,
-                part_bytes: ByteSize(16 << 20),
+                part_bytes: ByteSize(5 << 20),
                 bytes_per_second: ByteSize(0),
             },
         }

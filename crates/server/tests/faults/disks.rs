@@ -13,8 +13,8 @@ use std::{
 };
 
 use proto::recorder::v1::{
-    CreateRenditionRequest, EndReason, JobKind, JobState, ListJobsRequest, ListRecordingsRequest,
-    RecordingState, RenditionSpec, RenditionState, Wav, rendition_spec::Kind,
+    CreateRenditionRequest, EndReason, GetRecordingRequest, JobKind, JobState, ListJobsRequest,
+    ListRecordingsRequest, RecordingState, RenditionSpec, RenditionState, Wav, rendition_spec::Kind,
 };
 use testkit::{
     recorder::{Recorder, RecorderConfig},
@@ -132,6 +132,47 @@ async fn a_full_work_directory_makes_renders_wait_and_say_why() {
     ok(decode_strictly(&recorder.data_dir().join("objects").join(&made.object_key)), "strict decoding");
     let work = recorder.inside("work");
     assert!(wait_for(PATIENCE, async || files_in(&work).is_empty()).await, "{:?}", files_in(&work));
+}
+
+#[tokio::test]
+async fn a_full_segment_directory_costs_the_segments_and_neither_the_recording_nor_the_rendition() {
+    let config = Place::embedded()
+        .config()
+        .env("RECORDER__RENDITIONS", r#"[{ kind = "wav", while_recording = true }]"#)
+        .env("RECORDER__SEGMENTS__INTERVAL", "1s")
+        .env("RECORDER__SPOOL__SYNC_INTERVAL", "300ms");
+    let recorder = start(config.disk("segments", DISK)).await;
+    let mut client = client(&recorder);
+    // Two seconds of it have room.
+    let full = Ballast::leaving(&recorder, "segments", 400_000);
+    let live = Push::begin(recorder.channel(), "live", 8 << 20, Duration::from_millis(250));
+    let request = || ListRecordingsRequest { name: "live".to_owned(), ..Default::default() };
+    let mut last = None;
+    let failed = wait_for(PATIENCE, async || {
+        let listed = ok(client.list_recordings(request()).await, "the list").into_inner().recordings;
+        let Some(found) = listed.first() else { return false };
+        let get = GetRecordingRequest { id: found.id.clone() };
+        last = ok(client.get_recording(get).await, "the recording").into_inner().segments.pop();
+        last.as_ref().is_some_and(|segments| segments.error.contains("the disk is full"))
+    });
+    assert!(failed.await, "{last:?}");
+    let sound = ok(live.end().await, "the push");
+    assert_eq!(sound.duration.map(|one| one.seconds as u64), Some(length(8 << 20).as_secs()));
+    let recording = available(&mut client, &sound.id).await;
+    assert_eq!((recording.error.as_str(), recording.end_reason()), ("", EndReason::Requested));
+    let (_, made) = get(&mut client, &sound.id).await;
+    let wav = rendition(&mut client, &made[0], RenditionState::Available).await;
+    assert_eq!((wav.error.as_str(), wav.duration), ("", sound.duration));
+    let objects = recorder.data_dir().join("objects");
+    for key in [&recording.object_key, &wav.object_key] {
+        ok(decode_strictly(&objects.join(key)), "strict decoding");
+    }
+    drop(full);
+    let segments = recorder.inside("segments");
+    assert!(wait_for(PATIENCE, async || files_in(&segments).is_empty()).await, "{:?}", files_in(&segments));
+    let request = GetRecordingRequest { id: sound.id };
+    let told = ok(client.get_recording(request).await, "the recording").into_inner().segments;
+    assert_eq!(told, []);
 }
 
 #[tokio::test]

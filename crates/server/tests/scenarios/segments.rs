@@ -21,7 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use super::renditions::{PATIENCE, children, create, download, http, link, made, watch};
-use crate::support::{Place, beep, driver, ok, sender, video, wait_for};
+use crate::support::{Place, beep, connected, driver, ok, sender, video, wait_for};
 
 type Client = RecordingServiceClient<Channel>;
 
@@ -36,6 +36,10 @@ async fn start(place: &Place) -> Recorder {
 async fn progress(client: &mut Client, id: &str) -> Option<pb::SegmentProgress> {
     let request = pb::GetRecordingRequest { id: id.to_owned() };
     ok(client.get_recording(request).await, "the recording").into_inner().segments.pop()
+}
+
+fn seconds_of(span: Option<prost_types::Duration>) -> i64 {
+    span.map_or(0, |span| span.seconds)
 }
 
 /// What is left of segments on the disk.
@@ -75,7 +79,7 @@ pub async fn a_call_has_its_mp3_right_after_the_stop(place: &Place) {
     });
     assert!(some.await, "{now:?}\n{}", recorder.log());
     assert!(now.failed == 0 && now.done_bytes > 10_000, "{now:?}");
-    let buffered = now.buffered.map_or(0, |buffered| buffered.seconds);
+    let buffered = seconds_of(now.buffered);
     assert_eq!((buffered > 0, now.buffered_bytes > 0), (now.queued + now.in_progress > 0, buffered > 0));
     let request = pb::ListSegmentsRequest { recording_id: call.id.clone(), ..Default::default() };
     let listed = ok(recordings.list_segments(request).await, "the segments").into_inner().segments;
@@ -105,6 +109,34 @@ pub async fn a_call_has_its_mp3_right_after_the_stop(place: &Place) {
     let apart = beeps.windows(2).map(|two| two[1] - two[0]);
     assert!(apart.clone().all(|apart| (apart - 1.0).abs() < 0.005), "{:?}", apart.collect::<Vec<_>>());
     is_what_the_whole_gives(&mut recordings, &call.id, &joined).await;
+}
+
+/// Of what is recorded much is not on the disk yet, and can't be made into segments: it is buffered all the same.
+pub async fn what_is_buffered_is_all_that_is_recorded_and_not_made(place: &Place) {
+    let config = place.config().env("RECORDER__RENDITIONS", WANTED).env("RECORDER__SEGMENTS__INTERVAL", "1s");
+    let recorder = ok(config.env("RECORDER__SPOOL__SYNC_INTERVAL", "10s").start().await, "the recorder");
+    let mut recordings = RecordingServiceClient::new(recorder.channel());
+    let driver = driver();
+    let session = sender(&driver, SenderConfig::playing([video(Codec::Vp8), beep()])).await;
+    let call = ok(Call::begin(&mut recorder.client(), &session, "buffered").await, "the offer");
+    connected(&session).await;
+    let begun = Instant::now();
+    // Looked at twice, since rows are written one after the other.
+    let (mut behind, mut before) = (0, 0);
+    let long = wait_for(Duration::from_secs(60), async || {
+        let Some(now) = progress(&mut recordings, &call.id).await else { return false };
+        let told = i64::from(now.done) + seconds_of(now.buffered);
+        let recorded = begun.elapsed().as_secs() as i64;
+        assert!(told <= recorded + 2, "{now:?} after {recorded} s");
+        behind = behind.max((recorded - told).min(before));
+        before = recorded - told;
+        // By then the disk has been forced twice.
+        recorded >= 21 && now.done >= 8
+    });
+    assert!(long.await, "{:?}\n{}", progress(&mut recordings, &call.id).await, recorder.log());
+    // A second that is not whole, and a second or two to tell.
+    assert!(behind <= 5, "{behind} s of what is recorded are neither made nor buffered");
+    ok(call.stop(&mut recorder.client()).await, "the stop");
 }
 
 const RATE: i32 = 48_000;
@@ -171,6 +203,72 @@ pub async fn a_tone_that_is_pushed_goes_on_through_the_joins(place: &Place) {
     let worst = worst.fold(0.0, f64::max);
     assert!(worst < LEVEL * 0.01, "a step of {worst}");
     is_what_the_whole_gives(&mut recordings, &id, &joined).await;
+}
+
+/// Nobody has configured it.
+pub async fn what_a_push_asks_for_is_made_while_it_goes_on(place: &Place) {
+    const SECONDS: i32 = 30;
+    let config = place.config().env("RECORDER__SEGMENTS__INTERVAL", "2s");
+    let recorder = ok(config.env("RECORDER__SPOOL__SYNC_INTERVAL", "300ms").start().await, "the recorder");
+    let mut recordings = RecordingServiceClient::new(recorder.channel());
+    let (messages, stream) = mpsc::channel(4);
+    let mut ingest = IngestServiceClient::new(recorder.channel());
+    let pushing = tokio::spawn(async move { ingest.record_audio(ReceiverStream::new(stream)).await });
+    let send = async |message| {
+        ok(messages.send(pb::RecordAudioRequest { message: Some(message) }).await, "a message");
+    };
+    let asked = [pb::AudioFormat::Wav, pb::AudioFormat::OggOpus, pb::AudioFormat::Mp3];
+    let header = pb::AudioHeader {
+        correlation_id: "asked".to_owned(),
+        format: Some(pb::audio_header::Format::Pcm(pb::PcmFormat { sample_rate: RATE, channels: 1 })),
+        results: asked.map(Into::into).to_vec(),
+        ..Default::default()
+    };
+    send(pb::record_audio_request::Message::Header(header)).await;
+    for second in 0..SECONDS {
+        let data = pb::AudioData { data: tone(second), ..Default::default() };
+        send(pb::record_audio_request::Message::Audio(data)).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let request = pb::ListRecordingsRequest { correlation_id: "asked".to_owned(), ..Default::default() };
+    let found = ok(recordings.list_recordings(request).await, "the list").into_inner().recordings;
+    let id = found[0].id.clone();
+    let mut last = Vec::new();
+    let all = wait_for(PATIENCE, async || {
+        let request = pb::GetRecordingRequest { id: id.clone() };
+        last = ok(recordings.get_recording(request).await, "the recording").into_inner().segments;
+        last.len() == asked.len() && last.iter().all(|one| one.done >= SECONDS / 2 - 4)
+    });
+    assert!(all.await, "{last:?}");
+    assert_eq!(children(&recorder), asked.len());
+    drop(messages);
+    ok(ok(pushing.await, "the push"), "the answer");
+    let joined = all_made(&mut recordings, &id, asked.len()).await;
+    assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 3"#).await);
+    for format in asked {
+        create(&mut recordings, &id, Kind::Mix(pb::Mix { format: format.into(), channels: 0 })).await;
+    }
+    let mut wholes = all_made(&mut recordings, &id, 2 * asked.len()).await;
+    wholes.retain(|one| one.kind == "mix");
+    for one in &joined {
+        // An Ogg stream's serial number is drawn by lot.
+        let same = |whole: &pb::Rendition| {
+            whole.bytes == one.bytes && (whole.sha256 == one.sha256 || one.kind == "ogg_opus")
+        };
+        assert!(wholes.iter().any(same), "{one:?} is none of {wholes:?}");
+    }
+}
+
+/// Waits until so many renditions are available.
+async fn all_made(client: &mut Client, id: &str, number: usize) -> Vec<pb::Rendition> {
+    let mut last = Vec::new();
+    let made = wait_for(PATIENCE, async || {
+        let request = pb::GetRecordingRequest { id: id.to_owned() };
+        last = ok(client.get_recording(request).await, "the recording").into_inner().renditions;
+        last.len() == number && last.iter().all(|one| one.state() == pb::RenditionState::Available)
+    });
+    assert!(made.await, "{last:?}");
+    last
 }
 
 /// The recorder is killed while segments are made, and while they are joined.

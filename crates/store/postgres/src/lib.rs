@@ -15,6 +15,7 @@ mod deletion;
 mod error;
 mod jobs;
 mod listen;
+mod lost;
 mod migrate;
 mod nodes;
 mod recordings;

@@ -107,7 +107,9 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
          ON CONFLICT (id) DO UPDATE SET closed_at = excluded.closed_at, end_reason = excluded.end_reason
          WHERE sessions.tenant = excluded.tenant AND (sessions.closed_at IS NULL
             OR EXISTS (SELECT 1 FROM uploads JOIN recordings ON recordings.id = uploads.recording
-                WHERE recordings.id = sessions.id AND rescue = 'SEAL' AND recordings.state <> 'DELETED'))",
+                WHERE recordings.id = sessions.id AND rescue = 'SEAL' AND recordings.state <> 'DELETED')
+            OR EXISTS (SELECT 1 FROM recordings
+                WHERE recordings.id = sessions.id AND lost = 'SEAL' AND recordings.state <> 'DELETED'))",
         row.id,
         row.tenant,
         row.node,
@@ -165,7 +167,8 @@ async fn write_recording(connection: &mut PgConnection, row: &RecordingRow) -> R
             source = excluded.source, node = excluded.node, state = excluded.state,
             started_at = excluded.started_at, ended_at = excluded.ended_at, end_reason = excluded.end_reason,
             container = excluded.container, object_key = excluded.object_key, duration_ns = excluded.duration_ns,
-            bytes = excluded.bytes, sha256 = excluded.sha256, error = excluded.error",
+            bytes = excluded.bytes, sha256 = excluded.sha256, error = excluded.error,
+            parked_from = NULL, parked_error = NULL, lost = NULL",
         row.id,
         row.tenant,
         row.name,

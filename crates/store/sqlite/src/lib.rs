@@ -9,6 +9,7 @@
 mod deletion;
 mod error;
 mod jobs;
+mod lost;
 mod migrate;
 mod nodes;
 mod recordings;

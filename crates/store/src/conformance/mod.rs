@@ -16,6 +16,7 @@
 mod deletion;
 mod jobs;
 mod leases;
+mod lost;
 mod nodes;
 mod recordings;
 mod renditions;
@@ -28,6 +29,7 @@ mod uploads;
 pub use deletion::*;
 pub use jobs::*;
 pub use leases::*;
+pub use lost::*;
 pub use nodes::*;
 pub use recordings::*;
 pub use renditions::*;
@@ -147,6 +149,15 @@ macro_rules! conformance_suite {
             what_was_made_of_a_part_is_made_anew_when_the_lost_node_has_sent_the_whole,
             what_was_made_of_all_that_there_is_stays,
             a_recording_that_was_deleted_after_its_rescue_stays_so_when_its_node_seals_it,
+            // Lost recordings
+            what_a_silent_node_has_not_finished_and_not_begun_to_upload_is_lost,
+            a_live_recording_that_is_given_up_is_parked_and_its_session_closed,
+            a_recording_whose_node_speaks_again_is_not_given_up,
+            a_recording_that_was_given_up_is_sealed_by_its_node_and_goes_on,
+            a_sealed_recording_that_was_given_up_goes_on_when_its_node_is_back,
+            a_live_session_that_was_given_up_goes_on_when_its_node_is_heard_again,
+            what_a_job_has_parked_stays_so_when_its_node_is_back,
+            a_recording_that_was_deleted_after_it_was_given_up_stays_so,
             // Segments
             segments_read_back_by_rendition_in_order,
             a_segment_is_told_of_again_with_what_is_new,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use model::{EndReason, NodeId, Recording, RecordingId, Rendition, RenditionId, SessionId, TenantId};
 use store::{
-    AuditEntry, Created, Deletion, Deletions, Expired, Expiry, NewRendition, Node, Nodes, Renditions,
-    SealOutcome, Sealed, Sessions, StoreError, Upload, UploadPart, UploadStatus, Uploads,
+    AuditEntry, Created, Deletion, Deletions, Expired, Expiry, LostRecording, LostRecordings, NewRendition,
+    Node, Nodes, Renditions, SealOutcome, Sealed, Sessions, StoreError, Upload, UploadPart, UploadStatus,
+    Uploads,
 };
 
 use super::{MemoryStore, absent};
@@ -76,6 +77,21 @@ impl Uploads for MemoryStore {
 
     async fn owner(&self, id: RecordingId) -> Result<Option<NodeId>, StoreError> {
         Ok(self.reach()?.recordings.get(&id).map(|recording| recording.node.clone()))
+    }
+}
+
+#[async_trait::async_trait]
+impl LostRecordings for MemoryStore {
+    async fn lost_recordings(&self, _: Duration) -> Result<Vec<LostRecording>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn give_up(&self, _: RecordingId, _: Duration, _: &str) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn take_up(&self, _: &NodeId, _: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
+        self.reach().map(|_| Vec::new())
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) fn general() -> Vec<Key> {
             "node.lost_after",
             |c| &mut c.node.lost_after,
             "A node that has been silent for so long is lost: another one completes its uploads with the parts that are \
-             there, and says what is missing. If the node comes back, what is on its disk takes the place of that. `0` is \
-             never.",
+             there, and says what is missing; what it has uploaded nothing of is parked. If the node comes back, what is on \
+             its disk takes the place of that. `0` is never.",
         ),
         key(
             "shutdown.timeout",

@@ -79,7 +79,7 @@ pub(super) fn blob() -> Vec<Key> {
             "blob.s3.part_bytes",
             |c| &mut c.blob.s3.part_bytes,
             "The size of a part of a multipart upload, 5MiB or more. A recording is uploaded while it goes on, part by \
-             part, once it has two.",
+             part, from the first on; after each 1,000 parts they are twice as large.",
         ),
         key(
             "blob.s3.bytes_per_second",

@@ -101,7 +101,7 @@ async fn set_state(
     state: RecordingState,
 ) -> Result<(), Failure> {
     sqlx::query!(
-        "UPDATE recordings SET state = $2, parked_from = NULL, parked_error = NULL
+        "UPDATE recordings SET state = $2, parked_from = NULL, parked_error = NULL, lost = NULL
          WHERE id = $1 AND state <> 'DELETED'",
         recording,
         state.as_str(),

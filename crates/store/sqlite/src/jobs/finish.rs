@@ -93,7 +93,7 @@ async fn set_state(
 ) -> Result<(), Failure> {
     let state = state.as_str();
     sqlx::query!(
-        "UPDATE recordings SET state = ?2, parked_from = NULL, parked_error = NULL
+        "UPDATE recordings SET state = ?2, parked_from = NULL, parked_error = NULL, lost = NULL
          WHERE id = ?1 AND state <> 'DELETED'",
         recording,
         state,

@@ -1,0 +1,137 @@
+//! Recordings of nodes that are lost, of which the object store has nothing.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use model::{NodeId, RecordingId};
+use serde_json::Value;
+use sqlx::SqlitePool;
+use store::{Change, LostRecording, LostRecordings, StoreError, row};
+use uuid::fmt::Hyphenated;
+
+use crate::{Failure, SqliteStore, begin_write};
+
+#[async_trait::async_trait]
+impl LostRecordings for SqliteStore {
+    async fn lost_recordings(&self, silent_for: Duration) -> Result<Vec<LostRecording>, StoreError> {
+        Ok(lost_recordings(&self.readers, silent_for).await?)
+    }
+
+    async fn give_up(
+        &self,
+        recording: RecordingId,
+        silent_for: Duration,
+        error: &str,
+    ) -> Result<bool, StoreError> {
+        let given_up = give_up(&self.writer, recording, silent_for, error).await?;
+        if given_up {
+            self.changes.tell(Change::Recording(recording));
+        }
+        Ok(given_up)
+    }
+
+    async fn take_up(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
+        let back = take_up(&self.writer, node, live).await?;
+        back.iter().for_each(|id| self.changed(*id));
+        Ok(back)
+    }
+}
+
+/// When a node that has been silent for so long was last heard of at the latest; none: longer than there is time.
+fn since(silent_for: Duration) -> Option<DateTime<Utc>> {
+    Utc::now().checked_sub_signed(TimeDelta::from_std(silent_for).ok()?)
+}
+
+async fn lost_recordings(pool: &SqlitePool, silent_for: Duration) -> Result<Vec<LostRecording>, Failure> {
+    let Some(since) = since(silent_for) else { return Ok(Vec::new()) };
+    let rows = sqlx::query!(
+        r#"SELECT recordings.id AS "id: Hyphenated", recordings.node,
+              recordings.state = 'PROCESSING' AS "sealed!: bool"
+           FROM recordings JOIN nodes ON nodes.id = recordings.node
+           WHERE recordings.state IN ('RECORDING', 'PAUSED', 'PROCESSING') AND nodes.seen_at < ?1
+              AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.recording = recordings.id)
+           ORDER BY recordings.id"#,
+        since,
+    )
+    .fetch_all(pool)
+    .await?;
+    let read = |id: Hyphenated, node: &str, sealed| {
+        Ok(LostRecording { id: id.into_uuid().into(), node: row::known(node)?, sealed })
+    };
+    rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
+}
+
+async fn give_up(
+    pool: &SqlitePool,
+    recording: RecordingId,
+    silent_for: Duration,
+    error: &str,
+) -> Result<bool, Failure> {
+    let Some(since) = since(silent_for) else { return Ok(false) };
+    let (id, error) = (recording.as_uuid().hyphenated(), &*row::text(error));
+    let mut transaction = begin_write(pool).await?;
+    let closed = sqlx::query!(
+        "UPDATE sessions SET closed_at = nodes.seen_at, end_reason = 'CRASH'
+         FROM nodes WHERE sessions.id = ?1 AND closed_at IS NULL AND nodes.id = sessions.node AND nodes.seen_at < ?2",
+        id,
+        since,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let lost = if closed.rows_affected() > 0 { "SEAL" } else { "UPLOAD" };
+    let parked = sqlx::query!(
+        "UPDATE recordings
+         SET state = 'PARKED', parked_from = state, parked_error = ?3, lost = COALESCE(lost, ?4),
+            end_reason = COALESCE(end_reason, 'CRASH'),
+            ended_at = COALESCE(ended_at, (SELECT closed_at FROM sessions WHERE sessions.id = ?1))
+         FROM nodes
+         WHERE recordings.id = ?1 AND state IN ('RECORDING', 'PAUSED', 'PROCESSING') AND nodes.id = recordings.node
+            AND nodes.seen_at < ?2
+            AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.recording = recordings.id)",
+        id,
+        since,
+        error,
+        lost,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    if parked.rows_affected() == 0 {
+        return Ok(false);
+    }
+    transaction.commit().await?;
+    Ok(true)
+}
+
+async fn take_up(
+    pool: &SqlitePool,
+    node: &NodeId,
+    live: &[RecordingId],
+) -> Result<Vec<RecordingId>, Failure> {
+    let node = node.as_str();
+    let live = Value::from_iter(live.iter().map(ToString::to_string)).to_string();
+    let mut transaction = begin_write(pool).await?;
+    sqlx::query!(
+        "UPDATE sessions SET closed_at = NULL, end_reason = NULL
+         FROM recordings WHERE sessions.id = recordings.id AND recordings.node = ?1 AND lost = 'SEAL'
+            AND state = 'PARKED' AND recordings.id IN (SELECT value FROM json_each(?2))",
+        node,
+        live,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    let back = sqlx::query_scalar!(
+        r#"UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL, lost = NULL,
+            ended_at = CASE WHEN lost = 'UPLOAD' THEN ended_at END,
+            end_reason = CASE WHEN lost = 'UPLOAD' THEN end_reason END
+         WHERE node = ?1 AND lost IS NOT NULL AND (lost = 'UPLOAD' OR id IN (SELECT value FROM json_each(?2)))
+            AND state = 'PARKED' AND parked_from IS NOT NULL AND NOT EXISTS (
+                SELECT 1 FROM jobs WHERE jobs.recording = recordings.id AND rendition IS NULL AND jobs.state = 'PARKED')
+         RETURNING id AS "id!: Hyphenated""#,
+        node,
+        live,
+    )
+    .fetch_all(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(back.into_iter().map(|id| id.into_uuid().into()).collect())
+}
