@@ -1,5 +1,7 @@
 //! Encoding pictures.
 
+use std::ops::RangeInclusive;
+
 use ffmpeg_next::{self as ff, Dictionary, Rational, codec, format::Pixel, frame, picture};
 
 use super::{Container, Mux, PacketSink, StreamId, encoder};
@@ -20,6 +22,22 @@ impl PictureCodec {
             Self::Vp9 => "libvpx-vp9",
             Self::Av1 => "libsvtav1",
         }
+    }
+
+    /// Steps of constant quality, the best first. In H.264 0 is lossless, which most players can't show, and SVT-AV1 takes it
+    /// for none.
+    pub(crate) fn qualities(self) -> RangeInclusive<u8> {
+        match self {
+            Self::H264 => 1..=51,
+            Self::Vp9 => 0..=63,
+            Self::Av1 => 1..=63,
+        }
+    }
+
+    /// Bits a second.
+    pub(crate) fn bit_rates(self) -> RangeInclusive<u32> {
+        let most = if self == Self::Av1 { 100_000_000 } else { 200_000_000 };
+        10_000..=most
     }
 
     /// What a stream has that needs no coding again.
