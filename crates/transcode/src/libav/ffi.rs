@@ -112,6 +112,17 @@ pub(crate) fn sample_rate(parameters: &ff::codec::Parameters) -> u32 {
     u32::try_from(unsafe { (*parameters.as_ptr()).sample_rate }).unwrap_or(0)
 }
 
+/// How long the container's header says that it is, in millionths of a second; none if it doesn't say.
+pub(crate) fn declared_duration(input: &ff::format::context::Input) -> Option<i64> {
+    // SAFETY: the pointer is that of a live context, which is borrowed here; both fields are plain numbers.
+    let (duration, method) = unsafe {
+        let context = &*input.as_ptr();
+        (context.duration, context.duration_estimation_method)
+    };
+    let said = method == av::AVDurationEstimationMethod::AVFMT_DURATION_FROM_STREAM;
+    (said && duration > 0).then_some(duration)
+}
+
 /// What the container tells a decoder before the first packet.
 pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     // SAFETY: the pointer is that of live parameters, which own `extradata_size` bytes at `extradata` as long as they

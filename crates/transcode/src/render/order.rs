@@ -194,7 +194,7 @@ fn webm_codec(track: &Track) -> PictureCodec {
 fn copies_picture(track: &Track, container: Container, codec: PictureCodec, options: &VideoOptions) -> bool {
     // libav writes no rotation into WebM: there the pixels are turned.
     let upright = track.rotation == Rotation::None || container == Container::Mp4;
-    options.allows_copy() && track.codec == codec.id() && upright && copy::has_header(track)
+    options.allows_copy() && track.codec == codec.id() && upright && track.ordered && copy::has_header(track)
 }
 
 fn sound_lane(
@@ -215,11 +215,11 @@ fn sound_lane(
 
 fn copies_sound(track: &Track, container: Container) -> bool {
     match container {
-        Container::Webm => track.codec == Id::OPUS,
+        Container::Webm => track.codec == Id::OPUS && track.ordered,
         // Ogg and MP3 have no timestamps that players follow through a hole; with AAC in MP4 they differ.
-        Container::Ogg => track.codec == Id::OPUS && copy::is_continuous(track),
-        Container::Mp3 => track.codec == Id::MP3 && copy::is_continuous(track),
-        Container::Mp4 => track.codec == Id::AAC && copy::is_continuous(track),
+        Container::Ogg => track.codec == Id::OPUS && track.is_continuous(),
+        Container::Mp3 => track.codec == Id::MP3 && track.is_continuous(),
+        Container::Mp4 => track.codec == Id::AAC && track.is_continuous(),
         Container::Wav | Container::Matroska => false,
     }
 }

@@ -104,8 +104,9 @@ impl<'a> Demux<'a> {
     fn read(&mut self) -> Result<(), TranscodeError> {
         let Some(packet) = self.reader.next(self.cancelled)? else {
             self.ended = true;
-            if let Some(doubt) = &mut self.doubt {
-                doubt.believe();
+            if self.doubt.as_mut().is_some_and(|doubt| doubt.end().is_none()) {
+                let detail = "it ends with a jump in time that nothing confirms".to_owned();
+                return Err(TranscodeError::CantFollow { detail });
             }
             return self.place_believed();
         };

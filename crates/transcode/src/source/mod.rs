@@ -6,6 +6,7 @@ mod growing;
 mod keyframe;
 mod picture;
 mod rotation;
+mod runs;
 mod sound;
 mod survey;
 
@@ -23,8 +24,9 @@ pub(crate) use demux::Demux;
 pub(crate) use growing::{GrowingFile, Growth};
 pub(crate) use picture::{PictureSource, largest_picture};
 pub(crate) use rotation::Rotation;
+pub(crate) use runs::Run;
 pub(crate) use sound::SoundSource;
-pub(crate) use survey::{Kind, Run, Survey, Track};
+pub(crate) use survey::{Kind, Survey, Track};
 
 /// Containers that are tried. Left out are those that name other files or hosts, such as playlists: an input must
 /// never make this machine read anything else.
