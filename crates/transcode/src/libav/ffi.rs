@@ -123,6 +123,61 @@ pub(crate) fn declared_duration(input: &ff::format::context::Input) -> Option<i6
     (said && duration > 0).then_some(duration)
 }
 
+/// Reads headers of coded pictures without decoding them.
+pub(crate) struct Parser {
+    parser: *mut av::AVCodecParserContext,
+    context: ff::codec::Context,
+}
+
+impl Parser {
+    /// `None` if libav has no parser for the codec.
+    pub(crate) fn open(parameters: &ff::codec::Parameters) -> Option<Self> {
+        let context = ff::codec::Context::from_parameters(parameters.clone()).ok()?;
+        // SAFETY: any number is taken as a codec's; null is returned for one without a parser.
+        let parser = unsafe { av::av_parser_init(av::AVCodecID::from(parameters.id()) as c_int) };
+        if parser.is_null() {
+            return None;
+        }
+        // SAFETY: the parser was just made; the field is a plain integer.
+        unsafe { (*parser).flags |= av::PARSER_FLAG_COMPLETE_FRAMES };
+        Some(Self { parser, context })
+    }
+
+    /// Width and height of the picture in `packet`, which is a whole one, as far as headers up to it tell.
+    pub(crate) fn size(&mut self, packet: &ff::Packet) -> Option<(u32, u32)> {
+        let data = packet.data()?;
+        let length = c_int::try_from(data.len()).ok()?;
+        let (mut frame, mut frame_length) = (std::ptr::null_mut(), 0);
+        // SAFETY: parser and context are live and of one codec; the data is a packet's of the demuxer, which has the
+        // padding behind it that parsers may read; what is written to `frame` points into it and isn't used.
+        let (width, height) = unsafe {
+            (*self.parser).width = 0;
+            (*self.parser).height = 0;
+            av::av_parser_parse2(
+                self.parser,
+                self.context.as_mut_ptr(),
+                &raw mut frame,
+                &raw mut frame_length,
+                data.as_ptr(),
+                length,
+                av::AV_NOPTS_VALUE,
+                av::AV_NOPTS_VALUE,
+                -1,
+            );
+            ((*self.parser).width, (*self.parser).height)
+        };
+        Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
+            .filter(|size| size.0 > 0 && size.1 > 0)
+    }
+}
+
+impl Drop for Parser {
+    fn drop(&mut self) {
+        // SAFETY: the parser is live, ours, and not used again.
+        unsafe { av::av_parser_close(self.parser) }
+    }
+}
+
 /// What the container tells a decoder before the first packet.
 pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     // SAFETY: the pointer is that of live parameters, which own `extradata_size` bytes at `extradata` as long as they

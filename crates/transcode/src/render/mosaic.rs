@@ -9,7 +9,7 @@ use crate::{
     TranscodeError,
     picture::{Fit, blank, inside, paint},
     sink::{Mux, PictureEncoder, PictureSpec},
-    source::{Demux, PictureSource, Rotation, Run, Track},
+    source::{Demux, Pace, PictureSource, Rotation, Run, Track},
     time::Time,
 };
 
@@ -109,7 +109,7 @@ impl MosaicLane {
 impl Cell {
     fn open(track: &Track) -> Result<Self, TranscodeError> {
         Ok(Self {
-            source: PictureSource::open(track, true)?,
+            source: PictureSource::open(track, Pace::Prompt)?,
             runs: track.runs.iter().copied().collect(),
             rotation: track.rotation,
             coming: VecDeque::new(),

@@ -7,7 +7,7 @@ use crate::{
     TranscodeError, VideoOptions,
     picture::{Fit, inside},
     sink::{Mux, PictureEncoder, PictureSpec},
-    source::{Demux, PictureSource, Track},
+    source::{Demux, Pace, PictureSource, Track},
     time::Time,
 };
 
@@ -26,7 +26,7 @@ impl PictureLane {
         mux: &mut Mux<'_>,
     ) -> Result<Self, TranscodeError> {
         Ok(Self {
-            source: PictureSource::open(track, false)?,
+            source: PictureSource::open(track, Pace::Fast)?,
             fit: Fit::new(size, track.rotation, Pixel::YUV420P),
             encoder: PictureEncoder::open(spec, size, track.frame_rate(), mux)?,
         })

@@ -9,7 +9,7 @@ use crate::{
     TranscodeError, libav,
     picture::{Fit, blank, inside, paint},
     progress::Meter,
-    source::{Demux, Kind, PictureSource, Survey, Track, largest_picture},
+    source::{Demux, Kind, Pace, PictureSource, Survey, Track, measure},
     time::Time,
 };
 
@@ -22,8 +22,8 @@ fn first_video<'a>(
     let mut any = false;
     for track in survey.of_kind(Kind::Video) {
         any = true;
-        if let Some(size) = largest_picture(input, survey, track, meter.cancelled())? {
-            return Ok((track, size));
+        if let Some(measured) = measure(input, survey, track, meter.cancelled())? {
+            return Ok((track, measured.size));
         }
     }
     Err(if any {
@@ -113,7 +113,7 @@ fn pictures_at(
     sink: &mut dyn FnMut(usize, &frame::Video) -> Result<(), TranscodeError>,
 ) -> Result<(), TranscodeError> {
     let mut demux = Demux::open(input, survey, &[track.index], meter.cancelled())?;
-    let mut source = PictureSource::open(track, true)?;
+    let mut source = PictureSource::open(track, Pace::Prompt)?;
     let mut shown: Option<frame::Video> = None;
     let mut wanted = times.iter().copied().enumerate().peekable();
     let mut position = Time::from_millis(-1);

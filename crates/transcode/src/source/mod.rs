@@ -4,6 +4,7 @@ mod demux;
 mod doubt;
 mod growing;
 mod keyframe;
+mod measure;
 mod picture;
 mod rotation;
 mod runs;
@@ -22,7 +23,8 @@ use crate::{TranscodeError, libav, partial, progress::Cancelled};
 
 pub(crate) use demux::Demux;
 pub(crate) use growing::{GrowingFile, Growth};
-pub(crate) use picture::{PictureSource, largest_picture};
+pub(crate) use measure::{Measured, measure};
+pub(crate) use picture::{Pace, PictureSource};
 pub(crate) use rotation::Rotation;
 pub(crate) use runs::Run;
 pub(crate) use sound::SoundSource;

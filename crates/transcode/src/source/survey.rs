@@ -9,13 +9,18 @@ use std::path::Path;
 use ffmpeg_next::{self as ff, codec, media};
 
 use super::{
-    Reader, Rotation, keyframe, rotation,
+    Reader, Rotation,
+    keyframe::Keyframes,
+    measure::is_possible,
+    rotation,
     runs::{MAX_RUNS, Pieces, RUN_GAP, Run, drop_doubtful_ends},
 };
 use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
 
 /// Tracks beyond this many are ignored: a file that has them is damaged.
 const MAX_TRACKS: usize = 256;
+/// Different sizes that are remembered of a track.
+const MAX_SIZES: usize = 1_000;
 /// Reading ahead further than this for a track that lags is not worth the memory.
 const MAX_SKEW: Time = Time::from_millis(30_000);
 /// A recorder waits about a second for a track that lags before it writes the others.
@@ -52,12 +57,22 @@ pub(crate) struct Track {
     pub(crate) runs: Vec<Run>,
     /// Where decoding can start.
     pub(crate) keyframes: Vec<Time>,
-    /// Largest size that keyframes declare, as coded; zero if it isn't known.
-    pub(crate) size: (u32, u32),
+    /// Sizes that keyframes declare, as coded; none if that isn't known.
+    pub(crate) sizes: Vec<Declared>,
     /// Whether its packets, as the container has them, are in the order of decoding and tell when that is.
     pub(crate) ordered: bool,
     /// Pictures a second.
     frame_rate: u32,
+}
+
+/// A size that keyframes declare.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declared {
+    pub(crate) size: (u32, u32),
+    /// How many of them.
+    pub(crate) keyframes: u32,
+    /// The first of them.
+    pub(crate) first: Time,
 }
 
 impl Survey {
@@ -145,6 +160,8 @@ impl Track {
         let keyframes = std::mem::take(&mut self.keyframes);
         self.keyframes = keyframes.into_iter().filter(|time| !self.is_stray(*time)).collect();
         self.keyframes.sort_unstable();
+        let sizes = std::mem::take(&mut self.sizes);
+        self.sizes = sizes.into_iter().filter(|declared| !self.is_stray(declared.first)).collect();
         if self.kind == Kind::Video {
             // Containers don't tell how long a picture lasts: the last of a run lasts as long as others do on average.
             let length = self.frame_length();
@@ -206,11 +223,12 @@ fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Opti
                 rotation: rotation.unwrap_or_default(),
                 runs: Vec::new(),
                 keyframes: Vec::new(),
-                size: (0, 0),
+                sizes: Vec::new(),
                 ordered: true,
                 frame_rate: 1,
             },
             pieces: Pieces::default(),
+            heads: None,
             decoded: None,
         })
     });
@@ -220,6 +238,8 @@ fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Opti
 struct Surveyor {
     track: Track,
     pieces: Pieces,
+    /// Once there was a keyframe.
+    heads: Option<Keyframes>,
     /// When the packet before was to be decoded.
     decoded: Option<Time>,
 }
@@ -249,8 +269,13 @@ impl Surveyor {
         if track.keyframes.len() < MAX_RUNS {
             track.keyframes.push(time);
         }
-        if let Some((width, height)) = packet.data().and_then(|data| keyframe::size(track.codec, data)) {
-            track.size = (track.size.0.max(width), track.size.1.max(height));
+        let heads = self.heads.get_or_insert_with(|| Keyframes::of(track.codec, &track.parameters));
+        let Some(size) = heads.size(packet).filter(|size| is_possible(*size)) else { return };
+        let full = track.sizes.len() >= MAX_SIZES;
+        match track.sizes.iter_mut().find(|declared| declared.size == size) {
+            Some(declared) => declared.keyframes += 1,
+            None if full => {}
+            None => track.sizes.push(Declared { size, keyframes: 1, first: time }),
         }
     }
 
