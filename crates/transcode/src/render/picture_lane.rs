@@ -6,7 +6,7 @@ use super::film::Lane;
 use crate::{
     TranscodeError, VideoOptions,
     picture::{Fit, inside},
-    sink::{Mux, PictureEncoder, PictureSpec},
+    sink::{Mux, PictureEncoder, PictureSpec, Pictures},
     source::{Demux, Pace, PictureSource, Track},
     time::Time,
 };
@@ -28,7 +28,11 @@ impl PictureLane {
         Ok(Self {
             source: PictureSource::open(track, Pace::Fast)?,
             fit: Fit::new(size, track.rotation, Pixel::YUV420P),
-            encoder: PictureEncoder::open(spec, size, track.frame_rate(), mux)?,
+            encoder: PictureEncoder::open(
+                spec,
+                Pictures { size, usual_rate: track.frame_rate(), end: track.end() },
+                mux,
+            )?,
         })
     }
 }
