@@ -178,6 +178,51 @@ impl Drop for Parser {
     }
 }
 
+/// Has a scaler between two formats of YUV convert from the matrix of colours `from` to `to`, and leaves the ranges.
+/// A scaler that can't goes on as it was.
+pub(crate) fn set_matrices(
+    scaler: &mut ff::software::scaling::Context,
+    from: ff::color::Space,
+    to: ff::color::Space,
+) {
+    let number = |space: ff::color::Space| av::AVColorSpace::from(space) as c_int;
+    let (mut old_from, mut old_to) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let (mut from_range, mut to_range) = (0, 0);
+    let (mut brightness, mut contrast, mut saturation) = (0, 0, 0);
+    // SAFETY: the pointer is that of a live scaler, which is borrowed here; the tables of coefficients are static.
+    unsafe {
+        let scaler = scaler.as_mut_ptr();
+        let known = av::sws_getColorspaceDetails(
+            scaler,
+            &raw mut old_from,
+            &raw mut from_range,
+            &raw mut old_to,
+            &raw mut to_range,
+            &raw mut brightness,
+            &raw mut contrast,
+            &raw mut saturation,
+        );
+        if known >= 0 {
+            let (from, to) = (av::sws_getCoefficients(number(from)), av::sws_getCoefficients(number(to)));
+            av::sws_setColorspaceDetails(
+                scaler, from, from_range, to, to_range, brightness, contrast, saturation,
+            );
+        }
+    }
+}
+
+/// Matrix, primaries and transfer characteristic by their numbers (ISO/IEC 23091-2 §8), as the stream has them.
+pub(crate) fn colour_numbers(picture: &ff::frame::Video) -> [c_int; 3] {
+    // SAFETY: the pointer is that of a live frame, which is borrowed here. C's enumerations are read as the integers that
+    // they are, because Rust's must not hold a number that they don't know.
+    unsafe {
+        let picture = picture.as_ptr();
+        let (space, primaries) = (&raw const (*picture).colorspace, &raw const (*picture).color_primaries);
+        let transfer = &raw const (*picture).color_trc;
+        [space.cast::<c_int>().read(), primaries.cast::<c_int>().read(), transfer.cast::<c_int>().read()]
+    }
+}
+
 /// What the container tells a decoder before the first packet.
 pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     // SAFETY: the pointer is that of live parameters, which own `extradata_size` bytes at `extradata` as long as they
@@ -190,5 +235,34 @@ pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
             }
             _ => &[],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Colour;
+
+    #[test]
+    fn colours_that_nobody_knows_are_unspecified() {
+        let mut picture = ff::frame::Video::new(ff::format::Pixel::YUV420P, 16, 16);
+        let mut set = |space: c_int, primaries: c_int, transfer: c_int| {
+            // SAFETY: the frame is live and ours; the numbers are written as the integers that C has there.
+            unsafe {
+                let frame = picture.as_mut_ptr();
+                (&raw mut (*frame).colorspace).cast::<c_int>().write(space);
+                (&raw mut (*frame).color_primaries).cast::<c_int>().write(primaries);
+                (&raw mut (*frame).color_trc).cast::<c_int>().write(transfer);
+            }
+            Colour::of(&picture)
+        };
+        for number in [0, 2, 3, 15, 200, -1] {
+            assert_eq!(
+                set(number, if number == 15 { 13 } else { number }, 200),
+                Colour::default(),
+                "{number}"
+            );
+        }
+        assert_eq!(set(1, 1, 1).space, ff::color::Space::BT709);
     }
 }

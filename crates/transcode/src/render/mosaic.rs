@@ -7,7 +7,7 @@ use ffmpeg_next::{Rational, format::Pixel, frame};
 use super::film::Lane;
 use crate::{
     TranscodeError,
-    picture::{Fit, blank, inside, paint},
+    picture::{Colour, Fit, blank, inside, paint},
     sink::{Mux, PictureEncoder, PictureSpec, Pictures},
     source::{Demux, Pace, PictureSource, Rotation, Run, Track},
     time::Time,
@@ -75,8 +75,11 @@ impl MosaicLane {
             return Err(error);
         }
         let end = videos.iter().chain(sounds).map(|track| track.end()).max().unwrap_or_default();
-        let encoder =
-            PictureEncoder::open(spec, Pictures { size: shape.size, usual_rate: shape.rate, end }, mux)?;
+        let encoder = PictureEncoder::open(
+            spec,
+            Pictures { size: shape.size, colour: Colour::default(), usual_rate: shape.rate, end },
+            mux,
+        )?;
         Ok(Self { cells, shape, encoder, tick: 0, end })
     }
 

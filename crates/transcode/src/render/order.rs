@@ -104,7 +104,7 @@ impl Work<'_> {
                     Box::new(CopyLane::open(track, natural, mux)?)
                 } else {
                     let size = size_for(natural, video);
-                    Box::new(PictureLane::open(track, size, &spec, mux)?)
+                    Box::new(PictureLane::open(track, size, measured.colour, &spec, mux)?)
                 });
             }
             if let Some(spec) = &sound {

@@ -5,7 +5,7 @@ use ffmpeg_next::{format::Pixel, frame};
 use super::film::Lane;
 use crate::{
     TranscodeError, VideoOptions,
-    picture::{Fit, inside},
+    picture::{Colour, Fit, inside},
     sink::{Mux, PictureEncoder, PictureSpec, Pictures},
     source::{Demux, Pace, PictureSource, Track},
     time::Time,
@@ -22,6 +22,7 @@ impl PictureLane {
     pub(super) fn open(
         track: &Track,
         size: (u32, u32),
+        colour: Colour,
         spec: &PictureSpec,
         mux: &mut Mux<'_>,
     ) -> Result<Self, TranscodeError> {
@@ -30,7 +31,7 @@ impl PictureLane {
             fit: Fit::new(size, track.rotation, Pixel::YUV420P),
             encoder: PictureEncoder::open(
                 spec,
-                Pictures { size, usual_rate: track.frame_rate(), end: track.end() },
+                Pictures { size, colour, usual_rate: track.frame_rate(), end: track.end() },
                 mux,
             )?,
         })

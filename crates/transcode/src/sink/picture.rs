@@ -2,11 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use ffmpeg_next::{self as ff, Dictionary, Rational, codec, format::Pixel, frame, picture};
+use ffmpeg_next::{self as ff, Dictionary, Rational, codec, color, format::Pixel, frame, picture};
 
 use super::pacing::Pacing;
 use super::{Container, Mux, PacketSink, StreamId, encoder};
-use crate::{Preset, TranscodeError, libav, time::Time};
+use crate::{Preset, TranscodeError, libav, picture::Colour, time::Time};
 
 /// What pictures are coded with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +99,7 @@ pub(crate) struct PictureSpec {
 pub(crate) struct Pictures {
     /// Of all of them.
     pub(crate) size: (u32, u32),
+    pub(crate) colour: Colour,
     /// How many a second, for planning only.
     pub(crate) usual_rate: u32,
     /// Up to when the last one is shown.
@@ -130,7 +131,7 @@ impl PictureEncoder {
     ) -> Result<Self, TranscodeError> {
         let name = spec.codec.encoder();
         let fail = |error| libav::fail(&format!("opening the encoder {name}"), error);
-        let Pictures { size, usual_rate, end } = pictures;
+        let Pictures { size, colour, usual_rate, end } = pictures;
         let codec = encoder(name)?;
         // Matroska counts in milliseconds; MP4 may as well count as RTP does.
         let time_base =
@@ -145,6 +146,10 @@ impl PictureEncoder {
         // Keyframes are asked for by time, which some encoders don't heed.
         let by_time = spec.codec != PictureCodec::Av1;
         context.set_gop(if by_time { MOST_IN_GROUP } else { rate * 4 });
+        context.set_color_range(color::Range::MPEG);
+        context.set_colorspace(colour.space);
+        context.set_color_primaries(colour.primaries);
+        context.set_color_transfer_characteristic(colour.transfer);
         if let Some(bits) = spec.bit_rate {
             context.set_bit_rate(bits as usize);
         }

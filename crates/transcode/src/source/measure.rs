@@ -5,7 +5,7 @@ use std::{cell::Cell, path::Path};
 use ffmpeg_next::{self as ff, frame};
 
 use super::{Demux, Pace, PictureSource, Survey, Track};
-use crate::{TranscodeError, progress::Cancelled, time::Time};
+use crate::{TranscodeError, picture::Colour, progress::Cancelled, time::Time};
 
 /// Packets that are tried from the start on, for a track whose container doesn't tell where keyframes are.
 const TRIED_FIRST: usize = 300;
@@ -26,6 +26,8 @@ pub(crate) struct Measured {
     pub(crate) size: (u32, u32),
     /// Not all have the same size.
     pub(crate) changes: bool,
+    /// Of the first.
+    pub(crate) colour: Colour,
 }
 
 /// Looks at the first picture that can be decoded, and at what keyframes declare: a size counts that two of them have, or
@@ -57,7 +59,11 @@ pub(crate) fn measure(
     let room = sizes.iter().fold((0, 0), |room: (u32, u32), size| (room.0.max(size.0), room.1.max(size.1)));
     let largest = sizes.iter().copied().max_by_key(|size| pixels(*size)).unwrap_or(room);
     let size = if pixels(room) <= MOST_PIXELS { room } else { largest };
-    Ok(Some(Measured { size: track.rotation.turned(size), changes: sizes.len() > 1 }))
+    Ok(Some(Measured {
+        size: track.rotation.turned(size),
+        changes: sizes.len() > 1,
+        colour: Colour::of(&first),
+    }))
 }
 
 fn pixels(size: (u32, u32)) -> u64 {

@@ -1,6 +1,6 @@
 //! Decoded pictures of one track.
 
-use ffmpeg_next::{self as ff, codec, decoder, frame, threading};
+use ffmpeg_next::{self as ff, codec, color, decoder, format::Pixel, frame, threading};
 
 use super::{Demux, Track};
 use crate::{TranscodeError, libav, time::Time};
@@ -109,6 +109,7 @@ impl PictureSource {
             let time = picture.timestamp().and_then(|ticks| Time::from_ticks(ticks, self.time_base));
             let time = time.unwrap_or(self.last);
             self.last = time;
+            mark_range(&mut picture);
             sink(picture, time)?;
         }
         Ok(())
@@ -122,5 +123,17 @@ impl PictureSource {
             }
         }
         Ok(())
+    }
+}
+
+/// libav tells full range in two ways. From here on the pixel format alone tells, which scalers go by.
+fn mark_range(picture: &mut frame::Video) {
+    if picture.color_range() == color::Range::JPEG {
+        match picture.format() {
+            Pixel::YUV420P => picture.set_format(Pixel::YUVJ420P),
+            Pixel::YUV422P => picture.set_format(Pixel::YUVJ422P),
+            Pixel::YUV444P => picture.set_format(Pixel::YUVJ444P),
+            _ => {}
+        }
     }
 }
