@@ -26,7 +26,6 @@ pub(crate) use growing::{GrowingFile, Growth};
 pub(crate) use measure::{Measured, measure};
 pub(crate) use picture::{Pace, PictureSource};
 pub(crate) use rotation::Rotation;
-pub(crate) use runs::Run;
 pub(crate) use sound::SoundSource;
 pub(crate) use survey::{Kind, Survey, Track};
 

@@ -16,6 +16,8 @@ const MAX_STARVED: u32 = 10;
 pub(crate) enum Pace {
     /// Pictures come out as soon as they can.
     Prompt,
+    /// The same with one thread: for one decoder of many, as each thread reserves memory for its stack.
+    Frugal,
     /// Pictures come out a few later, and faster.
     Fast,
 }
@@ -35,7 +37,12 @@ impl PictureSource {
         let mut context = codec::context::Context::from_parameters(track.parameters.clone())
             .map_err(|error| libav::unreadable("reading the video's parameters", error))?;
         let kind = if pace == Pace::Fast { threading::Type::Frame } else { threading::Type::Slice };
-        context.set_threading(threading::Config { kind, count: libav::threads(), ..Default::default() });
+        let count = if pace == Pace::Frugal { 1 } else { libav::threads() };
+        context.set_threading(threading::Config { kind, count, ..Default::default() });
+        if pace != Pace::Fast && track.codec == codec::Id::AV1 {
+            // dav1d holds a picture back for each of its threads.
+            context.set_flags(codec::Flags::LOW_DELAY);
+        }
         let mut decoder = context
             .decoder()
             .video()
