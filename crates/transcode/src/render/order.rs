@@ -97,7 +97,7 @@ impl Work<'_> {
         let open = |mux: &mut Mux<'_>| {
             let mut lanes: Vec<Box<dyn Lane>> = Vec::new();
             if let Some((track, measured)) = picture {
-                let fits = track.codec == codec.id();
+                let fits = track.codec == codec.id() || only.is_some() && fits_as_it_is(track, container);
                 let copied = fits && video.allows_copy() && copies_picture(track, &measured, container);
                 let natural = measured.size;
                 lanes.push(if copied {
@@ -190,7 +190,12 @@ impl Work<'_> {
     }
 }
 
-/// AV1 stays AV1, so that it can be copied.
+/// Whether the container can hold the track's pictures without coding them again.
+fn fits_as_it_is(track: &Track, container: Container) -> bool {
+    container == Container::Webm && matches!(track.codec, Id::VP8 | Id::VP9 | Id::AV1)
+}
+
+/// AV1 stays AV1 also where it must be coded again.
 fn webm_codec(track: &Track) -> PictureCodec {
     if track.codec == Id::AV1 { PictureCodec::Av1 } else { PictureCodec::Vp9 }
 }
