@@ -34,6 +34,7 @@ impl Rendition {
     /// # Errors
     /// The first parameter that can't.
     pub fn check(&self) -> Result<(), BadOption> {
+        self.check_picture()?;
         match self {
             Self::Mp4 { video, audio } => video.check(51).and_then(|()| audio.check(SoundCodec::Aac)),
             Self::Webm { video, audio, .. } => video.check(63).and_then(|()| audio.check(SoundCodec::Opus)),
@@ -109,6 +110,23 @@ fn check_sheet(columns: u32, rows: u32, width: Option<u32>) -> Result<(), BadOpt
     within("width", width, SIDE)?;
     // Each picture keeps at least 16 pixels, whatever its shape.
     within("columns", Some(columns), 1..=width.unwrap_or(1_280) / 16)
+}
+
+impl Rendition {
+    /// What the encoder of the picture takes, which differs from codec to codec.
+    fn check_picture(&self) -> Result<(), BadOption> {
+        use crate::{FilmFormat, WebmCodec, sink::PictureCodec};
+        let (codec, video) = match self {
+            Self::Mp4 { video, .. } | Self::Mosaic { format: FilmFormat::Mp4, video, .. } => {
+                (PictureCodec::H264, video)
+            }
+            Self::Webm { codec: WebmCodec::Av1, video, .. } => (PictureCodec::Av1, video),
+            Self::Webm { video, .. } | Self::Mosaic { video, .. } => (PictureCodec::Vp9, video),
+            _ => return Ok(()),
+        };
+        within("video.bit_rate", video.bit_rate, codec.bit_rates())?;
+        within("video.crf", video.crf, codec.qualities())
+    }
 }
 
 fn within<T: PartialOrd + Display>(
@@ -193,6 +211,12 @@ mod tests {
         for (json, option) in [
             (r#"{"kind": "mp4", "video": {"width": 63}}"#, "video.width"),
             (r#"{"kind": "mp4", "video": {"crf": 52}}"#, "video.crf"),
+            (r#"{"kind": "mp4", "video": {"crf": 0}}"#, "video.crf"),
+            (r#"{"kind": "mosaic", "video": {"crf": 0}}"#, "video.crf"),
+            (r#"{"kind": "webm", "codec": "av1", "video": {"crf": 0}}"#, "video.crf"),
+            (r#"{"kind": "webm", "video": {"crf": 64}}"#, "video.crf"),
+            (r#"{"kind": "webm", "codec": "av1", "video": {"bit_rate": 100000001}}"#, "video.bit_rate"),
+            (r#"{"kind": "mp4", "video": {"bit_rate": 200000001}}"#, "video.bit_rate"),
             (r#"{"kind": "webm", "video": {"crf": 30, "bit_rate": 100000}}"#, "video.crf"),
             (r#"{"kind": "webm", "audio": {"sample_rate": 44100}}"#, "audio.sample_rate"),
             (r#"{"kind": "mp3", "audio": {"channels": 6}}"#, "audio.channels"),
@@ -214,6 +238,20 @@ mod tests {
             (r#"{"kind": "mix", "channels": 0}"#, "channels"),
         ] {
             assert_eq!(parse(json).unwrap().check().unwrap_err().option, option, "{json}");
+        }
+    }
+
+    #[test]
+    fn qualities_and_bit_rates_at_the_ends_of_what_a_codec_takes_are_taken() {
+        for json in [
+            r#"{"kind": "mp4", "video": {"crf": 1}}"#,
+            r#"{"kind": "mp4", "video": {"crf": 51}}"#,
+            r#"{"kind": "webm", "video": {"crf": 0}}"#,
+            r#"{"kind": "webm", "codec": "av1", "video": {"crf": 1}}"#,
+            r#"{"kind": "webm", "codec": "av1", "video": {"bit_rate": 100000000}}"#,
+            r#"{"kind": "mosaic", "format": "webm", "video": {"crf": 63}}"#,
+        ] {
+            assert_eq!(parse(json).unwrap().check(), Ok(()), "{json}");
         }
     }
 }

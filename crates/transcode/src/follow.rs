@@ -11,7 +11,9 @@ use crate::{BadOption, Produced, Rendition, seconds};
 /// One decoder, one mixer and one encoder run from its beginning to its end; the encoder's packets are cut into
 /// segments. Joined, they are byte for byte the file that [`run()`](crate::run()) makes of the sealed recording, with one
 /// exception: where [`run()`](crate::run()) would copy a single track of continuous Opus into Ogg, a follower codes it
-/// again.
+/// again. Where the joined file would not be that one, because a track without sound was declared that has another rate or
+/// more channels, or because the recording ends with a jump in time which nothing in it confirms, following ends with
+/// [`CantFollow`](crate::TranscodeError::CantFollow).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Follow {

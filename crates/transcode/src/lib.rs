@@ -11,7 +11,8 @@
 //! times (there is no nominal frame rate).
 //!
 //! **Damage.** A recording is the only copy of what happened: a broken frame is skipped, a file that ends in the middle
-//! is read up to there. [`TranscodeError::Unreadable`] means that nothing at all could be decoded.
+//! is read up to there; a cluster with a damaged time costs itself. Of a track that lies more than 30 s behind the others in
+//! the file, what comes too late is missing. [`TranscodeError::Unreadable`] means that nothing at all could be decoded.
 
 mod check;
 mod error;

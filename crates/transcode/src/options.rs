@@ -13,13 +13,14 @@ pub struct VideoOptions {
     /// Pixels; see `width`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// At most so many pictures a second; what is slower is left as it is. Default: every picture.
+    /// At most so many pictures a second, on average; what is slower is left as it is. Default: every picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub frame_rate: Option<u32>,
-    /// Bits a second, on average. Default: constant quality, see `crf`.
+    /// Bits a second, on average, from 10,000 to 200,000,000; of AV1 to 100,000,000. Default: constant quality, see `crf`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bit_rate: Option<u32>,
-    /// Quality: lower is better and larger. H.264: 0–51, default 23. VP9 and AV1: 0–63, default 33 and 35.
+    /// Quality: lower is better and larger. H.264: 1–51, default 23. VP9: 0–63, default 33. AV1: 1–63,
+    /// default 35.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crf: Option<u8>,
     /// Time against size. Default: `veryfast`.
@@ -120,7 +121,7 @@ pub enum StemFormat {
     Wav,
     /// H.264 or AAC in MP4.
     Mp4,
-    /// VP9 or Opus in `WebM`.
+    /// In `WebM`: VP8, VP9, AV1 and Opus as they are, else coded as VP9 or Opus.
     Webm,
 }
 

@@ -29,7 +29,13 @@ impl Partial {
         let file =
             File::open(&self.path).map_err(|error| TranscodeError::io("opening the output", &error))?;
         file.sync_all().map_err(|error| TranscodeError::io("syncing the output", &error))?;
-        self.name()
+        let directory = self.output.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let directory = directory.unwrap_or(Path::new(".")).to_owned();
+        let bytes = self.name()?;
+        // The name is an entry of the directory.
+        let synced = File::open(directory).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| TranscodeError::io("syncing the output's directory", &error))?;
+        Ok(bytes)
     }
 
     /// Gives the file its name and tells its size; a crash of the machine may lose it.

@@ -291,7 +291,7 @@ mod tests {
             width: 640,
             height: 360,
             frame_rate: 15,
-            crf: Some(0),
+            crf: Some(1),
             preset: pb::Preset::Slow.into(),
             ..Default::default()
         };

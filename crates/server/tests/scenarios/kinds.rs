@@ -55,7 +55,7 @@ fn wanted() -> Vec<Wanted> {
         film(webm(pb::webm::VideoCodec::Av1), &["av1"], &["opus"], (160, 120)),
         film(mosaic(pb::FilmFormat::Mp4), &["h264"], &["aac"], (640, 240)),
         film(mosaic(pb::FilmFormat::Webm), &["vp9"], &["opus"], (640, 240)),
-        film(stem(1), &["vp9"], &[], (320, 240)),
+        film(stem(1), &["vp8"], &[], (320, 240)),
         sound(stem(3), &["opus"]),
         sound(Kind::Mp3(pb::Mp3::default()), &["mp3"]),
         sound(Kind::OggOpus(pb::OggOpus::default()), &["opus"]),

@@ -112,6 +112,117 @@ pub(crate) fn sample_rate(parameters: &ff::codec::Parameters) -> u32 {
     u32::try_from(unsafe { (*parameters.as_ptr()).sample_rate }).unwrap_or(0)
 }
 
+/// How long the container's header says that it is, in millionths of a second; none if it doesn't say.
+pub(crate) fn declared_duration(input: &ff::format::context::Input) -> Option<i64> {
+    // SAFETY: the pointer is that of a live context, which is borrowed here; both fields are plain numbers.
+    let (duration, method) = unsafe {
+        let context = &*input.as_ptr();
+        (context.duration, context.duration_estimation_method)
+    };
+    let said = method == av::AVDurationEstimationMethod::AVFMT_DURATION_FROM_STREAM;
+    (said && duration > 0).then_some(duration)
+}
+
+/// Reads headers of coded pictures without decoding them.
+pub(crate) struct Parser {
+    parser: *mut av::AVCodecParserContext,
+    context: ff::codec::Context,
+}
+
+impl Parser {
+    /// `None` if libav has no parser for the codec.
+    pub(crate) fn open(parameters: &ff::codec::Parameters) -> Option<Self> {
+        let context = ff::codec::Context::from_parameters(parameters.clone()).ok()?;
+        // SAFETY: any number is taken as a codec's; null is returned for one without a parser.
+        let parser = unsafe { av::av_parser_init(av::AVCodecID::from(parameters.id()) as c_int) };
+        if parser.is_null() {
+            return None;
+        }
+        // SAFETY: the parser was just made; the field is a plain integer.
+        unsafe { (*parser).flags |= av::PARSER_FLAG_COMPLETE_FRAMES };
+        Some(Self { parser, context })
+    }
+
+    /// Width and height of the picture in `packet`, which is a whole one, as far as headers up to it tell.
+    pub(crate) fn size(&mut self, packet: &ff::Packet) -> Option<(u32, u32)> {
+        let data = packet.data()?;
+        let length = c_int::try_from(data.len()).ok()?;
+        let (mut frame, mut frame_length) = (std::ptr::null_mut(), 0);
+        // SAFETY: parser and context are live and of one codec; the data is a packet's of the demuxer, which has the
+        // padding behind it that parsers may read; what is written to `frame` points into it and isn't used.
+        let (width, height) = unsafe {
+            (*self.parser).width = 0;
+            (*self.parser).height = 0;
+            av::av_parser_parse2(
+                self.parser,
+                self.context.as_mut_ptr(),
+                &raw mut frame,
+                &raw mut frame_length,
+                data.as_ptr(),
+                length,
+                av::AV_NOPTS_VALUE,
+                av::AV_NOPTS_VALUE,
+                -1,
+            );
+            ((*self.parser).width, (*self.parser).height)
+        };
+        Some((u32::try_from(width).ok()?, u32::try_from(height).ok()?))
+            .filter(|size| size.0 > 0 && size.1 > 0)
+    }
+}
+
+impl Drop for Parser {
+    fn drop(&mut self) {
+        // SAFETY: the parser is live, ours, and not used again.
+        unsafe { av::av_parser_close(self.parser) }
+    }
+}
+
+/// Has a scaler between two formats of YUV convert from the matrix of colours `from` to `to`, and leaves the ranges.
+/// A scaler that can't goes on as it was.
+pub(crate) fn set_matrices(
+    scaler: &mut ff::software::scaling::Context,
+    from: ff::color::Space,
+    to: ff::color::Space,
+) {
+    let number = |space: ff::color::Space| av::AVColorSpace::from(space) as c_int;
+    let (mut old_from, mut old_to) = (std::ptr::null_mut(), std::ptr::null_mut());
+    let (mut from_range, mut to_range) = (0, 0);
+    let (mut brightness, mut contrast, mut saturation) = (0, 0, 0);
+    // SAFETY: the pointer is that of a live scaler, which is borrowed here; the tables of coefficients are static.
+    unsafe {
+        let scaler = scaler.as_mut_ptr();
+        let known = av::sws_getColorspaceDetails(
+            scaler,
+            &raw mut old_from,
+            &raw mut from_range,
+            &raw mut old_to,
+            &raw mut to_range,
+            &raw mut brightness,
+            &raw mut contrast,
+            &raw mut saturation,
+        );
+        if known >= 0 {
+            let (from, to) = (av::sws_getCoefficients(number(from)), av::sws_getCoefficients(number(to)));
+            av::sws_setColorspaceDetails(
+                scaler, from, from_range, to, to_range, brightness, contrast, saturation,
+            );
+        }
+    }
+}
+
+/// Matrix, primaries and transfer characteristic by their numbers (ISO/IEC 23091-2 §8), as the stream has them.
+pub(crate) fn colour_numbers(picture: &ff::frame::Video) -> [c_int; 3] {
+    // SAFETY: the pointer is that of a live frame, which is borrowed here. C's enumerations are read as the integers that
+    // they are, because Rust's must not hold a number that they don't know.
+    unsafe {
+        let picture = picture.as_ptr();
+        let (space, primaries) = (&raw const (*picture).colorspace, &raw const (*picture).color_primaries);
+        let transfer = &raw const (*picture).color_trc;
+        [space.cast::<c_int>().read(), primaries.cast::<c_int>().read(), transfer.cast::<c_int>().read()]
+    }
+}
+
 /// What the container tells a decoder before the first packet.
 pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     // SAFETY: the pointer is that of live parameters, which own `extradata_size` bytes at `extradata` as long as they
@@ -124,5 +235,34 @@ pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
             }
             _ => &[],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::Colour;
+
+    #[test]
+    fn colours_that_nobody_knows_are_unspecified() {
+        let mut picture = ff::frame::Video::new(ff::format::Pixel::YUV420P, 16, 16);
+        let mut set = |space: c_int, primaries: c_int, transfer: c_int| {
+            // SAFETY: the frame is live and ours; the numbers are written as the integers that C has there.
+            unsafe {
+                let frame = picture.as_mut_ptr();
+                (&raw mut (*frame).colorspace).cast::<c_int>().write(space);
+                (&raw mut (*frame).color_primaries).cast::<c_int>().write(primaries);
+                (&raw mut (*frame).color_trc).cast::<c_int>().write(transfer);
+            }
+            Colour::of(&picture)
+        };
+        for number in [0, 2, 3, 15, 200, -1] {
+            assert_eq!(
+                set(number, if number == 15 { 13 } else { number }, 200),
+                Colour::default(),
+                "{number}"
+            );
+        }
+        assert_eq!(set(1, 1, 1).space, ff::color::Space::BT709);
     }
 }

@@ -1,6 +1,8 @@
-//! libav's messages: the last few are kept for error texts, and nothing reaches standard error.
+//! libav's messages: the last few are kept for error texts, and none of them reaches standard error. (Encoders that
+//! don't use libav's log, such as SVT-AV1, still write there.)
 //!
-//! libav has one log for a process, so two runs at once share these lines. In the server each run has its own process.
+//! libav has one log for a process, so two runs at once share these lines. The server runs each plan in a process of its
+//! own; tests and tools that don't may find another run's words in their errors.
 
 use std::{
     collections::VecDeque,

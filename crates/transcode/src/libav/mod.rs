@@ -26,7 +26,10 @@ pub(crate) fn fail(doing: &str, error: ff::Error) -> TranscodeError {
     let doing = doing.to_owned();
     match error {
         ff::Error::Other { errno: ff::error::ENOSPC } => TranscodeError::DiskFull { doing },
-        ff::Error::Other { errno: ff::error::ENOMEM } => TranscodeError::OutOfMemory { doing },
+        // A thread gets no memory for its stack: nothing that would be worth waiting for comes here as EAGAIN.
+        ff::Error::Other { errno: ff::error::ENOMEM | ff::error::EAGAIN } => {
+            TranscodeError::OutOfMemory { doing }
+        }
         ff::Error::Other {
             errno:
                 ff::error::EIO
@@ -56,4 +59,22 @@ pub(crate) fn unreadable(doing: &str, error: ff::Error) -> TranscodeError {
 pub(crate) fn with_log(what: impl std::fmt::Display) -> String {
     let log = log::last_lines();
     if log.is_empty() { what.to_string() } else { format!("{what} ({log})") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_codec_that_gets_no_thread_is_no_fault_of_the_input() {
+        for errno in [ff::error::EAGAIN, ff::error::ENOMEM] {
+            let error = unreadable("opening the video decoder", ff::Error::Other { errno });
+            assert!(
+                matches!(error, TranscodeError::OutOfMemory { .. }) && !error.is_permanent(),
+                "{error:?}"
+            );
+        }
+        let error = unreadable("opening the video decoder", ff::Error::InvalidData);
+        assert!(matches!(error, TranscodeError::Unreadable { .. }), "{error:?}");
+    }
 }

@@ -1,8 +1,8 @@
 //! Any picture as one of a given size, upright.
 
-use ffmpeg_next::{format::Pixel, frame, software::scaling};
+use ffmpeg_next::{color::Space, format::Pixel, frame, software::scaling};
 
-use super::{blank, paint, paint::turn};
+use super::{Colour, blank, paint, paint::turn};
 use crate::{TranscodeError, libav, source::Rotation};
 
 /// Scales, turns and letterboxes pictures whose size may change from one to the next.
@@ -11,12 +11,14 @@ pub(crate) struct Fit {
     rotation: Rotation,
     format: Pixel,
     scaler: Option<scaling::Context>,
+    /// Of the pictures that the scaler takes.
+    matrix: Space,
 }
 
 impl Fit {
     /// Into `size`, both sides of which are even. `format` is planar 4:2:0, of video or full range.
     pub(crate) fn new(size: (u32, u32), rotation: Rotation, format: Pixel) -> Self {
-        Self { size, rotation, format, scaler: None }
+        Self { size, rotation, format, scaler: None, matrix: Space::Unspecified }
     }
 
     pub(crate) fn size(&self) -> (u32, u32) {
@@ -56,13 +58,15 @@ impl Fit {
         };
         let output = scaling::context::Definition { format: self.format, width: to.0, height: to.1 };
         let fits = |scaler: &scaling::Context| *scaler.input() == input && *scaler.output() == output;
-        if !self.scaler.as_ref().is_some_and(fits) {
+        let matrix = Colour::of(picture).space;
+        if matrix != self.matrix || !self.scaler.as_ref().is_some_and(fits) {
             self.scaler = None;
+            self.matrix = matrix;
         }
         let scaler = match &mut self.scaler {
             Some(scaler) => scaler,
-            none => none.insert(
-                scaling::Context::get(
+            none => {
+                let mut scaler = scaling::Context::get(
                     input.format,
                     input.width,
                     input.height,
@@ -71,13 +75,23 @@ impl Fit {
                     output.height,
                     scaling::Flags::BICUBIC,
                 )
-                .map_err(fail)?,
-            ),
+                .map_err(fail)?;
+                // JPEG has one matrix only (ITU-T T.871 §7); elsewhere the stream tells which.
+                if self.format == Pixel::YUVJ420P && matrix != Space::Unspecified && is_yuv(input.format) {
+                    libav::ffi::set_matrices(&mut scaler, matrix, Space::BT470BG);
+                }
+                none.insert(scaler)
+            }
         };
         let mut scaled = blank(to, self.format)?;
         scaler.run(picture, &mut scaled).map_err(fail)?;
         Ok(scaled)
     }
+}
+
+fn is_yuv(format: Pixel) -> bool {
+    use Pixel::{YUV420P, YUV422P, YUV444P, YUVJ420P, YUVJ422P, YUVJ444P};
+    matches!(format, YUV420P | YUV422P | YUV444P | YUVJ420P | YUVJ422P | YUVJ444P)
 }
 
 /// The largest size of the shape of `picture` that lies within `size`; both sides even and at least 2.

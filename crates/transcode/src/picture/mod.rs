@@ -1,7 +1,9 @@
 //! Pictures: fitting them into a size, turning them, painting them on others. All in planar 4:2:0 with 8 bits.
 
+mod colour;
 mod fit;
 mod paint;
 
+pub(crate) use colour::Colour;
 pub(crate) use fit::{Fit, inside};
 pub(crate) use paint::{blank, paint};

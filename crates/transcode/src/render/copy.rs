@@ -18,8 +18,10 @@ pub(super) struct CopyLane {
     /// A player can't show what comes before the first keyframe.
     started: bool,
     last: Option<i64>,
-    /// Of a packet that doesn't tell, in ticks.
-    duration: i64,
+    /// How long a picture is shown, in ticks; sound tells itself.
+    duration: Option<i64>,
+    /// Where the track ends, in ticks.
+    end: i64,
 }
 
 impl CopyLane {
@@ -27,10 +29,10 @@ impl CopyLane {
         let stream = mux.add_copied(track)?;
         let started = track.kind == Kind::Audio;
         // The last picture would not be shown if it had no length; of others the next tells.
-        let usual = Time::from_millis(1_000 / i64::from(track.frame_rate()));
-        let duration = if track.kind == Kind::Video { usual.to_ticks(track.time_base) } else { 0 };
+        let duration = (!started).then(|| track.frame_length().to_ticks(track.time_base));
+        let end = track.end().to_ticks(track.time_base);
         let (track, time_base) = (track.index, track.time_base);
-        Ok(Self { track, time_base, stream, size, started, last: None, duration })
+        Ok(Self { track, time_base, stream, size, started, last: None, duration, end })
     }
 }
 
@@ -52,8 +54,8 @@ impl Lane for CopyLane {
             self.last = Some(decoded);
             packet.set_dts(Some(decoded));
             packet.set_pts(Some(shown));
-            if packet.duration() <= 0 {
-                packet.set_duration(self.duration);
+            if let Some(usual) = self.duration {
+                packet.set_duration(usual.min(self.end.saturating_sub(shown)).max(1));
             }
             mux.write(self.stream, packet, self.time_base)?;
         }
@@ -67,12 +69,6 @@ impl Lane for CopyLane {
     fn size(&self) -> (u32, u32) {
         self.size
     }
-}
-
-/// Whether a track of sound can be copied where nothing but timestamps could tell of its holes.
-pub(super) fn is_continuous(track: &Track) -> bool {
-    let short = Time::from_millis(10);
-    track.start().abs() <= short && track.longest_gap <= short
 }
 
 /// Whether the container's header has what decoders need of an H.264 stream: parameter sets out of band.

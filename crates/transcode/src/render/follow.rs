@@ -49,6 +49,11 @@ pub(crate) fn follow(
         until = until + STEP;
     }
     growth.check()?;
+    let present: Vec<&Track> = sounds.into_iter().filter(|track| demux.has_seen(track.index)).collect();
+    if !present.is_empty() && mix.is_shaped_by_others(&present, &sound_spec(spec.codec, &audio, &present)) {
+        let detail = "a track that has no sound has another rate or more channels than those that have";
+        return Err(TranscodeError::CantFollow { detail: detail.to_owned() });
+    }
     encoder.push(&mix.finish()?, &mut cutter)?;
     encoder.finish(&mut cutter)?;
     let Some(pieces) = cutter.finish()? else {

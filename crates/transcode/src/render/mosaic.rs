@@ -7,14 +7,17 @@ use ffmpeg_next::{Rational, format::Pixel, frame};
 use super::film::Lane;
 use crate::{
     TranscodeError,
-    picture::{Fit, blank, inside, paint},
-    sink::{Mux, PictureEncoder, PictureSpec},
-    source::{Demux, PictureSource, Rotation, Run, Track},
+    picture::{Colour, Fit, blank, inside, paint},
+    sink::{Mux, PictureEncoder, PictureSpec, Pictures},
+    source::{Demux, Pace, PictureSource, Rotation, Track},
     time::Time,
 };
 
 /// Decoders hold pictures back for less than this; those of earlier ticks have arrived.
 const HELD: Time = Time::from_millis(100);
+
+/// A video that sends no picture for longer has left; what is shorter is one that stands still.
+const STILL: Time = Time::from_millis(10_000);
 
 /// Size and rate of the whole picture.
 #[derive(Clone, Copy)]
@@ -42,9 +45,13 @@ pub(super) struct MosaicLane {
 
 /// One video.
 struct Cell {
-    source: PictureSource,
-    /// When it is active; the past is taken away.
-    runs: VecDeque<Run>,
+    track: Track,
+    pace: Pace,
+    begun: bool,
+    /// While it has anything to decode: a decoder takes memory.
+    source: Option<PictureSource>,
+    /// From when to when it is active; the past is taken away.
+    active: VecDeque<(Time, Time)>,
     rotation: Rotation,
     /// Decoded and not yet due.
     coming: VecDeque<(Time, frame::Video)>,
@@ -55,7 +62,7 @@ struct Cell {
 }
 
 impl MosaicLane {
-    /// Tracks whose codec libav doesn't know are left out, unless that leaves none.
+    /// Tracks that libav has no decoder for are left out, unless that leaves none.
     pub(super) fn open(
         videos: &[&Track],
         sounds: &[&Track],
@@ -65,17 +72,20 @@ impl MosaicLane {
     ) -> Result<Self, TranscodeError> {
         let mut cells = Vec::new();
         let mut refused = None;
+        let pace = if videos.len() > 1 { Pace::Frugal } else { Pace::Prompt };
         for track in videos {
-            match Cell::open(track) {
-                Ok(cell) => cells.push(cell),
-                Err(error) => refused = Some(error),
+            match PictureSource::open(track, pace) {
+                Ok(_) => cells.push(Cell::new(track, pace)),
+                Err(error @ TranscodeError::Unreadable { .. }) => refused = Some(error),
+                Err(error) => return Err(error),
             }
         }
         if let (true, Some(error)) = (cells.is_empty(), refused) {
             return Err(error);
         }
         let end = videos.iter().chain(sounds).map(|track| track.end()).max().unwrap_or_default();
-        let encoder = PictureEncoder::open(spec, shape.size, shape.rate, mux)?;
+        let pictures = Pictures { size: shape.size, colour: Colour::default(), usual_rate: shape.rate, end };
+        let encoder = PictureEncoder::open(spec, pictures, mux)?;
         Ok(Self { cells, shape, encoder, tick: 0, end })
     }
 
@@ -107,21 +117,60 @@ impl MosaicLane {
 }
 
 impl Cell {
-    fn open(track: &Track) -> Result<Self, TranscodeError> {
-        Ok(Self {
-            source: PictureSource::open(track, true)?,
-            runs: track.runs.iter().copied().collect(),
+    fn new(track: &Track, pace: Pace) -> Self {
+        // Of one that sends a picture now and then, the last stands as others do.
+        let stays = if track.frame_rate() <= 1 { STILL } else { Time::ZERO };
+        let mut active: VecDeque<(Time, Time)> = VecDeque::new();
+        for run in &track.runs {
+            match active.back_mut() {
+                Some((_, end)) if run.start - *end <= STILL - stays => *end = run.end + stays,
+                _ => active.push_back((run.start, run.end + stays)),
+            }
+        }
+        Self {
+            track: track.clone(),
+            pace,
+            begun: false,
+            source: None,
+            active,
             rotation: track.rotation,
             coming: VecDeque::new(),
             shown: None,
             fit: None,
             fitted: None,
+        }
+    }
+
+    /// Decodes what is due at `until` or before.
+    fn decode(&mut self, demux: &mut Demux<'_>, until: Time) -> Result<(), TranscodeError> {
+        if until < self.track.start() {
+            return Ok(());
+        }
+        if !self.begun {
+            self.begun = true;
+            self.source = Some(PictureSource::open(&self.track, self.pace)?);
+        }
+        let Some(source) = &mut self.source else { return Ok(()) };
+        let coming = &mut self.coming;
+        source.advance(demux, until, &mut |picture, time| {
+            coming.push_back((time, picture));
+            Ok(())
+        })?;
+        if until > self.track.end() { self.finish() } else { Ok(()) }
+    }
+
+    /// Takes what the decoder still holds, and gives it up.
+    fn finish(&mut self) -> Result<(), TranscodeError> {
+        let Some(mut source) = self.source.take() else { return Ok(()) };
+        source.finish(&mut |picture, time| {
+            self.coming.push_back((time, picture));
+            Ok(())
         })
     }
 
     /// Goes on to `now`, and tells whether the video is to be seen then.
     fn is_active(&mut self, now: Time) -> bool {
-        while self.runs.pop_front_if(|run| run.end <= now).is_some() {
+        while self.active.pop_front_if(|(_, end)| *end <= now).is_some() {
             // What it showed before a pause is not what it shows after.
             self.shown = None;
             self.fitted = None;
@@ -130,7 +179,7 @@ impl Cell {
             self.shown = Some(picture);
             self.fitted = None;
         }
-        self.runs.front().is_some_and(|run| run.start <= now)
+        self.active.front().is_some_and(|(start, _)| *start <= now)
     }
 
     /// What it shows, within `size`.
@@ -155,21 +204,15 @@ impl Lane for MosaicLane {
         until: Time,
         mux: &mut Mux<'_>,
     ) -> Result<(), TranscodeError> {
-        for Cell { source, coming, .. } in &mut self.cells {
-            source.advance(demux, until, &mut |picture, time| {
-                coming.push_back((time, picture));
-                Ok(())
-            })?;
+        for cell in &mut self.cells {
+            cell.decode(demux, until)?;
         }
         self.draw(until - HELD, mux)
     }
 
     fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
-        for Cell { source, coming, .. } in &mut self.cells {
-            source.finish(&mut |picture, time| {
-                coming.push_back((time, picture));
-                Ok(())
-            })?;
+        for cell in &mut self.cells {
+            cell.finish()?;
         }
         self.draw(self.end, mux)?;
         self.encoder.finish(mux)

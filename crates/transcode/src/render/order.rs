@@ -20,7 +20,7 @@ use crate::{
     libav,
     progress::Meter,
     sink::{Container, Mux, PictureCodec, PictureSpec, SoundCodec, SoundSpec},
-    source::{Kind, Rotation, Survey, Track, largest_picture},
+    source::{Kind, Measured, Rotation, Survey, Track, measure},
 };
 
 /// Makes the plan's rendition at `output`.
@@ -81,8 +81,8 @@ impl Work<'_> {
         let sounds: Vec<&Track> = self.survey.of_kind(Kind::Audio).filter(wanted).collect();
         let mut picture = None;
         for track in self.survey.of_kind(Kind::Video).filter(wanted) {
-            if let Some(size) = largest_picture(self.input, &self.survey, track, meter.cancelled())? {
-                picture = Some((track, size));
+            if let Some(measured) = measure(self.input, &self.survey, track, meter.cancelled())? {
+                picture = Some((track, measured));
                 break;
             }
         }
@@ -96,11 +96,15 @@ impl Work<'_> {
         let spec = picture_spec(codec, video);
         let open = |mux: &mut Mux<'_>| {
             let mut lanes: Vec<Box<dyn Lane>> = Vec::new();
-            if let Some((track, natural)) = picture {
-                lanes.push(if copies_picture(track, container, codec, video) {
+            if let Some((track, measured)) = picture {
+                let fits = track.codec == codec.id() || only.is_some() && fits_as_it_is(track, container);
+                let copied = fits && video.allows_copy() && copies_picture(track, &measured, container);
+                let natural = measured.size;
+                lanes.push(if copied {
                     Box::new(CopyLane::open(track, natural, mux)?)
                 } else {
-                    Box::new(PictureLane::open(track, size_for(natural, video), &spec, mux)?)
+                    let size = size_for(natural, video);
+                    Box::new(PictureLane::open(track, size, measured.colour, &spec, mux)?)
                 });
             }
             if let Some(spec) = &sound {
@@ -188,15 +192,23 @@ impl Work<'_> {
     }
 }
 
-/// AV1 stays AV1, so that it can be copied.
+/// Whether the container can hold the track's pictures without coding them again.
+fn fits_as_it_is(track: &Track, container: Container) -> bool {
+    container == Container::Webm && matches!(track.codec, Id::VP8 | Id::VP9 | Id::AV1)
+}
+
+/// AV1 stays AV1 also where it must be coded again.
 fn webm_codec(track: &Track) -> PictureCodec {
     if track.codec == Id::AV1 { PictureCodec::Av1 } else { PictureCodec::Vp9 }
 }
 
-fn copies_picture(track: &Track, container: Container, codec: PictureCodec, options: &VideoOptions) -> bool {
+/// Whether nothing is lost if the packets are copied.
+fn copies_picture(track: &Track, measured: &Measured, container: Container) -> bool {
     // libav writes no rotation into WebM: there the pixels are turned.
     let upright = track.rotation == Rotation::None || container == Container::Mp4;
-    options.allows_copy() && track.codec == codec.id() && upright && copy::has_header(track)
+    // MP4 tells what decoders need once, for all pictures.
+    let one_header = !measured.changes || container != Container::Mp4;
+    upright && one_header && track.ordered && copy::has_header(track)
 }
 
 fn sound_lane(
@@ -217,11 +229,11 @@ fn sound_lane(
 
 fn copies_sound(track: &Track, container: Container) -> bool {
     match container {
-        Container::Webm => track.codec == Id::OPUS,
+        Container::Webm => track.codec == Id::OPUS && track.ordered,
         // Ogg and MP3 have no timestamps that players follow through a hole; with AAC in MP4 they differ.
-        Container::Ogg => track.codec == Id::OPUS && copy::is_continuous(track),
-        Container::Mp3 => track.codec == Id::MP3 && copy::is_continuous(track),
-        Container::Mp4 => track.codec == Id::AAC && copy::is_continuous(track),
+        Container::Ogg => track.codec == Id::OPUS && track.is_continuous(),
+        Container::Mp3 => track.codec == Id::MP3 && track.is_continuous(),
+        Container::Mp4 => track.codec == Id::AAC && track.is_continuous(),
         Container::Wav | Container::Matroska => false,
     }
 }

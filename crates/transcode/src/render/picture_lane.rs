@@ -5,9 +5,9 @@ use ffmpeg_next::{format::Pixel, frame};
 use super::film::Lane;
 use crate::{
     TranscodeError, VideoOptions,
-    picture::{Fit, inside},
-    sink::{Mux, PictureEncoder, PictureSpec},
-    source::{Demux, PictureSource, Track},
+    picture::{Colour, Fit, inside},
+    sink::{Mux, PictureEncoder, PictureSpec, Pictures},
+    source::{Demux, Pace, PictureSource, Track},
     time::Time,
 };
 
@@ -22,13 +22,18 @@ impl PictureLane {
     pub(super) fn open(
         track: &Track,
         size: (u32, u32),
+        colour: Colour,
         spec: &PictureSpec,
         mux: &mut Mux<'_>,
     ) -> Result<Self, TranscodeError> {
         Ok(Self {
-            source: PictureSource::open(track, false)?,
+            source: PictureSource::open(track, Pace::Fast)?,
             fit: Fit::new(size, track.rotation, Pixel::YUV420P),
-            encoder: PictureEncoder::open(spec, size, track.frame_rate(), mux)?,
+            encoder: PictureEncoder::open(
+                spec,
+                Pictures { size, colour, usual_rate: track.frame_rate(), end: track.end() },
+                mux,
+            )?,
         })
     }
 }
@@ -73,16 +78,40 @@ fn encode(
     }
 }
 
-/// The size of the output of a video of size `natural`: at least what every encoder takes, and even, as 4:2:0 needs.
+/// The size of the output of a video of size `natural`: what every encoder takes, and even, as 4:2:0 needs.
 pub(super) fn size_for(natural: (u32, u32), options: &VideoOptions) -> (u32, u32) {
-    let even = |side: u32| (side / 2 * 2).max(64);
-    match (options.width, options.height) {
-        (Some(width), Some(height)) => (even(width), even(height)),
-        (Some(width), None) => inside(natural, (even(width), MOST)).max((64, 64)),
+    let even = |side: u32| (side / 2 * 2).clamp(LEAST, MOST);
+    let size = match (options.width, options.height) {
+        (Some(width), Some(height)) => (width, height),
+        (Some(width), None) => inside(natural, (even(width), MOST)),
         (None, Some(height)) => inside(natural, (MOST, even(height))),
-        (None, None) => (even(natural.0), even(natural.1)),
-    }
+        (None, None) => natural,
+    };
+    (even(size.0), even(size.1))
 }
 
-/// Pixels of a side that isn't limited by what was asked for.
-const MOST: u32 = 16_384;
+/// Pixels of a side that every encoder takes.
+const LEAST: u32 = 64;
+const MOST: u32 = 7_680;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_that_follows_the_other_is_one_that_encoders_take() {
+        let asked =
+            |width: Option<u32>, height: Option<u32>| VideoOptions { width, height, ..Default::default() };
+        for (natural, options, size) in [
+            ((1_280, 720), asked(None, None), (1_280, 720)),
+            ((1_280, 720), asked(Some(640), None), (640, 360)),
+            ((360, 640), asked(None, Some(100)), (64, 100)),
+            ((640, 100), asked(Some(100), None), (100, 64)),
+            ((100, 20_000), asked(Some(7_680), None), (64, 7_680)),
+            ((17, 9), asked(None, None), (64, 64)),
+            ((641, 361), asked(None, None), (640, 360)),
+        ] {
+            assert_eq!(size_for(natural, &options), size, "{natural:?} {options:?}");
+        }
+    }
+}

@@ -47,6 +47,12 @@ impl Mix {
         self.channels
     }
 
+    /// Whether it would have another rate or number of channels if it were of `tracks` alone, as `spec` says.
+    pub(super) fn is_shaped_by_others(&self, tracks: &[&Track], spec: &SoundSpec) -> bool {
+        let alone = Self::open(tracks, spec.sample_rate, spec.channels);
+        alone.is_ok_and(|alone| (alone.rate, alone.channels) != (self.rate, self.channels))
+    }
+
     /// Whether anything could be decoded.
     pub(super) fn heard(&self) -> bool {
         self.mixer.heard()

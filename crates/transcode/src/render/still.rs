@@ -9,7 +9,7 @@ use crate::{
     TranscodeError, libav,
     picture::{Fit, blank, inside, paint},
     progress::Meter,
-    source::{Demux, Kind, PictureSource, Survey, Track, largest_picture},
+    source::{Demux, Kind, Pace, PictureSource, Survey, Track, measure},
     time::Time,
 };
 
@@ -22,8 +22,8 @@ fn first_video<'a>(
     let mut any = false;
     for track in survey.of_kind(Kind::Video) {
         any = true;
-        if let Some(size) = largest_picture(input, survey, track, meter.cancelled())? {
-            return Ok((track, size));
+        if let Some(measured) = measure(input, survey, track, meter.cancelled())? {
+            return Ok((track, measured.size));
         }
     }
     Err(if any {
@@ -66,9 +66,7 @@ pub(super) fn contact_sheet(
     meter: &mut Meter<'_>,
 ) -> Result<Made, TranscodeError> {
     let (track, natural) = first_video(input, survey, meter)?;
-    let wide = width.unwrap_or(1_280) / columns / 2 * 2;
-    // However tall its pictures, the sheet stays a picture that programs can show.
-    let cell = inside(natural, (wide, wide * 4));
+    let cell = cell_of_sheet(natural, (columns, rows), width.unwrap_or(1_280));
     let size = (cell.0 * columns, cell.1 * rows);
     let (start, length) = (track.start().seconds(), (track.end() - track.start()).seconds());
     let count = columns * rows;
@@ -87,6 +85,20 @@ pub(super) fn contact_sheet(
     Ok(Made { end: Time::ZERO, size })
 }
 
+/// The size of each picture on a sheet of that width: however tall they are, and however many, the sheet stays one that
+/// programs can show.
+fn cell_of_sheet(natural: (u32, u32), (columns, rows): (u32, u32), width: u32) -> (u32, u32) {
+    /// Pixels of a side of a JPEG that libav writes.
+    const MOST: u32 = 65_500;
+    const MOST_PIXELS: f64 = 64e6;
+    let wide = width / columns / 2 * 2;
+    let cell = inside(natural, (wide, (wide * 4).min(MOST / rows)));
+    let pixels = f64::from(cell.0 * columns) * f64::from(cell.1 * rows);
+    let shrink = (MOST_PIXELS / pixels).sqrt().min(1.0);
+    let side = |side: u32| (f64::from(side) * shrink) as u32 / 2 * 2;
+    inside(natural, (side(cell.0), side(cell.1)))
+}
+
 /// A tall picture isn't made smaller for its height.
 const MOST_HIGH: u32 = 16_384;
 
@@ -101,7 +113,7 @@ fn pictures_at(
     sink: &mut dyn FnMut(usize, &frame::Video) -> Result<(), TranscodeError>,
 ) -> Result<(), TranscodeError> {
     let mut demux = Demux::open(input, survey, &[track.index], meter.cancelled())?;
-    let mut source = PictureSource::open(track, true)?;
+    let mut source = PictureSource::open(track, Pace::Prompt)?;
     let mut shown: Option<frame::Video> = None;
     let mut wanted = times.iter().copied().enumerate().peekable();
     let mut position = Time::from_millis(-1);

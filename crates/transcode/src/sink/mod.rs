@@ -1,12 +1,13 @@
 //! Writing the output: encoders and the container.
 
 mod mux;
+mod pacing;
 mod picture;
 mod segments;
 mod sound;
 
 pub(crate) use mux::{Container, Mux, StreamId};
-pub(crate) use picture::{PictureCodec, PictureEncoder, PictureSpec};
+pub(crate) use picture::{PictureCodec, PictureEncoder, PictureSpec, Pictures};
 pub(crate) use segments::{Cutter, Pieces, segment_path};
 pub(crate) use sound::{SoundCodec, SoundEncoder, SoundSpec};
 

@@ -1,9 +1,12 @@
 //! Encoding pictures.
 
-use ffmpeg_next::{self as ff, Dictionary, Rational, codec, format::Pixel, frame, picture};
+use std::ops::RangeInclusive;
 
+use ffmpeg_next::{self as ff, Dictionary, Rational, codec, color, format::Pixel, frame, picture};
+
+use super::pacing::Pacing;
 use super::{Container, Mux, PacketSink, StreamId, encoder};
-use crate::{Preset, TranscodeError, libav, time::Time};
+use crate::{Preset, TranscodeError, libav, picture::Colour, time::Time};
 
 /// What pictures are coded with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +23,22 @@ impl PictureCodec {
             Self::Vp9 => "libvpx-vp9",
             Self::Av1 => "libsvtav1",
         }
+    }
+
+    /// Steps of constant quality, the best first. In H.264 0 is lossless, which most players can't show, and SVT-AV1 takes it
+    /// for none.
+    pub(crate) fn qualities(self) -> RangeInclusive<u8> {
+        match self {
+            Self::H264 => 1..=51,
+            Self::Vp9 => 0..=63,
+            Self::Av1 => 1..=63,
+        }
+    }
+
+    /// Bits a second.
+    pub(crate) fn bit_rates(self) -> RangeInclusive<u32> {
+        let most = if self == Self::Av1 { 100_000_000 } else { 200_000_000 };
+        10_000..=most
     }
 
     /// What a stream has that needs no coding again.
@@ -75,6 +94,21 @@ pub(crate) struct PictureSpec {
     pub(crate) frame_rate: Option<u32>,
 }
 
+/// What pictures come.
+#[derive(Clone, Copy)]
+pub(crate) struct Pictures {
+    /// Of all of them.
+    pub(crate) size: (u32, u32),
+    pub(crate) colour: Colour,
+    /// How many a second, for planning only.
+    pub(crate) usual_rate: u32,
+    /// Up to when the last one is shown.
+    pub(crate) end: Time,
+}
+
+/// A jump to any place decodes at most so much.
+const KEYFRAME_INTERVAL: Time = Time::from_millis(4_000);
+
 /// Encodes pictures at their own times.
 pub(crate) struct PictureEncoder {
     encoder: codec::encoder::Video,
@@ -82,22 +116,22 @@ pub(crate) struct PictureEncoder {
     time_base: Rational,
     /// Of a picture, usually.
     duration: i64,
-    frame_rate: Option<u32>,
+    /// In units of `time_base`.
+    end: i64,
+    pacing: Option<Pacing>,
     last: Option<i64>,
-    last_slot: Option<i64>,
-    pictures: u64,
+    last_keyframe: Option<Time>,
 }
 
 impl PictureEncoder {
-    /// All pictures have `size`. `usual_rate` is how many a second there are, for planning bits only.
     pub(crate) fn open(
         spec: &PictureSpec,
-        size: (u32, u32),
-        usual_rate: u32,
+        pictures: Pictures,
         mux: &mut Mux<'_>,
     ) -> Result<Self, TranscodeError> {
         let name = spec.codec.encoder();
         let fail = |error| libav::fail(&format!("opening the encoder {name}"), error);
+        let Pictures { size, colour, usual_rate, end } = pictures;
         let codec = encoder(name)?;
         // Matroska counts in milliseconds; MP4 may as well count as RTP does.
         let time_base =
@@ -109,8 +143,13 @@ impl PictureEncoder {
         context.set_format(Pixel::YUV420P);
         context.set_time_base(time_base);
         context.set_frame_rate(Some((rate.cast_signed(), 1)));
-        // A jump to any place decodes at most this much.
-        context.set_gop(rate * 4);
+        // Keyframes are asked for by time, which some encoders don't heed.
+        let by_time = spec.codec != PictureCodec::Av1;
+        context.set_gop(if by_time { MOST_IN_GROUP } else { rate * 4 });
+        context.set_color_range(color::Range::MPEG);
+        context.set_colorspace(colour.space);
+        context.set_color_primaries(colour.primaries);
+        context.set_color_transfer_characteristic(colour.transfer);
         if let Some(bits) = spec.bit_rate {
             context.set_bit_rate(bits as usize);
         }
@@ -131,19 +170,18 @@ impl PictureEncoder {
             stream,
             time_base,
             duration: i64::from(ticks),
-            frame_rate: spec.frame_rate,
+            end: end.to_ticks(time_base),
+            pacing: spec.frame_rate.map(Pacing::new),
             last: None,
-            last_slot: None,
-            pictures: 0,
+            last_keyframe: None,
         })
     }
 
     /// Whether [`push`](Self::push) would take a picture of this time: it must come after the last one, and not too
     /// soon after it if the rate is limited.
     pub(crate) fn takes(&self, time: Time) -> bool {
-        let slot = self.frame_rate.map(|rate| time.to_ticks(Rational(1, rate.cast_signed())));
         let late = self.last.is_none_or(|last| time.to_ticks(self.time_base) > last);
-        time >= Time::ZERO && late && (slot.is_none() || slot > self.last_slot)
+        time >= Time::ZERO && late && self.pacing.as_ref().is_none_or(|pacing| pacing.takes(time))
     }
 
     /// One that isn't [taken](Self::takes) is dropped.
@@ -158,18 +196,23 @@ impl PictureEncoder {
         }
         let ticks = time.to_ticks(self.time_base);
         self.last = Some(ticks);
-        self.last_slot = self.frame_rate.map(|rate| time.to_ticks(Rational(1, rate.cast_signed())));
-        self.pictures += 1;
+        if let Some(pacing) = &mut self.pacing {
+            pacing.took(time);
+        }
         picture.set_pts(Some(ticks));
+        let keyframe = self.last_keyframe.is_none_or(|last| time - last >= KEYFRAME_INTERVAL);
+        if keyframe {
+            self.last_keyframe = Some(time);
+        }
         // Else the encoder would put a keyframe wherever the input had one.
-        picture.set_kind(picture::Type::None);
+        picture.set_kind(if keyframe { picture::Type::I } else { picture::Type::None });
         self.encoder.send_frame(&picture).map_err(|error| libav::fail("encoding a picture", error))?;
         self.drain(mux)
     }
 
     /// Encodes what the encoder has held back.
     pub(crate) fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
-        if self.pictures == 0 {
+        if self.last.is_none() {
             return Ok(());
         }
         self.encoder.send_eof().map_err(|error| libav::fail("ending the video", error))?;
@@ -182,7 +225,8 @@ impl PictureEncoder {
             match self.encoder.receive_packet(&mut packet) {
                 Ok(()) => {
                     // Containers take all but the last from the times that follow; of no length, it would not be shown.
-                    packet.set_duration(self.duration);
+                    let left = self.end.saturating_sub(packet.pts().unwrap_or(0));
+                    packet.set_duration(self.duration.min(left).max(1));
                     mux.write(self.stream, packet, self.time_base)?;
                 }
                 Err(ff::Error::Other { errno: ff::error::EAGAIN } | ff::Error::Eof) => return Ok(()),
@@ -191,6 +235,9 @@ impl PictureEncoder {
         }
     }
 }
+
+/// Pictures from one keyframe to the next, at most, where keyframes are asked for by time.
+const MOST_IN_GROUP: u32 = 1_000;
 
 fn x264_preset(preset: Preset) -> &'static str {
     match preset {

@@ -27,6 +27,8 @@ struct Lane {
     track: Track,
     queue: VecDeque<(Time, ff::Packet)>,
     last: Time,
+    /// Whether there was a packet.
+    seen: bool,
 }
 
 impl<'a> Demux<'a> {
@@ -50,7 +52,7 @@ impl<'a> Demux<'a> {
         let streams = reader.input.streams().count();
         let lanes = (0..streams).map(|index| {
             let track = survey.track(index).filter(|_| tracks.contains(&index))?.clone();
-            Some(Lane { last: track.start(), track, queue: VecDeque::new() })
+            Some(Lane { last: track.start(), track, queue: VecDeque::new(), seen: false })
         });
         let lanes: Vec<Option<Lane>> = lanes.collect();
         for index in lanes.iter().enumerate().filter(|(_, lane)| lane.is_none()).map(|(index, _)| index) {
@@ -71,6 +73,11 @@ impl<'a> Demux<'a> {
     /// Where the last packet of the tracks ends, once the input was read to its end.
     pub(crate) fn end(&self) -> Option<Time> {
         self.ended.then_some(self.end)
+    }
+
+    /// Whether there was a packet of the track so far.
+    pub(crate) fn has_seen(&self, track: usize) -> bool {
+        self.lanes.get(track).and_then(Option::as_ref).is_some_and(|lane| lane.seen)
     }
 
     /// The track's next packet that is to be decoded at `until` or before; `None` if it has none up to there.
@@ -104,8 +111,9 @@ impl<'a> Demux<'a> {
     fn read(&mut self) -> Result<(), TranscodeError> {
         let Some(packet) = self.reader.next(self.cancelled)? else {
             self.ended = true;
-            if let Some(doubt) = &mut self.doubt {
-                doubt.believe();
+            if self.doubt.as_mut().is_some_and(|doubt| doubt.end().is_none()) {
+                let detail = "it ends with a jump in time that nothing confirms".to_owned();
+                return Err(TranscodeError::CantFollow { detail });
             }
             return self.place_believed();
         };
@@ -153,6 +161,7 @@ impl<'a> Demux<'a> {
         let end = packet.pts().or(packet.dts()).map(|ticks| ticks.saturating_add(packet.duration().max(0)));
         self.end = self.end.max(end.and_then(|ticks| Time::from_ticks(ticks, base)).unwrap_or_default());
         lane.last = time;
+        lane.seen = true;
         self.position = self.position.max(time);
         lane.queue.push_back((time, packet));
     }

@@ -4,11 +4,9 @@ use std::collections::VecDeque;
 
 use ffmpeg_next as ff;
 
-use super::survey::RUN_GAP;
+use super::runs::{DOUBTFUL, PATIENCE, RUN_GAP};
 use crate::time::Time;
 
-/// A jump ahead that goes on for so long is a hole; the recorder's clusters, which have a time of their own, are shorter.
-const PATIENCE: Time = Time::from_millis(6_000);
 /// More than tracks of sound have packets meanwhile.
 const MAX_HELD: usize = 10_000;
 
@@ -47,8 +45,17 @@ impl Doubt {
         }
     }
 
-    /// Believes what is held back: nothing more comes.
-    pub(super) fn believe(&mut self) {
+    /// Believes what is held back, as nothing more comes; `None` if it lies so far ahead that something should confirm
+    /// it, for which the whole file is to be looked at.
+    pub(super) fn end(&mut self) -> Option<()> {
+        if self.held.front().is_some_and(|(jump, _)| *jump - self.position >= DOUBTFUL) {
+            return None;
+        }
+        self.believe();
+        Some(())
+    }
+
+    fn believe(&mut self) {
         self.position = self.held.iter().map(|(time, _)| *time).fold(self.position, Time::max);
         self.passed.append(&mut self.held);
     }

@@ -1,13 +1,29 @@
 //! The size of a picture, read from the head of its keyframe.
 
-use ffmpeg_next::codec::Id;
+use ffmpeg_next::{self as ff, codec::Id};
 
-/// Width and height in pixels, for codecs whose keyframes begin with them.
-pub(super) fn size(codec: Id, data: &[u8]) -> Option<(u32, u32)> {
-    match codec {
-        Id::VP8 => vp8(data),
-        Id::VP9 => vp9(data),
-        _ => None,
+use crate::libav::ffi;
+
+/// Reads the keyframes of a track.
+pub(super) struct Keyframes {
+    codec: Id,
+    /// For codecs whose keyframes come behind headers, which may be in the container.
+    parser: Option<ffi::Parser>,
+}
+
+impl Keyframes {
+    pub(super) fn of(codec: Id, parameters: &ff::codec::Parameters) -> Self {
+        let parsed = matches!(codec, Id::H264 | Id::HEVC | Id::AV1);
+        Self { codec, parser: parsed.then(|| ffi::Parser::open(parameters)).flatten() }
+    }
+
+    /// Width and height in pixels, as the keyframe declares them.
+    pub(super) fn size(&mut self, keyframe: &ff::Packet) -> Option<(u32, u32)> {
+        match self.codec {
+            Id::VP8 => vp8(keyframe.data()?),
+            Id::VP9 => vp9(keyframe.data()?),
+            _ => self.parser.as_mut()?.size(keyframe),
+        }
     }
 }
 

@@ -4,8 +4,10 @@ mod demux;
 mod doubt;
 mod growing;
 mod keyframe;
+mod measure;
 mod picture;
 mod rotation;
+mod runs;
 mod sound;
 mod survey;
 
@@ -21,10 +23,11 @@ use crate::{TranscodeError, libav, partial, progress::Cancelled};
 
 pub(crate) use demux::Demux;
 pub(crate) use growing::{GrowingFile, Growth};
-pub(crate) use picture::{PictureSource, largest_picture};
+pub(crate) use measure::{Measured, measure};
+pub(crate) use picture::{Pace, PictureSource};
 pub(crate) use rotation::Rotation;
 pub(crate) use sound::SoundSource;
-pub(crate) use survey::{Kind, Run, Survey, Track};
+pub(crate) use survey::{Kind, Survey, Track};
 
 /// Containers that are tried. Left out are those that name other files or hosts, such as playlists: an input must
 /// never make this machine read anything else.

@@ -1,14 +1,26 @@
 //! Decoded pictures of one track.
 
-use std::{cell::Cell, path::Path};
+use ffmpeg_next::{self as ff, codec, color, decoder, format::Pixel, frame, threading};
 
-use ffmpeg_next::{self as ff, codec, decoder, frame, threading};
-
-use super::{Demux, Survey, Track};
-use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
+use super::{Demux, Track};
+use crate::{TranscodeError, libav, time::Time};
 
 /// More than any decoder holds frames.
 const MAX_FAILURES: u32 = 64;
+
+/// Frames in a row for which there is no memory. A damaged one may ask for any amount; it is passed over like others.
+const MAX_STARVED: u32 = 10;
+
+/// What matters of a decoder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// Pictures come out as soon as they can.
+    Prompt,
+    /// The same with one thread: for one decoder of many, as each thread reserves memory for its stack.
+    Frugal,
+    /// Pictures come out a few later, and faster.
+    Fast,
+}
 
 /// Decodes a track of video. Broken frames are passed over.
 pub(crate) struct PictureSource {
@@ -16,21 +28,28 @@ pub(crate) struct PictureSource {
     time_base: ff::Rational,
     decoder: decoder::Video,
     last: Time,
+    /// Frames in a row that found no memory.
+    starved: u32,
 }
 
 impl PictureSource {
-    /// With `prompt` pictures come out as soon as they can, else a few later and faster.
-    pub(crate) fn open(track: &Track, prompt: bool) -> Result<Self, TranscodeError> {
+    pub(crate) fn open(track: &Track, pace: Pace) -> Result<Self, TranscodeError> {
         let mut context = codec::context::Context::from_parameters(track.parameters.clone())
             .map_err(|error| libav::unreadable("reading the video's parameters", error))?;
-        let kind = if prompt { threading::Type::Slice } else { threading::Type::Frame };
-        context.set_threading(threading::Config { kind, count: libav::threads(), ..Default::default() });
+        let kind = if pace == Pace::Fast { threading::Type::Frame } else { threading::Type::Slice };
+        let count = if pace == Pace::Frugal { 1 } else { libav::threads() };
+        context.set_threading(threading::Config { kind, count, ..Default::default() });
+        if pace != Pace::Fast && track.codec == codec::Id::AV1 {
+            // dav1d holds a picture back for each of its threads.
+            context.set_flags(codec::Flags::LOW_DELAY);
+        }
         let mut decoder = context
             .decoder()
             .video()
             .map_err(|error| libav::unreadable("opening the video decoder", error))?;
         decoder.set_packet_time_base(track.time_base);
-        Ok(Self { track: track.index, time_base: track.time_base, decoder, last: track.start() })
+        let (track, time_base, last) = (track.index, track.time_base, track.start());
+        Ok(Self { track, time_base, decoder, last, starved: 0 })
     }
 
     /// Decodes what is due at `until` or before; pictures go to `sink` in the order of time.
@@ -41,12 +60,21 @@ impl PictureSource {
         sink: &mut dyn FnMut(frame::Video, Time) -> Result<(), TranscodeError>,
     ) -> Result<(), TranscodeError> {
         while let Some(packet) = demux.next(self.track, until)? {
-            // What can't be decoded is lost; the next keyframe mends it.
-            if self.decoder.send_packet(&packet).is_ok() {
-                self.drain(sink)?;
-            }
+            self.decode(&packet, sink)?;
         }
         Ok(())
+    }
+
+    /// Decodes one packet. What can't be decoded is lost; the next keyframe mends it.
+    pub(super) fn decode(
+        &mut self,
+        packet: &ff::Packet,
+        sink: &mut dyn FnMut(frame::Video, Time) -> Result<(), TranscodeError>,
+    ) -> Result<(), TranscodeError> {
+        match self.decoder.send_packet(packet) {
+            Ok(()) => self.drain(sink),
+            Err(error) => self.pass_over(error),
+        }
     }
 
     /// Pictures that the decoder still holds.
@@ -73,13 +101,11 @@ impl PictureSource {
         while failures < MAX_FAILURES {
             let mut picture = frame::Video::empty();
             match self.decoder.receive_frame(&mut picture) {
-                Ok(()) => {}
+                Ok(()) => self.starved = 0,
                 Err(ff::Error::Other { errno: ff::error::EAGAIN } | ff::Error::Eof) => return Ok(()),
-                Err(ff::Error::Other { errno: ff::error::ENOMEM }) => {
-                    return Err(TranscodeError::OutOfMemory { doing: "decoding video".to_owned() });
-                }
                 // Of one frame: with several threads others wait behind it.
-                Err(_) => {
+                Err(error) => {
+                    self.pass_over(error)?;
                     failures += 1;
                     continue;
                 }
@@ -90,47 +116,31 @@ impl PictureSource {
             let time = picture.timestamp().and_then(|ticks| Time::from_ticks(ticks, self.time_base));
             let time = time.unwrap_or(self.last);
             self.last = time;
+            mark_range(&mut picture);
             sink(picture, time)?;
         }
         Ok(())
     }
+
+    fn pass_over(&mut self, error: ff::Error) -> Result<(), TranscodeError> {
+        if error == (ff::Error::Other { errno: ff::error::ENOMEM }) {
+            self.starved += 1;
+            if self.starved >= MAX_STARVED {
+                return Err(TranscodeError::OutOfMemory { doing: "decoding video".to_owned() });
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Packets that are tried to learn a track's size.
-const TRIED: usize = 300;
-
-/// The largest size of a track's pictures, upright: from its keyframes where they tell, and from the first picture
-/// that can be decoded. `None` if there is no such picture near the start.
-pub(crate) fn largest_picture(
-    path: &Path,
-    survey: &Survey,
-    track: &Track,
-    cancelled: Cancelled<'_>,
-) -> Result<Option<(u32, u32)>, TranscodeError> {
-    let mut demux = Demux::open(path, survey, &[track.index], cancelled)?;
-    let mut source = PictureSource::open(track, true)?;
-    let first = Cell::new(None);
-    let mut sink = |picture: frame::Video, _| {
-        first.set(first.get().or(Some((picture.width(), picture.height()))));
-        Ok(())
-    };
-    let mut tried = 0;
-    while first.get().is_none()
-        && tried < TRIED
-        && let Some(packet) = demux.next(source.track, track.end())?
-    {
-        tried += 1;
-        if source.decoder.send_packet(&packet).is_ok() {
-            source.drain(&mut sink)?;
+/// libav tells full range in two ways. From here on the pixel format alone tells, which scalers go by.
+fn mark_range(picture: &mut frame::Video) {
+    if picture.color_range() == color::Range::JPEG {
+        match picture.format() {
+            Pixel::YUV420P => picture.set_format(Pixel::YUVJ420P),
+            Pixel::YUV422P => picture.set_format(Pixel::YUVJ422P),
+            Pixel::YUV444P => picture.set_format(Pixel::YUVJ444P),
+            _ => {}
         }
     }
-    source.finish(&mut sink)?;
-    Ok(first.get().map(|first: (u32, u32)| {
-        // A browser grows from its first size, but not without bound as a broken keyframe may.
-        let grown = |first: u32, largest: u32| first.max(largest.min(first.saturating_mul(8)).min(MOST));
-        track.rotation.turned((grown(first.0, track.size.0), grown(first.1, track.size.1)))
-    }))
 }
-
-/// Pixels of a side, beyond which nothing is recorded.
-const MOST: u32 = 7_680;

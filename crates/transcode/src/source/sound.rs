@@ -10,10 +10,17 @@ const ROUNDING: Time = Time::from_millis(2);
 /// Deviations from here on are holes or overlaps; those between are the drift of clocks and are stretched away, since
 /// cutting them would be heard.
 const HOLE: Time = Time::from_millis(10);
+/// Over which time a deviation is stretched away, and after which a new one is looked at: clocks that are slewed by some
+/// 10 ms a second would else come to a hole before.
+const OVER: Time = Time::from_millis(1_000);
+const AGAIN: Time = Time::from_millis(200);
 /// Samples that the resampler may hold back.
 const SLACK: usize = 256;
 /// More than any decoder holds frames.
 const MAX_FAILURES: u32 = 64;
+
+/// Frames in a row for which there is no memory.
+const MAX_STARVED: u32 = 10;
 
 /// Where decoded sound goes: the index of the first sample, and interleaved samples of [`SoundSource::channels`].
 pub(crate) type SoundSink<'a> = dyn FnMut(i64, &[f32]) -> Result<(), TranscodeError> + 'a;
@@ -27,6 +34,8 @@ pub(crate) struct SoundSource {
     channels: usize,
     resampler: Option<Resampler>,
     last: Time,
+    /// Frames in a row that found no memory.
+    starved: u32,
 }
 
 /// A resampler and where its output belongs. It begins anew at each hole.
@@ -37,8 +46,11 @@ struct Resampler {
     expected: Time,
     /// Where the next output sample goes.
     position: i64,
-    /// No new stretching before this, while an earlier one is at work.
+    /// No new stretching before this.
     settled: Time,
+    /// Samples by which it was last to stretch, and from when on: what of it isn't done yet is taken over by the next.
+    stretch: i32,
+    stretched: Time,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -67,6 +79,7 @@ impl SoundSource {
             channels,
             resampler: None,
             last: track.start(),
+            starved: 0,
         })
     }
 
@@ -103,10 +116,18 @@ impl SoundSource {
         while failures < MAX_FAILURES {
             let mut sound = frame::Audio::empty();
             match self.decoder.receive_frame(&mut sound) {
-                Ok(()) => self.place(sound, sink)?,
+                Ok(()) => {
+                    self.starved = 0;
+                    self.place(sound, sink)?;
+                }
                 Err(ff::Error::Other { errno: ff::error::EAGAIN } | ff::Error::Eof) => return Ok(()),
-                Err(ff::Error::Other { errno: ff::error::ENOMEM }) => {
+                // A damaged frame may ask for any amount; it is passed over like others.
+                Err(ff::Error::Other { errno: ff::error::ENOMEM }) if self.starved >= MAX_STARVED => {
                     return Err(TranscodeError::OutOfMemory { doing: "decoding audio".to_owned() });
+                }
+                Err(ff::Error::Other { errno: ff::error::ENOMEM }) => {
+                    self.starved += 1;
+                    failures += 1;
                 }
                 Err(_) => failures += 1,
             }
@@ -155,7 +176,9 @@ impl Resampler {
         let sample = format::Sample::F32(format::sample::Type::Packed);
         let context =
             resampling::Context::get(input.sample, input.layout, input.rate, sample, layout, rate).ok()?;
-        Some(Self { context, input, expected: start, position: start.to_samples(rate), settled: start })
+        let position = start.to_samples(rate);
+        let (settled, stretched) = (start, start);
+        Some(Self { context, input, expected: start, position, settled, stretch: 0, stretched })
     }
 
     /// Stretches what comes next over a second so that it meets `time`.
@@ -164,9 +187,12 @@ impl Resampler {
         if deviation.abs() <= ROUNDING || time < self.settled {
             return Ok(());
         }
-        self.settled = time + Time::from_millis(1_000);
+        let undone = 1.0 - (time - self.stretched).seconds() / OVER.seconds();
+        let undone = (f64::from(self.stretch) * undone.clamp(0.0, 1.0)).round() as i32;
+        let delta = i32::try_from(deviation.to_samples(rate)).unwrap_or(0).saturating_add(undone);
+        (self.stretch, self.stretched) = (delta, time);
+        self.settled = time + AGAIN;
         self.expected = time;
-        let delta = i32::try_from(deviation.to_samples(rate)).unwrap_or(0);
         libav::ffi::compensate(&mut self.context, delta, rate.cast_signed())
             .map_err(|error| libav::fail("stretching sound", error))
     }

@@ -8,15 +8,19 @@ use std::path::Path;
 
 use ffmpeg_next::{self as ff, codec, media};
 
-use super::{Reader, Rotation, keyframe, rotation};
+use super::{
+    Reader, Rotation,
+    keyframe::Keyframes,
+    measure::is_possible,
+    rotation,
+    runs::{MAX_RUNS, Pieces, RUN_GAP, Run, drop_doubtful_ends},
+};
 use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
 
 /// Tracks beyond this many are ignored: a file that has them is damaged.
 const MAX_TRACKS: usize = 256;
-/// A track that is silent for longer begins a new run.
-pub(super) const RUN_GAP: Time = Time::from_millis(2_500);
-/// Runs and keyframes that are remembered of a track; later ones are taken as part of the last.
-const MAX_RUNS: usize = 100_000;
+/// Different sizes that are remembered of a track.
+const MAX_SIZES: usize = 1_000;
 /// Reading ahead further than this for a track that lags is not worth the memory.
 const MAX_SKEW: Time = Time::from_millis(30_000);
 /// A recorder waits about a second for a track that lags before it writes the others.
@@ -39,14 +43,6 @@ pub(crate) enum Kind {
     Audio,
 }
 
-/// Packets with no long hole between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Run {
-    pub(crate) start: Time,
-    pub(crate) end: Time,
-    packets: u64,
-}
-
 /// One track.
 #[derive(Clone)]
 pub(crate) struct Track {
@@ -61,10 +57,22 @@ pub(crate) struct Track {
     pub(crate) runs: Vec<Run>,
     /// Where decoding can start.
     pub(crate) keyframes: Vec<Time>,
-    /// Largest size that keyframes declare, as coded; zero if it isn't known.
+    /// Sizes that keyframes declare, as coded; none if that isn't known.
+    pub(crate) sizes: Vec<Declared>,
+    /// Whether its packets, as the container has them, are in the order of decoding and tell when that is.
+    pub(crate) ordered: bool,
+    /// Pictures a second.
+    frame_rate: u32,
+}
+
+/// A size that keyframes declare.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Declared {
     pub(crate) size: (u32, u32),
-    /// The longest time between the end of a packet and the next.
-    pub(crate) longest_gap: Time,
+    /// How many of them.
+    pub(crate) keyframes: u32,
+    /// The first of them.
+    pub(crate) first: Time,
 }
 
 impl Survey {
@@ -80,7 +88,11 @@ impl Survey {
                 skew.see(time);
             }
         }
-        let tracks: Vec<Track> = surveyors.into_iter().flatten().filter_map(Surveyor::finish).collect();
+        let declared = libav::ffi::declared_duration(&reader.input)
+            .and_then(|ticks| Time::from_ticks(ticks, ff::rescale::TIME_BASE));
+        let mut tracks: Vec<Track> = surveyors.into_iter().flatten().map(Surveyor::finish).collect();
+        drop_doubtful_ends(&mut tracks.iter_mut().map(|track| &mut track.runs).collect::<Vec<_>>(), declared);
+        tracks.retain_mut(Track::settle);
         if tracks.is_empty() {
             return Err(TranscodeError::Unreadable { detail: libav::with_log("no packet of media in it") });
         }
@@ -90,7 +102,7 @@ impl Survey {
     /// Of a file that still grows: what its header declares. When packets come isn't known, so each track is taken to
     /// run for ever.
     pub(crate) fn ahead(reader: &Reader) -> Self {
-        let runs = vec![Run { start: Time::MIN, end: Time::MAX, packets: 0 }];
+        let runs = vec![Run::new(Time::MIN, Time::MAX)];
         let tracks = surveyors(&[], &reader.input).into_iter().flatten();
         let tracks = tracks.map(|surveyor| Track { runs: runs.clone(), ..surveyor.track }).collect();
         Self { tracks, skew: LIVE_SKEW, ahead: true }
@@ -122,12 +134,58 @@ impl Track {
         after.checked_sub(1).and_then(|at| self.runs.get(at)).is_none_or(|run| time > run.end)
     }
 
-    /// Pictures a second while the track runs, as a hint for encoders.
+    /// Pictures a second, as a hint for encoders.
     pub(crate) fn frame_rate(&self) -> u32 {
-        let seconds: f64 = self.runs.iter().map(|run| (run.end - run.start).seconds()).sum();
-        let packets: u64 = self.runs.iter().map(|run| run.packets).sum();
-        ((packets as f64 / seconds.max(0.04)).round() as u32).clamp(1, 120)
+        self.frame_rate
     }
+
+    /// How long a picture is shown, usually.
+    pub(crate) fn frame_length(&self) -> Time {
+        Time::from_millis(1_000 / i64::from(self.frame_rate))
+    }
+
+    /// Whether its packets follow one another so closely, from the start on, that nothing is lost with their times.
+    pub(crate) fn is_continuous(&self) -> bool {
+        /// Timestamps are whole milliseconds.
+        const SHORT: Time = Time::from_millis(10);
+        const DRIFT: Time = Time::from_millis(20);
+        matches!(self.runs.as_slice(), [run] if run.start.abs() <= SHORT && run.longest_gap <= SHORT && run.drift <= DRIFT)
+    }
+
+    /// What follows from the runs, once they are known. False if there is none.
+    fn settle(&mut self) -> bool {
+        let runs = std::mem::take(&mut self.runs);
+        self.frame_rate = frame_rate(&runs);
+        self.runs = runs;
+        let keyframes = std::mem::take(&mut self.keyframes);
+        self.keyframes = keyframes.into_iter().filter(|time| !self.is_stray(*time)).collect();
+        self.keyframes.sort_unstable();
+        let sizes = std::mem::take(&mut self.sizes);
+        self.sizes = sizes.into_iter().filter(|declared| !self.is_stray(declared.first)).collect();
+        if self.kind == Kind::Video {
+            // Containers don't tell how long a picture lasts: the last of a run lasts as long as others do on average.
+            let length = self.frame_length();
+            for run in &mut self.runs {
+                run.end = run.end + length;
+            }
+        }
+        !self.runs.is_empty()
+    }
+}
+
+/// Pictures a second: their number by the time from the first to the last, where long holes don't count.
+fn frame_rate(runs: &[Run]) -> u32 {
+    /// A picture of a screen that is shared may stand for so long; what is longer is a pause.
+    const LONGEST: Time = Time::from_millis(10_000);
+    let within: f64 = runs.iter().map(|run| (run.end - run.start).seconds()).sum();
+    let between = runs.windows(2).filter_map(|pair| match pair {
+        [before, after] => Some((after.start - before.end).min(LONGEST).seconds()),
+        _ => None,
+    });
+    let seconds = within + between.sum::<f64>();
+    let packets: u64 = runs.iter().map(|run| run.packets).sum();
+    let intervals = packets.saturating_sub(1) as f64;
+    ((intervals / seconds.max(0.04)).round() as u32).clamp(1, 120)
 }
 
 /// The largest step back in the order of the file.
@@ -146,7 +204,8 @@ impl Skew {
 
 fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Option<Surveyor>> {
     let tracks = input.streams().take(MAX_TRACKS).map(|stream| {
-        let parameters = stream.parameters();
+        // A copy of its own: the stream's keep the whole demuxer.
+        let parameters = stream.parameters().clone();
         let kind = match parameters.medium() {
             media::Type::Video => Kind::Video,
             media::Type::Audio => Kind::Audio,
@@ -164,9 +223,13 @@ fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Opti
                 rotation: rotation.unwrap_or_default(),
                 runs: Vec::new(),
                 keyframes: Vec::new(),
-                size: (0, 0),
-                longest_gap: Time::ZERO,
+                sizes: Vec::new(),
+                ordered: true,
+                frame_rate: 1,
             },
+            pieces: Pieces::default(),
+            heads: None,
+            decoded: None,
         })
     });
     tracks.collect()
@@ -174,60 +237,49 @@ fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Opti
 
 struct Surveyor {
     track: Track,
+    pieces: Pieces,
+    /// Once there was a keyframe.
+    heads: Option<Keyframes>,
+    /// When the packet before was to be decoded.
+    decoded: Option<Time>,
 }
 
 impl Surveyor {
     /// Notes a packet and tells its time in the order of decoding.
     fn see(&mut self, packet: &ff::Packet) -> Option<Time> {
         let track = &mut self.track;
-        let ticks = packet.pts().or(packet.dts())?;
-        let time = Time::from_ticks(ticks, track.time_base)?;
-        let length = Time::from_ticks(packet.duration().max(0), track.time_base).unwrap_or_default();
-        self.place(time, time + length);
+        let time_of = |ticks: i64| Time::from_ticks(ticks, track.time_base);
+        let time = time_of(packet.pts().or(packet.dts())?)?;
+        // What some containers say of a picture's length is a guess; all get theirs in the end.
+        let length = if track.kind == Kind::Audio { packet.duration().max(0) } else { 0 };
+        self.pieces.push(time, time + time_of(length).unwrap_or_default());
+        let decoded = packet.dts().and_then(time_of).unwrap_or(time);
+        // A step back by more is damage, not order.
+        let back = self.decoded.is_some_and(|last| decoded <= last && decoded + RUN_GAP > last);
+        track.ordered &= !back && decoded <= time;
+        self.decoded = Some(decoded);
+        if track.kind == Kind::Video && packet.is_key() {
+            self.see_keyframe(packet, time);
+        }
+        Some(decoded)
+    }
+
+    fn see_keyframe(&mut self, packet: &ff::Packet, time: Time) {
         let track = &mut self.track;
-        if track.kind == Kind::Video && packet.is_key() && track.keyframes.len() < MAX_RUNS {
+        if track.keyframes.len() < MAX_RUNS {
             track.keyframes.push(time);
-            if let Some((width, height)) = packet.data().and_then(|data| keyframe::size(track.codec, data)) {
-                track.size = (track.size.0.max(width), track.size.1.max(height));
-            }
         }
-        packet.dts().and_then(|ticks| Time::from_ticks(ticks, track.time_base)).or(Some(time))
-    }
-
-    fn place(&mut self, time: Time, end: Time) {
-        let track = &mut self.track;
-        // A jump ahead that is taken back is a damaged timestamp: what follows shows where the recording really is.
-        while let [.., before, stray] = track.runs.as_slice()
-            && time + RUN_GAP < stray.start
-            && time + RUN_GAP >= before.end
-        {
-            track.runs.pop();
-        }
-        let full = track.runs.len() >= MAX_RUNS;
-        match track.runs.last_mut() {
-            Some(run) if full || time <= run.end + RUN_GAP => {
-                track.longest_gap = track.longest_gap.max(time - run.end);
-                run.start = run.start.min(time);
-                run.end = run.end.max(end);
-                run.packets += 1;
-            }
-            last => {
-                if let Some(run) = last {
-                    track.longest_gap = track.longest_gap.max(time - run.end);
-                }
-                track.runs.push(Run { start: time, end, packets: 1 });
-            }
+        let heads = self.heads.get_or_insert_with(|| Keyframes::of(track.codec, &track.parameters));
+        let Some(size) = heads.size(packet).filter(|size| is_possible(*size)) else { return };
+        let full = track.sizes.len() >= MAX_SIZES;
+        match track.sizes.iter_mut().find(|declared| declared.size == size) {
+            Some(declared) => declared.keyframes += 1,
+            None if full => {}
+            None => track.sizes.push(Declared { size, keyframes: 1, first: time }),
         }
     }
 
-    fn finish(mut self) -> Option<Track> {
-        let rate = i64::from(self.track.frame_rate());
-        if self.track.kind == Kind::Video {
-            // Containers don't tell how long a picture lasts: the last of a run lasts as long as others do on average.
-            for run in &mut self.track.runs {
-                run.end = run.end + Time::from_millis(1_000 / rate);
-            }
-        }
-        (!self.track.runs.is_empty()).then_some(self.track)
+    fn finish(self) -> Track {
+        Track { runs: self.pieces.runs(), ..self.track }
     }
 }

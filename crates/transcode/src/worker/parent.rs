@@ -72,7 +72,7 @@ impl Worker {
             () = cancel.cancelled() => Err(TranscodeError::Cancelled),
             seconds = out_of_time(self.limits.wall) => Err(TranscodeError::TimedOut { seconds }),
             answer = self.converse(plan, &mut child, &mut errors, &progress) => match answer {
-                Some(answer) => answer,
+                Some(answer) => answer.map_err(|error| short_of_memory(error, &errors)),
                 None => Err(epitaph(farewell(&mut child).await, &errors)),
             },
         };
@@ -128,7 +128,7 @@ impl Worker {
         let (mut listen, mut complaints) = (pin!(listen), pin!(keep_tail(&mut stderr, errors)));
         tokio::select! {
             answer = &mut listen => {
-                if answer.is_none() {
+                if !matches!(answer, Some(Ok(_))) {
                     // It is dying: its last words may still be on their way.
                     let _ = time::timeout(FAREWELL, complaints).await;
                 }
@@ -186,6 +186,17 @@ pub(super) async fn farewell(child: &mut Child) -> Option<ExitStatus> {
     match time::timeout(FAREWELL, child.wait()).await {
         Ok(status) => status.ok(),
         Err(_) => None,
+    }
+}
+
+/// An encoder that gets no memory tells libav only that it failed; x264 says on standard error what it was.
+fn short_of_memory(error: TranscodeError, errors: &VecDeque<u8>) -> TranscodeError {
+    let said: Vec<u8> = errors.iter().copied().collect();
+    match error {
+        TranscodeError::Libav { doing, .. } if String::from_utf8_lossy(&said).contains("malloc of size") => {
+            TranscodeError::OutOfMemory { doing }
+        }
+        error => error,
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Film {
     pub blocks: Vec<(i64, u8, bool, std::sync::Arc<[u8]>)>,
     /// The blocks go into the file in this order, and not in that of their times.
     pub in_this_order: bool,
+    /// What a sealed file's header says, in milliseconds.
+    pub duration: Option<f64>,
 }
 
 impl Film {
@@ -29,12 +31,17 @@ impl Film {
 
     /// Mono.
     pub fn add_opus(&mut self) -> u8 {
-        let mut head = b"OpusHead\x01\x01".to_vec();
+        self.add_opus_of(1)
+    }
+
+    pub fn add_opus_of(&mut self, channels: u8) -> u8 {
+        let mut head = b"OpusHead\x01".to_vec();
+        head.push(channels);
         head.extend(PRE_SKIP.to_le_bytes());
         head.extend(48_000_u32.to_le_bytes());
         head.extend([0; 3]);
         let mut audio = element(0xB5, &48_000.0_f32.to_be_bytes());
-        audio.extend(element(0x9F, &[1]));
+        audio.extend(element(0x9F, &[channels]));
         let delay = u64::from(PRE_SKIP) * 1_000_000_000 / 48_000;
         let entry = [
             element(0x63A2, &head),
@@ -65,7 +72,7 @@ impl Film {
         }
     }
 
-    /// A file without duration and cues, such as a recorder leaves that was killed. The place of a cluster's end is
+    /// A file without cues, such as a recorder leaves that was killed. The place of a cluster's end is
     /// after about a second of media.
     pub fn bytes(&self) -> Vec<u8> {
         let mut blocks = self.blocks.clone();
@@ -77,7 +84,11 @@ impl Film {
         let mut file = element(0x1A45_DFA3, &ebml);
         // Segment of unknown size.
         file.extend([0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]);
-        file.extend(element(0x1549_A966, &element(0x2A_D7B1, &1_000_000_u32.to_be_bytes())));
+        let mut info = element(0x2A_D7B1, &1_000_000_u32.to_be_bytes());
+        if let Some(duration) = self.duration {
+            info.extend(element(0x4489, &duration.to_be_bytes()));
+        }
+        file.extend(element(0x1549_A966, &info));
         file.extend(element(0x1654_AE6B, &self.tracks.concat()));
         for cluster in blocks.chunk_by(|a, b| a.0 / 1_000 == b.0 / 1_000) {
             let start = cluster[0].0;

@@ -142,6 +142,34 @@ pub fn luma(file: &Path, size: (usize, usize), at: f64) -> Vec<u8> {
     output.stdout
 }
 
+/// Packets of sound in an Ogg file (RFC 3533 §6), without the two of the header.
+pub fn ogg_packets(file: &Path) -> Vec<Vec<u8>> {
+    let bytes = std::fs::read(file).expect("it is there");
+    let (mut packets, mut packet, mut at) = (Vec::new(), Vec::new(), 0);
+    while at < bytes.len() {
+        let mut body = at + 27 + usize::from(bytes[at + 26]);
+        for length in bytes[at + 27..body].iter().copied() {
+            packet.extend_from_slice(&bytes[body..body + usize::from(length)]);
+            body += usize::from(length);
+            if length < 255 {
+                packets.push(std::mem::take(&mut packet));
+            }
+        }
+        at = body;
+    }
+    packets.split_off(2)
+}
+
+/// A recording of one track of sound of several seconds, whose cluster of one second claims to be of another.
+pub fn with_stray_cluster(film: &Film, second: i64, claimed: i64) -> Vec<u8> {
+    let mut bytes = film.bytes();
+    let cluster = |at: i64| [&[0xE7, 0x10, 0, 0, 8][..], &(at * 1_000).to_be_bytes()].concat();
+    let (real, claimed) = (cluster(second), cluster(claimed));
+    let at = bytes.windows(real.len()).position(|window| window == real).expect("a cluster begins there");
+    bytes[at..at + claimed.len()].copy_from_slice(&claimed);
+    bytes
+}
+
 /// Frames of an IVF file at 30 a second, with a keyframe as VP8 marks it.
 pub fn ivf(file: &Path) -> Vec<Frame> {
     let bytes = std::fs::read(file).expect("it is there");
