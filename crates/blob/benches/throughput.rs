@@ -61,7 +61,7 @@ async fn main() {
 async fn put(s3: &S3, path: &Path) -> Duration {
     let key = support::key("throughput");
     let begun = Instant::now();
-    let put = PutFile { key: &key, path, content_type: "video/webm", sha256: None };
+    let put = PutFile { key: &key, path, content_type: "video/webm", sha256: None, confirmed: None };
     s3.put_file(put, &CancellationToken::new()).await.unwrap();
     let took = begun.elapsed();
     s3.delete(&key).await.unwrap();

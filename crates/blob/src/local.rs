@@ -62,7 +62,7 @@ impl BlobStore for LocalDir {
         let target = self.path_of(file.key)?;
         let (root, key, source) = (self.root.clone(), file.key.to_owned(), file.path.to_owned());
         let wanted = file.sha256.map(str::to_owned);
-        blocking(cancel, move |cancel| {
+        let stored = blocking(cancel, move |cancel| {
             if cancel.is_cancelled() {
                 return Err(BlobError::Cancelled);
             }
@@ -88,7 +88,9 @@ impl BlobStore for LocalDir {
             partial.persist(&stored, &target).map_err(|error| store_error(&target, &error))?;
             Ok(arrived)
         })
-        .await
+        .await?;
+        file.confirm(stored.bytes);
+        Ok(stored)
     }
 
     async fn head(&self, key: &str) -> Result<ObjectInfo, BlobError> {
@@ -274,7 +276,7 @@ mod tests {
     }
 
     async fn put(store: &LocalDir, key: &str, path: &Path) -> Result<ObjectInfo, BlobError> {
-        let file = PutFile { key, path, content_type: "video/webm", sha256: None };
+        let file = PutFile { key, path, content_type: "video/webm", sha256: None, confirmed: None };
         store.put_file(file, &CancellationToken::new()).await
     }
 
@@ -319,7 +321,13 @@ mod tests {
         fs::write(&source, vec![7; 64 << 20]).unwrap();
         let cancel = CancellationToken::new();
         // What is to have a given sum is read.
-        let file = PutFile { key: "a", path: &source, content_type: "video/webm", sha256: Some("") };
+        let file = PutFile {
+            key: "a",
+            path: &source,
+            content_type: "video/webm",
+            sha256: Some(""),
+            confirmed: None,
+        };
         let put = store.put_file(file, &cancel);
         let cancelled = tokio::join!(put, async {
             // Until the file is there under its temporary name, which is when hashing it begins.

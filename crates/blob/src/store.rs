@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{BlobError, PartUploads};
@@ -32,6 +33,18 @@ pub struct PutFile<'a> {
     /// SHA-256 of the file, lower-case hexadecimal, where it is known. What arrives has to match it. Without it a store
     /// may answer a put without having read the object: then it tells no SHA-256.
     pub sha256: Option<&'a str>,
+    /// Is told of how many bytes the store has said that it has them: part by part where they are sent in parts, else all at
+    /// the end. What it holds before is added to.
+    pub confirmed: Option<&'a watch::Sender<u64>>,
+}
+
+impl PutFile<'_> {
+    /// The store has so many more.
+    pub(crate) fn confirm(&self, bytes: u64) {
+        if let Some(confirmed) = self.confirmed {
+            confirmed.send_modify(|all| *all = all.saturating_add(bytes));
+        }
+    }
 }
 
 /// An object store.

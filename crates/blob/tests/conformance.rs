@@ -9,6 +9,7 @@ use std::sync::Arc;
 use blob::{BlobError, BlobStore, ChecksumMode, LocalDir, ObjectInfo, PutFile, S3};
 use support::{PART, TestFile, key, put, webm};
 use testkit::servers::seaweedfs::SeaweedFs;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// A back end, and what has to live as long.
@@ -59,6 +60,7 @@ macro_rules! on_every_backend {
 on_every_backend! {
     what_is_put_is_there,
     a_file_of_several_parts_arrives_whole,
+    what_is_confirmed_is_told_until_it_is_the_whole_file,
     an_empty_file_is_an_object,
     a_second_put_replaces_the_first,
     the_source_can_be_removed_after_a_put,
@@ -95,6 +97,18 @@ async fn a_file_of_several_parts_arrives_whole(store: &dyn BlobStore) {
         assert_stored(&put(store, &key, &file).await.unwrap(), &file);
         assert_eq!(store.head(&key).await.unwrap(), file.info());
         assert_arrives(store, &key, &file).await;
+    }
+}
+
+async fn what_is_confirmed_is_told_until_it_is_the_whole_file(store: &dyn BlobStore) {
+    for bytes in [1000, 3 * PART + 1] {
+        let (key, file) = (key("a.webm"), TestFile::of(bytes));
+        let (confirmed, mut told) = watch::channel(0);
+        told.mark_unchanged();
+        let request = PutFile { confirmed: Some(&confirmed), ..webm(&key, &file.path) };
+        store.put_file(request, &CancellationToken::new()).await.unwrap();
+        assert!(told.has_changed().unwrap());
+        assert_eq!(*told.borrow(), file.info().bytes);
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{path::Path, sync::Arc, time::Instant};
 
 use chrono::Utc;
-use model::{AudioResult, Channel, Recording, RecordingState, SessionId, Source, TenantId};
+use model::{AudioResult, Channel, NodeId, Recording, RecordingState, SessionId, Source, TenantId};
 use nix::sys::statvfs::statvfs;
 use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 use tracing::{info, warn};
@@ -28,8 +28,6 @@ pub(crate) async fn begin(node: Arc<Node>, session: NewSession) -> Result<Begun,
     }
     let began_at = Instant::now();
     let id = SessionId::new();
-    let (place, shard) = node.registry.reserve(id, &session.tenant, node.shards.len())?;
-    let shard = node.shard(shard)?;
     let offer = session.sdp_offer;
     let recording = Description {
         tenant: session.tenant,
@@ -39,7 +37,9 @@ pub(crate) async fn begin(node: Arc<Node>, session: NewSession) -> Result<Begun,
         source: Source::Webrtc,
         results: Vec::new(),
     }
-    .recording(&node, id);
+    .recording(&node.config.node, id);
+    let (place, shard) = node.registry.reserve(&recording, node.shards.len())?;
+    let shard = node.shard(shard)?;
     let directory = SessionDirectory::new(&node.config.spool.directory, recording.id);
     let file = create(&node, &directory, &recording).await?;
     let (admit, admitted) = oneshot::channel();
@@ -75,7 +75,7 @@ pub(crate) struct Description {
 
 impl Description {
     /// The recording as it begins.
-    pub(crate) fn recording(self, node: &Node, id: SessionId) -> Recording {
+    pub(crate) fn recording(self, node: &NodeId, id: SessionId) -> Recording {
         let name = if self.name.is_empty() { id.to_string() } else { self.name };
         Recording {
             id: id.into(),
@@ -84,7 +84,7 @@ impl Description {
             correlation_id: self.correlation_id,
             channel: self.channel,
             source: self.source,
-            node: node.config.node.clone(),
+            node: node.clone(),
             state: RecordingState::Recording,
             started_at: Utc::now(),
             ended_at: None,

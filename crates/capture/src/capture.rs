@@ -106,6 +106,8 @@ pub struct SessionStatus {
     pub id: SessionId,
     /// RECORDING or PAUSED, or PROCESSING while it is being sealed.
     pub state: RecordingState,
+    /// What is recorded, as it was when the session began.
+    pub recording: Arc<Recording>,
     /// How long it has been live.
     pub age: Duration,
     /// Bytes of media so far.
@@ -235,7 +237,8 @@ impl Capture {
                 Some(_) => RecordingState::Recording,
             };
             let (bytes, tracks) = counted.map(|counted| (counted.bytes, counted.tracks)).unwrap_or_default();
-            SessionStatus { id: entry.id, state, age: entry.begun.elapsed(), bytes, tracks }
+            let age = entry.begun.elapsed();
+            SessionStatus { id: entry.id, state, recording: entry.recording, age, bytes, tracks }
         };
         entries.into_iter().map(status).collect()
     }

@@ -34,6 +34,8 @@ pub(crate) struct Entry {
     pub(crate) tenant: TenantId,
     pub(crate) home: Home,
     pub(crate) begun: Instant,
+    /// As it was when it began.
+    pub(crate) recording: Arc<Recording>,
     /// Held while the session is paused or resumed and that is written down, so that the row says what came last.
     pub(crate) pausing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) committed: Committed,
@@ -72,8 +74,7 @@ impl Registry {
     /// `SessionLimit` of the node or of the tenant.
     pub(crate) fn reserve(
         self: &Arc<Self>,
-        id: SessionId,
-        tenant: &TenantId,
+        recording: &Recording,
         shards: usize,
     ) -> Result<(Reservation, usize), CaptureError> {
         let mut inner = self.lock();
@@ -82,7 +83,7 @@ impl Registry {
             Home::Task(_) => None,
         };
         let shard = least_loaded(inner.values().filter_map(on_shard), shards);
-        let (reservation, _) = self.insert(&mut inner, id, tenant, Home::Shard(shard))?;
+        let (reservation, _) = self.insert(&mut inner, recording, Home::Shard(shard))?;
         Ok((reservation, shard))
     }
 
@@ -92,20 +93,19 @@ impl Registry {
     /// `SessionLimit` of the node or of the tenant.
     pub(crate) fn reserve_task(
         self: &Arc<Self>,
-        id: SessionId,
-        tenant: &TenantId,
+        recording: &Recording,
         control: mpsc::Sender<Control>,
     ) -> Result<(Reservation, Committed), CaptureError> {
-        self.insert(&mut self.lock(), id, tenant, Home::Task(control))
+        self.insert(&mut self.lock(), recording, Home::Task(control))
     }
 
     fn insert(
         self: &Arc<Self>,
         inner: &mut Sessions,
-        id: SessionId,
-        tenant: &TenantId,
+        recording: &Recording,
         home: Home,
     ) -> Result<(Reservation, Committed), CaptureError> {
+        let (id, tenant) = (recording.id.into(), &recording.tenant);
         if inner.len() >= self.sessions {
             return Err(CaptureError::SessionLimit { live: inner.len(), limit: self.sessions });
         }
@@ -114,14 +114,16 @@ impl Registry {
             return Err(CaptureError::SessionLimit { live: of_tenant, limit: self.sessions_per_tenant });
         }
         let (sender, committed) = watch::channel(None);
-        let (tenant, begun) = (tenant.clone(), Instant::now());
-        inner.insert(
+        let entry = Entry {
             id,
-            (
-                Entry { id, tenant, home, begun, pausing: Arc::default(), committed: committed.clone() },
-                sender,
-            ),
-        );
+            tenant: tenant.clone(),
+            home,
+            begun: Instant::now(),
+            recording: Arc::new(recording.clone()),
+            pausing: Arc::default(),
+            committed: committed.clone(),
+        };
+        inner.insert(id, (entry, sender));
         self.report(inner.len());
         Ok((Reservation { registry: Arc::clone(self), id, kept: false }, committed))
     }
@@ -202,6 +204,7 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::begin::Description;
 
     fn registry(sessions: usize, sessions_per_tenant: usize) -> Arc<Registry> {
         Arc::new(Registry::new(&Limits { sessions, sessions_per_tenant, ..Limits::default() }))
@@ -211,10 +214,22 @@ mod tests {
         name.parse().unwrap()
     }
 
+    fn recording(id: SessionId, tenant: &TenantId) -> Recording {
+        let description = Description {
+            tenant: tenant.clone(),
+            name: String::new(),
+            correlation_id: String::new(),
+            channel: model::Channel::Call,
+            source: model::Source::Webrtc,
+            results: Vec::new(),
+        };
+        description.recording(&model::NodeId::default(), id)
+    }
+
     #[test]
     fn a_session_past_a_limit_is_refused_and_none_is_evicted() {
         let registry = registry(3, 2);
-        let begin = |tenant: &TenantId| registry.reserve(SessionId::new(), tenant, 1);
+        let begin = |tenant: &TenantId| registry.reserve(&recording(SessionId::new(), tenant), 1);
         let (a, b) = (tenant("a"), tenant("b"));
         let _held = [begin(&a).unwrap(), begin(&a).unwrap()];
         let error = begin(&a).unwrap_err();
@@ -229,9 +244,9 @@ mod tests {
     fn a_place_that_was_not_used_is_given_back() {
         let registry = registry(1, 1);
         let id = SessionId::new();
-        drop(registry.reserve(id, &tenant("a"), 1).unwrap());
+        drop(registry.reserve(&recording(id, &tenant("a")), 1).unwrap());
         assert_eq!(registry.count(), 0);
-        registry.reserve(id, &tenant("a"), 1).unwrap().0.keep();
+        registry.reserve(&recording(id, &tenant("a")), 1).unwrap().0.keep();
         assert_eq!(registry.count(), 1);
     }
 
@@ -239,7 +254,7 @@ mod tests {
     fn a_session_of_another_tenant_is_not_found() {
         let registry = registry(1, 1);
         let id = SessionId::new();
-        registry.reserve(id, &tenant("a"), 1).unwrap().0.keep();
+        registry.reserve(&recording(id, &tenant("a")), 1).unwrap().0.keep();
         assert!(registry.find(&tenant("a"), id).is_some());
         assert!(registry.find(&tenant("b"), id).is_none());
         assert_eq!(registry.all(Some(&tenant("b"))).len(), 0);
@@ -251,7 +266,8 @@ mod tests {
         let registry = registry(9, 9);
         let mut held = Vec::new();
         for wanted in [0, 1, 2, 0] {
-            let (reservation, shard) = registry.reserve(SessionId::new(), &tenant("a"), 3).unwrap();
+            let (reservation, shard) =
+                registry.reserve(&recording(SessionId::new(), &tenant("a")), 3).unwrap();
             assert_eq!(shard, wanted);
             held.push(reservation);
         }

@@ -14,6 +14,7 @@ mod libav;
 mod lost;
 mod metrics;
 mod perform;
+mod progress;
 mod render;
 mod renderer;
 mod retention;

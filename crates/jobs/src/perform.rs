@@ -62,7 +62,7 @@ async fn run(
     }
     match job.kind {
         JobKind::Upload => {
-            let outcome = upload::run(context, &recording, cancel).await?;
+            let outcome = upload::run(context, leased, &recording, cancel).await?;
             unless_deleted(context, leased, outcome, cancel).await
         }
         JobKind::Render => {

@@ -177,8 +177,13 @@ async fn store_file(
     cancel: &CancellationToken,
 ) -> Result<RenderedFile, JobError> {
     // The store digests it on its way, or doesn't read it at all.
-    let put =
-        PutFile { key: &rendition.object_key, path, content_type: &rendition.content_type, sha256: None };
+    let put = PutFile {
+        key: &rendition.object_key,
+        path,
+        content_type: &rendition.content_type,
+        sha256: None,
+        confirmed: None,
+    };
     let stored = put_file(context, put, cancel).await?;
     let sha256 = match stored.sha256 {
         Some(sha256) => sha256,

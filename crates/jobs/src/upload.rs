@@ -5,12 +5,14 @@ use std::io::ErrorKind;
 use blob::{BlobError, PutFile};
 use chrono::Utc;
 use model::{JobKind, Recording, RecordingState};
-use store::{JobOutcome, NewJob, Upload, UploadPart};
+use store::{JobOutcome, LeasedJob, NewJob, Upload, UploadPart};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     JobError,
     perform::Context,
+    progress,
     spool::SealedFile,
     stream::{
         finish::{Finished, Unfinished},
@@ -22,6 +24,7 @@ use crate::{
 /// so that a rerun overwrites.
 pub(crate) async fn run(
     context: &Context,
+    leased: &LeasedJob,
     recording: &Recording,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
@@ -34,15 +37,39 @@ pub(crate) async fn run(
         parts.abort(begun).await?;
         turn.reset();
     }
-    let outcome = upload(context, recording, &file, cancel).await?;
+    let outcome = upload_and_tell(context, leased, recording, &file, cancel).await?;
     context.streams.forget(recording.id);
     Ok(outcome)
+}
+
+/// Uploads, and meanwhile writes down how far it is. If that shows that the job is ours no longer, it ends.
+async fn upload_and_tell(
+    context: &Context,
+    leased: &LeasedJob,
+    recording: &Recording,
+    file: &SealedFile<'_>,
+    cancel: &CancellationToken,
+) -> Result<JobOutcome, JobError> {
+    let (confirmed, told) = watch::channel(0);
+    let stop = cancel.child_token();
+    let uploading = upload(context, recording, file, &confirmed, &stop);
+    tokio::pin!(uploading);
+    let lost = tokio::select! {
+        // First, so that nothing is written of what is over at once.
+        biased;
+        outcome = &mut uploading => return outcome,
+        lost = progress::tell(context, leased, recording, told) => lost,
+    };
+    stop.cancel();
+    let _ = uploading.await;
+    Err(lost.into())
 }
 
 async fn upload(
     context: &Context,
     recording: &Recording,
     file: &SealedFile<'_>,
+    confirmed: &watch::Sender<u64>,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
     let begun = context.store.upload_of(recording.id).await?;
@@ -58,12 +85,13 @@ async fn upload(
         Err(source) => return Err(JobError::Spool { path: path(), source }),
     }
     if let Some((upload, journaled)) = &begun {
-        match finish(context, recording, file, upload, journaled, cancel).await? {
+        match finish(context, recording, file, (upload, journaled), confirmed, cancel).await? {
             Finished::Whole => return Ok(done(context)),
             Finished::Nothing => {}
         }
     }
-    put_whole(context, recording, file, cancel).await?;
+    confirmed.send_replace(0);
+    put_whole(context, recording, file, confirmed, cancel).await?;
     if let Some((upload, _)) = begun.filter(|(upload, _)| upload.rescued) {
         // What is missing of a rescued object has come.
         context.store.forget_upload(recording.id, &upload.id).await?;
@@ -75,6 +103,7 @@ async fn put_whole(
     context: &Context,
     recording: &Recording,
     file: &SealedFile<'_>,
+    confirmed: &watch::Sender<u64>,
     cancel: &CancellationToken,
 ) -> Result<(), JobError> {
     let put = PutFile {
@@ -82,6 +111,7 @@ async fn put_whole(
         path: &file.path,
         content_type: file.container.content_type(),
         sha256: file.sha256,
+        confirmed: Some(confirmed),
     };
     let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
     file.check(&stored)?;
@@ -96,8 +126,8 @@ async fn finish(
     context: &Context,
     recording: &Recording,
     file: &SealedFile<'_>,
-    upload: &Upload,
-    journaled: &[UploadPart],
+    (upload, journaled): (&Upload, &[UploadPart]),
+    confirmed: &watch::Sender<u64>,
     cancel: &CancellationToken,
 ) -> Result<Finished, JobError> {
     let Some(parts) = context.blobs.parts().filter(|_| !upload.rescued) else {
@@ -109,7 +139,7 @@ async fn finish(
         context.store.forget_upload(recording.id, &upload.id).await?;
         return Ok(Finished::Nothing);
     }
-    Unfinished { context, parts, recording, file, upload }.finish(journaled, cancel).await
+    Unfinished { context, parts, recording, file, upload, confirmed }.finish(journaled, cancel).await
 }
 
 pub(crate) fn unless_cancelled(error: BlobError) -> JobError {

@@ -88,6 +88,7 @@ async fn a_clean_up_that_a_person_repeats_makes_the_recording_available_again() 
         path: &house.file(&recording),
         content_type: "video/webm",
         sha256: None,
+        confirmed: None,
     };
     blob::BlobStore::put_file(&*house.blobs, put, &CancellationToken::new()).await.unwrap();
     let job = house.store.job(recording.id, CleanUp).unwrap();

@@ -50,7 +50,7 @@ async fn begin_to_store(station: &Station, key: &str) {
 async fn store(station: &Station, key: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), [7; 1000]).unwrap();
-    let put = PutFile { key, path: file.path(), content_type: "audio/wav", sha256: None };
+    let put = PutFile { key, path: file.path(), content_type: "audio/wav", sha256: None, confirmed: None };
     station.blobs.put_file(put, &CancellationToken::new()).await.unwrap();
 }
 

@@ -75,6 +75,26 @@ async fn a_header_that_changes_while_the_recording_goes_on_is_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_sent_while_the_recording_went_on_counts_as_progress_of_its_upload() {
+    let yard = Yard::new().await;
+    let proxy = Proxy::to(yard.server.address()).await.unwrap();
+    let mut station = yard.station_through("a", proxy.url.clone()).await;
+    station.start();
+    let mut take = station.begin().await;
+    take.grow(4 * PART);
+    station.until_sent(&take, 4).await;
+    proxy.breaks("partNumber=5&", 1, Fault::Hang);
+    take.seal(&station, EndReason::Requested).await;
+    wait_for("all but the end is there", async || {
+        let jobs = station.store.jobs_of(take.begun.id).await.unwrap();
+        let told = jobs.into_iter().find(|job| job.kind == JobKind::Upload).and_then(|job| job.progress);
+        told.is_some_and(|told| told.fraction > 0.5 && told.fraction < 1.0)
+    })
+    .await;
+    assert_safe(&yard, &station, &take).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_object_store_that_fails_in_every_way_makes_the_upload_lag_and_nothing_else() {
     let mut yard = Yard::new().await;
     yard.attempt_timeout = Duration::from_secs(5);

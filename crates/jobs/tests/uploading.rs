@@ -4,9 +4,9 @@
 
 mod support;
 
-use std::fs;
+use std::{fs, time::Duration};
 
-use model::{JobKind::*, JobState, RecordingState};
+use model::{JobKind::*, JobState, Progress, RecordingState};
 use support::{House, blobs::Put};
 
 #[tokio::test(start_paused = true)]
@@ -19,6 +19,29 @@ async fn a_sealed_file_is_uploaded_verified_and_removed_from_the_spool() {
     assert_eq!(fs::read(house.object(&recording)).unwrap(), b"media");
     assert!(!house.file(&recording).parent().unwrap().exists());
     assert_eq!(house.store.job(recording.id, Upload).unwrap().attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_tells_how_much_of_it_is_confirmed_how_fast_it_is_and_what_it_will_still_take() {
+    let house = House::new();
+    house.blobs.script([Put::InHalves]);
+    let recording = house.seal(&[7; 1000]);
+    house.start();
+    let told = async |least: f64| loop {
+        match house.store.job(recording.id, Upload).unwrap().progress {
+            Some(progress) if progress.fraction >= least => break progress,
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    };
+    assert_eq!(told(0.0).await, Progress { fraction: 0.0, speed: 0.0, remaining: None });
+    // Half of its time in ten seconds.
+    let speed = recording.duration.as_secs_f64() / 20.0;
+    for (fraction, remaining) in [(0.5, 10.0), (1.0, 0.0)] {
+        let now = told(fraction).await;
+        let (left, off) = (now.remaining.unwrap().as_secs_f64(), (now.speed - speed).abs());
+        assert!(now.fraction == fraction && off < 0.001 && (left - remaining).abs() < 0.1, "{now:?}");
+    }
+    house.until(&recording, CleanUp, JobState::Done).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -93,4 +93,8 @@ pub struct Job {
     pub progress: Option<Progress>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
+    /// When its newest run began; none before the first that counts.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When that run ended, or the job was cancelled; none while it runs.
+    pub ended_at: Option<DateTime<Utc>>,
 }

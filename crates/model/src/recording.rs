@@ -257,6 +257,9 @@ pub struct Recording {
 }
 
 impl Recording {
+    /// The error of a recording of which nothing is kept, as no media came. One whose media could not be read has another.
+    pub const NO_MEDIA: &str = "no media was received";
+
     /// The object key of the recording's own file: `<base path>/<yyyy>/<mm>/<dd>/<id>.<format>`, in UTC.
     ///
     /// Only the id and the time go into it: a name that a caller chose never becomes a path.

@@ -6,9 +6,9 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::config::{Flag, Sources};
 
-/// Records WebRTC sessions into files.
+/// Records WebRTC sessions and pushed audio into files, keeps them in an object store, and makes renditions of them.
 #[derive(Debug, Parser)]
-#[command(name = "webrtc-recorder", version, about)]
+#[command(name = "webrtc-recorder", version)]
 pub struct Cli {
     #[command(flatten)]
     settings: Settings,

@@ -9,9 +9,6 @@ use store::{NewJob, SealOutcome, Sealed, Store};
 
 use crate::{config::WantedRendition, renditions};
 
-/// What a recording says that has no media: it is no success.
-const NO_MEDIA: &str = "no media was received";
-
 /// Writes sessions and sealed recordings into the store.
 pub struct StoreLedger {
     store: Arc<dyn Store>,
@@ -31,7 +28,7 @@ impl StoreLedger {
         let mut recording = recording.clone();
         if recording.container.is_none() {
             recording.state = RecordingState::Parked;
-            recording.error.get_or_insert_with(|| NO_MEDIA.to_owned());
+            recording.error.get_or_insert_with(|| Recording::NO_MEDIA.to_owned());
             return Sealed { recording, jobs: Vec::new(), renditions: Vec::new() };
         }
         recording.state = RecordingState::Processing;

@@ -3,7 +3,7 @@
 use model::{AudioResult, MediaKind, Recording, Rendition as Row, TenantId};
 use sha2::{Digest as _, Sha256};
 use store::NewRendition;
-use transcode::{AudioOptions, Rendition};
+use transcode::{AudioOptions, Rendition, StemFormat};
 
 use crate::config::WantedRendition;
 
@@ -14,6 +14,10 @@ pub(crate) enum Unfit {
     NoFile,
     /// It lacks this kind of media.
     Lacks(&'static str),
+    /// It has no track of this number, from 1.
+    NoTrack(u32),
+    /// Its format can't hold video.
+    SoundFormat,
     /// A fault of ours.
     Unwritable(String),
 }
@@ -63,10 +67,29 @@ fn fits(recording: &Recording, rendition: &Rendition) -> Result<(), Unfit> {
             Err(Unfit::Lacks("sound"))
         }
         Rendition::Stem { track, .. } if *track as usize >= recording.tracks.len() => {
-            Err(Unfit::Lacks("track of this number"))
+            Err(Unfit::NoTrack(track.saturating_add(1)))
+        }
+        Rendition::Stem { track, format: StemFormat::Mp3 | StemFormat::OggOpus | StemFormat::Wav }
+            if recording.tracks.get(*track as usize).is_some_and(|track| track.kind == MediaKind::Video) =>
+        {
+            Err(Unfit::SoundFormat)
         }
         _ => Ok(()),
     }
+}
+
+/// A rendition of this very recording. A stem that was asked for by its track's number (here less one, as no recording
+/// was known) is made by the track's place in the file.
+pub(crate) fn in_place(recording: &Recording, rendition: Rendition) -> Result<Rendition, Unfit> {
+    let Rendition::Stem { track, format } = rendition else { return Ok(rendition) };
+    // Of a recording that a crash cut short nothing may be known.
+    if recording.tracks.is_empty() {
+        return Ok(rendition);
+    }
+    let number = track.saturating_add(1);
+    let place = recording.tracks.iter().position(|track| track.number == number);
+    let place = place.and_then(|place| u32::try_from(place).ok()).ok_or(Unfit::NoTrack(number))?;
+    Ok(Rendition::Stem { track: place, format })
 }
 
 /// The rendition that a source of audio asked for.
@@ -86,12 +109,11 @@ pub(crate) fn wanted(recording: &Recording, wishes: &[WantedRendition]) -> Vec<N
     let mut wanted: Vec<NewRendition> = Vec::new();
     let configured = wishes.iter().filter(|wish| concerns(&wish.tenant)).map(|wish| wish.rendition.clone());
     for rendition in recording.results.iter().map(|result| asked(*result)).chain(configured) {
-        match new_rendition(recording, &rendition) {
+        let kind = rendition.name();
+        match in_place(recording, rendition).and_then(|rendition| new_rendition(recording, &rendition)) {
             Ok(new) if !wanted.contains(&new) => wanted.push(new),
             Ok(_) => {}
-            Err(unfit) => {
-                tracing::debug!(recording_id = %recording.id, ?unfit, kind = rendition.name(), "not made");
-            }
+            Err(unfit) => tracing::debug!(recording_id = %recording.id, ?unfit, kind, "not made"),
         }
     }
     wanted

@@ -84,8 +84,8 @@ pub trait Deletions: Send + Sync {
         actor: &str,
     ) -> Result<Deletion, StoreError>;
 
-    /// AVAILABLE recordings or renditions whose time is over, oldest first, at most `limit`. What is parked waits for
-    /// a person, and is never among them.
+    /// Recordings or renditions whose time is over, oldest first, at most `limit`: those that are AVAILABLE, and recordings
+    /// that are PARKED because no media came. What else is parked waits for a person, and is never among them.
     ///
     /// # Errors
     /// `Unavailable`.

@@ -352,6 +352,12 @@ pub trait Nodes: Send + Sync {
     /// `NotFound`.
     async fn node(&self, id: &NodeId) -> Result<Node, StoreError>;
 
+    /// The nodes that have said so within this time, by id.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    async fn nodes_seen_within(&self, time: Duration) -> Result<Vec<Node>, StoreError>;
+
     /// Whether the database answers.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use std::{fmt::Display, ops::RangeInclusive};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AudioOptions, Rendition, VideoOptions};
+use crate::{AudioOptions, Rendition, VideoOptions, sink::SoundCodec};
 
 /// A parameter that can't be honoured.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -36,10 +36,10 @@ impl Rendition {
     pub fn check(&self) -> Result<(), BadOption> {
         self.check_picture()?;
         match self {
-            Self::Mp4 { video, audio } => video.check(51).and_then(|()| audio.check(&AAC_RATES)),
-            Self::Webm { video, audio, .. } => video.check(63).and_then(|()| audio.check(&OPUS_RATES)),
-            Self::Mp3 { audio } => audio.check(&MP3_RATES),
-            Self::OggOpus { audio } => audio.check(&OPUS_RATES),
+            Self::Mp4 { video, audio } => video.check(51).and_then(|()| audio.check(SoundCodec::Aac)),
+            Self::Webm { video, audio, .. } => video.check(63).and_then(|()| audio.check(SoundCodec::Opus)),
+            Self::Mp3 { audio } => audio.check(SoundCodec::Mp3),
+            Self::OggOpus { audio } => audio.check(SoundCodec::Opus),
             Self::Wav { sample_rate, channels } => {
                 within("sample_rate", *sample_rate, WAV_RATES)?;
                 within("channels", *channels, CHANNELS)
@@ -67,7 +67,7 @@ impl Rendition {
                 }
                 let webm = *format == crate::FilmFormat::Webm;
                 video.check(if webm { 63 } else { 51 })?;
-                audio.check(if webm { &OPUS_RATES } else { &AAC_RATES })
+                audio.check(if webm { SoundCodec::Opus } else { SoundCodec::Aac })
             }
             Self::Mix { channels, .. } => within("channels", *channels, CHANNELS),
             Self::Stem { .. } => Ok(()),
@@ -76,9 +76,6 @@ impl Rendition {
 }
 
 pub(crate) const WAV_RATES: RangeInclusive<u32> = 8_000..=192_000;
-const OPUS_RATES: [u32; 1] = [48_000];
-const MP3_RATES: [u32; 6] = [16_000, 22_050, 24_000, 32_000, 44_100, 48_000];
-const AAC_RATES: [u32; 7] = [16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000];
 
 impl VideoOptions {
     fn check(&self, worst_crf: u8) -> Result<(), BadOption> {
@@ -95,15 +92,15 @@ impl VideoOptions {
 }
 
 impl AudioOptions {
-    fn check(&self, rates: &[u32]) -> Result<(), BadOption> {
-        within("audio.bit_rate", self.bit_rate, 8_000..=512_000)?;
+    fn check(&self, codec: SoundCodec) -> Result<(), BadOption> {
         within("audio.channels", self.channels, CHANNELS)?;
-        match self.sample_rate {
-            Some(rate) if !rates.contains(&rate) => {
-                Err(BadOption::new("audio.sample_rate", format!("must be one of {rates:?}, not {rate}")))
-            }
-            _ => Ok(()),
+        let rates = codec.sample_rates();
+        if let Some(rate) = self.sample_rate.filter(|rate| !rates.contains(rate)) {
+            return Err(BadOption::new("audio.sample_rate", format!("must be one of {rates:?}, not {rate}")));
         }
+        // How many channels the tracks have is known later.
+        let (rate, channels) = (self.sample_rate.unwrap_or(48_000), self.channels.unwrap_or(*CHANNELS.end()));
+        within("audio.bit_rate", self.bit_rate, codec.bit_rates(rate, channels))
     }
 }
 
@@ -193,6 +190,23 @@ mod tests {
     }
 
     #[test]
+    fn bit_rates_at_the_ends_of_an_encoders_range_are_taken() {
+        for json in [
+            r#"{"kind": "mp3", "audio": {"bit_rate": 320000}}"#,
+            r#"{"kind": "mp3", "audio": {"bit_rate": 32000}}"#,
+            r#"{"kind": "mp3", "audio": {"bit_rate": 8000, "sample_rate": 24000}}"#,
+            r#"{"kind": "mp3", "audio": {"bit_rate": 160000, "sample_rate": 16000}}"#,
+            r#"{"kind": "ogg_opus", "audio": {"bit_rate": 512000}}"#,
+            r#"{"kind": "ogg_opus", "audio": {"bit_rate": 256000, "channels": 1}}"#,
+            r#"{"kind": "mp4", "audio": {"bit_rate": 288000, "channels": 1}}"#,
+        ] {
+            assert_eq!(parse(json).unwrap().check(), Ok(()), "{json}");
+        }
+        let bad = parse(r#"{"kind": "mp3", "audio": {"bit_rate": 500000}}"#).unwrap().check().unwrap_err();
+        assert_eq!(bad.reason, "must be from 32000 to 320000, not 500000");
+    }
+
+    #[test]
     fn what_no_encoder_takes_is_told_by_name() {
         for (json, option) in [
             (r#"{"kind": "mp4", "video": {"width": 63}}"#, "video.width"),
@@ -206,6 +220,12 @@ mod tests {
             (r#"{"kind": "webm", "video": {"crf": 30, "bit_rate": 100000}}"#, "video.crf"),
             (r#"{"kind": "webm", "audio": {"sample_rate": 44100}}"#, "audio.sample_rate"),
             (r#"{"kind": "mp3", "audio": {"channels": 6}}"#, "audio.channels"),
+            (r#"{"kind": "mp3", "audio": {"bit_rate": 500000}}"#, "audio.bit_rate"),
+            (r#"{"kind": "mp3", "audio": {"bit_rate": 12345}}"#, "audio.bit_rate"),
+            (r#"{"kind": "mp3", "audio": {"bit_rate": 300000, "sample_rate": 16000}}"#, "audio.bit_rate"),
+            (r#"{"kind": "ogg_opus", "audio": {"bit_rate": 300000, "channels": 1}}"#, "audio.bit_rate"),
+            (r#"{"kind": "mp4", "audio": {"bit_rate": 300000, "channels": 1}}"#, "audio.bit_rate"),
+            (r#"{"kind": "mp4", "audio": {"bit_rate": 200000, "sample_rate": 16000}}"#, "audio.bit_rate"),
             (r#"{"kind": "wav", "sample_rate": 1}"#, "sample_rate"),
             (r#"{"kind": "thumbnail", "at": -1.0}"#, "at"),
             (r#"{"kind": "contact_sheet", "columns": 0}"#, "columns"),

@@ -55,7 +55,9 @@ pub enum Preset {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct AudioOptions {
-    /// Bits a second. Default: 64,000 a channel for Opus and AAC, 80,000 for MP3.
+    /// Bits a second. Default: 64,000 a channel for Opus and AAC, 80,000 for MP3. MP3: 32,000 to 320,000, below 32 kHz 8,000
+    /// to 160,000, of which the nearest step is taken; Opus: 8,000 to 256,000 a channel; AAC: 8,000 to 6 bits a sample, at
+    /// most 512,000. Without `channels` the ends are those of two; a mono file has no more than it can have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bit_rate: Option<u32>,
     /// 1 or 2. Default: 1 if all tracks are mono, else 2.

@@ -89,6 +89,7 @@ impl S3 {
         part: Part,
     ) -> Result<CompletedPart, BlobError> {
         let etag = self.upload_part(upload.key, &upload.id, file.path, &part).await?;
+        file.confirm(part.bytes);
         Ok(CompletedPart::builder()
             .part_number(part.number)
             .e_tag(etag)

@@ -59,6 +59,7 @@ impl S3 {
             .send()
             .await
             .map_err(|error| s3_error(&error, key.as_str()))?;
+        file.confirm(part.bytes);
         Ok(())
     }
 

@@ -113,7 +113,7 @@ pub fn sha256(content: &[u8]) -> String {
 }
 
 pub fn webm<'a>(key: &'a str, path: &'a Path) -> PutFile<'a> {
-    PutFile { key, path, content_type: "video/webm", sha256: None }
+    PutFile { key, path, content_type: "video/webm", sha256: None, confirmed: None }
 }
 
 pub async fn put(store: &dyn BlobStore, key: &str, file: &TestFile) -> Result<ObjectInfo, blob::BlobError> {

@@ -69,10 +69,10 @@ pub(crate) async fn open(node: Arc<Node>, source: NewSource) -> Result<SourceHan
     }
     let id = SessionId::new();
     let (control, controls) = mpsc::channel(CONTROLS);
-    let (place, committed) = node.registry.reserve_task(id, &source.tenant, control)?;
     let NewSource { tenant, name, correlation_id, channel, source, results } = source;
-    let recording =
-        Description { tenant, name, correlation_id, channel, source, results }.recording(&node, id);
+    let description = Description { tenant, name, correlation_id, channel, source, results };
+    let recording = description.recording(&node.config.node, id);
+    let (place, committed) = node.registry.reserve_task(&recording, control)?;
     let directory = SessionDirectory::new(&node.config.spool.directory, recording.id);
     let file = begin::create(&node, &directory, &recording).await?;
     if let Err(error) = begin::write_down(&node, &directory, &recording).await {

@@ -17,9 +17,6 @@ use super::{
 };
 use crate::session::convert;
 
-/// Written into a recording that has no file.
-pub(crate) const NO_MEDIA: &str = "no media was received";
-
 /// What ends up in the recording besides its media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct End {
@@ -91,7 +88,7 @@ fn sealed_recording(begun: &Recording, summary: &RecordingSummary, end: End, bas
         duration: summary.duration,
         bytes: container.map_or(0, |_| summary.bytes),
         sha256: None,
-        error: container.is_none().then(|| NO_MEDIA.to_owned()),
+        error: container.is_none().then(|| Recording::NO_MEDIA.to_owned()),
         tracks: summary.tracks.iter().map(convert::model_track).collect(),
         ..begun.clone()
     }

@@ -7,6 +7,7 @@ use blob::{BlobError, FilePart, PartRange, PartUploads, SentPart};
 use futures::{StreamExt, TryStreamExt, stream};
 use model::{EndReason, Recording};
 use store::{Upload, UploadPart};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::journal;
@@ -31,6 +32,8 @@ pub(crate) struct Unfinished<'a> {
     pub recording: &'a Recording,
     pub file: &'a SealedFile<'a>,
     pub upload: &'a Upload,
+    /// Told of what the store has of the file.
+    pub confirmed: &'a watch::Sender<u64>,
 }
 
 impl Unfinished<'_> {
@@ -41,6 +44,7 @@ impl Unfinished<'_> {
     ) -> Result<Finished, JobError> {
         let plan = journal::plan(self.parts, self.file.bytes, journaled);
         let mut sent = self.still_good(&plan, journaled, cancel).await?;
+        self.confirmed.send_replace(sent.values().map(|part| part.range.bytes).sum());
         if sent.len() == plan.len() && self.confirms(&in_order(&plan, &sent)).await? {
             // An earlier run came this far.
             return Ok(Finished::Whole);
@@ -108,6 +112,7 @@ impl Unfinished<'_> {
         let part = FilePart { path: &self.file.path, range };
         let sent = self.parts.send(&journal::open(self.upload), part, cancel).await;
         let sent = sent.map_err(unless_cancelled)?;
+        self.confirmed.send_modify(|bytes| *bytes = bytes.saturating_add(range.bytes));
         let note = journal::note(&sent, false, self.context.run);
         self.context.store.note_part(self.recording.id, &self.upload.id, &note).await?;
         Ok(sent)

@@ -20,6 +20,8 @@ pub enum Put {
     Unavailable,
     Refused,
     Panic,
+    /// Half of it every ten seconds.
+    InHalves,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,15 @@ impl BlobStore for ScriptedBlobs {
             Some(Put::Unavailable) => Err(BlobError::Unavailable("no answer".into())),
             Some(Put::Refused) => Err(BlobError::Refused("403".into())),
             Some(Put::Panic) => panic!("a fault of ours"),
+            Some(Put::InHalves) => {
+                let half = std::fs::metadata(file.path).unwrap().len() / 2;
+                for _ in 0..2 {
+                    tokio::time::sleep(Duration::from_secs(10)).await;
+                    file.confirmed.unwrap().send_modify(|bytes| *bytes += half);
+                }
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                self.objects.put_file(PutFile { confirmed: None, ..file }, cancel).await
+            }
             None => self.objects.put_file(file, cancel).await,
         }
     }

@@ -125,6 +125,8 @@ impl State {
             error: None,
             progress: None,
             created_at: Utc::now(),
+            started_at: None,
+            ended_at: None,
         };
         self.jobs.push(Row { job, due: Instant::now(), lease: None });
     }
@@ -227,8 +229,9 @@ impl JobQueue for MemoryStore {
         absent()
     }
 
-    async fn note_progress(&self, _leased: &LeasedJob, _progress: &Progress) -> Result<(), StoreError> {
-        absent()
+    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
+        self.reach()?.row(leased)?.job.progress = Some(*progress);
+        Ok(())
     }
 
     async fn cancel(&self, _tenant: &TenantId, _job: JobId) -> Result<Cancellation, StoreError> {

@@ -10,7 +10,7 @@ use proto::recorder::v1::{self as pb, create_download_url_request::Source};
 use store::StoreError;
 
 use super::{Api, ApiError, check};
-use crate::{auth::Caller, downloads::Link, wire};
+use crate::{auth::Caller, downloads::Link};
 
 const DEFAULT_VALID: Duration = Duration::from_secs(15 * 60);
 /// What S3 allows (AWS Signature Version 4).
@@ -51,18 +51,20 @@ impl Api {
             "" => subject.file_name(),
             name => name.to_owned(),
         };
-        let expires = Utc::now() + valid;
-        let url = match self.blobs.download_url(&key, valid, Some(&file_name)).await? {
+        let now = Utc::now();
+        let expires = end_of(now, valid);
+        let url = match self.blobs.download_url(&key, presigned_for(now, expires), Some(&file_name)).await? {
             Some(url) => url,
             None => self.downloads.url(&Link {
                 tenant: caller.tenant.clone(),
                 recording: subject.recording.id,
                 rendition: subject.rendition.as_ref().map(|rendition| rendition.id),
                 file_name: file_name.clone(),
-                expires: expires.timestamp(),
+                expires,
             }),
         };
-        Ok(pb::CreateDownloadUrlResponse { url, expires_at: Some(wire::timestamp(expires)), file_name })
+        let expires_at = Some(prost_types::Timestamp { seconds: expires, nanos: 0 });
+        Ok(pb::CreateDownloadUrlResponse { url, expires_at, file_name })
     }
 
     /// What a link of ours leads to.
@@ -175,7 +177,56 @@ fn valid_for(asked: Option<prost_types::Duration>) -> Result<Duration, ApiError>
     if valid < Duration::from_secs(1) || valid > LONGEST_VALID { Err(bad()) } else { Ok(valid) }
 }
 
+/// The first whole second, since 1970, at which a link has been good for as long as was asked. Links know whole seconds
+/// alone.
+fn end_of(now: DateTime<Utc>, valid: Duration) -> i64 {
+    let end = now + valid;
+    end.timestamp() + i64::from(end.timestamp_subsec_nanos() > 0)
+}
+
+/// How long a link of the object store's own is to be good for: those count from the whole second in which they are made.
+fn presigned_for(now: DateTime<Utc>, expires: i64) -> Duration {
+    let valid = expires.saturating_sub(now.timestamp());
+    Duration::from_secs(u64::try_from(valid).unwrap_or(0)).min(LONGEST_VALID)
+}
+
 /// Whether a link is over.
 pub(crate) fn is_over(link: &Link, now: DateTime<Utc>) -> bool {
     now.timestamp() >= link.expires
+}
+
+#[cfg(test)]
+mod tests {
+    use model::TenantId;
+
+    use super::*;
+
+    fn at(milliseconds: i64) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(1_800_000_000_000 + milliseconds).unwrap()
+    }
+
+    #[test]
+    fn a_link_lives_at_least_as_long_as_was_asked_and_less_than_a_second_longer() {
+        for (made, valid) in [(0, 1_000), (999, 1_000), (1, 1_000), (500, 1_500), (999, 604_800_000)] {
+            let expires = end_of(at(made), Duration::from_millis(valid as u64));
+            let link = Link {
+                tenant: TenantId::default(),
+                recording: RecordingId::new(),
+                rendition: None,
+                file_name: String::new(),
+                expires,
+            };
+            assert!(!is_over(&link, at(made + valid - 1)), "made at {made}, for {valid} ms");
+            assert!(is_over(&link, at(made + valid + 999)), "made at {made}, for {valid} ms");
+        }
+    }
+
+    #[test]
+    fn a_link_of_the_object_store_counts_from_the_second_in_which_it_was_made() {
+        for (made, valid, want) in [(0, 1, 1), (999, 1, 2), (500, 900, 901), (500, 604_800, 604_800)] {
+            let now = at(made);
+            let presigned = presigned_for(now, end_of(now, Duration::from_secs(valid)));
+            assert_eq!(presigned, Duration::from_secs(want), "made at {made}, for {valid} s");
+        }
+    }
 }

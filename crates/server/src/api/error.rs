@@ -48,10 +48,10 @@ pub enum ApiError {
     #[error("bad request")]
     Invalid(Vec<FieldViolation>),
     /// Audio that was streamed can't be used. The caller's fault; what came before is kept.
-    #[error("{}: {}", .violation.field, .violation.description)]
+    #[error("{}: {} (recording {recording})", .violation.field, .violation.description)]
     Audio {
-        /// What was kept of it; none: nothing had come.
-        recording: Option<RecordingId>,
+        /// What was kept of it; PARKED if nothing had come.
+        recording: RecordingId,
         /// What is wrong.
         violation: FieldViolation,
     },

@@ -65,7 +65,23 @@ impl Api {
             Pushed::Broken => (handle.finish(EndReason::PeerClosed).await?, None),
             Pushed::Ended => (handle.ended().await?, None),
         };
-        answer(outcome, violation)
+        let mut answer = answer(outcome, violation)?;
+        self.name_results(caller, &mut answer).await;
+        Ok(answer)
+    }
+
+    /// Says which renditions the results are. They were written with the recording.
+    async fn name_results(&self, caller: &Caller, answer: &mut RecordAudioResponse) {
+        let (Ok(id), false) = (answer.id.parse(), answer.results.is_empty()) else { return };
+        match self.store.renditions_of(&caller.tenant, id).await {
+            Ok(renditions) => {
+                for result in &mut answer.results {
+                    let made = renditions.iter().find(|made| made.object_key == result.object_key);
+                    result.rendition_id = made.map(|made| made.id.to_string()).unwrap_or_default();
+                }
+            }
+            Err(error) => tracing::warn!(%error, "results are told without the ids of their renditions"),
+        }
     }
 }
 
@@ -123,13 +139,12 @@ fn answer(
     let refused = refused
         .map(|error| FieldViolation::new(format!("audio.{}", error.field()), error.to_string()))
         .or(violation);
-    let kept = recording.container.map(|_| recording.id);
     if let Some(violation) = refused {
-        return Err(ApiError::Audio { recording: kept, violation });
+        return Err(ApiError::Audio { recording: recording.id, violation });
     }
     let Some(container) = recording.container else {
         let violation = FieldViolation::new("audio", "none came");
-        return Err(ApiError::Audio { recording: None, violation });
+        return Err(ApiError::Audio { recording: recording.id, violation });
     };
     let results = recording.results.iter().map(|result| audio_result(&recording, *result)).collect();
     let codec = recording.tracks.first().map_or(pb::Codec::Unspecified, |track| wire::codec(track.codec));
@@ -154,7 +169,7 @@ fn audio_result(recording: &Recording, result: AudioResult) -> pb::AudioResult {
         AudioResult::Mp3 => pb::AudioFormat::Mp3,
     };
     let object_key = new_rendition(recording, &asked(result)).map(|new| new.object_key).unwrap_or_default();
-    pb::AudioResult { format: format.into(), object_key }
+    pb::AudioResult { format: format.into(), object_key, rendition_id: String::new() }
 }
 
 /// What a header asks for.

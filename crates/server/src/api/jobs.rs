@@ -1,6 +1,6 @@
 //! Jobs: listed, retried, cancelled.
 
-use model::{Job, JobId, JobKind, RecordingId};
+use model::{Job, JobId, JobKind, JobState, RecordingId, RecordingState, RenditionState};
 use proto::recorder::v1 as pb;
 use store::{Cancellation, JobFilter, StoreError};
 
@@ -61,10 +61,7 @@ impl Api {
         let id = job_id(&request.id)?;
         let job = self.job(caller, id).await?;
         match self.store.retry(&caller.tenant, id).await {
-            Err(StoreError::NotFound { .. }) => Err(ApiError::Precondition {
-                reason: "WRONG_STATE",
-                problem: format!("a job that is {} can't be retried, or what it is about is gone", job.state),
-            }),
+            Err(StoreError::NotFound { .. }) => Err(self.not_retried(caller, id).await?),
             retried => {
                 retried?;
                 tracing::info!(job_id = %id, recording_id = %job.recording, kind = %job.kind, "job to be retried");
@@ -98,6 +95,37 @@ impl Api {
                 Ok(pb::CancelJobResponse { job: Some(wire::job(&self.job(caller, id).await?)) })
             }
         }
+    }
+
+    /// Why a job that is there can't be retried: as things are after the store has refused.
+    async fn not_retried(&self, caller: &Caller, id: JobId) -> Result<ApiError, ApiError> {
+        let job = self.job(caller, id).await?;
+        if !matches!(job.state, JobState::Parked | JobState::Failed | JobState::Cancelled) {
+            let problem = format!(
+                "a job that is {} can't be retried: only one that is PARKED, FAILED or CANCELLED",
+                job.state
+            );
+            return Ok(ApiError::Precondition { reason: "WRONG_STATE", problem });
+        }
+        let deleted = |what: &str| ApiError::Precondition {
+            reason: "DELETED",
+            problem: format!("the {what} that the job is about was deleted"),
+        };
+        if self.recording(caller, job.recording).await?.state == RecordingState::Deleted {
+            return Ok(deleted("recording"));
+        }
+        if let Some(rendition) = job.rendition {
+            let rendition = self.store.rendition(&caller.tenant, rendition).await?;
+            if rendition.state == RenditionState::Deleted {
+                return Ok(deleted("rendition"));
+            }
+            if rendition.job != id {
+                let problem = format!("job {} makes the rendition now", rendition.job);
+                return Ok(ApiError::Precondition { reason: "REPLACED", problem });
+            }
+        }
+        // It could have been retried a moment later.
+        Ok(ApiError::Precondition { reason: "WRONG_STATE", problem: "the job has just changed".to_owned() })
     }
 
     async fn job(&self, caller: &Caller, id: JobId) -> Result<Job, ApiError> {

@@ -14,6 +14,7 @@ mod pause;
 mod recordings;
 mod renditions;
 mod segments;
+mod sessions;
 mod video;
 mod watch;
 

@@ -1,7 +1,5 @@
 //! Recordings and live sessions, looked at.
 
-use std::time::{Duration, Instant};
-
 use chrono::{DateTime, SecondsFormat, Utc};
 use model::{Recording, RecordingId};
 use proto::recorder::v1 as pb;
@@ -78,21 +76,6 @@ impl Api {
             next_page_token: page.next.map(write_token).unwrap_or_default(),
         })
     }
-
-    /// The tenant's live sessions on this node.
-    ///
-    /// # Errors
-    /// None now.
-    pub async fn list_sessions(
-        &self,
-        caller: &Caller,
-        _request: pb::ListSessionsRequest,
-    ) -> Result<pb::ListSessionsResponse, ApiError> {
-        let live = self.capture.live(Some(&caller.tenant)).await;
-        let rates = self.bit_rates.look(&live, Instant::now());
-        let sessions = live.iter().zip(rates).map(|(status, rates)| session(status, &rates)).collect();
-        Ok(pb::ListSessionsResponse { sessions })
-    }
 }
 
 /// How many of a list a page has.
@@ -102,44 +85,6 @@ pub(super) fn page_size(asked: i32) -> Result<u32, ApiError> {
         Ok(size) => Ok(size.min(LARGEST_PAGE)),
         Err(_) => Err(ApiError::invalid("page_size", "must not be negative")),
     }
-}
-
-fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
-    let rates = rates.iter().copied().chain(std::iter::repeat(0));
-    let tracks = status.tracks.iter().zip(rates).map(|((name, media, peer), rate)| pb::SessionTrack {
-        codec: capture::codec_of(media).map_or(pb::Codec::Unspecified, wire::codec).into(),
-        bit_rate: wire::count(rate),
-        loss: loss(media.lost, media.packets),
-        name: name.clone(),
-        packets: wire::count(peer.packets),
-        bytes: wire::count(peer.bytes),
-        packets_resent: wire::count(peer.resent),
-        packets_nacked: wire::count(peer.nacked),
-        packets_lost: wire::count(media.lost),
-        packets_duplicate: wire::count(media.duplicates),
-        packets_late: wire::count(media.late),
-        packets_corrupt: wire::count(media.corrupt),
-        jitter: Some(wire::duration(Duration::try_from_secs_f64(peer.jitter).unwrap_or_default())),
-        plis: wire::count(peer.plis),
-        frames: wire::count(media.frames),
-        frames_dropped: wire::count(media.frames_dropped),
-        width: wire::count32(media.width),
-        height: wire::count32(media.height),
-        av_offset: media.av_offset.map(wire::signed_duration),
-    });
-    pb::Session {
-        id: status.id.to_string(),
-        state: wire::state(status.state).into(),
-        age: Some(wire::duration(status.age)),
-        bytes: wire::count(status.bytes),
-        tracks: tracks.collect(),
-    }
-}
-
-fn loss(lost: u64, received: u64) -> f64 {
-    let all = lost.saturating_add(received);
-    // Exact up to 2^53 packets.
-    if all == 0 { 0.0 } else { lost as f64 / all as f64 }
 }
 
 /// A page token names the last recording of its page: time and id. It holds nothing that its reader does not know.

@@ -8,7 +8,7 @@ use transcode::{Rendition, StemFormat};
 use super::{Api, ApiError};
 use crate::{
     auth::Caller,
-    renditions::{Unfit, new_rendition},
+    renditions::{Unfit, in_place, new_rendition},
     wire,
 };
 
@@ -27,8 +27,10 @@ impl Api {
         let spec = request.spec.ok_or_else(|| ApiError::invalid("spec", "is missing"))?;
         let rendition = wire::asked_rendition(&spec).map_err(|problem| ApiError::Invalid(vec![problem]))?;
         let recording = self.recording(caller, id).await?;
-        let rendition = at_its_place(rendition, &spec, &recording)?;
-        let new = new_rendition(&recording, &rendition).map_err(|unfit| refused(unfit, &recording))?;
+        let new = in_place(&recording, rendition)
+            .map(|rendition| with_format(rendition, &spec, &recording))
+            .and_then(|rendition| new_rendition(&recording, &rendition))
+            .map_err(|unfit| refused(unfit, &recording))?;
         let created = match self.store.create_rendition(&caller.tenant, id, &new).await {
             Err(StoreError::NotFound { .. }) => return Err(ApiError::NotFound(id.to_string())),
             created => created?,
@@ -43,27 +45,16 @@ impl Api {
     }
 }
 
-/// A stem names its track by number; it is made by its place in the file. One of video that names no format is WebM.
-fn at_its_place(
-    rendition: Rendition,
-    spec: &pb::RenditionSpec,
-    recording: &Recording,
-) -> Result<Rendition, ApiError> {
-    let (Rendition::Stem { format, .. }, Some(Kind::Stem(asked))) = (&rendition, &spec.kind) else {
-        return Ok(rendition);
+/// A stem of video that names no format is `WebM`.
+fn with_format(rendition: Rendition, spec: &pb::RenditionSpec, recording: &Recording) -> Rendition {
+    let (Rendition::Stem { track, .. }, Some(Kind::Stem(asked))) = (&rendition, &spec.kind) else {
+        return rendition;
     };
-    if recording.tracks.is_empty() {
-        return Ok(rendition);
+    let is_video = recording.tracks.get(*track as usize).is_some_and(|track| track.kind == MediaKind::Video);
+    if is_video && asked.format() == pb::StemFormat::Unspecified {
+        return Rendition::Stem { track: *track, format: StemFormat::Webm };
     }
-    let track =
-        recording.tracks.iter().enumerate().find(|(_, track)| wire::count32(track.number) == asked.track);
-    let Some((place, track)) = track else {
-        let problem = format!("the recording has no track {}", asked.track);
-        return Err(ApiError::invalid("spec.stem.track", problem));
-    };
-    let is_open = asked.format() == pb::StemFormat::Unspecified;
-    let format = if is_open && track.kind == MediaKind::Video { StemFormat::Webm } else { *format };
-    Ok(Rendition::Stem { track: u32::try_from(place).unwrap_or(u32::MAX), format })
+    rendition
 }
 
 fn refused(unfit: Unfit, recording: &Recording) -> ApiError {
@@ -75,6 +66,12 @@ fn refused(unfit: Unfit, recording: &Recording) -> ApiError {
             reason: "NO_SUCH_MEDIA",
             problem: format!("the recording has no {what} to make this of"),
         },
+        Unfit::NoTrack(number) => {
+            ApiError::invalid("spec.stem.track", format!("the recording has no track {number}"))
+        }
+        Unfit::SoundFormat => {
+            ApiError::invalid("spec.stem.format", "of a track of video must be MP4 or WEBM")
+        }
         Unfit::Unwritable(error) => ApiError::Internal(error),
     }
 }

@@ -11,7 +11,7 @@ use crate::node::dead_after;
 
 use super::{
     ByteSize, Codec, Config, GoDuration, Jobs, Limit, PortRange, Problem, Secret, Segments, Spool, Webrtc,
-    interfaces,
+    interfaces, keys::keys,
 };
 
 /// Shorter segments would be files and rows of little use, longer ones are not made.
@@ -139,6 +139,14 @@ impl Config {
         }
     }
 
+    /// The keys below a prefix that have another value than by default. Being set to it changes nothing: what
+    /// [`print`](Self::print) has printed sets every key.
+    fn changed_below(&self, prefix: &str) -> Vec<&'static str> {
+        let (mut ours, mut defaults) = (self.clone(), Self::default());
+        let below = keys().into_iter().filter(|key| key.name.starts_with(prefix));
+        below.filter(|key| (key.show)(&mut ours) != (key.show)(&mut defaults)).map(|key| key.name).collect()
+    }
+
     /// What is wrong between values that are each fine.
     pub(super) fn contradictions(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -171,6 +179,11 @@ impl Config {
         }
         if self.blob.s3.part_bytes.0 < 5 << 20 {
             refuse("blob.s3.part_bytes", "S3 takes no part smaller than 5MiB");
+        }
+        if self.blob.s3.bucket.is_none() {
+            for key in self.changed_below("blob.s3.") {
+                refuse(key, "has no effect without blob.s3.bucket: objects would go to blob.local.directory");
+            }
         }
         let lost_after = self.node.lost_after.0;
         if !lost_after.is_zero() && lost_after <= dead_after(self.node.heartbeat.0) {

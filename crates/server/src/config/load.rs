@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
 
+use jobs::JobsConfig;
+use model::NodeId;
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -162,9 +164,16 @@ impl Config {
         }
         if found.problems.is_empty() {
             config.place(sources);
+            config.count_workers();
             found.problems = config.contradictions();
         }
         if found.problems.is_empty() { Ok(config) } else { Err(ConfigErrors(found.problems)) }
+    }
+
+    /// Says how many are one a core here, so that `config check` prints what holds.
+    fn count_workers(&mut self) {
+        let defaults = JobsConfig::new(NodeId::default(), PathBuf::new());
+        self.jobs.transcoding_workers.get_or_insert(defaults.render_workers);
     }
 
     /// Puts what nobody placed below the data directory.

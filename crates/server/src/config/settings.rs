@@ -117,7 +117,9 @@ impl<T: Setting> Setting for Option<T> {
 impl<T: Setting> Setting for Vec<T> {
     fn parse(raw: &Raw) -> Result<Self, String> {
         match raw {
-            Raw::List(values) => values.iter().map(T::parse).collect(),
+            Raw::List(values) => {
+                values.iter().enumerate().map(|(index, value)| entry(index, value)).collect()
+            }
             Raw::Text(text) => text
                 .split(',')
                 .map(str::trim)
@@ -129,6 +131,15 @@ impl<T: Setting> Setting for Vec<T> {
     }
     fn show(&self) -> String {
         format!("[{}]", self.iter().map(T::show).collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// One of a list. A scalar tells which it is by being quoted where it is refused, a table by its place, from 1.
+fn entry<T: Setting>(index: usize, raw: &Raw) -> Result<T, String> {
+    let read = T::parse(raw);
+    match raw {
+        Raw::Table(_) => read.map_err(|problem| format!("entry {}: {problem}", index + 1)),
+        _ => read,
     }
 }
 

@@ -1,5 +1,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use jobs::JobsConfig;
+
 use super::*;
 
 fn environment(variables: &[(&str, &str)]) -> Sources {
@@ -162,6 +164,35 @@ fn a_bad_value_is_named_with_its_key_and_origin() {
 }
 
 #[test]
+fn a_bad_entry_of_a_list_of_tables_is_named_by_its_place() {
+    for (text, want) in [
+        ("[[renditions]]\nkind = \"mp3\"\n[[renditions]]\nkind = \"gif\"\n", "renditions"),
+        ("[[retention]]\nafter = \"1h\"\n[[retention]]\nafter = \"0s\"\n", "retention"),
+    ] {
+        let (_directory, sources) = file(text);
+        let told = Config::load(&sources).unwrap_err().to_string();
+        assert!(told.starts_with(want) && told.contains("): entry 2: "), "{told}");
+    }
+}
+
+#[test]
+fn every_example_of_a_rendition_in_the_documentation_loads_and_reads_back() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/renditions.md")).unwrap();
+    let blocks: Vec<&str> =
+        page.split("```toml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    let mut kinds = std::collections::BTreeSet::new();
+    for block in blocks {
+        let (_directory, sources) = file(block);
+        let config = Config::load(&sources).unwrap();
+        kinds.extend(config.renditions.iter().map(|wanted| wanted.rendition.name()));
+        let (_directory, printed) = file(&config.print());
+        assert_eq!(Config::load(&printed).unwrap().renditions, config.renditions);
+    }
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
+}
+
+#[test]
 fn every_bad_value_is_told_at_once() {
     let told = refusal(&[("LOG_LVL", "loud"), ("LOG_JSON", "maybe")]);
     assert_eq!(told.lines().count(), 2, "{told}");
@@ -241,6 +272,23 @@ fn no_secret_is_printed_or_debugged_or_told_in_an_error() {
 }
 
 #[test]
+fn what_s3_is_told_without_a_bucket_is_refused() {
+    for (name, value, key) in [
+        ("RECORDER__BLOB__S3__ENDPOINT", "http://minio:9000", "blob.s3.endpoint"),
+        ("RECORDER__BLOB__S3__REGION", "eu-central-1", "blob.s3.region"),
+        ("RECORDER__BLOB__S3__PATH_STYLE", "true", "blob.s3.path_style"),
+        ("RECORDER__BLOB__S3__CHECKSUM", "true", "blob.s3.checksum"),
+        ("RECORDER__BLOB__S3__BYTES_PER_SECOND", "1MB", "blob.s3.bytes_per_second"),
+    ] {
+        let told = refusal(&[(name, value)]);
+        assert!(told.starts_with(&format!("{key} (environment {name}): has no effect without")), "{told}");
+        load(&[(name, value), ("RECORDER__BLOB__S3__BUCKET", "recordings")]);
+    }
+    // As `config check` prints it.
+    load(&[("RECORDER__BLOB__S3__REGION", "us-east-1"), ("RECORDER__BLOB__S3__BUCKET", "")]);
+}
+
+#[test]
 fn a_password_with_an_at_sign_in_it_is_hidden_too() {
     let config = load(&[("DATA_SOURCE", "postgres://user:hun@ter2@db/rec")]);
     assert_eq!(config.store.url.redacted(), "postgres://user:***@db/rec");
@@ -252,6 +300,13 @@ fn what_config_check_prints_is_toml_that_loads() {
     let again = Config::load(&sources).unwrap();
     assert_eq!(again.limits.sessions, Config::default().limits.sessions);
     assert_eq!(again.webrtc.ice_failed_timeout.0, Duration::from_secs(35));
+}
+
+#[test]
+fn config_check_prints_how_many_renders_there_are_at_a_time() {
+    let cores = JobsConfig::new(NodeId::default(), PathBuf::new()).render_workers;
+    assert!(load(&[]).print().contains(&format!("transcoding_workers = {cores}  # default\n")));
+    assert!(load(&[("TRANSCODING_WORKERS", "7")]).print().contains("transcoding_workers = 7  # environment"));
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What is made of every recording, and how long things are kept.
 
+use std::collections::BTreeMap;
+
 use jobs::RetentionRule;
 use model::TenantId;
 use transcode::Rendition;
@@ -33,6 +35,7 @@ impl Setting for WantedRendition {
             Some(Raw::Boolean(true)) => true,
             Some(_) => return Err("while_recording has to be true or false".to_owned()),
         };
+        track_to_place(&mut fields)?;
         let rendition: Rendition = serde_json::from_value(json(&Raw::Table(fields)))
             .map_err(|error| format!("is no rendition: {error}"))?;
         rendition.check().map_err(|bad| format!("{} of {} {}", bad.option, rendition.name(), bad.reason))?;
@@ -43,7 +46,10 @@ impl Setting for WantedRendition {
     }
 
     fn show(&self) -> String {
-        let shown = serde_json::to_value(&self.rendition).unwrap_or_default();
+        let mut shown = serde_json::to_value(&self.rendition).unwrap_or_default();
+        if let Rendition::Stem { track: place, .. } = self.rendition {
+            shown["track"] = place.saturating_add(1).into();
+        }
         let tenant = self.tenant.as_ref().map(|tenant| format!("tenant = {}, ", quote(tenant.as_str())));
         let while_recording = if self.while_recording { "while_recording = true, " } else { "" };
         let shown = toml(&shown);
@@ -69,7 +75,16 @@ impl Setting for Retention {
         let after = fields.get("after").ok_or("a rule of retention needs `after`")?;
         let rendition = fields.get("rendition").map(kind).transpose()?;
         let tenant = fields.get("tenant").map(tenant_of).transpose()?;
-        Ok(Self(RetentionRule { tenant, rendition, after: GoDuration::parse(after)?.0 }))
+        let after = GoDuration::parse(after)?.0;
+        if after.is_zero() {
+            // Elsewhere 0 is never: here it would be at once.
+            return Err(
+                "after = 0 would delete everything at the next turn; what is to be kept for ever has \
+                        no rule of retention"
+                    .to_owned(),
+            );
+        }
+        Ok(Self(RetentionRule { tenant, rendition, after }))
     }
 
     fn show(&self) -> String {
@@ -79,6 +94,16 @@ impl Setting for Retention {
         let (tenant, rendition) = (tenant.unwrap_or_default(), rendition.unwrap_or_default());
         format!("{{ {tenant}{rendition}after = {} }}", GoDuration(*after).show())
     }
+}
+
+/// Whoever writes a configuration numbers tracks from 1, as the API does; a rendition has their places, from 0.
+fn track_to_place(fields: &mut BTreeMap<String, Raw>) -> Result<(), String> {
+    let is_stem = fields.get("kind").and_then(Raw::scalar).as_deref() == Some("stem");
+    if is_stem && let Some(Raw::Integer(track)) = fields.get_mut("track") {
+        let place = track.checked_sub(1).filter(|place| *place >= 0);
+        *track = place.ok_or_else(|| format!("track of stem is {track}, but tracks are numbered from 1"))?;
+    }
+    Ok(())
 }
 
 fn tenant_of(raw: &Raw) -> Result<TenantId, String> {
@@ -170,6 +195,14 @@ mod tests {
     }
 
     #[test]
+    fn tracks_of_stems_are_numbered_from_1() {
+        let wanted =
+            WantedRendition::parse(&raw("{ kind = \"stem\", track = 1, format = \"wav\" }")).unwrap();
+        assert_eq!(wanted.rendition, Rendition::Stem { track: 0, format: transcode::StemFormat::Wav });
+        assert!(wanted.show().contains("track = 1"), "{}", wanted.show());
+    }
+
+    #[test]
     fn what_is_no_rendition_and_no_rule_is_refused() {
         for (text, want) in [
             ("mp4", "is a table"),
@@ -180,6 +213,9 @@ mod tests {
             ("{ kind = \"mp4\", tenant = \"a/b\" }", "tenant"),
             ("{ kind = \"mp4\", while_recording = true }", "mp4 can't be made while_recording"),
             ("{ kind = \"mp3\", while_recording = 1 }", "true or false"),
+            ("{ kind = \"stem\", track = 0, format = \"wav\" }", "numbered from 1"),
+            ("{ kind = \"stem\", track = -1, format = \"wav\" }", "numbered from 1"),
+            ("{ kind = \"stem\", format = \"wav\" }", "track"),
         ] {
             let told = WantedRendition::parse(&raw(text)).unwrap_err();
             assert!(told.contains(want), "{text}: {told}");
@@ -188,6 +224,8 @@ mod tests {
             ("720h", "is a table"),
             ("{ tenant = \"acme\" }", "after"),
             ("{ after = \"soon\" }", "soon"),
+            ("{ after = \"0s\" }", "would delete everything"),
+            ("{ after = 0 }", "would delete everything"),
             ("{ after = \"1h\", rendition = \"gif\" }", "one of mp4"),
             ("{ after = \"1h\", kind = \"mp4\" }", "kind"),
         ] {

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use model::{NodeId, SessionId};
-use proto::webrtc_recorder::{
-    RenegotiateP2pVideoRequest, RenegotiateP2pVideoResponse, StopP2pVideoRequest, StopP2pVideoResponse,
-    web_rtc_service_client::WebRtcServiceClient,
+use proto::{
+    recorder::v1::{ListSessionsRequest, Session, recording_service_client::RecordingServiceClient},
+    webrtc_recorder::{
+        RenegotiateP2pVideoRequest, RenegotiateP2pVideoResponse, StopP2pVideoRequest, StopP2pVideoResponse,
+        web_rtc_service_client::WebRtcServiceClient,
+    },
 };
 use tonic::{
     Code, Request, Status,
@@ -20,6 +23,8 @@ use crate::{
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// The sessions of a node that has as many as it can take, with ten tracks each.
+const MAX_SESSIONS_BYTES: usize = 64 << 20;
 
 /// Calls other nodes.
 #[derive(Debug, Clone)]
@@ -59,6 +64,18 @@ impl Forwarder {
         let request = RenegotiateP2pVideoRequest { id: id.to_string(), sdp_offer };
         let answer = client.renegotiate_p2p_video(self.request(caller, request)?).await;
         answer.map(tonic::Response::into_inner).map_err(|status| handed_on(id, &status))
+    }
+
+    /// The caller's live sessions of the node at this address alone: what was forwarded is not forwarded again.
+    pub(crate) async fn list_sessions(
+        &self,
+        address: &str,
+        caller: &Caller,
+    ) -> Result<Vec<Session>, ApiError> {
+        let client = RecordingServiceClient::new(self.channel(address)?);
+        let mut client = client.max_decoding_message_size(MAX_SESSIONS_BYTES);
+        let answer = client.list_sessions(self.request(caller, ListSessionsRequest {})?).await;
+        answer.map(|answer| answer.into_inner().sessions).map_err(|status| relayed(&status))
     }
 
     fn client(&self, address: &str) -> Result<WebRtcServiceClient<Channel>, ApiError> {

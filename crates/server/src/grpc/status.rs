@@ -128,11 +128,9 @@ fn verdict(error: &ApiError) -> Verdict {
         ApiError::Denied { .. } => Verdict::new(Code::PermissionDenied, "ROLE_NOT_ENOUGH", text),
         ApiError::Invalid(violations) => invalid(violations),
         ApiError::Audio { recording, violation } => {
-            let verdict = invalid(std::slice::from_ref(violation));
-            match recording {
-                Some(id) => verdict.with("AUDIO_REFUSED", &[("recording_id", &id.to_string())]),
-                None => verdict.with("AUDIO_REFUSED", &[]),
-            }
+            let mut verdict = invalid(std::slice::from_ref(violation));
+            verdict.message = shorten(text);
+            verdict.with("AUDIO_REFUSED", &[("recording_id", &recording.to_string())])
         }
         ApiError::NotFound(_) => Verdict::new(Code::NotFound, "RECORDING_NOT_FOUND", text),
         ApiError::Missing { what, .. } => {
@@ -258,7 +256,7 @@ mod tests {
             (ApiError::invalid("id", "must be a UUID"), Code::InvalidArgument, "INVALID_ARGUMENT", false),
             (
                 ApiError::Audio {
-                    recording: Some(id.into()),
+                    recording: id.into(),
                     violation: FieldViolation::new("audio.data", "is empty"),
                 },
                 Code::InvalidArgument,

@@ -117,6 +117,8 @@ pub(crate) fn job(job: &Job) -> pb::Job {
             _ => progress(now),
         }),
         error: job.error.clone().unwrap_or_default(),
+        started_at: job.started_at.map(timestamp),
+        ended_at: job.ended_at.map(timestamp),
     }
 }
 
@@ -237,7 +239,7 @@ fn channel(channel: Channel) -> pb::Channel {
     }
 }
 
-fn source(source: Source) -> pb::Source {
+pub(crate) fn source(source: Source) -> pb::Source {
     match source {
         Source::Webrtc => pb::Source::Webrtc,
         Source::Discord => pb::Source::Discord,
@@ -306,6 +308,8 @@ mod tests {
             error: None,
             progress: Some(Progress { fraction: 0.25, speed: 3.0, remaining: None }),
             created_at: now,
+            started_at: Some(now),
+            ended_at: None,
         };
         let told = |job: &Job| super::job(job).progress.map(|told| (told.percent, told.speed));
         assert_eq!(told(&render), Some((25.0, 3.0)));

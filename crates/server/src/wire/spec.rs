@@ -102,7 +102,8 @@ fn read(kind: &Kind) -> Result<Rendition, FieldViolation> {
     })
 }
 
-/// Tracks of the API are numbered from 1, as in the file; those of a rendition are places, from 0.
+/// Tracks of the API are numbered from 1, as in the file; those of a rendition are places, from 0. Whoever knows the
+/// recording looks for the place of the number ([`in_place`](crate::renditions::in_place)).
 fn track(number: i32) -> Result<u32, FieldViolation> {
     let place = number.checked_sub(1).and_then(|place| u32::try_from(place).ok());
     place.ok_or_else(|| FieldViolation::new("track", "must be the number of a track, from 1"))

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use model::{Channel, NodeId, Recording, RecordingId, RecordingState, Source, TenantId};
 use proto::{
-    recorder::v1::{GetRecordingRequest, RecordingState as State},
-    webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest},
+    recorder::v1::{
+        GetRecordingRequest, ListSessionsRequest, ListSessionsResponse, RecordingState as State,
+        Source as PbSource,
+    },
+    webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest, UploadP2pVideoRequest},
 };
 use store::{Nodes as _, Sessions as _};
+use store_postgres::{PostgresConfig, PostgresStore};
 use store_sqlite::SqliteStore;
+use testkit::servers::postgres::Postgres;
 use tonic::Code;
 use tonic_types::StatusExt as _;
 
@@ -107,4 +112,56 @@ async fn two_nodes_that_take_each_other_for_the_owner_do_not_call_in_circles() {
     let status = first.webrtc().stop_p2p_video(stop).await.unwrap_err();
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     first.stop().await;
+}
+
+async fn sessions(app: &TestApp, token: &str) -> ListSessionsResponse {
+    app.recordings().list_sessions(with_token(token, ListSessionsRequest {})).await.unwrap().into_inner()
+}
+
+#[tokio::test]
+async fn any_node_tells_the_sessions_of_all_and_names_those_that_do_not_answer() {
+    let url = Postgres::shared().create_database();
+    let common = [("store.url", url.as_str()), ("auth.tokens", TOKENS)];
+    let mut nodes = Vec::new();
+    let mut begun = Vec::new();
+    for node in ["a", "b"] {
+        let app = TestApp::start(&[&common[..], &[("node.id", node)]].concat()).await;
+        let (name, uuid) = (format!("on {node}"), "call-7".to_owned());
+        let offer = UploadP2pVideoRequest { name, uuid, ..upload(OFFER) };
+        let answer = app.webrtc().upload_p2p_video(with_token("recorder-token", offer)).await.unwrap();
+        begun.push((answer.into_inner().id, format!("on {node}"), node.to_owned()));
+        nodes.push(app);
+    }
+    for app in &nodes {
+        let told = sessions(app, "viewer-token").await;
+        assert!(told.missing_nodes.is_empty(), "{:?}", told.missing_nodes);
+        let known = told.sessions.iter().map(|one| (one.id.clone(), one.name.clone(), one.node.clone()));
+        assert_eq!(known.collect::<Vec<_>>(), begun);
+        for session in &told.sessions {
+            assert_eq!((session.source(), &*session.correlation_id), (PbSource::Webrtc, "call-7"));
+            assert!(session.started_at.is_some());
+        }
+        assert!(sessions(app, "other-token").await.sessions.is_empty());
+    }
+
+    // One that has gone, one that is silent, and one that is `a` under another name.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let store = PostgresStore::connect(&PostgresConfig::new(url.as_str())).await.unwrap();
+    for (node, address) in [
+        ("gone", "127.0.0.1:1".to_owned()),
+        ("silent", silent.local_addr().unwrap().to_string()),
+        ("renamed", nodes[0].grpc.to_string()),
+    ] {
+        store.heartbeat(&node.parse().unwrap(), &address, false).await.unwrap();
+    }
+    let asked = std::time::Instant::now();
+    let told = sessions(&nodes[1], "viewer-token").await;
+    assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
+    assert_eq!(told.missing_nodes, ["gone", "silent"]);
+    let ids: Vec<_> = told.sessions.into_iter().map(|session| session.id).collect();
+    assert_eq!(ids, [begun[0].0.clone(), begun[1].0.clone()]);
+    store.close().await;
+    for app in nodes {
+        app.stop().await;
+    }
 }

@@ -11,7 +11,8 @@ use proto::{
         AudioData, AudioFormat, AudioHeader, AudioResult, Channel, Codec, Container, EndReason,
         GetRecordingRequest, ListRecordingsRequest, ListSessionsRequest, OpusFormat, PauseRecordingRequest,
         PcmFormat, RecordAudioRequest, RecordAudioResponse, Recording, RecordingState,
-        ResumeRecordingRequest, Source, audio_header::Format, record_audio_request::Message,
+        ResumeRecordingRequest, Source, StemFormat, audio_header::Format, record_audio_request::Message,
+        rendition_spec,
     },
     webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest},
 };
@@ -118,8 +119,9 @@ async fn pcm_is_recorded_sample_for_sample_and_uploaded() {
     assert_eq!(results, [AudioFormat::Wav, AudioFormat::OggOpus]);
     let get = GetRecordingRequest { id: answer.id.clone() };
     let renditions = app.recordings().get_recording(get).await.unwrap().into_inner().renditions;
-    let mut wanted: Vec<_> = renditions.into_iter().map(|rendition| rendition.object_key).collect();
-    let mut told: Vec<_> = answer.results.iter().map(|result| result.object_key.clone()).collect();
+    let mut wanted: Vec<_> = renditions.into_iter().map(|made| (made.object_key, made.id)).collect();
+    let told = answer.results.iter().map(|result| (result.object_key.clone(), result.rendition_id.clone()));
+    let mut told: Vec<_> = told.collect();
     wanted.sort_unstable();
     told.sort_unstable();
     assert_eq!(wanted, told);
@@ -131,6 +133,23 @@ async fn pcm_is_recorded_sample_for_sample_and_uploaded() {
     let object = object(&app, &answer.id).await;
     assert_eq!(object.metadata().unwrap().len(), answer.bytes as u64);
     assert!(decoded(&object) == sent);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_configured_stem_names_its_track_by_the_number_that_the_api_shows() {
+    let wished = "[{ kind = \"stem\", track = 1, format = \"wav\" }, { kind = \"stem\", track = 2, format = \"wav\" }]";
+    let app = TestApp::start(&[("renditions", wished)]).await;
+    let header = AudioHeader { results: Vec::new(), ..header(pcm(16_000, 1)) };
+    let answer = push(&app, vec![first(header), audio(&noise(3_200))]).await.unwrap();
+    let got =
+        app.recordings().get_recording(GetRecordingRequest { id: answer.id }).await.unwrap().into_inner();
+    let numbers: Vec<i32> = got.recording.unwrap().tracks.iter().map(|track| track.number).collect();
+    let stems = got.renditions.iter().map(|made| match made.spec.unwrap().kind {
+        Some(rendition_spec::Kind::Stem(stem)) => (stem.track, stem.format()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!((numbers, stems.collect()), (vec![1], vec![(1, StemFormat::Wav)]));
     app.stop().await;
 }
 
@@ -223,7 +242,11 @@ async fn audio_that_can_not_be_used_is_refused_and_what_came_before_is_kept() {
     }
     let status = push(&app, vec![first(header(pcm(16_000, 1)))]).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);
-    assert_eq!(status.get_error_details().bad_request().unwrap().field_violations[0].field, "audio");
+    let details = status.get_error_details();
+    assert_eq!(details.bad_request().unwrap().field_violations[0].field, "audio");
+    let id = &details.error_info().unwrap().metadata["recording_id"];
+    assert!(status.message().contains(id), "{status}");
+    assert_eq!(recording(&app, id).await.state(), RecordingState::Parked);
     app.stop().await;
 }
 

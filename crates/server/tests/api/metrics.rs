@@ -18,11 +18,12 @@ use crate::support::http;
 const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
 
 /// Documented, and with no event after one recording of WebRTC on the embedded default.
-const WITHOUT_EVENT: [&str; 18] = [
+const WITHOUT_EVENT: [&str; 19] = [
     "recorder_jobs_cancelled_total",
     "recorder_jobs_failed_total",
     "recorder_jobs_leases_lost_total",
     "recorder_jobs_parked_total",
+    "recorder_jobs_put_off_total",
     "recorder_ledger_retries_total",
     "recorder_recordings_given_up_total",
     "recorder_recovered_total",

@@ -48,9 +48,13 @@ async fn the_same_rendition_twice_is_one() {
 async fn what_can_not_be_made_is_refused_with_its_reason() {
     let app = TestApp::start(&[]).await;
     let ready = seal(&app, &row("default", RowState::Processing, sound())).await;
+    let video = seal(&app, &row("default", RowState::Processing, film())).await;
     let empty = seal(&app, &row("default", RowState::Parked, Vec::new())).await;
     let live = app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap().into_inner().id;
     let stem = |track| Kind::Stem(pb::Stem { track, ..Default::default() });
+    let sound_of = |track| Kind::Stem(pb::Stem { track, format: pb::StemFormat::Mp3.into() });
+    let loud = pb::AudioOptions { bit_rate: 500_000, ..Default::default() };
+    let loud = Kind::Mp3(pb::Mp3 { audio: Some(loud) });
     let wide = pb::VideoOptions { width: 1_000_000, ..Default::default() };
     let wide = Kind::Mp4(pb::Mp4 { video: Some(wide), audio: None });
     for (id, kind, code, want) in [
@@ -63,6 +67,8 @@ async fn what_can_not_be_made_is_refused_with_its_reason() {
         (&*ready, wide, Code::InvalidArgument, "spec.mp4.video.width"),
         (&*ready, stem(0), Code::InvalidArgument, "spec.stem.track"),
         (&*ready, stem(2), Code::InvalidArgument, "spec.stem.track"),
+        (&*video, sound_of(1), Code::InvalidArgument, "spec.stem.format"),
+        (&*ready, loud, Code::InvalidArgument, "spec.mp3.audio.bit_rate"),
     ] {
         let status = app.recordings().create_rendition(create(id, kind)).await.unwrap_err();
         assert_eq!(status.code(), code, "{kind:?}: {status}");
@@ -219,5 +225,26 @@ async fn a_viewer_looks_watches_and_downloads_and_changes_nothing_and_another_te
     }
     let nobody = Request::new(pb::ListJobsRequest::default());
     assert_eq!(app.recordings().list_jobs(nobody).await.unwrap_err().code(), Code::Unauthenticated);
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn a_retry_that_is_refused_tells_whether_the_state_or_a_deletion_is_the_reason() {
+    let app = TestApp::start(&[]).await;
+    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let made = app.recordings().create_rendition(create(&id, mp3())).await.unwrap().into_inner();
+    let job = made.rendition.unwrap().job_id;
+    let refusal = async || {
+        let retry = app.recordings().retry_job(pb::RetryJobRequest { id: job.clone() }).await;
+        let status = retry.unwrap_err();
+        assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+        (reason(&status), status.message().to_owned())
+    };
+    let (why, told) = refusal().await;
+    assert_eq!(why, "WRONG_STATE");
+    assert!(told.contains("QUEUED") && !told.contains("deleted"), "{told}");
+    app.recordings().delete_recording(pb::DeleteRecordingRequest { id }).await.unwrap();
+    let (why, told) = refusal().await;
+    assert_eq!((&*why, &*told), ("DELETED", "the recording that the job is about was deleted"));
     app.stop().await;
 }

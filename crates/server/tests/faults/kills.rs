@@ -34,7 +34,7 @@ const BYTES: usize = 13 << 20;
 /// Between two pieces of it; it takes a second and a half.
 const PACE: Duration = Duration::from_millis(30);
 /// What a recording says that was killed before any sound was on the disk.
-const NO_MEDIA: &str = "no media was received";
+const NO_MEDIA: &str = model::Recording::NO_MEDIA;
 /// From this many kills on, each of these must have been interrupted.
 const MANY: usize = 30;
 const KINDS: [JobKind; 3] = [JobKind::Upload, JobKind::Render, JobKind::Delete];

@@ -1,7 +1,7 @@
 //! Removing recordings and renditions.
 
 use chrono::Utc;
-use model::{JobId, JobKind, NodeId, RecordingId, RecordingState, RenditionId, TenantId};
+use model::{JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, RenditionId, TenantId};
 use sqlx::{PgConnection, PgPool};
 use store::{AuditEntry, Change, Deletion, Deletions, Expired, Expiry, NewJob, StoreError, row};
 use uuid::Uuid;
@@ -74,7 +74,7 @@ async fn delete_recording(
     }
     // What runs and is no render sees the recording's state when it is done; what waits is not run any more.
     let cancelled = sqlx::query_scalar!(
-        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = now()
          WHERE recording = $1 AND kind <> 'DELETE' AND state NOT IN ('DONE', 'CANCELLED')
             AND (kind = 'RENDER' OR state <> 'IN_PROGRESS')
          RETURNING id",
@@ -135,7 +135,7 @@ async fn delete_rendition(
     .ok_or(StoreError::NotFound { what: "rendition" })?;
     let recording = RecordingId::from(found.recording);
     let cancelled = sqlx::query!(
-        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = now()
          WHERE id = $1 AND state NOT IN ('DONE', 'CANCELLED')",
         found.job
     )
@@ -212,13 +212,19 @@ async fn expired(pool: &PgPool, expiry: &Expiry, limit: u32) -> Result<Vec<Expir
     let except: Vec<String> = expiry.except.iter().map(ToString::to_string).collect();
     let Some(kind) = &expiry.rendition else {
         let rows = sqlx::query!(
-            "SELECT id, tenant FROM recordings
-             WHERE state = 'AVAILABLE' AND ended_at < $1 AND ($2::text IS NULL OR tenant = $2) AND tenant <> ALL($3)
-             ORDER BY ended_at LIMIT $4",
+            r#"SELECT id AS "id!", tenant AS "tenant!" FROM (
+                SELECT id, tenant, ended_at FROM recordings WHERE state = 'AVAILABLE' AND ended_at < $1
+                UNION ALL
+                SELECT id, tenant, ended_at FROM recordings
+                WHERE state = 'PARKED' AND container IS NULL AND error = $5 AND ended_at < $1
+             ) AS expired
+             WHERE ($2::text IS NULL OR tenant = $2) AND tenant <> ALL($3)
+             ORDER BY ended_at LIMIT $4"#,
             expiry.before,
             tenant,
             &except,
             i64::from(limit),
+            Recording::NO_MEDIA,
         )
         .fetch_all(pool)
         .await?;

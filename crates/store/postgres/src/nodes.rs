@@ -1,5 +1,7 @@
 //! Nodes, and whether the database answers.
 
+use std::time::Duration;
+
 use model::NodeId;
 use sqlx::PgPool;
 use store::{Node, Nodes, StoreError, row};
@@ -14,6 +16,10 @@ impl Nodes for PostgresStore {
 
     async fn node(&self, id: &NodeId) -> Result<Node, StoreError> {
         self.bounded(node(&self.pool, id)).await
+    }
+
+    async fn nodes_seen_within(&self, time: Duration) -> Result<Vec<Node>, StoreError> {
+        self.bounded(nodes_seen_within(&self.pool, time)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -45,4 +51,19 @@ async fn node(pool: &PgPool, id: &NodeId) -> Result<Node, Failure> {
         .await?
         .ok_or(StoreError::NotFound { what: "node" })?;
     Ok(Node { id: id.clone(), grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
+}
+
+async fn nodes_seen_within(pool: &PgPool, time: Duration) -> Result<Vec<Node>, Failure> {
+    let rows = sqlx::query!(
+        "SELECT id, grpc_address, seen_at, draining FROM nodes
+         WHERE seen_at >= now() - make_interval(secs => $1) ORDER BY id",
+        time.as_secs_f64()
+    )
+    .fetch_all(pool)
+    .await?;
+    let read = rows.into_iter().map(|row| {
+        let id = row::known(&row.id)?;
+        Ok(Node { id, grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
+    });
+    read.collect()
 }

@@ -129,7 +129,7 @@ pub(crate) async fn make_anew(
     node: Option<NodeId>,
 ) -> Result<(), Failure> {
     let void = sqlx::query_scalar!(
-        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = $2
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = $2, ended_at = now()
          WHERE recording = $1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
          RETURNING id",
         recording.as_uuid(),
@@ -206,7 +206,7 @@ pub(crate) async fn replace_removal(
     id: RenditionId,
 ) -> Result<(), Failure> {
     sqlx::query!(
-        "UPDATE jobs SET state = 'CANCELLED'
+        "UPDATE jobs SET state = 'CANCELLED', ended_at = now()
          WHERE recording = $1 AND rendition = $2 AND kind = 'DELETE'
             AND state NOT IN ('DONE', 'CANCELLED', 'IN_PROGRESS')",
         recording.as_uuid(),

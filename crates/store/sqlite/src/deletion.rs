@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use model::{JobId, JobKind, NodeId, RecordingId, RecordingState, RenditionId, TenantId};
+use model::{JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, RenditionId, TenantId};
 use serde_json::Value;
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{AuditEntry, Change, Deletion, Deletions, Expired, Expiry, NewJob, StoreError, row};
@@ -77,13 +77,15 @@ async fn delete_recording(
         }
         RecordingState::Processing | RecordingState::Available | RecordingState::Parked => {}
     }
+    let now = Utc::now();
     // What runs and is no render sees the recording's state when it is done; what waits is not run any more.
     let cancelled = sqlx::query_scalar!(
-        r#"UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
+        r#"UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = ?2
          WHERE recording = ?1 AND kind <> 'DELETE' AND state NOT IN ('DONE', 'CANCELLED')
             AND (kind = 'RENDER' OR state <> 'IN_PROGRESS')
          RETURNING id AS "id!: Hyphenated""#,
-        id
+        id,
+        now,
     )
     .fetch_all(&mut *transaction)
     .await?;
@@ -96,10 +98,10 @@ async fn delete_recording(
     sqlx::query!("UPDATE renditions SET state = 'DELETED' WHERE recording = ?1", id)
         .execute(&mut *transaction)
         .await?;
-    let mut removals = vec![NewJob { kind: JobKind::Delete, node: None, run_at: Utc::now() }];
+    let mut removals = vec![NewJob { kind: JobKind::Delete, node: None, run_at: now }];
     if !is_off_the_disk(&mut transaction, id).await? {
         let node = Some(row::known::<NodeId>(&found.node)?);
-        removals.push(NewJob { kind: JobKind::Delete, node, run_at: Utc::now() });
+        removals.push(NewJob { kind: JobKind::Delete, node, run_at: now });
     }
     jobs::insert(&mut transaction, recording, tenant, &removals).await?;
     write_audit(&mut transaction, tenant, actor, "DELETE_RECORDING", id, None).await?;
@@ -146,17 +148,19 @@ async fn delete_rendition(
     if found.state == "DELETED" {
         return Ok((Deletion::Before, recording, job));
     }
+    let now = Utc::now();
     sqlx::query!("UPDATE renditions SET state = 'DELETED' WHERE id = ?1", id)
         .execute(&mut *transaction)
         .await?;
     sqlx::query!(
-        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = ?2
          WHERE id = ?1 AND state NOT IN ('DONE', 'CANCELLED')",
-        found.job
+        found.job,
+        now,
     )
     .execute(&mut *transaction)
     .await?;
-    let removal = NewJob { kind: JobKind::Delete, node: None, run_at: Utc::now() };
+    let removal = NewJob { kind: JobKind::Delete, node: None, run_at: now };
     jobs::insert_one(&mut transaction, JobId::new(), recording, tenant, Some(rendition), &removal).await?;
     write_audit(&mut transaction, tenant, actor, "DELETE_RENDITION", found.recording, Some(id)).await?;
     transaction.commit().await?;
@@ -219,14 +223,19 @@ async fn expired(pool: &SqlitePool, expiry: &Expiry, limit: u32) -> Result<Vec<E
     let before = expiry.before;
     let Some(kind) = &expiry.rendition else {
         let rows = sqlx::query!(
-            r#"SELECT id AS "id: Hyphenated", tenant FROM recordings
-             WHERE state = 'AVAILABLE' AND ended_at < ?1 AND (?2 IS NULL OR tenant = ?2)
-                AND tenant NOT IN (SELECT value FROM json_each(?3))
+            r#"SELECT id AS "id!: Hyphenated", tenant AS "tenant!" FROM (
+                SELECT id, tenant, ended_at FROM recordings WHERE state = 'AVAILABLE' AND ended_at < ?1
+                UNION ALL
+                SELECT id, tenant, ended_at FROM recordings
+                WHERE state = 'PARKED' AND container IS NULL AND error = ?5 AND ended_at < ?1
+             )
+             WHERE (?2 IS NULL OR tenant = ?2) AND tenant NOT IN (SELECT value FROM json_each(?3))
              ORDER BY ended_at LIMIT ?4"#,
             before,
             tenant,
             except,
             limit,
+            Recording::NO_MEDIA,
         )
         .fetch_all(pool)
         .await?;

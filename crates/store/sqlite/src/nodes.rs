@@ -1,5 +1,7 @@
 //! Nodes, and whether the database answers.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use model::NodeId;
 use sqlx::SqlitePool;
@@ -15,6 +17,10 @@ impl Nodes for SqliteStore {
 
     async fn node(&self, id: &NodeId) -> Result<Node, StoreError> {
         Ok(node(&self.readers, id).await?)
+    }
+
+    async fn nodes_seen_within(&self, time: Duration) -> Result<Vec<Node>, StoreError> {
+        Ok(nodes_seen_within(&self.readers, time).await?)
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
@@ -56,4 +62,21 @@ async fn node(pool: &SqlitePool, id: &NodeId) -> Result<Node, Failure> {
     .await?
     .ok_or(StoreError::NotFound { what: "node" })?;
     Ok(Node { id: id.clone(), grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
+}
+
+async fn nodes_seen_within(pool: &SqlitePool, time: Duration) -> Result<Vec<Node>, Failure> {
+    let since = chrono::TimeDelta::from_std(time).ok().and_then(|time| Utc::now().checked_sub_signed(time));
+    let since = since.unwrap_or(DateTime::UNIX_EPOCH);
+    let rows = sqlx::query!(
+        r#"SELECT id, grpc_address, seen_at AS "seen_at: DateTime<Utc>", draining AS "draining: bool"
+           FROM nodes WHERE seen_at >= ?1 ORDER BY id"#,
+        since
+    )
+    .fetch_all(pool)
+    .await?;
+    let read = rows.into_iter().map(|row| {
+        let id = row::known(&row.id)?;
+        Ok(Node { id, grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
+    });
+    read.collect()
 }

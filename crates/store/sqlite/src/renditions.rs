@@ -123,11 +123,12 @@ pub(crate) async fn make_anew(
 ) -> Result<Vec<JobId>, Failure> {
     let (text, now) = (recording.as_uuid().hyphenated(), Utc::now());
     let void = sqlx::query_scalar!(
-        r#"UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = ?2
+        r#"UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = ?2, ended_at = ?3
            WHERE recording = ?1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
            RETURNING id AS "id!: Hyphenated""#,
         text,
         MADE_ANEW,
+        now,
     )
     .fetch_all(&mut *connection)
     .await?;
@@ -204,13 +205,14 @@ pub(crate) async fn replace_removal(
     recording: RecordingId,
     id: RenditionId,
 ) -> Result<(), Failure> {
-    let (recording, id) = (recording.as_uuid().hyphenated(), id.as_uuid().hyphenated());
+    let (recording, id, now) = (recording.as_uuid().hyphenated(), id.as_uuid().hyphenated(), Utc::now());
     sqlx::query!(
-        "UPDATE jobs SET state = 'CANCELLED'
+        "UPDATE jobs SET state = 'CANCELLED', ended_at = ?3
          WHERE recording = ?1 AND rendition = ?2 AND kind = 'DELETE'
             AND state NOT IN ('DONE', 'CANCELLED', 'IN_PROGRESS')",
         recording,
         id,
+        now,
     )
     .execute(&mut *connection)
     .await?;

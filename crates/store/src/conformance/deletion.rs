@@ -153,6 +153,40 @@ pub async fn recordings_whose_time_is_over_are_found_by_tenant_oldest_first(stor
     assert_eq!(found(expiry(None, &["acme"], None, 100), 10).await, []);
 }
 
+pub async fn of_what_is_parked_only_recordings_without_media_have_a_time(store: &dyn Store) {
+    let ended = Some(ago(300));
+    let empty = |error: &str| Recording {
+        state: RecordingState::Parked,
+        ended_at: ended,
+        container: None,
+        object_key: None,
+        bytes: 0,
+        tracks: Vec::new(),
+        error: Some(error.to_owned()),
+        ..sealed(&begun())
+    };
+    let nothing = empty(Recording::NO_MEDIA);
+    // What can't be read waits on the disk for a person.
+    let unreadable = empty("the media can't be repaired");
+    let media = sealed(&begun());
+    let media = Recording {
+        state: RecordingState::Parked,
+        ended_at: ended,
+        error: Some(Recording::NO_MEDIA.to_owned()),
+        ..media
+    };
+    for parked in [&nothing, &unreadable, &media] {
+        write(store, parked).await;
+    }
+    let live = begun();
+    store.begin(&live).await.unwrap();
+    let found = store.expired(&expiry(None, &[], None, 100), 10).await.unwrap();
+    assert_eq!(found.into_iter().map(|one| one.recording).collect::<Vec<_>>(), [nothing.id]);
+    assert_eq!(store.expired(&expiry(None, &[], None, 400), 10).await.unwrap(), []);
+    store.delete_recording(&tenant(), nothing.id, "retention").await.unwrap();
+    assert_eq!(store.expired(&expiry(None, &[], None, 100), 10).await.unwrap(), []);
+}
+
 pub async fn renditions_whose_time_is_over_are_found_and_deleted_alone(store: &dyn Store) {
     let recording = stored(store, "acme", 300).await;
     let made = store.create_rendition(&tenant(), recording.id, &mp3(&recording)).await.unwrap().rendition;

@@ -44,6 +44,38 @@ pub async fn a_failed_job_waits_for_its_time_and_then_runs_again(store: &dyn Sto
     assert_eq!(leased.job.state, JobState::InProgress);
 }
 
+pub async fn a_job_says_when_its_newest_run_began_and_ended(store: &dyn Store) {
+    let recording = write_with_jobs(store, vec![upload()]).await;
+    let times = async || {
+        let job = store.jobs_of(recording.id).await.unwrap().remove(0);
+        (job.started_at, job.ended_at)
+    };
+    assert_eq!(times().await, (None, None));
+    let leased = lease(store).await.unwrap();
+    let (first, none) = times().await;
+    assert_eq!((leased.job.started_at, none), (first, None));
+    assert!((Utc::now() - first.unwrap()).abs() < TimeDelta::seconds(30), "{first:?}");
+
+    // A run that does not count is as if it had not been.
+    store.finish(&leased, JobOutcome::Later { at: ago(1) }).await.unwrap();
+    assert_eq!(times().await, (None, None));
+    let leased = lease(store).await.unwrap();
+    store.finish(&leased, JobOutcome::RetryAt { at: ago(1), error: "x".to_owned() }).await.unwrap();
+    let (began, ended) = times().await;
+    assert!(began > first && ended >= began, "{began:?} {ended:?}");
+
+    let leased = lease(store).await.unwrap();
+    let (again, none) = times().await;
+    assert!(again >= ended && none.is_none(), "{again:?} {none:?}");
+    store.finish(&leased, JobOutcome::Parked { error: "x".to_owned() }).await.unwrap();
+    assert!(times().await.1 >= again);
+    store.retry(&tenant(), leased.job.id).await.unwrap();
+    assert_eq!(times().await, (None, None));
+    store.delete_recording(&tenant(), recording.id, "somebody").await.unwrap();
+    let (none, ended) = times().await;
+    assert!(none.is_none() && ended >= again, "{none:?} {ended:?}");
+}
+
 pub async fn a_parked_job_parks_its_recording_with_the_error(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     park(store, "the bucket is gone").await;

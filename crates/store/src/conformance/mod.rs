@@ -74,6 +74,7 @@ macro_rules! conformance_suite {
             // Jobs
             a_job_that_is_done_writes_the_state_and_the_next_jobs,
             a_failed_job_waits_for_its_time_and_then_runs_again,
+            a_job_says_when_its_newest_run_began_and_ended,
             a_parked_job_parks_its_recording_with_the_error,
             a_parked_job_that_is_retried_sets_the_recording_back,
             a_recording_with_two_parked_jobs_stays_parked_until_both_are_retried,
@@ -119,10 +120,12 @@ macro_rules! conformance_suite {
             jobs_of_a_deleted_recording_are_not_retried_but_its_removal_is,
             deleted_recordings_are_listed_only_where_they_are_asked_for,
             recordings_whose_time_is_over_are_found_by_tenant_oldest_first,
+            of_what_is_parked_only_recordings_without_media_have_a_time,
             renditions_whose_time_is_over_are_found_and_deleted_alone,
             a_turn_is_taken_by_one_of_all_that_ask,
             // Nodes
             a_node_is_where_its_last_heartbeat_said,
+            nodes_that_were_seen_lately_are_listed_by_id,
             an_unknown_node_is_not_found,
             the_database_answers_a_ping,
             // Uploads

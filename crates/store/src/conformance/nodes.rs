@@ -1,8 +1,10 @@
 //! Nodes.
 
+use std::time::Duration;
+
 use chrono::{TimeDelta, Utc};
 
-use super::sample::node;
+use super::sample::{LONG, node};
 use crate::{Store, StoreError};
 
 pub async fn a_node_is_where_its_last_heartbeat_said(store: &dyn Store) {
@@ -19,6 +21,20 @@ pub async fn a_node_is_where_its_last_heartbeat_said(store: &dyn Store) {
     assert_eq!((&*second.grpc_address, second.draining), ("[::1]:50012", true));
     assert!(second.seen_at > first.seen_at);
     assert_eq!(store.node(&node("b")).await.unwrap().grpc_address, "10.0.0.2:50011");
+}
+
+pub async fn nodes_that_were_seen_lately_are_listed_by_id(store: &dyn Store) {
+    let ids = async |time| {
+        let nodes = store.nodes_seen_within(time).await.unwrap();
+        nodes.into_iter().map(|node| (node.id, node.grpc_address)).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(LONG).await, []);
+    store.heartbeat(&node("b"), "10.0.0.2:50011", true).await.unwrap();
+    store.heartbeat(&node("a"), "10.0.0.1:50011", false).await.unwrap();
+    let both = [(node("a"), "10.0.0.1:50011".to_owned()), (node("b"), "10.0.0.2:50011".to_owned())];
+    assert_eq!(ids(LONG).await, both);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    assert_eq!(ids(Duration::ZERO).await, []);
 }
 
 pub async fn an_unknown_node_is_not_found(store: &dyn Store) {

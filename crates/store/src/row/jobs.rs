@@ -41,6 +41,8 @@ pub struct JobRow {
     pub speed: Option<f64>,
     pub remaining_ns: Option<i64>,
     pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
 }
 
 impl JobRow {
@@ -64,6 +66,8 @@ impl JobRow {
             error: self.error,
             progress: self.fraction.map(|fraction| Progress { fraction, speed, remaining }),
             created_at: self.created_at,
+            started_at: self.started_at,
+            ended_at: self.ended_at,
         })
     }
 }

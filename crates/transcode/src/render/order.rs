@@ -169,7 +169,9 @@ impl Work<'_> {
     fn stem(&self, track: u32, format: StemFormat, meter: &mut Meter<'_>) -> Result<Made, TranscodeError> {
         let index = track as usize;
         let Some(track) = self.survey.track(index) else {
-            return Err(TranscodeError::NoSuchTrack { wanted: format!("track {track} with media") });
+            return Err(TranscodeError::NoSuchTrack {
+                wanted: format!("track {} with media", index.saturating_add(1)),
+            });
         };
         let (video, audio) = (VideoOptions::default(), AudioOptions::default());
         match (format, track.kind) {

@@ -1,5 +1,7 @@
 //! Encoding sound.
 
+use std::ops::RangeInclusive;
+
 use ffmpeg_next::{
     self as ff, ChannelLayout, Rational, codec,
     format::{Sample, sample::Type},
@@ -33,6 +35,31 @@ impl SoundCodec {
             Self::Aac | Self::Mp3 => Sample::F32(Type::Planar),
             Self::Opus => Sample::F32(Type::Packed),
             Self::Pcm => Sample::I16(Type::Packed),
+        }
+    }
+
+    /// Rates that the encoder takes, in Hertz; none: any.
+    pub(crate) fn sample_rates(self) -> &'static [u32] {
+        match self {
+            Self::Aac => &[16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000],
+            Self::Mp3 => &[16_000, 22_050, 24_000, 32_000, 44_100, 48_000],
+            Self::Opus => &[48_000],
+            Self::Pcm => &[],
+        }
+    }
+
+    /// Bits a second that the encoder takes as they are, within what is of any use; outside of it it would refuse them, or
+    /// take others.
+    pub(crate) fn bit_rates(self, sample_rate: u32, channels: u8) -> RangeInclusive<u32> {
+        let channels = u32::from(channels);
+        match self {
+            // A frame of 1,024 samples has at most 6,144 bits a channel (the input buffer of ISO 14496-3).
+            Self::Aac => 8_000..=sample_rate.saturating_mul(6 * channels).min(512_000),
+            // Of layer III in MPEG-1, and in MPEG-2 with its low rates (ISO 11172-3, 13818-3).
+            Self::Mp3 if sample_rate < 32_000 => 8_000..=160_000,
+            Self::Mp3 => 32_000..=320_000,
+            Self::Opus => 8_000..=256_000 * channels,
+            Self::Pcm => 0..=u32::MAX,
         }
     }
 
@@ -89,7 +116,10 @@ impl SoundEncoder {
         context.set_format(spec.codec.sample());
         context.set_channel_layout(layout(channels));
         context.set_time_base(time_base);
-        let bit_rate = spec.bit_rate.map_or_else(|| spec.codec.bit_rate(channels), |rate| rate as usize);
+        // Who left the channels open asked for what two can have.
+        let most = *spec.codec.bit_rates(spec.sample_rate, if channels == 1 { 1 } else { 2 }).end();
+        let asked = spec.bit_rate.map(|rate| rate.min(most) as usize);
+        let bit_rate = asked.unwrap_or_else(|| spec.codec.bit_rate(channels));
         if bit_rate > 0 {
             context.set_bit_rate(bit_rate);
         }

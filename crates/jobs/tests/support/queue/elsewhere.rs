@@ -105,6 +105,10 @@ impl Nodes for MemoryStore {
         absent()
     }
 
+    async fn nodes_seen_within(&self, _time: Duration) -> Result<Vec<Node>, StoreError> {
+        absent()
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.reach().map(drop)
     }

@@ -64,15 +64,15 @@ pub(super) fn wanted() -> Vec<Key> {
             |c| &mut c.renditions,
             "What is made of every recording: `[[renditions]]` with `kind` (mp4, webm, mp3, ogg_opus, wav, thumbnail, \
              contact_sheet, waveform, mosaic, mix, stem), its parameters by the names of \
-             `recorder/v1/rendition.proto`, `tenant` if it is for one alone, and for sound `while_recording = true` if it \
+             `recorder/v1/rendition.proto` (docs/renditions.md), `tenant` if it is for one alone, and for sound `while_recording = true` if it \
              is to be made while the recording goes on, so that it is ready soon after the end of a long one.",
         ),
         key(
             "retention",
             |c| &mut c.retention,
-            "What is deleted with age: `[[retention]]` with `after`; `rendition` (a kind) if it is for renditions of it, \
+            "What is deleted with age: `[[retention]]` with `after`, longer than 0; `rendition` (a kind) if it is for renditions of it, \
              not for recordings with all that was made of them; `tenant` if it is for one alone, whose rule goes before \
-             that for all. Parked recordings are never deleted by it.",
+             that for all. Parked recordings are not deleted by it, but those of which no media ever came.",
         ),
     ]
 }

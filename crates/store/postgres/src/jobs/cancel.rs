@@ -16,7 +16,7 @@ use crate::{
 pub(super) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<Cancellation, Failure> {
     let mut transaction = begin_transaction(pool).await?;
     let cancelled = sqlx::query!(
-        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = now()
          WHERE id = $1 AND tenant = $2 AND kind = 'RENDER'
             AND state IN ('QUEUED', 'IN_PROGRESS', 'FAILED', 'PARKED')
          RETURNING recording, rendition, attempts",

@@ -28,7 +28,8 @@ pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcom
     let error = error.map(|error| row::text(error).into_owned());
     let ended = sqlx::query!(
         "UPDATE jobs SET state = $3, run_at = COALESCE(now() + make_interval(secs => $4), run_at), error = $5, lease_until = NULL,
-            attempts = attempts - $6
+            attempts = attempts - $6,
+            started_at = CASE WHEN $6 = 0 THEN started_at END, ended_at = CASE WHEN $6 = 0 THEN now() END
          WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'",
         leased.job.id.as_uuid(),
         leased.lease,
@@ -142,7 +143,8 @@ pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resul
     recordings::lock(&mut transaction, recording.into()).await?;
     // An older job of a rendition is not run again beside the one that makes it now.
     let retried = sqlx::query!(
-        "UPDATE jobs SET state = 'QUEUED', run_at = now(), attempts = 0, fraction = NULL
+        "UPDATE jobs SET state = 'QUEUED', run_at = now(), attempts = 0, fraction = NULL,
+            started_at = NULL, ended_at = NULL
          WHERE id = $1 AND tenant = $2 AND state IN ('PARKED', 'FAILED', 'CANCELLED')
             AND (kind = 'DELETE' OR NOT EXISTS (
                 SELECT FROM recordings WHERE recordings.id = jobs.recording AND recordings.state = 'DELETED'))

@@ -23,7 +23,7 @@ pub(super) async fn lease(
     let row = sqlx::query!(
         r#"UPDATE jobs
            SET state = 'IN_PROGRESS', attempts = attempts + (state <> 'IN_PROGRESS')::int, lease = $3,
-               lease_until = now() + make_interval(secs => $4)
+               lease_until = now() + make_interval(secs => $4), started_at = now(), ended_at = NULL
            WHERE id = (
                SELECT id FROM jobs
                WHERE due_at <= now() AND (node IS NULL OR node = $1) AND kind = ANY($2)
@@ -32,7 +32,7 @@ pub(super) async fn lease(
                FOR UPDATE SKIP LOCKED
            )
            RETURNING id, recording, tenant, rendition, kind, state, node, attempts, run_at, error, fraction, speed,
-               remaining_ns, created_at, lease_until AS "until!""#,
+               remaining_ns, created_at, started_at, ended_at, lease_until AS "until!""#,
         node.as_str(),
         &kinds,
         lease,
@@ -56,6 +56,8 @@ pub(super) async fn lease(
         speed: row.speed,
         remaining_ns: row.remaining_ns,
         created_at: row.created_at,
+        started_at: row.started_at,
+        ended_at: row.ended_at,
     };
     Ok(Some(LeasedJob { job: job.read()?, lease, until: row.until }))
 }

@@ -146,7 +146,7 @@ macro_rules! jobs {
         sqlx::query_as!(
             JobRow,
             "SELECT id, recording, tenant, rendition, kind, state, node, attempts, run_at, error, fraction, speed,
-                remaining_ns, created_at
+                remaining_ns, created_at, started_at, ended_at
              FROM jobs " + $conditions,
             $($argument),+
         )

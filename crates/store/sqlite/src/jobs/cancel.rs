@@ -36,9 +36,14 @@ pub(super) async fn cancel(
     if cancellation != Cancellation::Now {
         return Ok((cancellation, recording));
     }
-    sqlx::query!("UPDATE jobs SET state = 'CANCELLED', lease_until = NULL WHERE id = ?1", id)
-        .execute(&mut *transaction)
-        .await?;
+    let now = Utc::now();
+    sqlx::query!(
+        "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = ?2 WHERE id = ?1",
+        id,
+        now
+    )
+    .execute(&mut *transaction)
+    .await?;
     if let Some(rendition) = found.rendition {
         let id = RenditionId::from(rendition.into_uuid());
         renditions::set_state(&mut transaction, id, RenditionState::Cancelled, None).await?;

@@ -26,10 +26,11 @@ pub(super) async fn finish(
     };
     let uncounted = i64::from(matches!(outcome, JobOutcome::Later { .. }));
     let error = error.map(|error| row::text(error).into_owned());
-    let (id, lease) = (leased.job.id.as_uuid().hyphenated(), leased.lease.hyphenated());
+    let (id, lease, now) = (leased.job.id.as_uuid().hyphenated(), leased.lease.hyphenated(), Utc::now());
     let ended = sqlx::query!(
         "UPDATE jobs SET state = ?3, run_at = COALESCE(?4, run_at), error = ?5, lease_until = NULL,
-            attempts = attempts - ?6
+            attempts = attempts - ?6,
+            started_at = CASE WHEN ?6 = 0 THEN started_at END, ended_at = CASE WHEN ?6 = 0 THEN ?7 END
          WHERE id = ?1 AND lease = ?2 AND state = 'IN_PROGRESS'",
         id,
         lease,
@@ -37,6 +38,7 @@ pub(super) async fn finish(
         run_at,
         error,
         uncounted,
+        now,
     )
     .execute(&mut *transaction)
     .await?;
@@ -127,7 +129,8 @@ pub(super) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> R
     let (id, tenant, now) = (job.as_uuid().hyphenated(), tenant.as_str(), Utc::now());
     // An older job of a rendition is not run again beside the one that makes it now.
     let retried = sqlx::query!(
-        r#"UPDATE jobs SET state = 'QUEUED', run_at = ?3, attempts = 0, fraction = NULL
+        r#"UPDATE jobs SET state = 'QUEUED', run_at = ?3, attempts = 0, fraction = NULL,
+            started_at = NULL, ended_at = NULL
          WHERE id = ?1 AND tenant = ?2 AND state IN ('PARKED', 'FAILED', 'CANCELLED')
             AND (kind = 'DELETE' OR NOT EXISTS (
                 SELECT 1 FROM recordings WHERE recordings.id = jobs.recording AND recordings.state = 'DELETED'))

@@ -24,7 +24,8 @@ pub(super) async fn lease(
     let kinds = Value::from_iter(kinds.iter().map(|kind| kind.as_str())).to_string();
     let row = sqlx::query_as!(
         JobRow,
-        r#"UPDATE jobs SET state = 'IN_PROGRESS', attempts = attempts + (state <> 'IN_PROGRESS'), lease = ?3, lease_until = ?5
+        r#"UPDATE jobs SET state = 'IN_PROGRESS', attempts = attempts + (state <> 'IN_PROGRESS'), lease = ?3, lease_until = ?5,
+               started_at = ?4, ended_at = NULL
            WHERE id = (
                SELECT id FROM jobs
                WHERE due_at <= ?4 AND (node IS NULL OR node = ?1) AND kind IN (SELECT value FROM json_each(?2))
@@ -34,7 +35,8 @@ pub(super) async fn lease(
            RETURNING id AS "id!: Hyphenated", recording AS "recording!: Hyphenated", tenant AS "tenant!",
                rendition AS "rendition: Hyphenated", kind AS "kind!", state AS "state!", node,
                attempts AS "attempts!", run_at AS "run_at!: DateTime<Utc>", error, fraction, speed, remaining_ns,
-               created_at AS "created_at!: DateTime<Utc>""#,
+               created_at AS "created_at!: DateTime<Utc>", started_at AS "started_at: DateTime<Utc>",
+               ended_at AS "ended_at: DateTime<Utc>""#,
         node,
         kinds,
         lease_text,

@@ -161,7 +161,8 @@ macro_rules! jobs {
             JobRow,
             r#"SELECT id AS "id: Hyphenated", recording AS "recording: Hyphenated", tenant,
                 rendition AS "rendition: Hyphenated", kind, state, node, attempts, run_at AS "run_at: DateTime<Utc>",
-                error, fraction, speed, remaining_ns, created_at AS "created_at: DateTime<Utc>"
+                error, fraction, speed, remaining_ns, created_at AS "created_at: DateTime<Utc>",
+                started_at AS "started_at: DateTime<Utc>", ended_at AS "ended_at: DateTime<Utc>"
              FROM jobs "# + $conditions,
             $($argument),+
         )

@@ -1,0 +1,123 @@
+//! Live sessions of all nodes, looked at.
+
+use std::time::{Duration, Instant};
+
+use proto::recorder::v1 as pb;
+use store::Node;
+use tokio::{task::JoinSet, time::timeout};
+use tracing::Instrument as _;
+
+use super::{Api, ApiError};
+use crate::{auth::Caller, wire};
+
+/// How long another node may take to tell its sessions.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
+/// Stands for nodes of which nobody knows.
+const UNKNOWN_NODES: &str = "*";
+
+impl Api {
+    /// The tenant's live sessions on all nodes, oldest first. A call that another node has forwarded is about this one's.
+    ///
+    /// # Errors
+    /// None now: what can't be told is named in the answer.
+    pub async fn list_sessions(
+        &self,
+        caller: &Caller,
+        _request: pb::ListSessionsRequest,
+    ) -> Result<pb::ListSessionsResponse, ApiError> {
+        let (mut sessions, others) = tokio::join!(self.own_sessions(caller), self.others_sessions(caller));
+        sessions.extend(others.sessions);
+        let begun = |session: &pb::Session| session.started_at.map(|at| (at.seconds, at.nanos));
+        sessions.sort_by(|a, b| begun(a).cmp(&begun(b)).then_with(|| a.id.cmp(&b.id)));
+        // A node that was started anew under another id answers for the one that it was, too.
+        sessions.dedup_by(|a, b| a.id == b.id);
+        Ok(pb::ListSessionsResponse { sessions, missing_nodes: others.missing_nodes })
+    }
+
+    async fn own_sessions(&self, caller: &Caller) -> Vec<pb::Session> {
+        let live = self.capture.live(Some(&caller.tenant)).await;
+        let rates = self.bit_rates.look(&live, Instant::now());
+        live.iter().zip(rates).map(|(status, rates)| session(status, &rates)).collect()
+    }
+
+    /// Asks all at the same time.
+    async fn others_sessions(&self, caller: &Caller) -> pb::ListSessionsResponse {
+        let mut all = pb::ListSessionsResponse::default();
+        // A call that was forwarded already would only go round.
+        if caller.forwarded_by.is_some() {
+            return all;
+        }
+        let nodes = match self.store.nodes_seen_within(self.dead_after).await {
+            Ok(nodes) => nodes,
+            Err(error) => {
+                tracing::warn!(%error, "the sessions of other nodes are not told");
+                all.missing_nodes.push(UNKNOWN_NODES.to_owned());
+                return all;
+            }
+        };
+        let mut asked = JoinSet::new();
+        for Node { id, grpc_address, .. } in nodes.into_iter().filter(|node| node.id != self.node) {
+            let (forwarder, caller) = (self.forwarder.clone(), caller.clone());
+            let ask = async move {
+                let answer = timeout(ANSWER_WITHIN, forwarder.list_sessions(&grpc_address, &caller)).await;
+                (id, answer.unwrap_or_else(|_| Err(ApiError::Internal("no answer in time".to_owned()))))
+            };
+            asked.spawn(ask.in_current_span());
+        }
+        while let Some(answered) = asked.join_next().await {
+            match answered {
+                Ok((_, Ok(sessions))) => all.sessions.extend(sessions),
+                Ok((node, Err(error))) => {
+                    tracing::warn!(%node, %error, "a node does not tell its sessions");
+                    all.missing_nodes.push(node.to_string());
+                }
+                Err(error) => tracing::error!(%error, "asking a node for its sessions broke"),
+            }
+        }
+        all.missing_nodes.sort_unstable();
+        all
+    }
+}
+
+fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
+    let rates = rates.iter().copied().chain(std::iter::repeat(0));
+    let tracks = status.tracks.iter().zip(rates).map(|((name, media, peer), rate)| pb::SessionTrack {
+        codec: capture::codec_of(media).map_or(pb::Codec::Unspecified, wire::codec).into(),
+        bit_rate: wire::count(rate),
+        loss: loss(media.lost, media.packets),
+        name: name.clone(),
+        packets: wire::count(peer.packets),
+        bytes: wire::count(peer.bytes),
+        packets_resent: wire::count(peer.resent),
+        packets_nacked: wire::count(peer.nacked),
+        packets_lost: wire::count(media.lost),
+        packets_duplicate: wire::count(media.duplicates),
+        packets_late: wire::count(media.late),
+        packets_corrupt: wire::count(media.corrupt),
+        jitter: Some(wire::duration(Duration::try_from_secs_f64(peer.jitter).unwrap_or_default())),
+        plis: wire::count(peer.plis),
+        frames: wire::count(media.frames),
+        frames_dropped: wire::count(media.frames_dropped),
+        width: wire::count32(media.width),
+        height: wire::count32(media.height),
+        av_offset: media.av_offset.map(wire::signed_duration),
+    });
+    pb::Session {
+        id: status.id.to_string(),
+        state: wire::state(status.state).into(),
+        age: Some(wire::duration(status.age)),
+        bytes: wire::count(status.bytes),
+        tracks: tracks.collect(),
+        name: status.recording.name.clone(),
+        correlation_id: status.recording.correlation_id.clone(),
+        source: wire::source(status.recording.source).into(),
+        node: status.recording.node.to_string(),
+        started_at: Some(wire::timestamp(status.recording.started_at)),
+    }
+}
+
+fn loss(lost: u64, received: u64) -> f64 {
+    let all = lost.saturating_add(received);
+    // Exact up to 2^53 packets.
+    if all == 0 { 0.0 } else { lost as f64 / all as f64 }
+}

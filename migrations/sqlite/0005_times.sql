@@ -1,0 +1,6 @@
+-- When the newest run of a job began, and when it ended or the job was cancelled. Unknown of what ran before.
+ALTER TABLE jobs ADD COLUMN started_at TEXT;
+ALTER TABLE jobs ADD COLUMN ended_at TEXT;
+
+-- For retention, which removes what is parked without media.
+CREATE INDEX recordings_without_media_by_age ON recordings (ended_at) WHERE state = 'PARKED' AND container IS NULL;
