@@ -121,9 +121,12 @@ pub(crate) async fn insert_one(
     Ok(())
 }
 
-/// Seconds until a time by this node's clock: the database adds them to its own, by which jobs become due.
+/// Seconds until a time by this node's clock: the database adds them to its own, by which jobs become due. A moment ago is
+/// now: jobs that one transaction makes due at once stay in the order of their ids.
 fn from_now(at: DateTime<Utc>) -> f64 {
-    (at - Utc::now()).as_seconds_f64()
+    const A_MOMENT: f64 = 1.0;
+    let wait = (at - Utc::now()).as_seconds_f64();
+    if (-A_MOMENT..0.0).contains(&wait) { 0.0 } else { wait }
 }
 
 /// Any node may make the recording's renditions.
