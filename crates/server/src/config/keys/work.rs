@@ -22,7 +22,8 @@ pub(super) fn jobs() -> Vec<Key> {
         key(
             "jobs.transcoding_max_retry",
             |c| &mut c.jobs.transcoding_max_retry,
-            "Repeats of a failing rendition until it is parked for a person. What can't be read is parked at once.",
+            "Repeats of a rendition that fails by itself until it is parked for a person. What can't be read is parked at \
+             once; what lacks the object store or the database has `jobs.upload_max_retry`.",
         )
         .legacy("TRANSCODING_MAX_RETRY"),
         key(
