@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{BlobError, ObjectInfo, ObjectKey, PutFile, digest::source_error};
 
-/// Bytes read from disk at a time while sending.
-pub(super) const SEND_BUFFER: usize = 128 * 1024;
+/// Bytes read from disk at a time while sending: each read is a way to another thread and back.
+pub(super) const SEND_BUFFER: usize = 512 * 1024;
 
 impl S3 {
     pub(super) async fn put(
