@@ -1,4 +1,4 @@
-//! How long after its stop a recording is available: SQLite, SeaweedFS, parts of 16 MiB, recordings of 2.5 Mbit/s.
+//! How long after its stop a recording is available: SQLite, SeaweedFS, parts of 5 MiB, recordings of 2.5 Mbit/s.
 //!
 //! ```text
 //! cargo bench -p jobs --bench available -- [runs]
@@ -24,7 +24,7 @@ use model::{EndReason, RecordingState};
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
 use support::station::{Station, Yard};
 
-const PART: usize = 16 << 20;
+const PART: usize = 5 << 20;
 const BYTES_A_SECOND: usize = 2_500_000 / 8;
 const LENGTHS: [(&str, usize); 3] = [("10 s", 10), ("10 min", 600), ("1 h", 3600)];
 
