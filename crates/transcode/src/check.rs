@@ -5,7 +5,10 @@ use std::{fmt::Display, ops::RangeInclusive};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::{AudioOptions, Rendition, VideoOptions, sink::SoundCodec};
+use crate::{
+    AudioOptions, FilmFormat, Rendition, VideoOptions, WebmCodec,
+    sink::{PictureCodec, SoundCodec},
+};
 
 /// A parameter that can't be honoured.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
@@ -34,10 +37,16 @@ impl Rendition {
     /// # Errors
     /// The first parameter that can't.
     pub fn check(&self) -> Result<(), BadOption> {
-        self.check_picture()?;
         match self {
-            Self::Mp4 { video, audio } => video.check(51).and_then(|()| audio.check(SoundCodec::Aac)),
-            Self::Webm { video, audio, .. } => video.check(63).and_then(|()| audio.check(SoundCodec::Opus)),
+            Self::Mp4 { video, audio } => {
+                video.check(PictureCodec::H264)?;
+                audio.check(SoundCodec::Aac)
+            }
+            Self::Webm { video, audio, codec } => {
+                let is_av1 = *codec == WebmCodec::Av1;
+                video.check(if is_av1 { PictureCodec::Av1 } else { PictureCodec::Vp9 })?;
+                audio.check(SoundCodec::Opus)
+            }
             Self::Mp3 { audio } => audio.check(SoundCodec::Mp3),
             Self::OggOpus { audio } => audio.check(SoundCodec::Opus),
             Self::Wav { sample_rate, channels } => {
@@ -65,8 +74,8 @@ impl Rendition {
                 if video.width.or(video.height).or(video.frame_rate).is_some() {
                     return Err(BadOption::new("video", "of a mosaic takes no size and no rate of its own"));
                 }
-                let webm = *format == crate::FilmFormat::Webm;
-                video.check(if webm { 63 } else { 51 })?;
+                let webm = *format == FilmFormat::Webm;
+                video.check(if webm { PictureCodec::Vp9 } else { PictureCodec::H264 })?;
                 audio.check(if webm { SoundCodec::Opus } else { SoundCodec::Aac })
             }
             Self::Mix { channels, .. } => within("channels", *channels, CHANNELS),
@@ -78,12 +87,12 @@ impl Rendition {
 pub(crate) const WAV_RATES: RangeInclusive<u32> = 8_000..=192_000;
 
 impl VideoOptions {
-    fn check(&self, worst_crf: u8) -> Result<(), BadOption> {
+    fn check(&self, codec: PictureCodec) -> Result<(), BadOption> {
         within("video.width", self.width, SIDE)?;
         within("video.height", self.height, SIDE)?;
         within("video.frame_rate", self.frame_rate, 1..=120)?;
-        within("video.bit_rate", self.bit_rate, 10_000..=200_000_000)?;
-        within("video.crf", self.crf, 0..=worst_crf)?;
+        within("video.bit_rate", self.bit_rate, codec.bit_rates())?;
+        within("video.crf", self.crf, codec.qualities())?;
         if self.crf.is_some() && self.bit_rate.is_some() {
             return Err(BadOption::new("video.crf", "can't be given with bit_rate"));
         }
@@ -110,23 +119,6 @@ fn check_sheet(columns: u32, rows: u32, width: Option<u32>) -> Result<(), BadOpt
     within("width", width, SIDE)?;
     // Each picture keeps at least 16 pixels, whatever its shape.
     within("columns", Some(columns), 1..=width.unwrap_or(1_280) / 16)
-}
-
-impl Rendition {
-    /// What the encoder of the picture takes, which differs from codec to codec.
-    fn check_picture(&self) -> Result<(), BadOption> {
-        use crate::{FilmFormat, WebmCodec, sink::PictureCodec};
-        let (codec, video) = match self {
-            Self::Mp4 { video, .. } | Self::Mosaic { format: FilmFormat::Mp4, video, .. } => {
-                (PictureCodec::H264, video)
-            }
-            Self::Webm { codec: WebmCodec::Av1, video, .. } => (PictureCodec::Av1, video),
-            Self::Webm { video, .. } | Self::Mosaic { video, .. } => (PictureCodec::Vp9, video),
-            _ => return Ok(()),
-        };
-        within("video.bit_rate", video.bit_rate, codec.bit_rates())?;
-        within("video.crf", video.crf, codec.qualities())
-    }
 }
 
 fn within<T: PartialOrd + Display>(

@@ -7,7 +7,7 @@ use crate::BlobError;
 /// The least size of a part but the last (Amazon S3 User Guide, "multipart upload limits").
 const MIN_PART_BYTES: u64 = 5 << 20;
 /// What one of forty parts that are on their way at a time gets of 40 Mbit/s.
-const SLOWEST: NonZeroU64 = NonZeroU64::new(128 << 10).unwrap();
+const SLOWEST: NonZeroU64 = NonZeroU64::new(128 << 10).expect("it is not zero");
 /// The largest size of a part.
 pub(super) const MAX_PART_BYTES: u64 = 5 << 30;
 

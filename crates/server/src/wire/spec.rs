@@ -122,9 +122,10 @@ fn stem_format(format: i32) -> Result<StemFormat, FieldViolation> {
 
 fn video(options: Option<&pb::VideoOptions>) -> Result<VideoOptions, FieldViolation> {
     let Some(options) = options else { return Ok(VideoOptions::default()) };
-    let crf = options
-        .crf
-        .map(|crf| u8::try_from(crf).map_err(|_| FieldViolation::new("video.crf", "must be within 0 to 63")));
+    let crf = options.crf.map(|crf| {
+        u8::try_from(crf)
+            .map_err(|_| FieldViolation::new("video.crf", "must be from 1 to 63, of VP9 from 0 on"))
+    });
     Ok(VideoOptions {
         width: number("video.width", options.width)?,
         height: number("video.height", options.height)?,
