@@ -19,8 +19,8 @@ use tracing::warn;
 
 use crate::{
     CaptureConfig, ConfigError, Ledger, begin,
-    growing::{Growing, GrowingFile},
-    registry::{Entry, Home, Registry},
+    growing::{OpenFile, OpenFiles},
+    registry::{Entry, Registry, SessionHost},
     session::sealing::Sealer,
     shard::{Command, SessionStatistics, Shard, ShardGone},
     source::{self, Control, NewSource, SourceHandle},
@@ -160,7 +160,7 @@ impl Capture {
         let entry = self.node.registry.find(tenant, id).ok_or(CaptureError::NotFound(id))?;
         let (answer, answered) = oneshot::channel();
         let command = Command::Renegotiate { id, offer: sdp_offer, answer };
-        let Home::Shard(shard) = entry.home else { return Err(CaptureError::NotWebrtc(id)) };
+        let SessionHost::Shard(shard) = entry.home else { return Err(CaptureError::NotWebrtc(id)) };
         self.node.shard(shard)?.send(command).await?;
         match timeout(ANSWER_DEADLINE, answered).await {
             Ok(Ok(Err(peer::OfferError::Closed))) => Err(CaptureError::Ended(id)),
@@ -192,11 +192,11 @@ impl Capture {
         let _one_at_a_time = entry.pausing.lock().await;
         let (answer, answered) = oneshot::channel();
         match &entry.home {
-            Home::Shard(shard) => {
+            SessionHost::Shard(shard) => {
                 self.node.shard(*shard)?.send(Command::Pause { id, paused, answer }).await?;
             }
             // A task that is gone drops the question.
-            Home::Task(control) => drop(control.send(Control::Pause { paused, answer }).await),
+            SessionHost::Task(control) => drop(control.send(Control::Pause { paused, answer }).await),
         }
         match timeout(ANSWER_DEADLINE, answered).await {
             Ok(Ok(true)) => {}
@@ -245,7 +245,7 @@ impl Capture {
 
     /// The files that are being written of which something is final.
     #[must_use]
-    pub fn growing(&self) -> Vec<GrowingFile> {
+    pub fn growing(&self) -> Vec<OpenFile> {
         self.node.growing.files()
     }
 
@@ -297,7 +297,7 @@ pub(crate) struct Node {
     pub(crate) registry: Arc<Registry>,
     pub(crate) files: Arc<dyn Files>,
     pub(crate) draining: AtomicBool,
-    pub(crate) growing: Growing,
+    pub(crate) growing: OpenFiles,
     pub(crate) sealer: Arc<Sealer>,
     /// Begins, listeners and connections.
     pub(crate) tasks: TaskTracker,
@@ -323,7 +323,7 @@ impl Node {
             all.extend(counted.into_iter().map(|counted| (counted.id, counted)));
         }
         let tasks = self.registry.all(None).into_iter().map(|entry| async move {
-            let Home::Task(control) = entry.home else { return None };
+            let SessionHost::Task(control) = entry.home else { return None };
             timeout(ANSWER_DEADLINE, source::statistics(&control)).await.ok().flatten()
         });
         all.extend(join_all(tasks).await.into_iter().flatten().map(|counted| (counted.id, counted)));
@@ -333,8 +333,10 @@ impl Node {
     /// Tells a session to end. One that is ending already does not mind.
     async fn stop(&self, entry: &Entry, reason: EndReason) -> Result<(), ShardGone> {
         match &entry.home {
-            Home::Shard(shard) => self.shard(*shard)?.send(Command::Stop { id: entry.id, reason }).await,
-            Home::Task(control) => {
+            SessionHost::Shard(shard) => {
+                self.shard(*shard)?.send(Command::Stop { id: entry.id, reason }).await
+            }
+            SessionHost::Task(control) => {
                 // A task that is gone has handed its session to the seal.
                 let _ = control.send(Control::Stop(reason)).await;
                 Ok(())

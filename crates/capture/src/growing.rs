@@ -16,7 +16,7 @@ use crate::{
 /// A file that is being written. What lies between `from` and `until` is on disk and will not change, also if the
 /// recorder dies now and the file is repaired.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GrowingFile {
+pub struct OpenFile {
     /// The recording as it began.
     pub recording: Arc<Recording>,
     /// The file. When the recording is sealed it gets another name.
@@ -46,11 +46,11 @@ struct Entry {
 
 /// Each file that is being written.
 #[derive(Debug, Default)]
-pub(crate) struct Growing {
+pub(crate) struct OpenFiles {
     files: Mutex<Vec<Entry>>,
 }
 
-impl Growing {
+impl OpenFiles {
     /// Takes up a file, as long as its queue lives.
     pub(crate) fn add(&self, session: &WrittenDown, queue: &Arc<Queue>) {
         let entry = Entry {
@@ -65,13 +65,13 @@ impl Growing {
     }
 
     /// Those of which something is final.
-    pub(crate) fn files(&self) -> Vec<GrowingFile> {
+    pub(crate) fn files(&self) -> Vec<OpenFile> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.retain(|entry| entry.queue.strong_count() > 0);
         let growing = |entry: &Entry| {
             let queue = entry.queue.upgrade()?;
             let (settled, (recorded, bytes)) = (queue.durable()?, queue.recorded());
-            Some(GrowingFile {
+            Some(OpenFile {
                 recording: Arc::clone(&entry.recording),
                 path: entry.path.clone(),
                 container: convert::container(settled.container),

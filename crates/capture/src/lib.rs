@@ -29,7 +29,7 @@ mod start;
 
 pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
-pub use growing::GrowingFile;
+pub use growing::OpenFile;
 pub use ledger::{Ledger, LedgerError};
 /// The words of `media` that sources speak.
 pub use media::{

@@ -20,7 +20,7 @@ type Sessions = HashMap<SessionId, (Entry, Answer)>;
 
 /// What receives a session.
 #[derive(Debug, Clone)]
-pub(crate) enum Home {
+pub(crate) enum SessionHost {
     /// The shard of this number.
     Shard(usize),
     /// A task of its own, which is reached by this. Who asks waits while the queue is full.
@@ -32,7 +32,7 @@ pub(crate) enum Home {
 pub(crate) struct Entry {
     pub(crate) id: SessionId,
     pub(crate) tenant: TenantId,
-    pub(crate) home: Home,
+    pub(crate) home: SessionHost,
     pub(crate) begun: Instant,
     /// As it was when it began.
     pub(crate) recording: Arc<Recording>,
@@ -79,11 +79,11 @@ impl Registry {
     ) -> Result<(Reservation, usize), CaptureError> {
         let mut inner = self.lock();
         let on_shard = |(entry, _): &(Entry, Answer)| match entry.home {
-            Home::Shard(shard) => Some(shard),
-            Home::Task(_) => None,
+            SessionHost::Shard(shard) => Some(shard),
+            SessionHost::Task(_) => None,
         };
         let shard = least_loaded(inner.values().filter_map(on_shard), shards);
-        let (reservation, _) = self.insert(&mut inner, recording, Home::Shard(shard))?;
+        let (reservation, _) = self.insert(&mut inner, recording, SessionHost::Shard(shard))?;
         Ok((reservation, shard))
     }
 
@@ -96,14 +96,14 @@ impl Registry {
         recording: &Recording,
         control: mpsc::Sender<Control>,
     ) -> Result<(Reservation, Committed), CaptureError> {
-        self.insert(&mut self.lock(), recording, Home::Task(control))
+        self.insert(&mut self.lock(), recording, SessionHost::Task(control))
     }
 
     fn insert(
         self: &Arc<Self>,
         inner: &mut Sessions,
         recording: &Recording,
-        home: Home,
+        home: SessionHost,
     ) -> Result<(Reservation, Committed), CaptureError> {
         let (id, tenant) = (recording.id.into(), &recording.tenant);
         if inner.len() >= self.sessions {

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use blob::BlobStore as _;
 use model::{EndReason, RecordingState};
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
-use support::station::{Station, Yard};
+use support::station::{Cluster, TestNode};
 
 const PART: usize = 5 << 20;
 const BYTES_A_SECOND: usize = 2_500_000 / 8;
@@ -32,7 +32,7 @@ const LENGTHS: [(&str, usize); 3] = [("10 s", 10), ("10 min", 600), ("1 h", 3600
 async fn main() {
     let runs: usize = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(20);
     for streaming in [true, false] {
-        let yard = Yard::with_parts_of(PART as u64).await;
+        let yard = Cluster::with_parts_of(PART as u64).await;
         let mut station = yard.station("bench").await;
         if streaming {
             station.start();
@@ -61,7 +61,7 @@ async fn main() {
     }
 }
 
-async fn stop_to_available(station: &Station, streaming: bool, bytes: usize, seed: u64) -> Duration {
+async fn stop_to_available(station: &TestNode, streaming: bool, bytes: usize, seed: u64) -> Duration {
     // So that the tail is anything from nothing to a part.
     let spread = SmallRng::seed_from_u64(seed).random_range(0..PART.min(bytes));
     let mut take = station.begin().await;
@@ -77,7 +77,7 @@ async fn stop_to_available(station: &Station, streaming: bool, bytes: usize, see
     }
     take.sync();
     let begun = Instant::now();
-    take.seal(station, EndReason::Requested).await;
+    take.finalize(station, EndReason::Requested).await;
     while station.row(&take).await.state != RecordingState::Available {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

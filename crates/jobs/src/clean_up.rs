@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     JobError,
     perform::Context,
-    spool::{SealedFile, directory},
+    spool::{FinalizedFile, directory},
     stream::journal,
     upload::unless_cancelled,
 };
@@ -25,7 +25,7 @@ pub(crate) async fn run(
     recording: &Recording,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
-    let file = SealedFile::of(recording, &context.config.spool)?;
+    let file = FinalizedFile::of(recording, &context.config.spool)?;
     let upload = context.store.upload_of(recording.id).await?;
     match (&upload, context.blobs.parts()) {
         (Some((_, journaled)), Some(parts)) => {
@@ -45,7 +45,7 @@ pub(crate) async fn run(
 async fn compare_whole(
     context: &Context,
     recording: &Recording,
-    file: &SealedFile<'_>,
+    file: &FinalizedFile<'_>,
     cancel: &CancellationToken,
 ) -> Result<(), JobError> {
     let sha256 = match file.sha256 {
@@ -57,7 +57,7 @@ async fn compare_whole(
         }
     };
     let stored = context.blobs.head(file.key).await?;
-    SealedFile { sha256: Some(&sha256), ..file.clone() }.check(&stored)?;
+    FinalizedFile { sha256: Some(&sha256), ..file.clone() }.check(&stored)?;
     match stored.sha256 {
         Some(_) => Ok(()),
         None => Err(differs(file, "the store does not tell its SHA-256")),
@@ -68,7 +68,7 @@ async fn compare_whole(
 async fn compare_parts(
     context: &Context,
     recording: &Recording,
-    file: &SealedFile<'_>,
+    file: &FinalizedFile<'_>,
     parts: &dyn PartUploads,
     sent: &[SentPart],
     cancel: &CancellationToken,
@@ -100,14 +100,14 @@ async fn compare_parts(
     Ok(context.store.note_sha256(recording.id, &whole.sha256).await?)
 }
 
-fn differs(file: &SealedFile<'_>, detail: &str) -> JobError {
+fn differs(file: &FinalizedFile<'_>, detail: &str) -> JobError {
     JobError::ObjectDiffers { key: file.key.to_owned(), detail: detail.to_owned() }
 }
 
 async fn remove_local(
     context: &Context,
     recording: &Recording,
-    file: &SealedFile<'_>,
+    file: &FinalizedFile<'_>,
 ) -> Result<(), JobError> {
     let (spool, id) = (context.config.spool.clone(), recording.id);
     let (sealed, bytes) = (file.path.clone(), file.bytes);

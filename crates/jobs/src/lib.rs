@@ -30,8 +30,8 @@ pub use config::{JobsConfig, SegmentsConfig};
 pub use error::JobError;
 pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
 pub use renderer::{
-    FollowOrder, Followed, FollowedSegment, Following, Order, RenderError, Rendered, Renderer,
+    FollowRequest, Followed, FollowedSegment, Following, RenderError, RenderRequest, Rendered, Renderer,
 };
 pub use retention::RetentionRule;
-pub use stream::{Growing, GrowingFile};
-pub use worker::{Wishes, Workers};
+pub use stream::{OpenFile, OpenFiles};
+pub use worker::{DefaultRenditions, Workers};

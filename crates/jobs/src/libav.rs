@@ -7,13 +7,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use transcode::{Follow, Follower, Plan, Produced, Rendition, TranscodeError, Worker};
 
-use crate::{FollowOrder, Followed, FollowedSegment, Following, Order, RenderError, Rendered, Renderer};
+use crate::{
+    FollowRequest, Followed, FollowedSegment, Following, RenderError, RenderRequest, Rendered, Renderer,
+};
 
 #[async_trait::async_trait]
 impl Renderer for Worker {
     async fn render(
         &self,
-        order: Order<'_>,
+        order: RenderRequest<'_>,
         cancel: &CancellationToken,
         progress: &watch::Sender<Progress>,
     ) -> Result<Rendered, RenderError> {
@@ -32,7 +34,7 @@ impl Renderer for Worker {
         }
     }
 
-    async fn follow(&self, order: FollowOrder<'_>) -> Result<Box<dyn Following>, RenderError> {
+    async fn follow(&self, order: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
         let follow = Follow {
             input: order.input.to_owned(),
             segments: order.segments.to_owned(),

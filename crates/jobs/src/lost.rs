@@ -7,10 +7,10 @@ use model::{NodeId, RecordingId};
 use store::LostRecording;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Growing, JobError, metrics, perform::Context};
+use crate::{JobError, OpenFiles, metrics, perform::Context};
 
 /// Looks until `shutdown`, at the start first.
-pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn Growing>, shutdown: CancellationToken) {
+pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn OpenFiles>, shutdown: CancellationToken) {
     let mut silent = HashSet::new();
     while !shutdown.is_cancelled() {
         let look = async {
@@ -28,9 +28,9 @@ pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn Growing>, shutdo
 }
 
 /// Others may have taken this node for lost.
-async fn take_up_own(context: &Context, growing: &dyn Growing) -> Result<(), JobError> {
+async fn take_up_own(context: &Context, growing: &dyn OpenFiles) -> Result<(), JobError> {
     let live: Vec<RecordingId> = growing.files().into_iter().map(|file| file.recording).collect();
-    for recording in context.store.take_up(&context.config.node, &live).await? {
+    for recording in context.store.unpark(&context.config.node, &live).await? {
         tracing::info!(%recording, "this node was taken for lost; the recording goes on");
     }
     Ok(())
@@ -47,7 +47,7 @@ async fn give_up_lost(
     let now_silent = lost.iter().map(|recording| recording.node.clone()).collect();
     let before = std::mem::replace(silent, now_silent);
     for LostRecording { id, node, sealed } in lost.into_iter().filter(|one| before.contains(&one.node)) {
-        if context.store.give_up(id, after, &reason(&node, sealed)).await? {
+        if context.store.park_lost(id, after, &reason(&node, sealed)).await? {
             metrics::given_up();
             tracing::warn!(recording = %id, %node, sealed, "given up with its node, which had uploaded nothing of it");
         }

@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    JobError, JobsConfig, Renderer, clean_up, delete, render, segments::Followers, stream::Streams, upload,
+    JobError, JobsConfig, Renderer, clean_up, delete, render, segments::Followers, stream::LiveUploads,
+    upload,
 };
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
@@ -27,7 +28,7 @@ pub(crate) struct Context {
     pub blobs: Arc<dyn BlobStore>,
     pub renderer: Arc<dyn Renderer>,
     /// Uploads of files that still grow.
-    pub streams: Streams,
+    pub streams: LiveUploads,
     /// Who makes segments of them.
     pub followers: Followers,
     /// This run of the process.

@@ -15,8 +15,8 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobError, Order, RenderError, Rendered, delete::abort_uploads, perform::Context, retry::backoff,
-    segments::promote, spool::SealedFile, upload::unless_cancelled, work::WorkDirectory,
+    JobError, RenderError, RenderRequest, Rendered, delete::abort_uploads, perform::Context, retry::backoff,
+    segments::promote, spool::FinalizedFile, upload::unless_cancelled, work::WorkDirectory,
 };
 
 /// About what it takes to remove an object.
@@ -54,7 +54,7 @@ pub(crate) async fn run(
         Some(joined) => joined,
         None => {
             let input = fetch(context, recording, &work, cancel).await?;
-            let order = Order { input: &input, output: &output, parameters: &rendition.parameters };
+            let order = RenderRequest { input: &input, output: &output, parameters: &rendition.parameters };
             render(context, leased, order, cancel).await?
         }
     };
@@ -81,7 +81,7 @@ async fn fetch(
     work: &WorkDirectory,
     cancel: &CancellationToken,
 ) -> Result<PathBuf, JobError> {
-    let file = SealedFile::of(recording, &context.config.spool)?;
+    let file = FinalizedFile::of(recording, &context.config.spool)?;
     let input = work.path().join(format!("input.{}", file.container.extension()));
     if let Some(found) = borrow(&file.path, &input, file.bytes)? {
         return Ok(found);
@@ -136,7 +136,7 @@ fn file_name(rendition: &Rendition) -> &str {
 async fn render(
     context: &Context,
     leased: &LeasedJob,
-    order: Order<'_>,
+    order: RenderRequest<'_>,
     cancel: &CancellationToken,
 ) -> Result<Rendered, JobError> {
     let (sender, receiver) = watch::channel(Progress::default());

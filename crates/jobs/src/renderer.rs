@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 /// A rendition to be made.
 #[derive(Debug, Clone, Copy)]
-pub struct Order<'a> {
+pub struct RenderRequest<'a> {
     /// The recording's file. It isn't changed.
     pub input: &'a Path,
     /// Where the rendition goes.
@@ -44,7 +44,7 @@ pub enum RenderError {
 
 /// A rendition to be made while its recording goes on.
 #[derive(Debug, Clone, Copy)]
-pub struct FollowOrder<'a> {
+pub struct FollowRequest<'a> {
     /// The recording's file, which grows.
     pub input: &'a Path,
     /// A directory for segments.
@@ -108,7 +108,7 @@ pub trait Renderer: Send + Sync {
     /// [`RenderError`].
     async fn render(
         &self,
-        order: Order<'_>,
+        order: RenderRequest<'_>,
         cancel: &CancellationToken,
         progress: &watch::Sender<Progress>,
     ) -> Result<Rendered, RenderError>;
@@ -117,5 +117,5 @@ pub trait Renderer: Send + Sync {
     ///
     /// # Errors
     /// [`RenderError`].
-    async fn follow(&self, order: FollowOrder<'_>) -> Result<Box<dyn Following>, RenderError>;
+    async fn follow(&self, order: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError>;
 }

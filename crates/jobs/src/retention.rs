@@ -41,7 +41,7 @@ pub(crate) async fn keep(
         return;
     }
     loop {
-        match store.take_turn(TASK, interval).await {
+        match store.claim_run(TASK, interval).await {
             Ok(true) => sweep(rules, store, shutdown).await,
             Ok(false) => {}
             Err(error) => tracing::debug!(%error, "retention waits for the database"),

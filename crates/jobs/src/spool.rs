@@ -13,7 +13,7 @@ pub(crate) fn directory(spool: &Path, id: RecordingId) -> PathBuf {
 
 /// A sealed file, as the recording's row tells of it.
 #[derive(Clone)]
-pub(crate) struct SealedFile<'a> {
+pub(crate) struct FinalizedFile<'a> {
     pub path: PathBuf,
     pub container: Container,
     pub key: &'a str,
@@ -22,7 +22,7 @@ pub(crate) struct SealedFile<'a> {
     pub sha256: Option<&'a str>,
 }
 
-impl<'a> SealedFile<'a> {
+impl<'a> FinalizedFile<'a> {
     pub fn of(recording: &'a Recording, spool: &Path) -> Result<Self, JobError> {
         let lacks = |missing| JobError::NoFile { missing };
         let container = recording.container.ok_or(lacks("its format"))?;

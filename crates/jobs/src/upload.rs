@@ -13,7 +13,7 @@ use crate::{
     JobError,
     perform::Context,
     progress,
-    spool::SealedFile,
+    spool::FinalizedFile,
     stream::{
         finish::{Finished, Unfinished},
         journal,
@@ -28,7 +28,7 @@ pub(crate) async fn run(
     recording: &Recording,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
-    let file = SealedFile::of(recording, &context.config.spool)?;
+    let file = FinalizedFile::of(recording, &context.config.spool)?;
     // A part that is on its way is waited for.
     let stream = context.streams.of(recording.id);
     let mut turn = cancel.run_until_cancelled(stream.lock()).await.ok_or(JobError::Cancelled)?;
@@ -47,7 +47,7 @@ async fn upload_and_tell(
     context: &Context,
     leased: &LeasedJob,
     recording: &Recording,
-    file: &SealedFile<'_>,
+    file: &FinalizedFile<'_>,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
     let (confirmed, told) = watch::channel(0);
@@ -68,7 +68,7 @@ async fn upload_and_tell(
 async fn upload(
     context: &Context,
     recording: &Recording,
-    file: &SealedFile<'_>,
+    file: &FinalizedFile<'_>,
     confirmed: &watch::Sender<u64>,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
@@ -102,7 +102,7 @@ async fn upload(
 async fn put_whole(
     context: &Context,
     recording: &Recording,
-    file: &SealedFile<'_>,
+    file: &FinalizedFile<'_>,
     confirmed: &watch::Sender<u64>,
     cancel: &CancellationToken,
 ) -> Result<(), JobError> {
@@ -125,7 +125,7 @@ async fn put_whole(
 async fn finish(
     context: &Context,
     recording: &Recording,
-    file: &SealedFile<'_>,
+    file: &FinalizedFile<'_>,
     (upload, journaled): (&Upload, &[UploadPart]),
     confirmed: &watch::Sender<u64>,
     cancel: &CancellationToken,
@@ -152,7 +152,7 @@ pub(crate) fn unless_cancelled(error: BlobError) -> JobError {
 /// The file is gone. That is fine if it had been stored before, say by a run whose end could not be written down.
 async fn without_file(
     context: &Context,
-    file: &SealedFile<'_>,
+    file: &FinalizedFile<'_>,
     begun: Option<(Upload, Vec<UploadPart>)>,
 ) -> Result<JobOutcome, JobError> {
     if begun.as_ref().is_some_and(|(upload, _)| upload.rescued) {

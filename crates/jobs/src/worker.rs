@@ -11,14 +11,14 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    Growing, JobsConfig, Renderer, depth,
+    JobsConfig, OpenFiles, Renderer, depth,
     lease::Lease,
     lost,
     perform::Context,
     retention,
     retry::backoff,
     segments::{self, Followers},
-    stream::{self, Streams},
+    stream::{self, LiveUploads},
     work,
 };
 
@@ -30,7 +30,7 @@ const DELETE_WORKERS: usize = 1;
 const MAX_STORE_BACKOFF: Duration = Duration::from_secs(30);
 
 /// What is to be made of a recording without anybody asking, as it ends.
-pub type Wishes = Arc<dyn Fn(&Recording) -> Vec<NewRendition> + Send + Sync>;
+pub type DefaultRenditions = Arc<dyn Fn(&Recording) -> Vec<NewRendition> + Send + Sync>;
 
 /// The running workers.
 pub struct Workers {
@@ -64,7 +64,7 @@ impl Workers {
             (JobKind::Render, config.render_workers),
             (JobKind::Delete, DELETE_WORKERS),
         ];
-        let (streams, followers, run) = (Streams::default(), Followers::default(), Uuid::new_v4());
+        let (streams, followers, run) = (LiveUploads::default(), Followers::default(), Uuid::new_v4());
         let shared = Context { config, store: store.clone(), blobs, renderer, streams, followers, run };
         let context = Arc::new(shared);
         for (kind, places) in lanes {
@@ -87,7 +87,7 @@ impl Workers {
     ///
     /// What a node that is lost had sent is made a recording; `wishes` says what is to be made of it. Recordings of which it
     /// had sent nothing are given up until it is back.
-    pub fn stream(&self, growing: Arc<dyn Growing>, wishes: Wishes) {
+    pub fn stream(&self, growing: Arc<dyn OpenFiles>, wishes: DefaultRenditions) {
         self.tasks.spawn(stream::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
         self.tasks.spawn(stream::keeper::run(self.context.clone(), wishes, self.shutdown.clone()));
         self.tasks.spawn(lost::run(self.context.clone(), growing.clone(), self.shutdown.clone()));

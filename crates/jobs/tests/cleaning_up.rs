@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 /// A recording that was uploaded, whose clean-up has not run: the database was taken away in time.
 async fn uploaded(house: &mut House) -> Recording {
     house.blobs.hold();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     support::wait_until(|| house.blobs.running() == 1, || "no upload".into()).await;
     house.store.set_away(true);

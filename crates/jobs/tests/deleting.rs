@@ -11,25 +11,25 @@ use model::{EndReason, Job, JobKind, JobState, Progress, Rendition};
 use store::{Deletions as _, JobQueue as _, NewRendition, Renditions as _};
 use support::{
     renderer::Render,
-    station::{Station, Take, Yard, wait_for},
+    station::{Cluster, TestNode, TestRecording, wait_for},
 };
 use tokio_util::sync::CancellationToken;
 
 /// A recording that the object store has, on a node whose leases are short.
-async fn stored(yard: &Yard) -> (Station, Take) {
+async fn stored(yard: &Cluster) -> (TestNode, TestRecording) {
     let mut station = yard.station("a").await;
     // The second look comes after twice as long: time enough for a slow machine to store something before it.
     station.config.lease = Duration::from_secs(5);
     station.start();
     let mut take = station.begin().await;
     take.grow(10_000);
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     station.until_available(&take).await;
     station.until_tidy(&take).await;
     (station, take)
 }
 
-fn new(take: &Take) -> NewRendition {
+fn new(take: &TestRecording) -> NewRendition {
     NewRendition {
         kind: "wav".to_owned(),
         parameters: r#"{"kind":"wav"}"#.to_owned(),
@@ -39,7 +39,7 @@ fn new(take: &Take) -> NewRendition {
 }
 
 /// Begins to store something under a key and leaves it at that, as a process does that is killed.
-async fn begin_to_store(station: &Station, key: &str) {
+async fn begin_to_store(station: &TestNode, key: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), [7; 1000]).unwrap();
     let upload = station.blobs.begin(key, "audio/wav").await.unwrap();
@@ -47,7 +47,7 @@ async fn begin_to_store(station: &Station, key: &str) {
     station.blobs.send(&upload, part, &CancellationToken::new()).await.unwrap();
 }
 
-async fn store(station: &Station, key: &str) {
+async fn store(station: &TestNode, key: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), [7; 1000]).unwrap();
     let put = PutFile { key, path: file.path(), content_type: "audio/wav", sha256: None, confirmed: None };
@@ -55,7 +55,7 @@ async fn store(station: &Station, key: &str) {
 }
 
 /// Waits until the removal has been done and is to be done again.
-async fn until_looked_once(station: &Station, take: &Take) {
+async fn until_looked_once(station: &TestNode, take: &TestRecording) {
     wait_for("the first look", async || {
         let jobs = station.store.jobs_of(take.begun.id).await.unwrap();
         let waits =
@@ -65,13 +65,13 @@ async fn until_looked_once(station: &Station, take: &Take) {
     .await;
 }
 
-async fn is_absent(station: &Station, key: &str) -> bool {
+async fn is_absent(station: &TestNode, key: &str) -> bool {
     matches!(station.blobs.head(key).await, Err(BlobError::NotFound(_)))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_killed_render_had_begun_to_upload_goes_with_its_recording() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (station, take) = stored(&yard).await;
     let other = station.begin().await;
     begin_to_store(&station, &new(&take).object_key).await;
@@ -87,7 +87,7 @@ async fn what_a_killed_render_had_begun_to_upload_goes_with_its_recording() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_render_stores_after_its_recording_was_deleted_goes_too() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (station, take) = stored(&yard).await;
     station.renderer.script([Render::WorksOn(Progress::default())]);
     let (tenant, id, key) = (&take.begun.tenant, take.begun.id, new(&take).object_key);
@@ -111,7 +111,7 @@ async fn what_a_render_stores_after_its_recording_was_deleted_goes_too() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_render_stores_after_its_rendition_was_deleted_goes_too() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (station, take) = stored(&yard).await;
     station.renderer.script([Render::WorksOn(Progress::default())]);
     let (tenant, key) = (&take.begun.tenant, new(&take).object_key);

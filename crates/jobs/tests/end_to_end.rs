@@ -9,7 +9,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use blob::{AccessKey, BlobStore, ChecksumMode, LocalDir, S3, S3Config, Secret};
 use jobs::{JobsConfig, Workers};
 use model::{JobKind, JobState, NodeId, Recording, RecordingState};
-use store::{JobQueue, Recordings, Sealed, Sessions};
+use store::{FinalizedRecording, JobQueue, Recordings, Sessions};
 use store_sqlite::SqliteStore;
 use support::{file, renderer::ScriptedRenderer, sealed, sha256, upload};
 use testkit::servers::seaweedfs::SeaweedFs;
@@ -45,9 +45,12 @@ impl Node {
         let recording = sealed(&self.config, content);
         let begun = Recording { state: RecordingState::Recording, ..recording.clone() };
         self.store.begin(&begun).await.unwrap();
-        let sealed =
-            Sealed { recording: recording.clone(), jobs: vec![upload(&self.config)], renditions: Vec::new() };
-        self.store.seal(&sealed).await.unwrap();
+        let sealed = FinalizedRecording {
+            recording: recording.clone(),
+            jobs: vec![upload(&self.config)],
+            renditions: Vec::new(),
+        };
+        self.store.finalize(&sealed).await.unwrap();
         recording
     }
 

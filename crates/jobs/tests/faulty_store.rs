@@ -9,14 +9,14 @@ use std::time::Duration;
 use blob::PartUploads as _;
 use model::{EndReason, JobKind, Rendition, RenditionState};
 use store::{NewRendition, Renditions as _};
-use support::station::{PART, Station, Take, Yard, wait_for};
+use support::station::{Cluster, PART, TestNode, TestRecording, wait_for};
 use testkit::servers::faulty::{Fault, Proxy};
 
 /// How long a request may hang: longer than any takes that doesn't, for each of these would count as one more fault.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A recording that the object store alone has, a node that reaches the store through a proxy, and the proxy.
-async fn stored(yard: &Yard) -> (Station, Take, Proxy) {
+async fn stored(yard: &Cluster) -> (TestNode, TestRecording, Proxy) {
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.config.render_max_attempts = 100;
@@ -25,13 +25,13 @@ async fn stored(yard: &Yard) -> (Station, Take, Proxy) {
     // Sent in parts while it grows: no checksum of the whole is known when the object is begun.
     take.grow(2 * PART + 1_000_000);
     station.until_sent(&take, 2).await;
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     station.until_available(&take).await;
     station.until_tidy(&take).await;
     (station, take, proxy)
 }
 
-fn new(take: &Take, kind: &str) -> NewRendition {
+fn new(take: &TestRecording, kind: &str) -> NewRendition {
     NewRendition {
         kind: kind.to_owned(),
         parameters: format!(r#"{{"kind":"{kind}"}}"#),
@@ -41,7 +41,7 @@ fn new(take: &Take, kind: &str) -> NewRendition {
 }
 
 /// Makes a rendition, whatever fails meanwhile. It is what was to be made, and nothing else is left of it.
-async fn assert_made_after_all(yard: &Yard, station: &Station, take: &Take, kind: &str) {
+async fn assert_made_after_all(yard: &Cluster, station: &TestNode, take: &TestRecording, kind: &str) {
     let tenant = &take.begun.tenant;
     let created = station.store.create_rendition(tenant, take.begun.id, &new(take, kind)).await.unwrap();
     let id = created.rendition.id;
@@ -64,7 +64,7 @@ async fn assert_made_after_all(yard: &Yard, station: &Station, take: &Take, kind
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_store_that_fails_in_every_way_gets_the_rendition_later_and_once() {
-    let mut yard = Yard::new().await;
+    let mut yard = Cluster::new().await;
     yard.attempt_timeout = PATIENCE;
     let (station, take, proxy) = stored(&yard).await;
     let faults: [(&str, &'static str, Fault); 8] = [
@@ -87,7 +87,7 @@ async fn an_object_store_that_fails_in_every_way_gets_the_rendition_later_and_on
 
 #[tokio::test(flavor = "multi_thread")]
 async fn media_that_comes_back_broken_is_fetched_again_and_not_rendered() {
-    let mut yard = Yard::new().await;
+    let mut yard = Cluster::new().await;
     yard.attempt_timeout = PATIENCE;
     let (station, take, proxy) = stored(&yard).await;
     let faults = [
@@ -107,7 +107,7 @@ async fn media_that_comes_back_broken_is_fetched_again_and_not_rendered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_not_what_was_sealed_is_not_rendered_and_the_rendition_says_so() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (mut station, take, _proxy) = stored(&yard).await;
     station.stop().await;
     station.config.render_max_attempts = 2;

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 async fn a_lease_is_renewed_while_its_job_runs() {
     let house = House::new();
     house.blobs.hold();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     tokio::time::sleep(Duration::from_secs(3610)).await;
     house.blobs.release();
@@ -28,7 +28,7 @@ async fn a_lease_is_renewed_while_its_job_runs() {
 async fn a_lost_lease_cancels_the_run_and_changes_nothing() {
     let house = House::new();
     house.blobs.hold();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     wait_until(|| house.blobs.running() == 1, || "no upload".into()).await;
     house.store.steal_leases();
@@ -45,7 +45,7 @@ async fn a_lost_lease_cancels_the_run_and_changes_nothing() {
 async fn a_database_that_is_away_for_less_than_the_lease_disturbs_no_run() {
     let house = House::new();
     house.blobs.hold();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     wait_until(|| house.blobs.running() == 1, || "no upload".into()).await;
     house.store.set_away(true);
@@ -61,7 +61,7 @@ async fn a_database_that_is_away_for_less_than_the_lease_disturbs_no_run() {
 async fn a_database_that_is_away_for_longer_than_the_lease_cancels_the_run() {
     let house = House::new();
     house.blobs.hold();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     wait_until(|| house.blobs.running() == 1, || "no upload".into()).await;
     house.store.set_away(true);
@@ -78,7 +78,7 @@ async fn a_database_that_is_away_for_longer_than_the_lease_cancels_the_run() {
 async fn an_end_that_can_not_be_written_down_at_first_is_written_later() {
     let house = House::new();
     house.blobs.hold();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     wait_until(|| house.blobs.running() == 1, || "no upload".into()).await;
     house.store.set_away(true);
@@ -94,7 +94,7 @@ async fn workers_outlive_a_database_that_is_away() {
     let house = House::new();
     house.store.set_away(true);
     house.start();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     tokio::time::sleep(Duration::from_secs(4 * 3600)).await;
     house.store.set_away(false);
     let back = Instant::now();
@@ -106,7 +106,7 @@ async fn workers_outlive_a_database_that_is_away() {
 async fn a_shutdown_gives_the_leases_back_promptly() {
     let mut house = House::new();
     house.blobs.hold();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     wait_until(|| house.blobs.running() == 1, || "no upload".into()).await;
     let asked = Instant::now();
@@ -128,7 +128,7 @@ async fn a_shutdown_gives_the_leases_back_promptly() {
 async fn a_shutdown_does_not_wait_for_a_database_that_is_away() {
     let mut house = House::new();
     house.blobs.hold();
-    house.seal(b"media");
+    house.finalize(b"media");
     house.start();
     wait_until(|| house.blobs.running() == 1, || "no upload".into()).await;
     house.store.set_away(true);
@@ -142,7 +142,7 @@ async fn two_sets_of_workers_never_run_one_job_twice() {
     let house = House::new();
     house.start();
     house.start();
-    let recordings: Vec<_> = (0..40_u8).map(|n| house.seal(&[n; 100])).collect();
+    let recordings: Vec<_> = (0..40_u8).map(|n| house.finalize(&[n; 100])).collect();
     for recording in &recordings {
         house.until(recording, CleanUp, JobState::Done).await;
         assert_eq!(house.blobs.puts(recording.object_key.as_ref().unwrap()), 1);
@@ -155,7 +155,7 @@ async fn no_more_uploads_run_than_there_are_workers() {
     let mut house = House::new();
     house.config.upload_workers = 3;
     house.blobs.hold();
-    let recordings: Vec<_> = (0..10_u8).map(|n| house.seal(&[n; 100])).collect();
+    let recordings: Vec<_> = (0..10_u8).map(|n| house.finalize(&[n; 100])).collect();
     house.start();
     wait_until(|| house.blobs.running() == 3, || "fewer than three".into()).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
@@ -173,7 +173,7 @@ async fn settings_of_nothing_at_all_stop_no_worker() {
     (house.config.poll, house.config.first_backoff) = (Duration::ZERO, Duration::ZERO);
     house.start();
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.until(&recording, CleanUp, JobState::Done).await;
 }
 
@@ -184,7 +184,7 @@ fn a_run_that_was_killed_midway_is_repeated_under_the_same_key() {
     house.config.poll = Duration::from_millis(50);
     let house = Arc::new(house);
     house.blobs.hold();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
 
     let killed = tokio::runtime::Runtime::new().unwrap();
     killed.block_on(async {

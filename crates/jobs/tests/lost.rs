@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use model::{EndReason, RecordingState};
 use store::Sessions as _;
-use support::station::{PART, Station, Take, Yard, wait_for};
+use support::station::{Cluster, PART, TestNode, TestRecording, wait_for};
 
 /// It is given up with its node, and says so.
-async fn assert_given_up(station: &Station, take: &Take) {
+async fn assert_given_up(station: &TestNode, take: &TestRecording) {
     let state = async || station.row(take).await.state;
     wait_for("given up", async || state().await == RecordingState::Parked).await;
     let row = station.row(take).await;
@@ -20,7 +20,7 @@ async fn assert_given_up(station: &Station, take: &Take) {
 }
 
 /// All of it is there, and nothing tells of what was.
-async fn assert_whole(yard: &Yard, station: &Station, take: &Take) {
+async fn assert_whole(yard: &Cluster, station: &TestNode, take: &TestRecording) {
     station.until_available(take).await;
     station.until_tidy(take).await;
     assert_eq!(station.row(take).await.error, None);
@@ -29,7 +29,7 @@ async fn assert_whole(yard: &Yard, station: &Station, take: &Take) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_lost_node_had_sent_nothing_of_is_given_up_and_goes_on_when_it_comes_back() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (mut lost, mut other) = (yard.station("lost").await, yard.station("other").await);
     lost.start();
     let (mut live, mut sealed) = (lost.begin().await, lost.begin().await);
@@ -37,7 +37,7 @@ async fn what_a_lost_node_had_sent_nothing_of_is_given_up_and_goes_on_when_it_co
     sealed.grow(PART / 2);
     lost.beat().await;
     lost.crash().await;
-    sealed.seal(&lost, EndReason::Requested).await;
+    sealed.finalize(&lost, EndReason::Requested).await;
     other.config.node_lost_after = Some(Duration::from_millis(300));
     other.start();
     for take in [&live, &sealed] {
@@ -46,7 +46,7 @@ async fn what_a_lost_node_had_sent_nothing_of_is_given_up_and_goes_on_when_it_co
     let session = other.store.session(&live.begun.tenant, live.begun.id.into()).await.unwrap();
     assert_eq!(session.1, Some(EndReason::Crash));
     lost.beat().await;
-    live.seal(&lost, EndReason::Crash).await;
+    live.finalize(&lost, EndReason::Crash).await;
     assert_eq!(lost.row(&live).await.state, RecordingState::Processing);
     lost.start();
     for take in [&live, &sealed] {
@@ -56,7 +56,7 @@ async fn what_a_lost_node_had_sent_nothing_of_is_given_up_and_goes_on_when_it_co
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_was_out_of_reach_goes_on_with_what_it_records() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (mut lost, mut other) = (yard.station("lost").await, yard.station("other").await);
     lost.beat().await;
     let mut live = lost.begin().await;
@@ -70,13 +70,13 @@ async fn a_node_that_was_out_of_reach_goes_on_with_what_it_records() {
     wait_for("recording", async || row().await.state == RecordingState::Recording).await;
     assert_eq!((row().await.error, row().await.ended_at), (None, None));
     live.grow(PART);
-    live.seal(&lost, EndReason::Requested).await;
+    live.finalize(&lost, EndReason::Requested).await;
     assert_whole(&yard, &lost, &live).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_lives_is_not_given_up() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (mut station, mut other) = (yard.station("a").await, yard.station("other").await);
     other.config.node_lost_after = Some(Duration::from_secs(2));
     station.start();
@@ -87,6 +87,6 @@ async fn a_node_that_lives_is_not_given_up() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(station.row(&take).await.state, RecordingState::Recording);
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     assert_whole(&yard, &station, &take).await;
 }

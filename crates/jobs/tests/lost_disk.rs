@@ -8,11 +8,11 @@ use std::{fs, time::Duration};
 
 use model::{EndReason, JobKind, JobState, RecordingState};
 use store::JobQueue as _;
-use support::station::{PART, Yard, wait_for};
+use support::station::{Cluster, PART, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_rescued_stays_available_when_its_node_is_back_without_its_disk() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (mut lost, mut other) = (yard.station("lost").await, yard.station("other").await);
     lost.start();
     let mut take = lost.begin().await;
@@ -20,7 +20,7 @@ async fn what_was_rescued_stays_available_when_its_node_is_back_without_its_disk
     lost.until_sent(&take, 3).await;
     lost.beat().await;
     lost.crash().await;
-    take.seal(&lost, EndReason::Requested).await;
+    take.finalize(&lost, EndReason::Requested).await;
     other.config.node_lost_after = Some(Duration::from_millis(300));
     other.start();
     other.until_available(&take).await;

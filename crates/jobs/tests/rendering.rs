@@ -18,8 +18,8 @@ use model::{
     JobKind, JobState, NodeId, Progress, Recording, RecordingState, Rendition, RenditionId, RenditionState,
 };
 use store::{
-    Cancellation, Deletions as _, JobQueue as _, NewRendition, Recordings as _, Renditions as _, Sealed,
-    Sessions as _,
+    Cancellation, Deletions as _, FinalizedRecording, JobQueue as _, NewRendition, Recordings as _,
+    Renditions as _, Sessions as _,
 };
 use store_sqlite::SqliteStore;
 use support::{
@@ -68,12 +68,13 @@ impl Place {
     }
 
     /// A sealed recording that is to be uploaded, with these renditions wanted from its beginning.
-    async fn seal(&self, kinds: &[&str]) -> Recording {
+    async fn finalize(&self, kinds: &[&str]) -> Recording {
         let recording = sealed(&self.config, MEDIA);
         self.store.begin(&Recording { state: RecordingState::Recording, ..recording.clone() }).await.unwrap();
         let renditions = kinds.iter().map(|kind| new(&recording, kind)).collect();
-        let sealed = Sealed { recording: recording.clone(), jobs: vec![upload(&self.config)], renditions };
-        self.store.seal(&sealed).await.unwrap();
+        let sealed =
+            FinalizedRecording { recording: recording.clone(), jobs: vec![upload(&self.config)], renditions };
+        self.store.finalize(&sealed).await.unwrap();
         recording
     }
 
@@ -136,7 +137,7 @@ fn assert_holds(path: &Path, kind: &str) {
 async fn renditions_wanted_from_the_beginning_and_later_are_made_and_stored() {
     let place = Place::new().await;
     let _workers = place.start();
-    let recording = place.seal(&["mp3", "wav"]).await;
+    let recording = place.finalize(&["mp3", "wav"]).await;
     place.until_cleaned_up(&recording).await;
     place.create(&recording, "mp4").await;
     let renditions = place.store.renditions_of(&recording.tenant, recording.id).await.unwrap();
@@ -160,7 +161,7 @@ async fn a_clean_up_waits_for_renders_and_then_runs_though_none_may_come() {
     place.config.keep_for_renders = Duration::from_secs(3600);
     place.renderer.script([Render::WorksOn(Progress::default())]);
     let _workers = place.start();
-    let recording = place.seal(&["mp3"]).await;
+    let recording = place.finalize(&["mp3"]).await;
     until(async || {
         let jobs = place.store.jobs_of(recording.id).await.unwrap();
         let waits = |job: &model::Job| job.kind == JobKind::CleanUp && job.run_at > Utc::now();
@@ -179,7 +180,7 @@ async fn media_that_can_not_be_rendered_parks_the_rendition_with_its_reason() {
     let place = Place::new().await;
     place.renderer.script([Render::Fails(RenderError::Permanent("the input can't be read: EBML".into()))]);
     let _workers = place.start();
-    let recording = place.seal(&["mp3"]).await;
+    let recording = place.finalize(&["mp3"]).await;
     let id = place.store.renditions_of(&recording.tenant, recording.id).await.unwrap()[0].id;
     let parked = place.until(&recording, id, RenditionState::Parked).await;
     assert_eq!(parked.error.as_deref(), Some("the input can't be read: EBML"));
@@ -199,7 +200,7 @@ async fn a_worker_that_dies_is_tried_again_a_few_times() {
     let killed = || Render::Fails(RenderError::Transient("ended by signal 9".into()));
     place.renderer.script([killed(), Render::Panics, killed()]);
     let _workers = place.start();
-    let recording = place.seal(&["mp3"]).await;
+    let recording = place.finalize(&["mp3"]).await;
     let id = place.store.renditions_of(&recording.tenant, recording.id).await.unwrap()[0].id;
     let parked = place.until(&recording, id, RenditionState::Parked).await;
     assert_eq!((place.renderer.begun(), parked.error.as_deref()), (3, Some("ended by signal 9")));
@@ -211,7 +212,7 @@ async fn a_cancelled_render_stops_at_once_and_leaves_no_stub() {
     let place = Place::new().await;
     let progress = Progress { fraction: 0.25, speed: 3.5, remaining: Some(Duration::from_secs(9)) };
     let _workers = place.start();
-    let recording = place.seal(&[]).await;
+    let recording = place.finalize(&[]).await;
     let mut took = Vec::new();
     // The best of several: a machine that does other things is late at times, but not each time.
     while took.iter().all(|took| *took >= AT_ONCE) {
@@ -247,7 +248,7 @@ async fn progress_is_written_at_most_each_second() {
     place.renderer.script([Render::TellsOften]);
     let _workers = place.start();
     let begun = Instant::now();
-    let recording = place.seal(&["mp3"]).await;
+    let recording = place.finalize(&["mp3"]).await;
     let mut written = Vec::new();
     until(async || {
         let jobs = place.store.jobs_of(recording.id).await.unwrap();
@@ -270,7 +271,7 @@ async fn a_shutdown_gives_a_render_back() {
     let place = Place::new().await;
     place.renderer.script([Render::WorksOn(Progress::default())]);
     let workers = place.start();
-    let recording = place.seal(&["mp3"]).await;
+    let recording = place.finalize(&["mp3"]).await;
     until(async || place.renderer.running() == 1).await;
     place.shutdown.cancel();
     workers.stopped().await;
@@ -285,7 +286,7 @@ async fn a_deleted_recording_leaves_no_object_and_no_local_file() {
     let mut place = Place::new().await;
     place.config.keep_for_renders = Duration::from_secs(3600);
     let _workers = place.start();
-    let recording = place.seal(&["mp3"]).await;
+    let recording = place.finalize(&["mp3"]).await;
     let made = place.store.renditions_of(&recording.tenant, recording.id).await.unwrap().remove(0);
     place.until(&recording, made.id, RenditionState::Available).await;
     let object = place.object(recording.object_key.as_ref().unwrap());
@@ -307,7 +308,7 @@ async fn a_recording_that_is_deleted_while_it_is_rendered_does_not_come_back() {
     place.config.lease = Duration::from_secs(3);
     place.renderer.script([Render::WorksOn(Progress::default())]);
     let _workers = place.start();
-    let recording = place.seal(&["mp3"]).await;
+    let recording = place.finalize(&["mp3"]).await;
     until(async || place.renderer.running() == 1).await;
     place.store.delete_recording(&recording.tenant, recording.id, "").await.unwrap();
     until(async || place.renderer.cancelled() == 1).await;
@@ -329,7 +330,7 @@ async fn retention_deletes_what_is_older_than_its_rule_and_nothing_else() {
     place.config.retention_interval = Duration::from_millis(50);
     place.config.retention = vec![rule(Some("mp3"), Duration::ZERO), rule(None, Duration::from_secs(3600))];
     let _workers = place.start();
-    let kept = place.seal(&["mp3", "wav"]).await;
+    let kept = place.finalize(&["mp3", "wav"]).await;
     let renditions = place.store.renditions_of(&kept.tenant, kept.id).await.unwrap();
     let gone = place.until(&kept, renditions[0].id, RenditionState::Deleted).await;
     until(async || !place.object(&gone.object_key).exists()).await;

@@ -9,11 +9,11 @@ use std::{fs, sync::Arc, time::Duration};
 use blob::PartUploads as _;
 use model::{Container, EndReason, JobKind, JobState, NodeId, RecordingState, Rendition, RenditionState};
 use store::{JobOutcome, JobQueue as _, Renditions as _, Uploads as _};
-use support::station::{PART, Station, Take, Yard, wait_for};
+use support::station::{Cluster, PART, TestNode, TestRecording, wait_for};
 use testkit::servers::faulty::{Fault, Proxy};
 
 /// It is available under its one key, as it was sealed, and its local copy is gone.
-async fn assert_safe(yard: &Yard, station: &Station, take: &Take) {
+async fn assert_safe(yard: &Cluster, station: &TestNode, take: &TestRecording) {
     station.until_available(take).await;
     station.until_tidy(take).await;
     let row = station.row(take).await;
@@ -26,7 +26,7 @@ async fn assert_safe(yard: &Yard, station: &Station, take: &Take) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_final_is_uploaded_while_the_recording_goes_on() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
@@ -36,7 +36,7 @@ async fn what_is_final_is_uploaded_while_the_recording_goes_on() {
         station.until_sent(&take, parts).await;
     }
     assert_eq!(proxy.seen("partNumber=1&"), 1, "the first part is sent early, once");
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     assert_safe(&yard, &station, &take).await;
     let sent = |number: &str| proxy.seen(&format!("partNumber={number}&"));
     assert_eq!([sent("1"), sent("2"), sent("3"), sent("4"), sent("5")], [2, 1, 1, 1, 1]);
@@ -46,7 +46,7 @@ async fn what_is_final_is_uploaded_while_the_recording_goes_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_recording_of_less_than_a_part_is_sent_when_it_ends() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
@@ -54,13 +54,13 @@ async fn a_recording_of_less_than_a_part_is_sent_when_it_ends() {
     take.grow(PART - 10_000);
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!((proxy.seen("POST "), proxy.seen("PUT ")), (0, 0));
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     assert_safe(&yard, &station, &take).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_changes_while_the_recording_goes_on_is_sent_again() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
@@ -69,14 +69,14 @@ async fn a_header_that_changes_while_the_recording_goes_on_is_sent_again() {
     station.until_sent(&take, 2).await;
     take.join_track();
     wait_for("the first part again", async || proxy.seen("partNumber=1&") == 2).await;
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     assert_safe(&yard, &station, &take).await;
     assert_eq!(proxy.seen("partNumber=1&"), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_sent_while_the_recording_went_on_counts_as_progress_of_its_upload() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
@@ -84,7 +84,7 @@ async fn what_was_sent_while_the_recording_went_on_counts_as_progress_of_its_upl
     take.grow(4 * PART);
     station.until_sent(&take, 4).await;
     proxy.breaks("partNumber=5&", 1, Fault::Hang);
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     wait_for("all but the end is there", async || {
         let jobs = station.store.jobs_of(take.begun.id).await.unwrap();
         let told = jobs.into_iter().find(|job| job.kind == JobKind::Upload).and_then(|job| job.progress);
@@ -96,7 +96,7 @@ async fn what_was_sent_while_the_recording_went_on_counts_as_progress_of_its_upl
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_store_that_fails_in_every_way_makes_the_upload_lag_and_nothing_else() {
-    let mut yard = Yard::new().await;
+    let mut yard = Cluster::new().await;
     yard.attempt_timeout = Duration::from_secs(5);
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
@@ -111,13 +111,13 @@ async fn an_object_store_that_fails_in_every_way_makes_the_upload_lag_and_nothin
     station.until_sent(&take, 4).await;
     proxy.breaks("?uploadId=", 1, Fault::CutAnswer(0));
     proxy.breaks("HEAD ", 1, Fault::Answer(503));
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     assert_safe(&yard, &station, &take).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_store_that_is_away_gets_everything_when_it_is_back() {
-    let mut yard = Yard::new().await;
+    let mut yard = Cluster::new().await;
     let mut station = yard.station("a").await;
     station.start();
     let mut take = station.begin().await;
@@ -125,7 +125,7 @@ async fn an_object_store_that_is_away_gets_everything_when_it_is_back() {
     station.until_sent(&take, 2).await;
     yard.server.stop();
     take.grow(2 * PART);
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(station.row(&take).await.state, RecordingState::Processing);
     yard.server.start_again().await.unwrap();
@@ -134,7 +134,7 @@ async fn an_object_store_that_is_away_gets_everything_when_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_crash_parts_that_the_file_still_has_are_not_sent_again() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
@@ -145,7 +145,7 @@ async fn after_a_crash_parts_that_the_file_still_has_are_not_sent_again() {
     // What recovery never does to what was final: here it is done to part 3 alone.
     take.patch(2 * PART + 1000, b"changed");
     take.truncate(4 * PART - 1000);
-    take.seal(&station, EndReason::Crash).await;
+    take.finalize(&station, EndReason::Crash).await;
     station.start();
     assert_safe(&yard, &station, &take).await;
     let sent = |number: &str| proxy.seen(&format!("partNumber={number}&"));
@@ -161,7 +161,7 @@ async fn after_a_crash_parts_that_the_file_still_has_are_not_sent_again() {
 async fn an_upload_that_was_cut_otherwise_is_gone_on_with_as_it_was_cut() {
     const OTHER: usize = PART + (3 << 20);
     for (before, after, parts) in [(PART, OTHER, 5), (OTHER, PART, 4)] {
-        let mut yard = Yard::with_parts_of(before as u64).await;
+        let mut yard = Cluster::with_parts_of(before as u64).await;
         let proxy = Proxy::to(yard.server.address()).await.unwrap();
         let mut station = yard.station_through("a", proxy.url.clone()).await;
         station.start();
@@ -170,7 +170,7 @@ async fn an_upload_that_was_cut_otherwise_is_gone_on_with_as_it_was_cut() {
         let early = 4 * PART / before;
         station.until_sent(&take, early).await;
         station.crash().await;
-        take.seal(&station, EndReason::Crash).await;
+        take.finalize(&station, EndReason::Crash).await;
         yard.part_bytes = after as u64;
         station.blobs = Arc::new(yard.s3(proxy.url.clone()).await);
         station.start();
@@ -185,7 +185,7 @@ async fn an_upload_that_was_cut_otherwise_is_gone_on_with_as_it_was_cut() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_completion_that_nobody_saw_is_not_repeated() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let proxy = Proxy::to(yard.server.address()).await.unwrap();
     let mut station = yard.station_through("a", proxy.url.clone()).await;
     station.start();
@@ -195,7 +195,7 @@ async fn a_completion_that_nobody_saw_is_not_repeated() {
     // With the first byte of its answer the server has done what was asked.
     proxy.breaks("?uploadId=", 1, Fault::CutAnswer(1));
     proxy.breaks("HEAD ", 1, Fault::Answer(500));
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     assert_safe(&yard, &station, &take).await;
     assert_eq!(proxy.seen("?uploadId="), 1);
     assert_eq!(proxy.seen("partNumber=2&"), 1);
@@ -203,7 +203,7 @@ async fn a_completion_that_nobody_saw_is_not_repeated() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_format_that_changes_begins_anew_under_the_other_key() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let mut station = yard.station("a").await;
     station.start();
     for live in [true, false] {
@@ -217,7 +217,7 @@ async fn a_format_that_changes_begins_anew_under_the_other_key() {
             wait_for("the other key", async || upload().await.is_some_and(|(upload, _)| upload.key == key))
                 .await;
         }
-        take.seal(&station, EndReason::Requested).await;
+        take.finalize(&station, EndReason::Requested).await;
         assert_safe(&yard, &station, &take).await;
         take.container = Container::Webm;
         let stored = blob::BlobStore::head(&*station.blobs, &take.key()).await;
@@ -227,7 +227,7 @@ async fn a_format_that_changes_begins_anew_under_the_other_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_that_somebody_aborted_is_begun_anew() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let mut station = yard.station("a").await;
     station.start();
     for live in [true, false] {
@@ -241,14 +241,14 @@ async fn an_upload_that_somebody_aborted_is_begun_anew() {
             take.grow(2 * PART);
             station.until_sent(&take, 4).await;
         }
-        take.seal(&station, EndReason::Requested).await;
+        take.finalize(&station, EndReason::Requested).await;
         assert_safe(&yard, &station, &take).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn uploads_that_no_recording_needs_are_aborted() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let mut station = yard.station("a").await;
     station.start();
     let (mut deleted, mut lost) = (station.begin().await, station.begin().await);
@@ -260,7 +260,7 @@ async fn uploads_that_no_recording_needs_are_aborted() {
     // A row that the crash came before.
     let (upload, _) = station.store.upload_of(lost.begun.id).await.unwrap().unwrap();
     station.store.forget_upload(lost.begun.id, &upload.id).await.unwrap();
-    deleted.seal(&station, EndReason::Requested).await;
+    deleted.finalize(&station, EndReason::Requested).await;
     let leased = station.store.lease(&station.config.node, JobKind::ALL, Duration::from_secs(60)).await;
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Deleted), next: Vec::new() };
     station.store.finish(&leased.unwrap().unwrap(), done).await.unwrap();
@@ -275,7 +275,7 @@ async fn uploads_that_no_recording_needs_are_aborted() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_comes_back() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (mut lost, mut other) = (yard.station("lost").await, yard.station("other").await);
     (lost.wanted, other.wanted) = (vec!["copy"], vec!["copy"]);
     lost.start();
@@ -289,7 +289,7 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
     lost.beat().await;
     lost.crash().await;
     let at_crash = live.content.clone();
-    sealed.seal(&lost, EndReason::Requested).await;
+    sealed.finalize(&lost, EndReason::Requested).await;
     other.config.node_lost_after = Some(Duration::from_millis(300));
     other.start();
     for take in [&live, &sealed] {
@@ -312,7 +312,7 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
     other.start();
     lost.beat().await;
     for take in [&mut live, &mut short] {
-        take.seal(&lost, EndReason::Crash).await;
+        take.finalize(&lost, EndReason::Crash).await;
     }
     lost.start();
     for take in [&live, &sealed, &short] {
@@ -327,7 +327,7 @@ async fn what_a_lost_node_had_sent_is_completed_by_another_and_replaced_when_it_
 }
 
 /// The one rendition that is wanted is made of this, in the end.
-async fn assert_copied(yard: &Yard, station: &Station, take: &Take, media: &[u8]) {
+async fn assert_copied(yard: &Cluster, station: &TestNode, take: &TestRecording, media: &[u8]) {
     let renditions = async || station.store.renditions_of(&take.begun.tenant, take.begun.id).await.unwrap();
     let whole = |one: &Rendition| one.bytes == (one.parameters.len() + media.len()) as u64;
     wait_for("the rendition", async || renditions().await.iter().any(whole)).await;
@@ -339,7 +339,7 @@ async fn assert_copied(yard: &Yard, station: &Station, take: &Take, media: &[u8]
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_lives_is_not_rescued() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let (mut station, mut other) = (yard.station("a").await, yard.station("other").await);
     let lost_after = Duration::from_secs(5);
     other.config.node_lost_after = Some(lost_after);
@@ -352,13 +352,13 @@ async fn a_node_that_lives_is_not_rescued() {
     // Without its beats it would be taken for lost by then.
     tokio::time::sleep(lost_after + Duration::from_secs(2)).await;
     assert_eq!(station.row(&take).await.state, RecordingState::Recording);
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     assert_safe(&yard, &station, &take).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_not_what_was_sent_is_not_removed() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let mut station = yard.station("a").await;
     station.config.max_attempts = 2;
     station.start();
@@ -367,7 +367,7 @@ async fn a_file_that_is_not_what_was_sent_is_not_removed() {
     station.until_sent(&take, 3).await;
     let at_stop = take.content[PART..].to_vec();
     take.patch(PART + 7, b"changed on the disk after it was final");
-    take.seal(&station, EndReason::Requested).await;
+    take.finalize(&station, EndReason::Requested).await;
     let parked = async || {
         let jobs = station.store.jobs_of(take.begun.id).await.unwrap();
         jobs.iter().any(|job| job.kind == JobKind::CleanUp && job.state == JobState::Parked)
@@ -380,7 +380,7 @@ async fn a_file_that_is_not_what_was_sent_is_not_removed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_recordings_share_the_places() {
-    let yard = Yard::new().await;
+    let yard = Cluster::new().await;
     let mut station = yard.station("a").await;
     station.config.upload_workers = 2;
     assert_eq!(station.config.node, "a".parse::<NodeId>().unwrap());
@@ -395,7 +395,7 @@ async fn many_recordings_share_the_places() {
         station.until_sent(take, 2).await;
     }
     for take in &mut takes {
-        take.seal(&station, EndReason::Requested).await;
+        take.finalize(&station, EndReason::Requested).await;
     }
     for take in &takes {
         assert_safe(&yard, &station, take).await;

@@ -12,7 +12,7 @@ use support::{House, blobs::Put};
 #[tokio::test(start_paused = true)]
 async fn a_sealed_file_is_uploaded_verified_and_removed_from_the_spool() {
     let house = House::new();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     house.until(&recording, CleanUp, JobState::Done).await;
     assert_eq!(house.state(&recording), RecordingState::Available);
@@ -25,7 +25,7 @@ async fn a_sealed_file_is_uploaded_verified_and_removed_from_the_spool() {
 async fn an_upload_tells_how_much_of_it_is_confirmed_how_fast_it_is_and_what_it_will_still_take() {
     let house = House::new();
     house.blobs.script([Put::InHalves]);
-    let recording = house.seal(&[7; 1000]);
+    let recording = house.finalize(&[7; 1000]);
     house.start();
     let told = async |least: f64| loop {
         match house.store.job(recording.id, Upload).unwrap().progress {
@@ -48,7 +48,7 @@ async fn an_upload_tells_how_much_of_it_is_confirmed_how_fast_it_is_and_what_it_
 async fn a_store_that_fails_for_a_while_gets_the_file_later() {
     let house = House::new();
     house.blobs.script([Put::Unavailable, Put::Refused, Put::Unavailable]);
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     house.until(&recording, CleanUp, JobState::Done).await;
     assert_eq!(house.state(&recording), RecordingState::Available);
@@ -59,7 +59,7 @@ async fn a_store_that_fails_for_a_while_gets_the_file_later() {
 async fn after_the_last_attempt_the_job_is_parked_and_the_media_kept() {
     let house = House::new();
     house.blobs.script([Put::Refused; 4]);
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     house.until(&recording, Upload, JobState::Parked).await;
     assert_eq!(house.state(&recording), RecordingState::Parked);
@@ -73,7 +73,7 @@ async fn after_the_last_attempt_the_job_is_parked_and_the_media_kept() {
 async fn a_parked_upload_that_a_person_repeats_makes_the_recording_available() {
     let house = House::new();
     house.blobs.script([Put::Refused; 4]);
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.start();
     house.until(&recording, Upload, JobState::Parked).await;
     let job = house.store.job(recording.id, Upload).unwrap();
@@ -85,7 +85,7 @@ async fn a_parked_upload_that_a_person_repeats_makes_the_recording_available() {
 #[tokio::test(start_paused = true)]
 async fn a_missing_file_parks_at_once() {
     let house = House::new();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     fs::remove_file(house.file(&recording)).unwrap();
     house.start();
     house.until(&recording, Upload, JobState::Parked).await;
@@ -96,7 +96,7 @@ async fn a_missing_file_parks_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_missing_file_whose_object_is_whole_is_available() {
     let house = House::new();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     let object = house.object(&recording);
     fs::create_dir_all(object.parent().unwrap()).unwrap();
     fs::rename(house.file(&recording), object).unwrap();
@@ -109,7 +109,7 @@ async fn a_missing_file_whose_object_is_whole_is_available() {
 async fn a_file_that_is_not_what_was_sealed_is_not_stored_but_kept() {
     for damage in [&b"medib"[..], b"medi"] {
         let house = House::new();
-        let recording = house.seal(b"media");
+        let recording = house.finalize(b"media");
         fs::write(house.file(&recording), damage).unwrap();
         house.start();
         house.until(&recording, Upload, JobState::Parked).await;
@@ -122,7 +122,7 @@ async fn a_file_that_is_not_what_was_sealed_is_not_stored_but_kept() {
 async fn a_checksum_that_is_not_known_is_written_down_before_the_upload() {
     let house = House::new();
     house.blobs.script([Put::Unavailable]);
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.store.edit(recording.id, |recording| recording.sha256 = None);
     house.start();
     house.until(&recording, CleanUp, JobState::Done).await;
@@ -133,7 +133,7 @@ async fn a_checksum_that_is_not_known_is_written_down_before_the_upload() {
 #[tokio::test(start_paused = true)]
 async fn a_recording_without_a_sealed_file_is_parked() {
     let house = House::new();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.store.edit(recording.id, |recording| recording.object_key = None);
     house.start();
     house.until(&recording, Upload, JobState::Parked).await;
@@ -144,7 +144,7 @@ async fn a_recording_without_a_sealed_file_is_parked() {
 #[tokio::test(start_paused = true)]
 async fn a_deleted_recording_is_not_brought_back() {
     let house = House::new();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     house.store.edit(recording.id, |recording| recording.state = RecordingState::Deleted);
     house.start();
     house.until(&recording, Upload, JobState::Done).await;
@@ -155,7 +155,7 @@ async fn a_deleted_recording_is_not_brought_back() {
 #[tokio::test(start_paused = true)]
 async fn what_an_upload_had_stored_when_it_was_killed_goes_if_its_recording_was_deleted_meanwhile() {
     let house = House::new();
-    let recording = house.seal(b"media");
+    let recording = house.finalize(b"media");
     let object = house.object(&recording);
     std::fs::create_dir_all(object.parent().unwrap()).unwrap();
     std::fs::write(&object, b"media").unwrap();
@@ -170,7 +170,7 @@ async fn a_job_that_panics_costs_an_attempt_and_no_worker() {
     let mut house = House::new();
     house.config.upload_workers = 1;
     house.blobs.script([Put::Panic, Put::Panic]);
-    let (first, second) = (house.seal(b"first"), house.seal(b"second"));
+    let (first, second) = (house.finalize(b"first"), house.finalize(b"second"));
     house.start();
     house.until(&first, CleanUp, JobState::Done).await;
     house.until(&second, CleanUp, JobState::Done).await;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Codec, MediaTime, Output, RecorderConfig, RecordingSummary, Settled, TrackSummary,
+    Codec, FinalBytes, MediaTime, Output, RecorderConfig, RecordingSummary, TrackSummary,
     frame::CodedFrame,
     interleave::TimedFrame,
     time::{LocalNanos, MILLISECOND},
@@ -48,7 +48,7 @@ impl File {
         self.writer.as_ref().map_or(0, Writer::bytes)
     }
 
-    pub(crate) fn settled(&self) -> Option<Settled> {
+    pub(crate) fn settled(&self) -> Option<FinalBytes> {
         self.writer.as_ref().map(Writer::settled)
     }
 

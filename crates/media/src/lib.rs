@@ -25,7 +25,7 @@ pub use input::{
     TrackId,
 };
 pub use output::{
-    Codec, Container, KeyframeReason, MediaTime, Output, RecordingSummary, Settled, Statistics,
+    Codec, Container, FinalBytes, KeyframeReason, MediaTime, Output, RecordingSummary, Statistics,
     TrackStatistics, TrackSummary,
 };
 pub use pushed::{AudioChunk, AudioError, AudioFormat, AudioFrame, PushedAudio};

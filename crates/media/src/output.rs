@@ -114,7 +114,7 @@ pub enum Output {
 /// `until`, nor does the repair of a file that a crash cut. It holds for what is written once all outputs so far have
 /// been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settled {
+pub struct FinalBytes {
     /// Bytes of the header, which is rewritten as tracks join and when the file ends.
     pub from: u64,
     /// Within the first cluster that is not all written, or whose size is not known yet.

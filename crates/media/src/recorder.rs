@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Input, LayerId, MediaKind, MediaTime, NtpTime, Output, RtpPacket, Settled, Statistics, TrackConfig,
+    FinalBytes, Input, LayerId, MediaKind, MediaTime, NtpTime, Output, RtpPacket, Statistics, TrackConfig,
     TrackId,
     file::File,
     frame::BufferPool,
@@ -150,7 +150,7 @@ impl Recorder {
     /// What of the file is final; none while its beginning is a draft. Ask when [`poll_output`](Self::poll_output) has
     /// nothing more.
     #[must_use]
-    pub fn settled(&self) -> Option<Settled> {
+    pub fn settled(&self) -> Option<FinalBytes> {
         if self.phase == Phase::Settling { None } else { self.file.settled() }
     }
 

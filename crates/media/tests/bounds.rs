@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use harness::{
-    Studio, ms, ntp, parse,
+    Harness, ms, ntp, parse,
     script::{Dice, Script, at_rate, opus},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
 };
@@ -19,7 +19,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn a_silent_track_holds_nothing_back_for_longer_than_configured() {
     let config = RecorderConfig::default();
-    let mut studio = Studio::new(config.clone());
+    let mut studio = Harness::new(config.clone());
     studio.add(opus_track());
     studio.add(vp8_track());
     let (mut audio, mut video) = (Source::opus(), Source::vp8());
@@ -38,7 +38,7 @@ fn a_silent_track_holds_nothing_back_for_longer_than_configured() {
 
 #[test]
 fn a_track_that_was_announced_and_never_sends_delays_the_beginning_only() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     studio.add(vp8_track());
     let mut audio = Source::opus();
@@ -53,7 +53,7 @@ fn a_track_that_was_announced_and_never_sends_delays_the_beginning_only() {
 #[test]
 fn memory_stays_bounded_at_200_mbit_s_with_a_silent_track_and_holes() {
     let config = RecorderConfig { max_held_bytes: 4 << 20, ..RecorderConfig::default() };
-    let mut studio = Studio::new(config.clone());
+    let mut studio = Harness::new(config.clone());
     studio.add(opus_track());
     studio.add(vp8_track());
     let mut audio = Source::opus();
@@ -99,7 +99,7 @@ const ENCODINGS: [(Encoding, u32, u8); 10] = [
 ];
 
 /// Every codec as a payload type of both tracks: 96 and on.
-fn anything_goes(studio: &mut Studio) {
+fn anything_goes(studio: &mut Harness) {
     let formats: Vec<_> = (96..)
         .zip(ENCODINGS)
         .map(|(pt, (encoding, rate, channels))| format(pt, encoding, rate, channels))
@@ -180,7 +180,7 @@ proptest! {
     #[test]
     fn no_input_makes_the_recorder_panic_or_write_a_broken_file(steps in prop::collection::vec(any_step(), 1..120)) {
         let config = RecorderConfig { max_held_bytes: 20_000, append_bytes: 3_000, ..RecorderConfig::default() };
-        let mut studio = Studio::new(config);
+        let mut studio = Harness::new(config);
         anything_goes(&mut studio);
         for step in steps {
             match step {
@@ -221,7 +221,7 @@ proptest! {
 
 #[test]
 fn a_deadline_is_named_whenever_something_waits() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     let mut audio = Source::opus();
     let packets = audio.frame(ms(0), vec![opus(ms(0))]);

@@ -6,7 +6,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{
-    Studio, coded, ms, ntp, packetize, parse,
+    Harness, coded, ms, ntp, packetize, parse,
     player::OnDisk,
     script::{Script, captured, film_coded, spread, talk_coded, vp8},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn tracks_join_late_and_leave_early_in_one_file() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     studio.add(vp8_track());
     let mut script = Script::default();
@@ -50,7 +50,7 @@ fn tracks_join_late_and_leave_early_in_one_file() {
 
 #[test]
 fn a_codec_that_changes_is_another_track_of_the_file() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     let formats = vec![format(96, Encoding::Vp8, 90_000, 0), format(102, Encoding::H264, 90_000, 0)];
     studio.add(track(VIDEO, MediaKind::Video, formats));
     let mut source = Source::vp8();
@@ -78,7 +78,7 @@ fn a_codec_that_changes_is_another_track_of_the_file() {
 
 #[test]
 fn ten_changes_of_size_stay_in_one_track() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(vp8_track());
     let small = coded::vp8_of("320x180");
     let large = coded::vp8_of("1280x720");
@@ -104,7 +104,7 @@ fn ten_changes_of_size_stay_in_one_track() {
 
 #[test]
 fn a_source_that_changes_goes_on_in_its_track() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(vp8_track());
     let mut script = Script::default();
     let mut index = 0_u16;
@@ -137,8 +137,8 @@ fn simulcast(
     gop: usize,
     seconds: u32,
     sends: impl Fn(usize, Duration) -> bool,
-) -> (Studio, Vec<parse::BlockRead>) {
-    let mut studio = Studio::new(RecorderConfig::default());
+) -> (Harness, Vec<parse::BlockRead>) {
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(vp8_track());
     let mut script = Script::default();
     let mut sources: Vec<_> = (0..3_u32)
@@ -213,7 +213,7 @@ fn a_layer_that_comes_later_is_asked_for_a_keyframe_and_then_taken() {
 
 #[test]
 fn a_header_that_is_full_drops_further_tracks_and_says_so() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     let mut sources = Vec::new();
     for number in 0..80_u32 {
         let name = "a name of a hundred bytes or so, as nobody gives to a track, but then who knows what people do, really";
@@ -241,7 +241,7 @@ fn a_header_that_is_full_drops_further_tracks_and_says_so() {
 
 #[test]
 fn a_session_without_a_frame_leaves_no_file() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     let mut video = Source::vp8();
     // Packets, but never a keyframe.

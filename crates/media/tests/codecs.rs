@@ -6,7 +6,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{
-    Studio, coded, ms, packetize, parse,
+    Harness, coded, ms, packetize, parse,
     player::OnDisk,
     script::Script,
     sender::{AUDIO, Source, VIDEO, format, track},
@@ -25,7 +25,7 @@ struct Case {
 
 impl Case {
     fn record(&self) -> (RecordingSummary, Vec<u8>) {
-        let mut studio = Studio::new(RecorderConfig::default());
+        let mut studio = Harness::new(RecorderConfig::default());
         let is_video = self.channels == 0;
         let kind = if is_video { MediaKind::Video } else { MediaKind::Audio };
         let id = if is_video { VIDEO } else { AUDIO };
@@ -170,7 +170,7 @@ fn g722_is_recorded_as_it_was_coded() {
 
 #[test]
 fn a_track_that_webm_does_not_allow_makes_the_file_matroska_even_if_it_joins_late() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(track(VIDEO, MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)]));
     studio.add(track(AUDIO, MediaKind::Audio, vec![format(0, Encoding::Pcmu, 8_000, 1)]));
     let (mut video, mut audio) = (Source::vp8(), Source::new(9, 0, 8_000));

@@ -6,7 +6,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{
-    Studio, ms, ntp, packetize,
+    Harness, ms, ntp, packetize,
     script::{Dice, Script, at_rate, vp8},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
 };
@@ -28,15 +28,15 @@ fn film(script: &mut Script, until: Duration, delay: Duration) -> Source {
     video
 }
 
-fn studio() -> Studio {
-    let mut studio = Studio::new(RecorderConfig::default());
+fn studio() -> Harness {
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(vp8_track());
     studio.add(opus_track());
     studio
 }
 
 /// In milliseconds.
-fn offset(studio: &Studio, track: TrackId) -> Option<i64> {
+fn offset(studio: &Harness, track: TrackId) -> Option<i64> {
     let tracks = studio.recorder.statistics().tracks;
     let (_, statistics) = tracks.into_iter().find(|(id, _)| *id == track).unwrap();
     statistics.av_offset.map(|nanos| nanos / 1_000_000)
@@ -114,7 +114,7 @@ fn clocks_of_different_senders_are_not_compared() {
 
 #[test]
 fn without_sound_the_first_track_is_what_others_are_compared_with() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(vp8_track());
     studio.add(track(SLIDES, MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)]));
     let mut script = Script::default();

@@ -6,7 +6,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{
-    Studio, coded, ms, packetize, parse,
+    Harness, coded, ms, packetize, parse,
     player::OnDisk,
     script::{Dice, Event, Script, at_rate, film_coded, lateness, opus, talk_coded},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
@@ -15,8 +15,8 @@ use media::{Encoding, KeyframeReason, MediaKind, RecorderConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn studio() -> Studio {
-    let mut studio = Studio::new(RecorderConfig::default());
+fn studio() -> Harness {
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     studio.add(vp8_track());
     studio
@@ -152,7 +152,7 @@ fn packets_out_of_order_or_twice_change_nothing() {
 
 #[test]
 fn redundant_audio_fills_its_own_holes() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     let formats = vec![format(63, Encoding::Red, 48_000, 2), format(111, Encoding::Opus, 48_000, 2)];
     studio.add(track(AUDIO, MediaKind::Audio, formats));
     let mut audio = Source::new(5, 63, 48_000);
@@ -188,7 +188,7 @@ fn redundant_audio_fills_its_own_holes() {
 
 #[test]
 fn comfort_noise_and_other_formats_are_dropped_and_leave_no_hole() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(track(AUDIO, MediaKind::Audio, vec![format(0, Encoding::Pcmu, 8_000, 1)]));
     let mut audio = Source::new(5, 0, 8_000);
     for index in 0..100_u32 {

@@ -6,7 +6,7 @@ mod harness;
 use std::time::Duration;
 
 use harness::{
-    Studio, coded, ms, packetize, parse,
+    Harness, coded, ms, packetize, parse,
     player::OnDisk,
     script::{Dice, Event, Script, at_rate, captured, lateness, opus, spread, talk_coded, vp8},
     sender::{AUDIO, Source, VIDEO, opus_track, vp8_track},
@@ -15,15 +15,15 @@ use media::{Input, KeyframeReason, LayerId, RecorderConfig, RtpPacket};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn studio() -> Studio {
-    let mut studio = Studio::new(RecorderConfig::default());
+fn studio() -> Harness {
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     studio.add(vp8_track());
     studio
 }
 
 /// Plays a script and pauses and resumes at these moments in turn.
-fn play(script: Script, edges: &[Duration], studio: &mut Studio) {
+fn play(script: Script, edges: &[Duration], studio: &mut Harness) {
     let mut events = script.0;
     events.sort_by_key(|(arrival, _)| *arrival);
     let mut edges = edges.iter().enumerate().peekable();
@@ -38,7 +38,7 @@ fn play(script: Script, edges: &[Duration], studio: &mut Studio) {
     }
 }
 
-fn edge(studio: &mut Studio, at: Duration, pause: bool) {
+fn edge(studio: &mut Harness, at: Duration, pause: bool) {
     studio.advance(at);
     let at = studio.instant();
     studio.input(if pause { Input::Pause(at) } else { Input::Resume(at) });
@@ -247,7 +247,7 @@ fn a_resume_without_a_pause_changes_nothing() {
         with.input(Input::Resume(at));
         Script(vec![(arrival, event)]).play(&mut with);
     }
-    let blocks_of = |studio: &mut Studio| parse::blocks(&studio.finish().1);
+    let blocks_of = |studio: &mut Harness| parse::blocks(&studio.finish().1);
     assert!(blocks_of(&mut with) == blocks_of(&mut without));
 }
 

@@ -6,7 +6,7 @@ mod harness;
 use std::{io::Cursor, process::Command, time::Duration};
 
 use bytes::Bytes;
-use harness::{Studio, coded, ms, parse, player::OnDisk};
+use harness::{Harness, coded, ms, parse, player::OnDisk};
 use media::{
     Anchor, AudioChunk, AudioFormat, Codec, Container, Input, MediaKind, PushedAudio, RecorderConfig,
     Recovery, TrackConfig, TrackId,
@@ -16,13 +16,13 @@ const TRACK: TrackId = TrackId(0);
 
 /// A recorder and one who pushes to it.
 struct Push {
-    studio: Studio,
+    studio: Harness,
     audio: PushedAudio,
 }
 
 impl Push {
     fn new(format: AudioFormat) -> Self {
-        let mut studio = Studio::new(RecorderConfig::default());
+        let mut studio = Harness::new(RecorderConfig::default());
         studio.add(TrackConfig {
             id: TRACK,
             name: "pushed".to_owned(),

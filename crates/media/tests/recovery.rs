@@ -6,7 +6,7 @@ mod harness;
 use std::{io::Cursor, time::Duration};
 
 use harness::{
-    Studio, coded, ms, parse,
+    Harness, coded, ms, parse,
     player::OnDisk,
     script::{Dice, Script, at_rate, film_coded, talk_coded},
     sender::{Source, opus_track, vp8_track},
@@ -32,7 +32,7 @@ fn apply(mut bytes: Vec<u8>, recovery: Recovery) -> (Vec<u8>, RecordingSummary) 
 
 /// What is on disk after each output of a call, and what it is when closed.
 fn call(config: RecorderConfig, script: Script) -> (Vec<Vec<u8>>, Vec<u8>, RecordingSummary) {
-    let mut studio = Studio::new(config);
+    let mut studio = Harness::new(config);
     studio.keep_states = true;
     studio.add(opus_track());
     studio.add(vp8_track());
@@ -104,7 +104,7 @@ fn a_recorder_killed_between_any_two_writes_loses_at_most_what_it_had_not_handed
 
 #[test]
 fn what_was_final_is_so_after_a_crash_too_and_comes_near_the_end_of_the_file() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     studio.add(vp8_track());
     let (mut kept, mut furthest_behind) = (Vec::new(), 0);
@@ -141,7 +141,7 @@ fn what_was_final_is_so_after_a_crash_too_and_comes_near_the_end_of_the_file() {
 
 #[test]
 fn a_recorder_killed_before_its_tracks_are_placed_has_a_draft_on_disk() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     studio.add(vp8_track());
     // No sender report comes, so the beginning is held back for as long as is allowed.
@@ -231,7 +231,7 @@ fn no_bytes_make_recovery_panic_or_loop() {
 
 #[test]
 fn a_file_without_a_keyframe_is_repaired_once() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(vp8_track());
     let mut script = Script::default();
     script.film(&mut Source::vp8(), &at_rate(25, Duration::ZERO, Duration::from_secs(2)), 1_000, ms(30));

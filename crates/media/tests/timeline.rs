@@ -6,7 +6,7 @@ mod harness;
 use std::time::{Duration, UNIX_EPOCH};
 
 use harness::{
-    Studio, ms, ntp, parse,
+    Harness, ms, ntp, parse,
     script::{Script, at_rate, captured, lateness, opus, spread},
     sender::{AUDIO, Source, VIDEO, opus_track, vp8_track},
 };
@@ -14,8 +14,8 @@ use media::{Anchor, LayerId, NtpTime, RecorderConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn studio() -> Studio {
-    let mut studio = Studio::new(RecorderConfig::default());
+fn studio() -> Harness {
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(opus_track());
     studio.add(vp8_track());
     studio
@@ -272,7 +272,7 @@ fn a_timestamp_that_jumps_with_each_packet_is_bounded() {
 
 #[test]
 fn a_source_that_stops_its_clock_in_silence_is_placed_by_arrival() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     studio.add(media::TrackConfig { anchor: Anchor::Arrival, ..opus_track() });
     let mut audio = Source::opus();
     let mut stopped = Duration::ZERO;
@@ -293,7 +293,7 @@ fn a_source_that_stops_its_clock_in_silence_is_placed_by_arrival() {
 #[test]
 fn a_step_of_the_calendar_changes_nothing_but_the_date() {
     let record = |wall| {
-        let mut studio = Studio::at(RecorderConfig::default(), wall);
+        let mut studio = Harness::at(RecorderConfig::default(), wall);
         studio.add(opus_track());
         let mut audio = Source::opus();
         let mut script = Script::default();

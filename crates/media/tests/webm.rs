@@ -5,7 +5,7 @@
 mod harness;
 
 use harness::{
-    Studio, coded, ms, ntp, packetize,
+    Harness, coded, ms, ntp, packetize,
     player::OnDisk,
     script::Script,
     sender::{AUDIO, Source, VIDEO, opus_track, vp8_track},
@@ -13,7 +13,7 @@ use harness::{
 use media::{Container, RecorderConfig};
 
 /// Ten seconds of camera and microphone, as a browser sends them.
-fn record_call(studio: &mut Studio) {
+fn record_call(studio: &mut Harness) {
     studio.add(opus_track());
     studio.add(vp8_track());
     let (mut audio, mut video) = (Source::opus(), Source::vp8());
@@ -43,7 +43,7 @@ fn record_call(studio: &mut Studio) {
 
 #[test]
 fn a_call_becomes_a_webm_that_plays_and_seeks() {
-    let mut studio = Studio::new(RecorderConfig::default());
+    let mut studio = Harness::new(RecorderConfig::default());
     record_call(&mut studio);
     let (summary, bytes) = studio.finish();
     assert_eq!(summary.container, Some(Container::Webm));
@@ -68,7 +68,7 @@ fn a_call_becomes_a_webm_that_plays_and_seeks() {
 #[test]
 fn a_beep_is_heard_within_2_ms_of_the_frame_that_was_captured_with_it() {
     for video_first in [0, 25, 400] {
-        let mut studio = Studio::new(RecorderConfig::default());
+        let mut studio = Harness::new(RecorderConfig::default());
         studio.add(opus_track());
         studio.add(vp8_track());
         let (mut audio, mut video) = (Source::opus(), Source::vp8());

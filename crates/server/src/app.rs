@@ -16,9 +16,9 @@ use crate::{
     downloads::Downloads,
     grpc::Forwarder,
     ledger::StoreLedger,
-    live_files::LiveFiles,
     metrics,
     node::{self, Heartbeat},
+    open_recordings::OpenRecordings,
     readiness::Readiness,
     renditions, tls,
 };
@@ -137,7 +137,7 @@ impl App {
             stop_workers.clone(),
         );
         let (base_path, wishes) = (config.blob.base_path.clone(), config.renditions.clone());
-        let growing = LiveFiles::new(capture.clone(), base_path, &wishes);
+        let growing = OpenRecordings::new(capture.clone(), base_path, &wishes);
         let wanted = move |recording: &_| renditions::wanted(recording, &wishes);
         workers.stream(Arc::new(growing), Arc::new(wanted));
 

@@ -5,36 +5,36 @@ use std::sync::Arc;
 use capture::{Ledger, LedgerError};
 use chrono::Utc;
 use model::{JobKind, NodeId, Recording, RecordingState, SessionId, TenantId};
-use store::{NewJob, SealOutcome, Sealed, Store};
+use store::{FinalizeOutcome, FinalizedRecording, NewJob, Store};
 
-use crate::{config::WantedRendition, renditions};
+use crate::{config::DefaultRendition, renditions};
 
 /// Writes sessions and sealed recordings into the store.
 pub struct StoreLedger {
     store: Arc<dyn Store>,
     node: NodeId,
-    wishes: Vec<WantedRendition>,
+    wishes: Vec<DefaultRendition>,
 }
 
 impl StoreLedger {
     /// Writes in the name of a node, which alone has the files. Of each recording these renditions are made.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, node: NodeId, wishes: Vec<WantedRendition>) -> Self {
+    pub fn new(store: Arc<dyn Store>, node: NodeId, wishes: Vec<DefaultRendition>) -> Self {
         Self { store, node, wishes }
     }
 
     /// With media, the file is to be uploaded; without, there is nothing to do but to tell.
-    fn entry(&self, recording: &Recording) -> Sealed {
+    fn entry(&self, recording: &Recording) -> FinalizedRecording {
         let mut recording = recording.clone();
         if recording.container.is_none() {
             recording.state = RecordingState::Parked;
             recording.error.get_or_insert_with(|| Recording::NO_MEDIA.to_owned());
-            return Sealed { recording, jobs: Vec::new(), renditions: Vec::new() };
+            return FinalizedRecording { recording, jobs: Vec::new(), renditions: Vec::new() };
         }
         recording.state = RecordingState::Processing;
         let upload = NewJob { kind: JobKind::Upload, node: Some(self.node.clone()), run_at: Utc::now() };
         let renditions = renditions::wanted(&recording, &self.wishes);
-        Sealed { recording, jobs: vec![upload], renditions }
+        FinalizedRecording { recording, jobs: vec![upload], renditions }
     }
 }
 
@@ -50,8 +50,8 @@ impl Ledger for StoreLedger {
 
     async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {
         let sealed = self.entry(recording);
-        let outcome = self.store.seal(&sealed).await.map_err(|error| LedgerError(error.to_string()))?;
-        if outcome == SealOutcome::Written {
+        let outcome = self.store.finalize(&sealed).await.map_err(|error| LedgerError(error.to_string()))?;
+        if outcome == FinalizeOutcome::Written {
             for job in &sealed.jobs {
                 jobs::count_enqueued(job.kind, 1);
             }

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use store::NewRendition;
 use transcode::{AudioOptions, Rendition, StemFormat};
 
-use crate::config::WantedRendition;
+use crate::config::DefaultRendition;
 
 /// Why a rendition can't be made of a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub(crate) fn asked(result: AudioResult) -> Rendition {
 }
 
 /// What its source and the configuration want of a recording when it ends. What can't be made of it is left out.
-pub(crate) fn wanted(recording: &Recording, wishes: &[WantedRendition]) -> Vec<NewRendition> {
+pub(crate) fn wanted(recording: &Recording, wishes: &[DefaultRendition]) -> Vec<NewRendition> {
     let concerns =
         |tenant: &Option<TenantId>| tenant.as_ref().is_none_or(|tenant| *tenant == recording.tenant);
     let mut wanted: Vec<NewRendition> = Vec::new();

@@ -59,7 +59,7 @@ impl Default for Changes {
 
 impl Changes {
     /// Tells of a change.
-    pub fn tell(&self, change: Change) {
+    pub fn publish(&self, change: Change) {
         // An error says that nobody listens.
         let _ = self.sender.send(change);
     }

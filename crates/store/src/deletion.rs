@@ -106,5 +106,5 @@ pub trait Deletions: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn take_turn(&self, task: &str, every: Duration) -> Result<bool, StoreError>;
+    async fn claim_run(&self, task: &str, every: Duration) -> Result<bool, StoreError>;
 }

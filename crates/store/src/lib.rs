@@ -21,11 +21,11 @@ pub use changes::{Change, Changes};
 pub use deletion::{AuditEntry, Deletion, Deletions, Expired, Expiry};
 pub use error::StoreError;
 pub use lost::{LostRecording, LostRecordings};
-pub use renditions::{Created, MADE_ANEW, NewRendition, RenderedFile, Renditions};
+pub use renditions::{Created, NewRendition, REQUEUED, RenderedFile, Renditions};
 pub use segments::Segments;
 pub use signal::JobSignal;
 pub use traits::{
-    Cancellation, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, Node, Nodes, Page, RecordingFilter,
-    Recordings, SealOutcome, Sealed, Sessions, Store,
+    Cancellation, FinalizeOutcome, FinalizedRecording, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob,
+    Node, Nodes, Page, RecordingFilter, Recordings, Sessions, Store,
 };
 pub use uploads::{Upload, UploadPart, UploadStatus, Uploads};

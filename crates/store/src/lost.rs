@@ -34,7 +34,7 @@ pub trait LostRecordings: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn give_up(
+    async fn park_lost(
         &self,
         recording: RecordingId,
         silent_for: Duration,
@@ -46,5 +46,5 @@ pub trait LostRecordings: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn take_up(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError>;
+    async fn unpark(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError>;
 }

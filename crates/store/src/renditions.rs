@@ -20,7 +20,7 @@ pub struct NewRendition {
 }
 
 /// What a job says that was to make a rendition of a file that another has taken the place of.
-pub const MADE_ANEW: &str = "the rest of the recording has come: another job makes it of the whole";
+pub const REQUEUED: &str = "the rest of the recording has come: another job makes it of the whole";
 
 /// What a run has made.
 #[derive(Debug, Clone, PartialEq)]

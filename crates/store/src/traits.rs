@@ -45,7 +45,7 @@ impl<T> Store for T where
 
 /// A sealed recording, as it goes into the database in one transaction.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Sealed {
+pub struct FinalizedRecording {
     /// The recording with everything known, its state the one that it is to have.
     pub recording: Recording,
     /// Its jobs.
@@ -67,7 +67,7 @@ pub struct NewJob {
 
 /// What [`Sessions::seal`] found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SealOutcome {
+pub enum FinalizeOutcome {
     /// Written now.
     Written,
     /// It had been sealed before; nothing was changed.
@@ -98,7 +98,7 @@ pub trait Sessions: Send + Sync {
     /// # Errors
     /// `Unavailable`; `Conflict` if the id is another tenant's; `Internal` if two tracks have one number. Then nothing
     /// was changed.
-    async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError>;
+    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError>;
 
     /// The node that has (or had) the tenant's session, and why it ended if it did.
     ///

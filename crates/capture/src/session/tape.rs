@@ -14,7 +14,7 @@ use super::state::{Event, State};
 use crate::spool::{SpoolFailure, SpoolFile, Written, queue::Queue};
 
 /// Records into a file of the spool. A disk that fails is remembered, and nothing is written behind the hole.
-pub(crate) struct Tape {
+pub(crate) struct FileRecorder {
     recorder: Recorder,
     file: SpoolFile,
     /// When the recorder wants to be called without an input.
@@ -25,7 +25,7 @@ pub(crate) struct Tape {
     handed: u64,
 }
 
-impl Tape {
+impl FileRecorder {
     /// Nothing recorded. The session began `now`, which is `wall` on the calendar.
     pub(crate) fn new(file: SpoolFile, now: Instant, wall: SystemTime) -> Self {
         Self {

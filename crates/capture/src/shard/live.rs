@@ -20,7 +20,7 @@ use crate::{
         convert,
         sealing::{Ended, WrittenDown},
         state::{Action, Bounds, Event, State, step},
-        tape::Tape,
+        tape::FileRecorder,
     },
     spool::SpoolFile,
 };
@@ -37,7 +37,7 @@ pub(super) struct Live {
     /// Data messages since they were last asked for.
     pub(super) data_messages: u64,
     peer: Peer,
-    tape: Tape,
+    tape: FileRecorder,
     state: State,
     written_down: WrittenDown,
     tracks: Vec<(peer::TrackId, String)>,
@@ -67,7 +67,7 @@ impl Live {
             dirty: false,
             data_messages: 0,
             peer: Peer::new(environment, config, now),
-            tape: Tape::new(file, now, wall),
+            tape: FileRecorder::new(file, now, wall),
             state: State::Connecting(bounds),
             written_down,
             tracks: Vec::new(),

@@ -17,7 +17,7 @@ use crate::{
     CaptureError,
     begin::{self, Description},
     capture::Node,
-    session::{sealing::WrittenDown, tape::Tape},
+    session::{sealing::WrittenDown, tape::FileRecorder},
     shard::SessionStatistics,
     spool::{MediaFile, SessionDirectory, SpoolFile},
 };
@@ -94,8 +94,12 @@ pub(crate) async fn open(node: Arc<Node>, source: NewSource) -> Result<SourceHan
     let refused = handle::Refusal::default();
     let written_down = WrittenDown { begun: recording, directory, admitted };
     node.growing.add(&written_down, file.queue());
-    let session =
-        task::Session::new(written_down, Tape::new(file, now, wall), begin::bounds(&node), refused.clone());
+    let session = task::Session::new(
+        written_down,
+        FileRecorder::new(file, now, wall),
+        begin::bounds(&node),
+        refused.clone(),
+    );
     let pace = pace::Pace { written, at_most: spool.max_waiting_bytes as u64 / 4 };
     let run = task::run(session, inputs, controls, pace, Arc::clone(&node.sealer), node.cancelled.clone());
     node.tasks.spawn(run);

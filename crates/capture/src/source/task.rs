@@ -26,7 +26,7 @@ use crate::{
     session::{
         sealing::{Ended, Sealer, WrittenDown},
         state::{Action, Bounds, Event, State, step},
-        tape::Tape,
+        tape::FileRecorder,
     },
     shard::SessionStatistics,
 };
@@ -39,7 +39,7 @@ const MAX_TRACKS: usize = 126;
 /// A session whose media comes by a [`SourceHandle`](super::SourceHandle).
 pub(super) struct Session {
     id: SessionId,
-    tape: Tape,
+    tape: FileRecorder,
     state: State,
     written_down: WrittenDown,
     tracks: BTreeMap<TrackId, Track>,
@@ -83,7 +83,12 @@ pub(super) async fn run(
 }
 
 impl Session {
-    pub(super) fn new(written_down: WrittenDown, tape: Tape, bounds: Bounds, refused: Refusal) -> Self {
+    pub(super) fn new(
+        written_down: WrittenDown,
+        tape: FileRecorder,
+        bounds: Bounds,
+        refused: Refusal,
+    ) -> Self {
         Self {
             id: written_down.begun.id.into(),
             tape,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use media::Settled;
+use media::FinalBytes;
 use tokio::sync::oneshot;
 
 use super::{MediaFile, writer::Writer};
@@ -46,16 +46,16 @@ enum Write {
         bytes: Bytes,
     },
     /// What was written up to here makes this much final.
-    Settle(Settled),
+    Settle(FinalBytes),
 }
 
 /// What of a file is final.
 #[derive(Debug, Default)]
 struct Final {
     /// Written.
-    written: Option<Settled>,
+    written: Option<FinalBytes>,
     /// And on disk.
-    durable: Option<Settled>,
+    durable: Option<FinalBytes>,
 }
 
 #[derive(Debug)]
@@ -92,7 +92,7 @@ pub(crate) struct SpoolFile {
     max_waiting_bytes: usize,
     stall_timeout: Duration,
     appended: u64,
-    settled: Option<Settled>,
+    settled: Option<FinalBytes>,
 }
 
 impl SpoolFile {
@@ -146,7 +146,7 @@ impl SpoolFile {
 
     /// Notes what is final of what was appended and patched so far. It says nothing to the session if the file is
     /// failing; the next write does.
-    pub(crate) fn settle(&mut self, settled: Option<Settled>, now: Instant) {
+    pub(crate) fn settle(&mut self, settled: Option<FinalBytes>, now: Instant) {
         if let Some(new) = settled.filter(|_| settled != self.settled) {
             self.settled = settled;
             let _ = self.push(Write::Settle(new), 0, now);
@@ -301,7 +301,7 @@ impl Queue {
     }
 
     /// What is final and on disk.
-    pub(crate) fn durable(&self) -> Option<Settled> {
+    pub(crate) fn durable(&self) -> Option<FinalBytes> {
         self.lock_settled().durable
     }
 

@@ -163,9 +163,9 @@ fn a_session_that_waits_for_more_than_its_budget_fails_and_never_has_a_hole() {
     assert_eq!(*memory.content.lock().unwrap(), vec![1; 200]);
 }
 
-fn settled(until: u64) -> media::Settled {
+fn settled(until: u64) -> media::FinalBytes {
     let time = Duration::from_millis(until);
-    media::Settled { from: 10, until, time, entries: 1, container: media::Container::Webm }
+    media::FinalBytes { from: 10, until, time, entries: 1, container: media::Container::Webm }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use store::{Store, StoreError};
 use crate::{FollowedSegment, metrics};
 
 /// The segments, by number. The database is told after each change; while it is away they wait.
-pub(crate) struct Board {
+pub(crate) struct SegmentTracker {
     store: Arc<dyn Store>,
     recording: RecordingId,
     parameters: Arc<str>,
@@ -24,7 +24,7 @@ pub(crate) struct Board {
     counted: u64,
 }
 
-impl Board {
+impl SegmentTracker {
     pub fn new(
         store: Arc<dyn Store>,
         recording: RecordingId,

@@ -11,8 +11,8 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{board::Board, directory::SegmentDirectory, followers::Key};
-use crate::{FollowOrder, Followed, RenderError, Rendered, metrics, perform::Context, retry::backoff};
+use super::{board::SegmentTracker, directory::SegmentDirectory, followers::Key};
+use crate::{FollowRequest, Followed, RenderError, Rendered, metrics, perform::Context, retry::backoff};
 
 /// How far the file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(crate) async fn run(
 ) {
     let (config, segments) = (&context.config, &context.config.segments);
     let (store, node) = (Arc::clone(&context.store), config.node.clone());
-    let mut board = Board::new(store, key.0, Arc::clone(&key.1), node, segments.interval);
+    let mut board = SegmentTracker::new(store, key.0, Arc::clone(&key.1), node, segments.interval);
     let mut failures = 0;
     loop {
         let entries = grown.borrow().entries;
@@ -112,7 +112,7 @@ async fn another_track_joins(
     entries: usize,
     grown: &mut watch::Receiver<Grown>,
     promotions: &mut mpsc::Receiver<Promotion>,
-    mut waiting: Option<&mut Board>,
+    mut waiting: Option<&mut SegmentTracker>,
 ) -> bool {
     loop {
         tokio::select! {
@@ -136,7 +136,7 @@ async fn follow(
     context: &Context,
     key: &Key,
     path: &Path,
-    board: &mut Board,
+    board: &mut SegmentTracker,
     grown: &mut watch::Receiver<Grown>,
     promotions: &mut mpsc::Receiver<Promotion>,
 ) -> End {
@@ -148,7 +148,7 @@ async fn follow(
             return End::Failed(RenderError::Transient(error));
         }
     };
-    let order = FollowOrder {
+    let order = FollowRequest {
         input: path,
         segments: directory.path(),
         interval: segments.interval,

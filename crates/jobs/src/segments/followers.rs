@@ -19,7 +19,7 @@ use tokio::{
 use tracing::Instrument;
 
 use super::follower::{self, Grown, Promotion};
-use crate::{GrowingFile, RenderError, Rendered, metrics, perform::Context};
+use crate::{OpenFile, RenderError, Rendered, metrics, perform::Context};
 
 /// A recording, and the parameters of a rendition of it.
 pub(crate) type Key = (RecordingId, Arc<str>);
@@ -49,8 +49,8 @@ impl Follower {
 
 impl Followers {
     /// A file has grown. It is followed once it is longer than a segment, and if there is room for another follower.
-    pub fn see(&self, context: &Arc<Context>, file: &GrowingFile, parameters: &Arc<str>) {
-        let &GrowingFile { until, time, entries, recorded, bytes, .. } = file;
+    pub fn see(&self, context: &Arc<Context>, file: &OpenFile, parameters: &Arc<str>) {
+        let &OpenFile { until, time, entries, recorded, bytes, .. } = file;
         let now = Grown { until, entries, recorded: recorded.max(time), bytes: bytes.max(until) };
         let key = (file.recording, Arc::clone(parameters));
         let mut followers = self.lock();

@@ -36,7 +36,7 @@ async fn look(context: &Arc<Context>, every: Duration) -> Result<(u64, usize), J
     });
     let swept = swept.await.map_err(|_| JobError::Panicked)??;
     // The rows are everybody's.
-    if !context.store.take_turn(TURN, every).await? {
+    if !context.store.claim_run(TURN, every).await? {
         return Ok((0, swept));
     }
     Ok((context.store.forget_old_segments(Utc::now() - keep).await?, swept))

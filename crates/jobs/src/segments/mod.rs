@@ -18,7 +18,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{Growing, perform::Context};
+use crate::{OpenFiles, perform::Context};
 
 pub(crate) use directory::sweep;
 pub(crate) use followers::Followers;
@@ -27,7 +27,7 @@ pub(crate) use followers::Followers;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows what grows, until `shutdown`.
-pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn Growing>, shutdown: CancellationToken) {
+pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn OpenFiles>, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
         let files = growing.files();
         let mut seen = HashSet::new();

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::journal;
-use crate::{JobError, perform::Context, spool::SealedFile, upload::unless_cancelled};
+use crate::{JobError, perform::Context, spool::FinalizedFile, upload::unless_cancelled};
 
 /// Parts of one file on their way at a time.
 const PARTS_AT_ONCE: usize = 4;
@@ -30,7 +30,7 @@ pub(crate) struct Unfinished<'a> {
     pub context: &'a Context,
     pub parts: &'a dyn PartUploads,
     pub recording: &'a Recording,
-    pub file: &'a SealedFile<'a>,
+    pub file: &'a FinalizedFile<'a>,
     pub upload: &'a Upload,
     /// Told of what the store has of the file.
     pub confirmed: &'a watch::Sender<u64>,

@@ -10,15 +10,15 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::journal;
-use crate::{JobError, Wishes, metrics, perform::Context};
+use crate::{DefaultRenditions, JobError, metrics, perform::Context};
 
 /// How often the object store is asked for uploads that the journal does not know.
 const LIST: Duration = Duration::from_secs(3600);
 
 /// Looks until `shutdown`, at the start first.
-pub(crate) async fn run(context: Arc<Context>, wishes: Wishes, shutdown: CancellationToken) {
+pub(crate) async fn run(context: Arc<Context>, wishes: DefaultRenditions, shutdown: CancellationToken) {
     let Some(parts) = context.blobs.parts() else { return };
-    let mut keeper = Keeper { context: &context, parts, wishes, silent: HashSet::new() };
+    let mut keeper = UploadCleaner { context: &context, parts, wishes, silent: HashSet::new() };
     let mut list_at = Instant::now();
     while !shutdown.is_cancelled() {
         if list_at <= Instant::now() {
@@ -38,17 +38,17 @@ fn note(what: &'static str, result: Option<Result<(), JobError>>) {
     }
 }
 
-struct Keeper<'a> {
+struct UploadCleaner<'a> {
     context: &'a Context,
     parts: &'a dyn PartUploads,
     /// What is to be made of what is rescued.
-    wishes: Wishes,
+    wishes: DefaultRenditions,
     /// Nodes that were silent for too long at the last look. Only those that still are at the next one are taken for
     /// lost: when the database was away, all nodes were silent.
     silent: HashSet<NodeId>,
 }
 
-impl Keeper<'_> {
+impl UploadCleaner<'_> {
     /// Aborts uploads to recordings of this node that the journal does not hold: begun just before a crash.
     async fn abort_unknown(&self) -> Result<(), JobError> {
         let base = self.context.config.base_path.trim_matches('/');

@@ -19,14 +19,14 @@ use tracing::Instrument;
 
 use crate::{metrics, perform::Context};
 
-pub(crate) use streams::{State, Streams};
+pub(crate) use streams::{LiveUploads, State};
 
 /// How often the files are looked at. A part of 5 MiB takes a recording of 10 Mbit/s 4 s.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// A file that is being written on this node.
 #[derive(Debug, Clone, PartialEq)]
-pub struct GrowingFile {
+pub struct OpenFile {
     /// The recording.
     pub recording: RecordingId,
     /// The key that its object will have, if its format stays as it is.
@@ -52,13 +52,13 @@ pub struct GrowingFile {
 }
 
 /// Who knows the files that are being written on this node.
-pub trait Growing: Send + Sync + 'static {
+pub trait OpenFiles: Send + Sync + 'static {
     /// All of them.
-    fn files(&self) -> Vec<GrowingFile>;
+    fn files(&self) -> Vec<OpenFile>;
 }
 
 /// Sends what is final, until `shutdown`.
-pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn Growing>, shutdown: CancellationToken) {
+pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn OpenFiles>, shutdown: CancellationToken) {
     if context.blobs.parts().is_none() {
         return;
     }
@@ -82,7 +82,7 @@ pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn Growing>, shutdo
 /// Gives the free places to the files that lag most, one a file.
 fn start(
     context: &Arc<Context>,
-    files: Vec<GrowingFile>,
+    files: Vec<OpenFile>,
     places: &Arc<Semaphore>,
     sending: &mut JoinSet<()>,
     shutdown: &CancellationToken,

@@ -5,7 +5,7 @@ use store::{StoreError, Upload};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{GrowingFile, journal, streams::Turn};
+use super::{OpenFile, journal, streams::UploadGuard};
 use crate::{JobError, metrics, perform::Context, retry::backoff};
 
 /// The longest wait after a failure. An object store that is back is found within it.
@@ -19,7 +19,7 @@ enum Next {
     Part(PartRange),
 }
 
-fn next(parts: &dyn PartUploads, file: &GrowingFile, state: &super::State) -> Option<Next> {
+fn next(parts: &dyn PartUploads, file: &OpenFile, state: &super::State) -> Option<Next> {
     let first = parts.range(1);
     // No part but the last can be smaller: what is shorter goes whole when it is finished.
     if file.until < first.end() || file.from > first.bytes {
@@ -32,7 +32,7 @@ fn next(parts: &dyn PartUploads, file: &GrowingFile, state: &super::State) -> Op
     (range.end() <= file.until).then_some(Next::Part(range))
 }
 
-pub(super) fn has_work(context: &Context, file: &GrowingFile, state: &super::State) -> bool {
+pub(super) fn has_work(context: &Context, file: &OpenFile, state: &super::State) -> bool {
     let due = state.not_before.is_none_or(|at| at <= Instant::now());
     let Some(parts) = context.blobs.parts().filter(|_| due && !state.rescued) else { return false };
     let other_key = state.upload.as_ref().is_some_and(|upload| upload.key != file.key);
@@ -42,8 +42,8 @@ pub(super) fn has_work(context: &Context, file: &GrowingFile, state: &super::Sta
 /// Sends one part, and whatever has to come before. A failure is waited out; the recording never hears of it.
 pub(super) async fn advance(
     context: &Context,
-    file: &GrowingFile,
-    turn: &mut Turn,
+    file: &OpenFile,
+    turn: &mut UploadGuard,
     cancel: &CancellationToken,
 ) {
     match step(context, file, turn, cancel).await {
@@ -78,8 +78,8 @@ fn is_gone(error: &JobError) -> bool {
 
 async fn step(
     context: &Context,
-    file: &GrowingFile,
-    turn: &mut Turn,
+    file: &OpenFile,
+    turn: &mut UploadGuard,
     cancel: &CancellationToken,
 ) -> Result<(), JobError> {
     let Some(parts) = context.blobs.parts() else { return Ok(()) };
@@ -133,7 +133,7 @@ async fn step(
 }
 
 /// The file's format is another than when the upload began, and so is the key. What was sent is sent again.
-async fn give_up(context: &Context, file: &GrowingFile, turn: &mut Turn) -> Result<(), JobError> {
+async fn give_up(context: &Context, file: &OpenFile, turn: &mut UploadGuard) -> Result<(), JobError> {
     if let (Some(parts), Some(upload)) = (context.blobs.parts(), turn.upload.clone()) {
         tracing::info!(from = %upload.key, to = %file.key, "the file's format has changed: beginning anew");
         parts.abort(&upload).await?;

@@ -47,7 +47,7 @@ pub(crate) struct Stream {
 
 /// The right to work on an upload.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct UploadGuard {
     state: OwnedMutexGuard<State>,
     sent: Arc<AtomicU64>,
 }
@@ -59,19 +59,19 @@ impl Stream {
     }
 
     /// The turn, if nobody has it.
-    pub fn try_lock(&self) -> Result<Turn, TryLockError> {
+    pub fn try_lock(&self) -> Result<UploadGuard, TryLockError> {
         let state = Arc::clone(&self.state).try_lock_owned()?;
-        Ok(Turn { state, sent: Arc::clone(&self.sent) })
+        Ok(UploadGuard { state, sent: Arc::clone(&self.sent) })
     }
 
     /// The turn, when it is free.
-    pub async fn lock(&self) -> Turn {
+    pub async fn lock(&self) -> UploadGuard {
         let state = Arc::clone(&self.state).lock_owned().await;
-        Turn { state, sent: Arc::clone(&self.sent) }
+        UploadGuard { state, sent: Arc::clone(&self.sent) }
     }
 }
 
-impl Turn {
+impl UploadGuard {
     /// Begins anew: nothing is sent.
     pub fn reset(&mut self) {
         *self.state = State::default();
@@ -84,7 +84,7 @@ impl Turn {
     }
 }
 
-impl Deref for Turn {
+impl Deref for UploadGuard {
     type Target = State;
 
     fn deref(&self) -> &State {
@@ -92,7 +92,7 @@ impl Deref for Turn {
     }
 }
 
-impl DerefMut for Turn {
+impl DerefMut for UploadGuard {
     fn deref_mut(&mut self) -> &mut State {
         &mut self.state
     }
@@ -100,11 +100,11 @@ impl DerefMut for Turn {
 
 /// The uploads of files that grow here, and of those whose upload jobs run.
 #[derive(Debug, Default)]
-pub(crate) struct Streams {
+pub(crate) struct LiveUploads {
     streams: Mutex<HashMap<RecordingId, Arc<Stream>>>,
 }
 
-impl Streams {
+impl LiveUploads {
     /// That of a recording.
     pub fn of(&self, recording: RecordingId) -> Arc<Stream> {
         let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);

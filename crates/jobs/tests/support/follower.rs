@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use jobs::{FollowOrder, Followed, FollowedSegment, Following, RenderError, Rendered};
+use jobs::{FollowRequest, Followed, FollowedSegment, Following, RenderError, Rendered};
 use tokio::sync::Notify;
 
 /// Bytes of the recording that make a segment.
@@ -49,7 +49,7 @@ impl FollowerScript {
         self.alive.load(SeqCst)
     }
 
-    pub fn begin(&self, order: FollowOrder<'_>) -> Result<Box<dyn Following>, RenderError> {
+    pub fn begin(&self, order: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
         let fault = self.faults.lock().unwrap().pop_front();
         self.begun.fetch_add(1, SeqCst);
         if let Some(Fault::Refused(error)) = fault {

@@ -77,7 +77,7 @@ impl House {
     }
 
     /// A sealed recording in the spool, its row, and its upload job.
-    pub fn seal(&self, content: &[u8]) -> Recording {
+    pub fn finalize(&self, content: &[u8]) -> Recording {
         let recording = sealed(&self.config, content);
         self.store.seal_now(&recording);
         recording

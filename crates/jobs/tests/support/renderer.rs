@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use jobs::{FollowOrder, Following, Order, RenderError, Rendered, Renderer};
+use jobs::{FollowRequest, Following, RenderError, RenderRequest, Rendered, Renderer};
 use model::Progress;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -68,7 +68,7 @@ impl ScriptedRenderer {
 impl Renderer for ScriptedRenderer {
     async fn render(
         &self,
-        order: Order<'_>,
+        order: RenderRequest<'_>,
         cancel: &CancellationToken,
         progress: &watch::Sender<Progress>,
     ) -> Result<Rendered, RenderError> {
@@ -106,7 +106,7 @@ impl Renderer for ScriptedRenderer {
         }
     }
 
-    async fn follow(&self, order: FollowOrder<'_>) -> Result<Box<dyn Following>, RenderError> {
+    async fn follow(&self, order: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
         self.followers.begin(order)
     }
 }

@@ -11,13 +11,13 @@ use std::{
 
 use blob::{AccessKey, BlobStore, ChecksumMode, PartUploads, S3, S3Config, Secret};
 use chrono::Utc;
-use jobs::{Growing, GrowingFile, JobsConfig, Workers};
+use jobs::{JobsConfig, OpenFile, OpenFiles, Workers};
 use model::{
     Channel, Container, EndReason, JobKind, JobState, Recording, RecordingId, RecordingState, Rendition,
     Source, TenantId,
 };
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
-use store::{JobQueue, NewJob, NewRendition, Nodes, Recordings, Sealed, Sessions, Uploads};
+use store::{FinalizedRecording, JobQueue, NewJob, NewRendition, Nodes, Recordings, Sessions, Uploads};
 use store_sqlite::SqliteStore;
 use testkit::servers::seaweedfs::SeaweedFs;
 use tokio::task::JoinSet;
@@ -31,16 +31,16 @@ const HEADER: usize = 8000;
 
 /// The files that grow.
 #[derive(Default)]
-struct Live(Mutex<Vec<GrowingFile>>);
+struct Live(Mutex<Vec<OpenFile>>);
 
-impl Growing for Live {
-    fn files(&self) -> Vec<GrowingFile> {
+impl OpenFiles for Live {
+    fn files(&self) -> Vec<OpenFile> {
         self.0.lock().unwrap().clone()
     }
 }
 
 /// A bucket and a database that stations share.
-pub struct Yard {
+pub struct Cluster {
     pub server: SeaweedFs,
     pub store: Arc<SqliteStore>,
     pub part_bytes: u64,
@@ -49,7 +49,7 @@ pub struct Yard {
     directory: tempfile::TempDir,
 }
 
-impl Yard {
+impl Cluster {
     pub async fn new() -> Self {
         Self::with_parts_of(PART as u64).await
     }
@@ -88,11 +88,11 @@ impl Yard {
         S3::connect(&config).await.unwrap()
     }
 
-    pub async fn station(&self, name: &str) -> Station {
+    pub async fn station(&self, name: &str) -> TestNode {
         self.station_through(name, self.server.url()).await
     }
 
-    pub async fn station_through(&self, name: &str, url: String) -> Station {
+    pub async fn station_through(&self, name: &str, url: String) -> TestNode {
         let spool = self.directory.path().join(name);
         fs::create_dir(&spool).unwrap();
         let config = JobsConfig {
@@ -106,7 +106,7 @@ impl Yard {
         };
         let blobs = Arc::new(self.s3(url).await);
         let (store, renderer) = (self.store.clone(), Arc::default());
-        Station { config, store, blobs, renderer, wanted: Vec::new(), live: Arc::default(), running: None }
+        TestNode { config, store, blobs, renderer, wanted: Vec::new(), live: Arc::default(), running: None }
     }
 
     /// No upload in parts is open.
@@ -135,7 +135,7 @@ fn rendition(recording: &Recording, kind: &str) -> NewRendition {
     }
 }
 
-pub struct Station {
+pub struct TestNode {
     pub config: JobsConfig,
     pub store: Arc<SqliteStore>,
     pub blobs: Arc<S3>,
@@ -146,7 +146,7 @@ pub struct Station {
     running: Option<(CancellationToken, Workers)>,
 }
 
-impl Station {
+impl TestNode {
     pub fn start(&mut self) {
         self.start_without_streaming();
         if let Some((_, workers)) = &self.running {
@@ -199,11 +199,11 @@ impl Station {
     }
 
     /// A session that begins.
-    pub async fn begin(&self) -> Take {
+    pub async fn begin(&self) -> TestRecording {
         self.begin_as(Container::Webm).await
     }
 
-    pub async fn begin_as(&self, container: Container) -> Take {
+    pub async fn begin_as(&self, container: Container) -> TestRecording {
         let (id, started_at) = (RecordingId::new(), Utc::now());
         let begun = Recording {
             id,
@@ -230,7 +230,7 @@ impl Station {
         let directory = self.config.spool.join(id.to_string());
         fs::create_dir(&directory).unwrap();
         let file = File::create_new(directory.join("media.part")).unwrap();
-        let mut take = Take {
+        let mut take = TestRecording {
             begun,
             directory,
             file,
@@ -244,25 +244,25 @@ impl Station {
     }
 
     /// Waits until the take's journal has so many parts, the provisional one among them.
-    pub async fn until_sent(&self, take: &Take, parts: usize) {
+    pub async fn until_sent(&self, take: &TestRecording, parts: usize) {
         let sent =
             async || self.store.upload_of(take.begun.id).await.unwrap().map_or(0, |(_, parts)| parts.len());
         wait_for(&format!("{parts} parts sent"), async || sent().await >= parts).await;
     }
 
-    pub async fn row(&self, take: &Take) -> Recording {
+    pub async fn row(&self, take: &TestRecording) -> Recording {
         self.store.recording(&take.begun.tenant, take.begun.id).await.unwrap()
     }
 
     /// Waits until it is available; how long that took.
-    pub async fn until_available(&self, take: &Take) -> Duration {
+    pub async fn until_available(&self, take: &TestRecording) -> Duration {
         let begun = Instant::now();
         wait_for("available", async || self.row(take).await.state == RecordingState::Available).await;
         begun.elapsed()
     }
 
     /// Waits until the local copy is gone.
-    pub async fn until_tidy(&self, take: &Take) {
+    pub async fn until_tidy(&self, take: &TestRecording) {
         let id = take.begun.id;
         wait_for("tidy", async || {
             let jobs = self.store.jobs_of(id).await.unwrap();
@@ -272,7 +272,7 @@ impl Station {
         assert!(!take.directory.exists());
     }
 
-    pub async fn attempts(&self, take: &Take, kind: JobKind) -> u32 {
+    pub async fn attempts(&self, take: &TestRecording, kind: JobKind) -> u32 {
         let jobs = self.store.jobs_of(take.begun.id).await.unwrap();
         jobs.iter().filter(|job| job.kind == kind).map(|job| job.attempts).sum()
     }
@@ -287,7 +287,7 @@ pub async fn wait_for(what: &str, mut is: impl AsyncFnMut() -> bool) {
 }
 
 /// A recording that grows.
-pub struct Take {
+pub struct TestRecording {
     pub begun: Recording,
     pub directory: PathBuf,
     file: File,
@@ -297,7 +297,7 @@ pub struct Take {
     live: Arc<Live>,
 }
 
-impl Take {
+impl TestRecording {
     /// Appends random bytes, all of which are final.
     pub fn grow(&mut self, bytes: usize) {
         let mut more = vec![0; bytes];
@@ -336,7 +336,7 @@ impl Take {
     }
 
     fn tell(&self) {
-        let grown = GrowingFile {
+        let grown = OpenFile {
             recording: self.begun.id,
             key: self.key(),
             container: self.container,
@@ -367,7 +367,7 @@ impl Take {
     }
 
     /// Stops: header, index, name, row, job.
-    pub async fn seal(&mut self, station: &Station, reason: EndReason) -> Recording {
+    pub async fn finalize(&mut self, station: &TestNode, reason: EndReason) -> Recording {
         self.live.0.lock().unwrap().retain(|file| file.recording != self.begun.id);
         self.patch(10, &[0xAB; 3000]);
         let index = vec![0xCD; 1234];
@@ -391,7 +391,7 @@ impl Take {
         let renditions = station.wanted.iter().map(|kind| rendition(&recording, kind)).collect();
         station
             .store
-            .seal(&Sealed { recording: recording.clone(), jobs: vec![upload], renditions })
+            .finalize(&FinalizedRecording { recording: recording.clone(), jobs: vec![upload], renditions })
             .await
             .unwrap();
         recording

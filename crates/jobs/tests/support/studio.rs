@@ -9,11 +9,11 @@ use std::{
 
 use blob::LocalDir;
 use chrono::Utc;
-use jobs::{Growing, GrowingFile, JobsConfig, SegmentsConfig, Workers};
+use jobs::{JobsConfig, OpenFile, OpenFiles, SegmentsConfig, Workers};
 use model::{
     Container, JobKind, Recording, RecordingState, Rendition, RenditionState, Segment, SegmentState,
 };
-use store::{JobQueue, NewJob, NewRendition, Renditions, Sealed, Segments, Sessions};
+use store::{FinalizedRecording, JobQueue, NewJob, NewRendition, Renditions, Segments, Sessions};
 use store_sqlite::SqliteStore;
 use tokio_util::sync::CancellationToken;
 
@@ -30,16 +30,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
-pub struct Live(pub Mutex<Vec<GrowingFile>>);
+pub struct Live(pub Mutex<Vec<OpenFile>>);
 
-impl Growing for Live {
-    fn files(&self) -> Vec<GrowingFile> {
+impl OpenFiles for Live {
+    fn files(&self) -> Vec<OpenFile> {
         self.0.lock().unwrap().clone()
     }
 }
 
 /// A node with a recording that goes on.
-pub struct Studio {
+pub struct Harness {
     pub directory: tempfile::TempDir,
     pub store: Arc<SqliteStore>,
     pub renderer: Arc<ScriptedRenderer>,
@@ -51,7 +51,7 @@ pub struct Studio {
     pub whole: Recording,
 }
 
-impl Studio {
+impl Harness {
     pub async fn new(faults: impl IntoIterator<Item = Fault>) -> Self {
         Self::with(faults, |_| {}).await
     }
@@ -103,7 +103,7 @@ impl Studio {
     /// The recording has come to this time. Segments of the scripted follower are of `SEGMENT` bytes.
     pub fn grows_to(&self, time: Duration, entries: usize) {
         let until = time.as_millis() as u64 * SEGMENT / INTERVAL.as_millis() as u64;
-        *self.live.0.lock().unwrap() = vec![GrowingFile {
+        *self.live.0.lock().unwrap() = vec![OpenFile {
             recording: self.whole.id,
             key: "key".to_owned(),
             container: Container::Webm,
@@ -119,7 +119,7 @@ impl Studio {
     }
 
     /// It ends, and the rendition is asked for.
-    pub async fn seal(&self) -> Recording {
+    pub async fn finalize(&self) -> Recording {
         let recording = self.whole.clone();
         self.live.0.lock().unwrap().clear();
         let key = recording.object_key.clone().unwrap();
@@ -131,8 +131,8 @@ impl Studio {
         };
         let jobs =
             vec![NewJob { kind: JobKind::Upload, node: Some(recording.node.clone()), run_at: Utc::now() }];
-        let sealed = Sealed { recording: recording.clone(), jobs, renditions: vec![mp3] };
-        self.store.seal(&sealed).await.unwrap();
+        let sealed = FinalizedRecording { recording: recording.clone(), jobs, renditions: vec![mp3] };
+        self.store.finalize(&sealed).await.unwrap();
         recording
     }
 

@@ -13,7 +13,7 @@ use super::{
     header::{self, Layout},
     tracks::TrackEntry,
 };
-use crate::{Container, MediaKind, Output, Settled};
+use crate::{Container, FinalBytes, MediaKind, Output};
 
 /// A keyframe opens a new cluster only if the last one has lasted this long, in milliseconds.
 const MIN_CLUSTER: i64 = 500;
@@ -127,9 +127,9 @@ impl Writer {
     }
 
     /// What of the bytes handed out no later patch touches, nor a repair after a crash.
-    pub(crate) fn settled(&self) -> Settled {
+    pub(crate) fn settled(&self) -> FinalBytes {
         let open = self.unfinished.as_ref().or(self.cluster.as_ref());
-        Settled {
+        FinalBytes {
             from: self.layout.end,
             until: open.map_or(self.flushed, |cluster| cluster.size_at.min(self.flushed)),
             time: open.map_or(Duration::ZERO, |cluster| Duration::from_millis(cluster.time.unsigned_abs())),

@@ -18,8 +18,8 @@ pub mod sender;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use media::{
-    Input, KeyframeReason, LayerId, NtpTime, Output, Recorder, RecorderConfig, RecordingSummary, RtpPacket,
-    Settled, TrackConfig, TrackId,
+    FinalBytes, Input, KeyframeReason, LayerId, NtpTime, Output, Recorder, RecorderConfig, RecordingSummary,
+    RtpPacket, TrackConfig, TrackId,
 };
 
 /// What the recorder wrote, as its owner would keep it.
@@ -29,7 +29,7 @@ pub struct Disk {
     pub appends: usize,
     pub patches: usize,
     /// What the recorder said is final.
-    pub settled: Option<Settled>,
+    pub settled: Option<FinalBytes>,
 }
 
 impl Disk {
@@ -62,7 +62,7 @@ impl Disk {
     }
 
     /// All outputs so far are carried out, and this is final.
-    fn settle(&mut self, settled: Option<Settled>) {
+    fn settle(&mut self, settled: Option<FinalBytes>) {
         if let (Some(before), Some(now)) = (self.settled, settled) {
             assert!(now.until >= before.until && now.from == before.from, "{before:?} became {now:?}");
             assert!(now.until <= self.bytes.len() as u64);
@@ -72,7 +72,7 @@ impl Disk {
 }
 
 /// A recorder, its clock and its disk.
-pub struct Studio {
+pub struct Harness {
     pub recorder: Recorder,
     pub start: Instant,
     /// Since the start.
@@ -87,7 +87,7 @@ pub struct Studio {
     deadline: Option<Instant>,
 }
 
-impl Studio {
+impl Harness {
     pub fn new(config: RecorderConfig) -> Self {
         Self::at(config, UNIX_EPOCH + Duration::from_secs(1_800_000_000))
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use media::{LayerId, NtpTime, RtpPacket, TrackId};
 
 use super::{
-    Studio, ms, ntp, packetize,
+    Harness, ms, ntp, packetize,
     parse::BlockRead,
     sender::{AUDIO, Source, VIDEO},
 };
@@ -46,7 +46,7 @@ impl Script {
         self.0.push((arrival, Event::Report(track, layer, source.ssrc, wall, source.timestamp(at))));
     }
 
-    pub fn play(mut self, studio: &mut Studio) {
+    pub fn play(mut self, studio: &mut Harness) {
         self.0.sort_by_key(|(arrival, _)| *arrival);
         for (arrival, event) in self.0 {
             match event {

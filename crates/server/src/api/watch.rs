@@ -239,7 +239,7 @@ mod tests {
     use chrono::Utc;
     use model::{Channel, Container, JobKind, NodeId, Source};
     use proto::recorder::v1::watch_recording_response::Event as Shown;
-    use store::{NewJob, NewRendition, Renditions as _, Sealed, Sessions as _};
+    use store::{FinalizedRecording, NewJob, NewRendition, Renditions as _, Sessions as _};
     use store_sqlite::SqliteStore;
     use tokio::sync::Semaphore;
 
@@ -279,8 +279,8 @@ mod tests {
         // More than the channel holds.
         let upload = NewJob { kind: JobKind::Upload, node: None, run_at: Utc::now() };
         let jobs = vec![upload; CHANNEL + 4];
-        let sealed = Sealed { recording: recording.clone(), jobs, renditions: Vec::new() };
-        store.seal(&sealed).await.unwrap();
+        let sealed = FinalizedRecording { recording: recording.clone(), jobs, renditions: Vec::new() };
+        store.finalize(&sealed).await.unwrap();
         let (sender, mut receiver) = mpsc::channel(CHANNEL);
         let watcher = Watcher {
             store: store.clone(),

@@ -29,7 +29,7 @@ pub use reference::reference;
 pub use secret::{Secret, StoreUrl};
 pub use settings::{ByteSize, Codec, GoDuration, Level, Listen, PortRange};
 pub use token::{Role, Token};
-pub use wanted::{Retention, WantedRendition};
+pub use wanted::{DefaultRendition, Retention};
 
 /// The merged, checked configuration. `Debug` shows no secret.
 #[derive(Debug, Clone)]
@@ -57,7 +57,7 @@ pub struct Config {
     /// Work on finished recordings.
     pub jobs: Jobs,
     /// What is made of every recording.
-    pub renditions: Vec<WantedRendition>,
+    pub renditions: Vec<DefaultRendition>,
     /// Renditions that are made while recordings go on.
     pub segments: Segments,
     /// What is deleted with age.

@@ -14,7 +14,7 @@ use super::{
 
 /// A rendition that is made of every recording of a tenant, or of all.
 #[derive(Debug, Clone, PartialEq)]
-pub struct WantedRendition {
+pub struct DefaultRendition {
     /// Whose recordings; none: everybody's.
     pub tenant: Option<TenantId>,
     /// What is made.
@@ -23,7 +23,7 @@ pub struct WantedRendition {
     pub while_recording: bool,
 }
 
-impl Setting for WantedRendition {
+impl Setting for DefaultRendition {
     fn parse(raw: &Raw) -> Result<Self, String> {
         let Raw::Table(fields) = raw else {
             return Err("a rendition is a table { kind = \"mp4\", … }".to_owned());
@@ -185,8 +185,8 @@ mod tests {
             "{ kind = \"waveform\", bits = 16 }",
             "{ tenant = \"acme\", while_recording = true, kind = \"mp3\" }",
         ] {
-            let wanted = WantedRendition::parse(&raw(text)).unwrap();
-            assert_eq!(WantedRendition::parse(&raw(&wanted.show())).unwrap(), wanted, "{}", wanted.show());
+            let wanted = DefaultRendition::parse(&raw(text)).unwrap();
+            assert_eq!(DefaultRendition::parse(&raw(&wanted.show())).unwrap(), wanted, "{}", wanted.show());
         }
         let rule = "{ tenant = \"acme\", rendition = \"mp3\", after = \"720h\" }";
         let retention = Retention::parse(&raw(rule)).unwrap();
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn tracks_of_stems_are_numbered_from_1() {
         let wanted =
-            WantedRendition::parse(&raw("{ kind = \"stem\", track = 1, format = \"wav\" }")).unwrap();
+            DefaultRendition::parse(&raw("{ kind = \"stem\", track = 1, format = \"wav\" }")).unwrap();
         assert_eq!(wanted.rendition, Rendition::Stem { track: 0, format: transcode::StemFormat::Wav });
         assert!(wanted.show().contains("track = 1"), "{}", wanted.show());
     }
@@ -217,7 +217,7 @@ mod tests {
             ("{ kind = \"stem\", track = -1, format = \"wav\" }", "numbered from 1"),
             ("{ kind = \"stem\", format = \"wav\" }", "track"),
         ] {
-            let told = WantedRendition::parse(&raw(text)).unwrap_err();
+            let told = DefaultRendition::parse(&raw(text)).unwrap_err();
             assert!(told.contains(want), "{text}: {told}");
         }
         for (text, want) in [

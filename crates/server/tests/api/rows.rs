@@ -7,7 +7,7 @@ use model::{
     RecordingState as RowState, Source, TenantId, Track,
 };
 use proto::recorder::v1::{self as pb, rendition_spec::Kind};
-use store::{Sealed, Sessions as _};
+use store::{FinalizedRecording, Sessions as _};
 use store_sqlite::SqliteStore;
 
 use crate::support::TestApp;
@@ -67,8 +67,9 @@ pub fn sound() -> Vec<Track> {
 
 pub async fn seal(app: &TestApp, recording: &Row) -> String {
     let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
-    let sealed = Sealed { recording: recording.clone(), jobs: Vec::new(), renditions: Vec::new() };
-    store.seal(&sealed).await.unwrap();
+    let sealed =
+        FinalizedRecording { recording: recording.clone(), jobs: Vec::new(), renditions: Vec::new() };
+    store.finalize(&sealed).await.unwrap();
     recording.id.to_string()
 }
 

@@ -44,7 +44,7 @@ impl Deletions for PostgresStore {
         self.bounded(audit_of(&self.pool, tenant, recording)).await
     }
 
-    async fn take_turn(&self, task: &str, every: std::time::Duration) -> Result<bool, StoreError> {
+    async fn claim_run(&self, task: &str, every: std::time::Duration) -> Result<bool, StoreError> {
         self.bounded(turns::take(&self.pool, task, every)).await
     }
 }

@@ -77,10 +77,10 @@ async fn listen(
             // What was announced while nobody listened was not heard.
             None => {
                 signal.notify();
-                changes.tell(Change::Anything);
+                changes.publish(Change::Anything);
             }
             Some(Heard::Jobs) => signal.notify(),
-            Some(Heard::Change(change)) => changes.tell(change),
+            Some(Heard::Change(change)) => changes.publish(change),
         }
         heard = listener.try_recv().await?.map(|said| match said.channel() {
             JOBS => Heard::Jobs,

@@ -18,17 +18,17 @@ impl LostRecordings for PostgresStore {
         self.bounded(lost_recordings(&self.pool, silent_for)).await
     }
 
-    async fn give_up(
+    async fn park_lost(
         &self,
         recording: RecordingId,
         silent_for: Duration,
         error: &str,
     ) -> Result<bool, StoreError> {
-        self.bounded(give_up(&self.pool, recording, silent_for, error)).await
+        self.bounded(park_lost(&self.pool, recording, silent_for, error)).await
     }
 
-    async fn take_up(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
-        self.bounded(take_up(&self.pool, node, live)).await
+    async fn unpark(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
+        self.bounded(unpark(&self.pool, node, live)).await
     }
 }
 
@@ -49,7 +49,7 @@ async fn lost_recordings(pool: &PgPool, silent_for: Duration) -> Result<Vec<Lost
     rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
 }
 
-async fn give_up(
+async fn park_lost(
     pool: &PgPool,
     recording: RecordingId,
     silent_for: Duration,
@@ -92,7 +92,7 @@ async fn give_up(
     Ok(true)
 }
 
-async fn take_up(pool: &PgPool, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, Failure> {
+async fn unpark(pool: &PgPool, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, Failure> {
     let live: Vec<Uuid> = live.iter().map(|id| id.as_uuid()).collect();
     let mut transaction = begin_transaction(pool).await?;
     sqlx::query!(

@@ -6,7 +6,7 @@ use model::{
 };
 use sqlx::{PgConnection, PgPool};
 use store::{
-    Change, Created, MADE_ANEW, NewJob, NewRendition, RenderedFile, Renditions, StoreError,
+    Change, Created, NewJob, NewRendition, REQUEUED, RenderedFile, Renditions, StoreError,
     row::{self, RenditionRow},
 };
 
@@ -133,7 +133,7 @@ pub(crate) async fn make_anew(
          WHERE recording = $1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
          RETURNING id",
         recording.as_uuid(),
-        MADE_ANEW,
+        REQUEUED,
     )
     .fetch_all(&mut *connection)
     .await?;

@@ -3,7 +3,7 @@
 use model::{EndReason, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{PgConnection, PgPool};
 use store::{
-    SealOutcome, Sealed, Sessions, StoreError,
+    FinalizeOutcome, FinalizedRecording, Sessions, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
 
@@ -23,8 +23,8 @@ impl Sessions for PostgresStore {
         self.bounded(set_paused(&self.pool, tenant, id, paused)).await
     }
 
-    async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError> {
-        self.bounded(seal(&self.pool, sealed)).await
+    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
+        self.bounded(finalize(&self.pool, sealed)).await
     }
 
     async fn session(
@@ -90,7 +90,7 @@ async fn set_paused(pool: &PgPool, tenant: &TenantId, id: SessionId, paused: boo
     if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
-async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
+async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, Failure> {
     let mut row = RecordingRow::from(&sealed.recording);
     // Whoever seals without a reason knows of none: nobody was there to see the end.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
@@ -142,10 +142,13 @@ async fn seal(pool: &PgPool, sealed: &Sealed) -> Result<SealOutcome, Failure> {
     }
     announce_recording(&mut transaction, row.id).await?;
     transaction.commit().await?;
-    Ok(SealOutcome::Written)
+    Ok(FinalizeOutcome::Written)
 }
 
-async fn sealed_before(connection: &mut PgConnection, row: &RecordingRow) -> Result<SealOutcome, Failure> {
+async fn sealed_before(
+    connection: &mut PgConnection,
+    row: &RecordingRow,
+) -> Result<FinalizeOutcome, Failure> {
     let ours = sqlx::query_scalar!(
         r#"SELECT tenant = $2 AS "ours!" FROM sessions WHERE id = $1"#,
         row.id,
@@ -153,7 +156,7 @@ async fn sealed_before(connection: &mut PgConnection, row: &RecordingRow) -> Res
     )
     .fetch_one(connection)
     .await?;
-    if ours { Ok(SealOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
+    if ours { Ok(FinalizeOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
 }
 
 /// Writes the recording's row, or writes it anew.

@@ -11,7 +11,8 @@ use std::{
 
 use model::{JobKind, NodeId, Recording};
 use store::{
-    JobQueue as _, Nodes as _, Recordings as _, SealOutcome, Sealed, Sessions as _, StoreError,
+    FinalizeOutcome, FinalizedRecording, JobQueue as _, Nodes as _, Recordings as _, Sessions as _,
+    StoreError,
     conformance::sample::{LONG, begun, sealed, tenant, upload, write_with_jobs},
 };
 use store_postgres::{PostgresConfig, PostgresStore};
@@ -38,15 +39,16 @@ async fn a_server_that_crashes_is_unavailable_and_works_again_when_it_is_back() 
     store.begin(&during).await.unwrap();
 
     server.stop_immediately();
-    let sealed = Sealed { recording: sealed(&during), jobs: vec![upload()], renditions: Vec::new() };
+    let sealed =
+        FinalizedRecording { recording: sealed(&during), jobs: vec![upload()], renditions: Vec::new() };
     assert_unavailable(&store.ping().await);
     assert_unavailable(&store.begin(&begun()).await);
-    assert_unavailable(&store.seal(&sealed).await);
+    assert_unavailable(&store.finalize(&sealed).await);
     assert_unavailable(&store.recording(&tenant(), before.id).await);
     assert_unavailable(&store.lease(&NodeId::default(), JobKind::ALL, LONG).await);
 
     server.start_again();
-    assert_eq!(store.seal(&sealed).await.unwrap(), SealOutcome::Written);
+    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(store.recording(&tenant(), during.id).await.unwrap(), sealed.recording);
     assert_eq!(store.recording(&tenant(), before.id).await.unwrap(), before);
 }
@@ -84,8 +86,9 @@ async fn seal_until(store: Arc<PostgresStore>, crashed: Arc<AtomicBool>) -> (Vec
     let (mut written, mut broken) = (Vec::new(), 0);
     loop {
         let last = crashed.load(Ordering::SeqCst);
-        let sealed = Sealed { recording: sealed(&begun()), jobs: vec![upload()], renditions: Vec::new() };
-        while let Err(error) = store.seal(&sealed).await {
+        let sealed =
+            FinalizedRecording { recording: sealed(&begun()), jobs: vec![upload()], renditions: Vec::new() };
+        while let Err(error) = store.finalize(&sealed).await {
             assert!(error.is_transient(), "{error:?}");
             broken += 1;
         }

@@ -6,8 +6,8 @@ use std::{sync::Arc, time::Duration};
 use model::{Container, JobKind, Recording, RecordingState};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres as Sql, Transaction};
 use store::{
-    Created, Deletions as _, JobQueue as _, Recordings as _, Renditions as _, SealOutcome, Sealed,
-    Sessions as _, StoreError, Upload, Uploads as _,
+    Created, Deletions as _, FinalizeOutcome, FinalizedRecording, JobQueue as _, Recordings as _,
+    Renditions as _, Sessions as _, StoreError, Upload, Uploads as _,
     conformance::sample::{LONG, begun, mp3, node, sealed, tenant, upload, write_with_jobs},
 };
 use store_postgres::{PostgresConfig, PostgresStore};
@@ -46,11 +46,14 @@ async fn streaming(store: &PostgresStore) -> (Recording, Upload) {
     (recording, upload)
 }
 
-fn seal(store: &Arc<PostgresStore>, begun: &Recording) -> JoinHandle<Result<SealOutcome, StoreError>> {
+fn finalize(
+    store: &Arc<PostgresStore>,
+    begun: &Recording,
+) -> JoinHandle<Result<FinalizeOutcome, StoreError>> {
     let (store, recording) = (Arc::clone(store), sealed(begun));
     tokio::spawn(async move {
-        let sealed = Sealed { recording, jobs: vec![upload()], renditions: Vec::new() };
-        store.seal(&sealed).await
+        let sealed = FinalizedRecording { recording, jobs: vec![upload()], renditions: Vec::new() };
+        store.finalize(&sealed).await
     })
 }
 
@@ -70,11 +73,11 @@ async fn a_seal_that_meets_a_deletion_does_not_bring_the_recording_back() {
     let mut other = <PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
     let delete = format!("UPDATE recordings SET state = 'DELETED' WHERE id = '{}'", recording.id);
     let deletion = meanwhile(&mut other, &[delete]).await;
-    let seal = seal(&store, &recording);
+    let finalize = finalize(&store, &recording);
     tokio::time::sleep(A_WHILE).await;
-    assert!(!seal.is_finished());
+    assert!(!finalize.is_finished());
     deletion.commit().await.unwrap();
-    assert_eq!(seal.await.unwrap().unwrap(), SealOutcome::AlreadySealed);
+    assert_eq!(finalize.await.unwrap().unwrap(), FinalizeOutcome::AlreadySealed);
     let found = store.recording(&tenant(), recording.id).await.unwrap();
     assert_eq!(found.state, RecordingState::Deleted);
 }
@@ -91,11 +94,11 @@ async fn a_seal_that_meets_a_rescue_is_written() {
         format!("UPDATE recordings SET state = 'AVAILABLE', error = 'missing' WHERE id = '{id}'"),
     ];
     let rescue = meanwhile(&mut other, &statements).await;
-    let seal = seal(&store, &recording);
+    let finalize = finalize(&store, &recording);
     tokio::time::sleep(A_WHILE).await;
-    assert!(!seal.is_finished());
+    assert!(!finalize.is_finished());
     rescue.commit().await.unwrap();
-    assert_eq!(seal.await.unwrap().unwrap(), SealOutcome::Written);
+    assert_eq!(finalize.await.unwrap().unwrap(), FinalizeOutcome::Written);
     let found = store.recording(&tenant(), id).await.unwrap();
     assert_eq!(
         (found.state, found.error, found.bytes),

@@ -21,7 +21,7 @@ impl Deletions for SqliteStore {
     ) -> Result<Deletion, StoreError> {
         let (deletion, cancelled) = delete_recording(&self.writer, tenant, id, actor).await?;
         for job in cancelled {
-            self.changes.tell(Change::Cancelled(job));
+            self.changes.publish(Change::Cancelled(job));
         }
         self.changed(id);
         Ok(deletion)
@@ -34,7 +34,7 @@ impl Deletions for SqliteStore {
         actor: &str,
     ) -> Result<Deletion, StoreError> {
         let (deletion, recording, job) = delete_rendition(&self.writer, tenant, id, actor).await?;
-        self.changes.tell(Change::Cancelled(job));
+        self.changes.publish(Change::Cancelled(job));
         self.changed(recording);
         Ok(deletion)
     }
@@ -51,7 +51,7 @@ impl Deletions for SqliteStore {
         Ok(audit_of(&self.readers, tenant, recording).await?)
     }
 
-    async fn take_turn(&self, task: &str, every: Duration) -> Result<bool, StoreError> {
+    async fn claim_run(&self, task: &str, every: Duration) -> Result<bool, StoreError> {
         Ok(turns::take(&self.writer, task, every).await?)
     }
 }

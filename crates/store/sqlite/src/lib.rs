@@ -94,13 +94,13 @@ impl SqliteStore {
 impl SqliteStore {
     /// Tells of a recording that has changed, and wakes the workers: it may have new jobs.
     fn changed(&self, recording: RecordingId) {
-        self.changes.tell(Change::Recording(recording));
+        self.changes.publish(Change::Recording(recording));
         self.signal.notify();
     }
 
     /// Tells whoever runs these jobs that they are no longer theirs.
     fn cancelled(&self, jobs: Vec<JobId>) {
-        jobs.into_iter().for_each(|job| self.changes.tell(Change::Cancelled(job)));
+        jobs.into_iter().for_each(|job| self.changes.publish(Change::Cancelled(job)));
     }
 }
 

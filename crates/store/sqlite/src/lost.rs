@@ -17,21 +17,21 @@ impl LostRecordings for SqliteStore {
         Ok(lost_recordings(&self.readers, silent_for).await?)
     }
 
-    async fn give_up(
+    async fn park_lost(
         &self,
         recording: RecordingId,
         silent_for: Duration,
         error: &str,
     ) -> Result<bool, StoreError> {
-        let given_up = give_up(&self.writer, recording, silent_for, error).await?;
+        let given_up = park_lost(&self.writer, recording, silent_for, error).await?;
         if given_up {
-            self.changes.tell(Change::Recording(recording));
+            self.changes.publish(Change::Recording(recording));
         }
         Ok(given_up)
     }
 
-    async fn take_up(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
-        let back = take_up(&self.writer, node, live).await?;
+    async fn unpark(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
+        let back = unpark(&self.writer, node, live).await?;
         back.iter().for_each(|id| self.changed(*id));
         Ok(back)
     }
@@ -61,7 +61,7 @@ async fn lost_recordings(pool: &SqlitePool, silent_for: Duration) -> Result<Vec<
     rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
 }
 
-async fn give_up(
+async fn park_lost(
     pool: &SqlitePool,
     recording: RecordingId,
     silent_for: Duration,
@@ -102,11 +102,7 @@ async fn give_up(
     Ok(true)
 }
 
-async fn take_up(
-    pool: &SqlitePool,
-    node: &NodeId,
-    live: &[RecordingId],
-) -> Result<Vec<RecordingId>, Failure> {
+async fn unpark(pool: &SqlitePool, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, Failure> {
     let node = node.as_str();
     let live = Value::from_iter(live.iter().map(ToString::to_string)).to_string();
     let mut transaction = begin_write(pool).await?;

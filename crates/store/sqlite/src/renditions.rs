@@ -6,7 +6,7 @@ use model::{
 };
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
-    Created, MADE_ANEW, NewJob, NewRendition, RenderedFile, Renditions, StoreError,
+    Created, NewJob, NewRendition, REQUEUED, RenderedFile, Renditions, StoreError,
     row::{self, RenditionRow},
 };
 use uuid::fmt::Hyphenated;
@@ -127,7 +127,7 @@ pub(crate) async fn make_anew(
            WHERE recording = ?1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
            RETURNING id AS "id!: Hyphenated""#,
         text,
-        MADE_ANEW,
+        REQUEUED,
         now,
     )
     .fetch_all(&mut *connection)

@@ -4,7 +4,7 @@ use chrono::Utc;
 use model::{EndReason, JobId, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
-    Change, SealOutcome, Sealed, Sessions, StoreError,
+    Change, FinalizeOutcome, FinalizedRecording, Sessions, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
 use uuid::fmt::Hyphenated;
@@ -17,7 +17,7 @@ const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
 impl Sessions for SqliteStore {
     async fn begin(&self, recording: &Recording) -> Result<(), StoreError> {
         begin(&self.writer, recording).await?;
-        self.changes.tell(Change::Recording(recording.id));
+        self.changes.publish(Change::Recording(recording.id));
         Ok(())
     }
 
@@ -25,8 +25,8 @@ impl Sessions for SqliteStore {
         Ok(set_paused(&self.writer, tenant, id, paused).await?)
     }
 
-    async fn seal(&self, sealed: &Sealed) -> Result<SealOutcome, StoreError> {
-        let (outcome, void) = seal(&self.writer, sealed).await?;
+    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
+        let (outcome, void) = finalize(&self.writer, sealed).await?;
         self.cancelled(void);
         self.changed(sealed.recording.id);
         Ok(outcome)
@@ -103,7 +103,10 @@ async fn set_paused(
 }
 
 /// Also returns the jobs that are void by it.
-async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<(SealOutcome, Vec<JobId>), Failure> {
+async fn finalize(
+    pool: &SqlitePool,
+    sealed: &FinalizedRecording,
+) -> Result<(FinalizeOutcome, Vec<JobId>), Failure> {
     let mut row = RecordingRow::from(&sealed.recording);
     // Whoever seals without a reason knows of none: nobody was there to see the end.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
@@ -151,13 +154,13 @@ async fn seal(pool: &SqlitePool, sealed: &Sealed) -> Result<(SealOutcome, Vec<Jo
         renditions::insert_first(&mut transaction, tenant, *id, node(), new).await?;
     }
     transaction.commit().await?;
-    Ok((SealOutcome::Written, void))
+    Ok((FinalizeOutcome::Written, void))
 }
 
 async fn sealed_before(
     connection: &mut SqliteConnection,
     row: &RecordingRow,
-) -> Result<SealOutcome, Failure> {
+) -> Result<FinalizeOutcome, Failure> {
     let id = row.id.hyphenated();
     let ours = sqlx::query_scalar!(
         r#"SELECT tenant = ?2 AS "ours!: bool" FROM sessions WHERE id = ?1"#,
@@ -166,7 +169,7 @@ async fn sealed_before(
     )
     .fetch_one(connection)
     .await?;
-    if ours { Ok(SealOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
+    if ours { Ok(FinalizeOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
 }
 
 /// Writes the recording's row, or writes it anew.

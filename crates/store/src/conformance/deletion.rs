@@ -223,11 +223,11 @@ pub async fn renditions_whose_time_is_over_are_found_and_deleted_alone(store: &d
 }
 
 pub async fn a_turn_is_taken_by_one_of_all_that_ask(store: &dyn Store) {
-    let ask = || store.take_turn("retention", LONG);
+    let ask = || store.claim_run("retention", LONG);
     let (a, b, c) = tokio::join!(ask(), ask(), ask());
     assert_eq!([a, b, c].map(Result::unwrap).into_iter().filter(|taken| *taken).count(), 1);
     assert!(!ask().await.unwrap());
-    assert!(store.take_turn("another task", Duration::ZERO).await.unwrap());
+    assert!(store.claim_run("another task", Duration::ZERO).await.unwrap());
     tokio::time::sleep(Duration::from_millis(5)).await;
-    assert!(store.take_turn("another task", Duration::ZERO).await.unwrap());
+    assert!(store.claim_run("another task", Duration::ZERO).await.unwrap());
 }

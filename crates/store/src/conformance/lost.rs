@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{Container, EndReason, Recording, RecordingState};
 
 use super::sample::{begun, clean_up, lease, node, sealed, tenant, upload, write_with_jobs};
-use crate::{Change, JobOutcome, LostRecording, SealOutcome, Sealed, Store, Upload};
+use crate::{Change, FinalizeOutcome, FinalizedRecording, JobOutcome, LostRecording, Store, Upload};
 
 const SILENT: Duration = Duration::from_millis(10);
 const REASON: &str = "its node was lost";
@@ -30,7 +30,7 @@ async fn lost(store: &dyn Store) -> Vec<LostRecording> {
 async fn given_up(store: &dyn Store) -> Recording {
     let recording = live(store).await;
     silence(store).await;
-    assert!(store.give_up(recording.id, SILENT, REASON).await.unwrap());
+    assert!(store.park_lost(recording.id, SILENT, REASON).await.unwrap());
     recording
 }
 
@@ -38,8 +38,8 @@ async fn read(store: &dyn Store, recording: &Recording) -> Recording {
     store.recording(&recording.tenant, recording.id).await.unwrap()
 }
 
-fn whole(begun: &Recording) -> Sealed {
-    Sealed { recording: sealed(begun), jobs: vec![upload()], renditions: Vec::new() }
+fn whole(begun: &Recording) -> FinalizedRecording {
+    FinalizedRecording { recording: sealed(begun), jobs: vec![upload()], renditions: Vec::new() }
 }
 
 /// The next job, which is the upload, is done.
@@ -72,7 +72,7 @@ pub async fn what_a_silent_node_has_not_finished_and_not_begun_to_upload_is_lost
     assert_eq!(store.lost_recordings(Duration::from_secs(3600)).await.unwrap(), []);
     assert_eq!(store.lost_recordings(Duration::MAX).await.unwrap(), []);
     for finished in [&streaming, &available] {
-        assert!(!store.give_up(finished.id, SILENT, REASON).await.unwrap());
+        assert!(!store.park_lost(finished.id, SILENT, REASON).await.unwrap());
     }
 }
 
@@ -88,7 +88,7 @@ pub async fn a_live_recording_that_is_given_up_is_parked_and_its_session_closed(
     let session = store.session(&tenant(), recording.id.into()).await.unwrap();
     assert_eq!(session, (node("a"), Some(EndReason::Crash)));
     assert_eq!(lost(store).await, []);
-    assert!(!store.give_up(recording.id, SILENT, "again").await.unwrap());
+    assert!(!store.park_lost(recording.id, SILENT, "again").await.unwrap());
 }
 
 pub async fn a_recording_whose_node_speaks_again_is_not_given_up(store: &dyn Store) {
@@ -97,7 +97,7 @@ pub async fn a_recording_whose_node_speaks_again_is_not_given_up(store: &dyn Sto
     assert_eq!(lost(store).await.len(), 1);
     store.heartbeat(&node("a"), "10.0.0.1:50011", false).await.unwrap();
     let hour = Duration::from_secs(3600);
-    assert!(!store.give_up(recording.id, hour, REASON).await.unwrap());
+    assert!(!store.park_lost(recording.id, hour, REASON).await.unwrap());
     assert_eq!(read(store, &recording).await, recording);
     assert_eq!(store.live_on(&node("a")).await.unwrap(), [recording.id.into()]);
 }
@@ -105,11 +105,11 @@ pub async fn a_recording_whose_node_speaks_again_is_not_given_up(store: &dyn Sto
 pub async fn a_recording_that_was_given_up_is_sealed_by_its_node_and_goes_on(store: &dyn Store) {
     let recording = given_up(store).await;
     let whole = whole(&recording);
-    assert_eq!(store.seal(&whole).await.unwrap(), SealOutcome::Written);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(read(store, &recording).await, whole.recording);
-    assert_eq!(store.seal(&whole).await.unwrap(), SealOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
-    assert_eq!(store.take_up(&node("a"), &[recording.id]).await.unwrap(), []);
+    assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), []);
     upload_is_done(store).await;
     let available = Recording { state: RecordingState::Available, ..whole.recording };
     assert_eq!(read(store, &recording).await, available);
@@ -119,13 +119,13 @@ pub async fn a_sealed_recording_that_was_given_up_goes_on_when_its_node_is_back(
     for taken_up in [true, false] {
         let recording = write_with_jobs(store, vec![upload()]).await;
         silence(store).await;
-        assert!(store.give_up(recording.id, SILENT, REASON).await.unwrap());
+        assert!(store.park_lost(recording.id, SILENT, REASON).await.unwrap());
         let parked = read(store, &recording).await;
         assert_eq!((parked.state, parked.error.as_deref()), (RecordingState::Parked, Some(REASON)));
         assert_eq!((parked.end_reason, parked.ended_at), (recording.end_reason, recording.ended_at));
-        assert_eq!(store.take_up(&node("b"), &[recording.id]).await.unwrap(), []);
+        assert_eq!(store.unpark(&node("b"), &[recording.id]).await.unwrap(), []);
         if taken_up {
-            assert_eq!(store.take_up(&node("a"), &[]).await.unwrap(), [recording.id]);
+            assert_eq!(store.unpark(&node("a"), &[]).await.unwrap(), [recording.id]);
             assert_eq!(read(store, &recording).await, recording);
         }
         upload_is_done(store).await;
@@ -138,22 +138,22 @@ pub async fn a_sealed_recording_that_was_given_up_goes_on_when_its_node_is_back(
 
 pub async fn a_live_session_that_was_given_up_goes_on_when_its_node_is_heard_again(store: &dyn Store) {
     let recording = given_up(store).await;
-    assert_eq!(store.take_up(&node("a"), &[]).await.unwrap(), []);
-    assert_eq!(store.take_up(&node("b"), &[recording.id]).await.unwrap(), []);
-    assert_eq!(store.take_up(&node("a"), &[recording.id]).await.unwrap(), [recording.id]);
+    assert_eq!(store.unpark(&node("a"), &[]).await.unwrap(), []);
+    assert_eq!(store.unpark(&node("b"), &[recording.id]).await.unwrap(), []);
+    assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), [recording.id]);
     assert_eq!(read(store, &recording).await, recording);
     assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
-    assert_eq!(store.take_up(&node("a"), &[recording.id]).await.unwrap(), []);
-    assert_eq!(store.seal(&whole(&recording)).await.unwrap(), SealOutcome::Written);
+    assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), []);
+    assert_eq!(store.finalize(&whole(&recording)).await.unwrap(), FinalizeOutcome::Written);
 }
 
 pub async fn what_a_job_has_parked_stays_so_when_its_node_is_back(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     silence(store).await;
-    assert!(store.give_up(recording.id, SILENT, REASON).await.unwrap());
+    assert!(store.park_lost(recording.id, SILENT, REASON).await.unwrap());
     let leased = lease(store).await.unwrap();
     store.finish(&leased, JobOutcome::Parked { error: "no file".to_owned() }).await.unwrap();
-    assert_eq!(store.take_up(&node("a"), &[]).await.unwrap(), []);
+    assert_eq!(store.unpark(&node("a"), &[]).await.unwrap(), []);
     let parked = read(store, &recording).await;
     assert_eq!((parked.state, parked.error.as_deref()), (RecordingState::Parked, Some("no file")));
 }
@@ -161,7 +161,7 @@ pub async fn what_a_job_has_parked_stays_so_when_its_node_is_back(store: &dyn St
 pub async fn a_recording_that_was_deleted_after_it_was_given_up_stays_so(store: &dyn Store) {
     let recording = given_up(store).await;
     store.delete_recording(&tenant(), recording.id, "who").await.unwrap();
-    assert_eq!(store.take_up(&node("a"), &[recording.id]).await.unwrap(), []);
-    assert_eq!(store.seal(&whole(&recording)).await.unwrap(), SealOutcome::AlreadySealed);
+    assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), []);
+    assert_eq!(store.finalize(&whole(&recording)).await.unwrap(), FinalizeOutcome::AlreadySealed);
     assert_eq!(read(store, &recording).await.state, RecordingState::Deleted);
 }

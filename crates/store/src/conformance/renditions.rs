@@ -10,8 +10,8 @@ use model::{
 
 use super::sample::{LONG, begun, lease, mp3, node, sealed, tenant, tenant_named, upload, write_with_jobs};
 use crate::{
-    Cancellation, Change, JobFilter, JobOutcome, NewRendition, RenderedFile, SealOutcome, Sealed, Store,
-    StoreError,
+    Cancellation, Change, FinalizeOutcome, FinalizedRecording, JobFilter, JobOutcome, NewRendition,
+    RenderedFile, Store, StoreError,
 };
 
 const UPLOADED: JobOutcome =
@@ -104,9 +104,9 @@ pub async fn renditions_that_are_sealed_with_a_recording_are_made_by_its_node_un
 ) {
     let recording = sealed(&begun());
     let renditions = vec![mp3(&recording)];
-    let sealed = Sealed { recording: recording.clone(), jobs: vec![upload()], renditions };
-    assert_eq!(store.seal(&sealed).await.unwrap(), SealOutcome::Written);
-    assert_eq!(store.seal(&sealed).await.unwrap(), SealOutcome::AlreadySealed);
+    let sealed = FinalizedRecording { recording: recording.clone(), jobs: vec![upload()], renditions };
+    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::Written);
+    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::AlreadySealed);
     let renders = [JobKind::Render];
     assert_eq!(store.lease(&node("b"), &renders, LONG).await.unwrap(), None);
     let leased = store.lease(&node("a"), &[JobKind::Upload], LONG).await.unwrap().unwrap();
@@ -273,7 +273,10 @@ pub async fn changes_are_told(store: &dyn Store) {
     store.begin(&recording).await.unwrap();
     heard(recording.id).await;
     let jobs = vec![upload()];
-    store.seal(&Sealed { recording: sealed(&recording), jobs, renditions: Vec::new() }).await.unwrap();
+    store
+        .finalize(&FinalizedRecording { recording: sealed(&recording), jobs, renditions: Vec::new() })
+        .await
+        .unwrap();
     heard(recording.id).await;
     let leased = lease(store).await.unwrap();
     store.finish(&leased, UPLOADED).await.unwrap();

@@ -8,7 +8,8 @@ use model::{
 
 use super::sample::{LONG, begun, lease, mp3, node, sealed, tenant, upload as upload_job};
 use crate::{
-    Change, JobOutcome, LeasedJob, NewRendition, RenderedFile, SealOutcome, Sealed, Store, StoreError, Upload,
+    Change, FinalizeOutcome, FinalizedRecording, JobOutcome, LeasedJob, NewRendition, RenderedFile, Store,
+    StoreError, Upload,
 };
 
 const MISSING: Option<&str> = Some("the end is missing");
@@ -53,8 +54,8 @@ async fn uploading(store: &dyn Store) -> (Recording, Upload) {
     let (begun, upload) = streaming(store).await;
     let recording = sealed(&begun);
     let renditions = vec![mp3(&recording)];
-    let sealed = Sealed { recording: recording.clone(), jobs: vec![upload_job()], renditions };
-    store.seal(&sealed).await.unwrap();
+    let sealed = FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions };
+    store.finalize(&sealed).await.unwrap();
     (recording, upload)
 }
 
@@ -129,8 +130,8 @@ pub async fn what_was_made_of_a_part_is_made_anew_when_the_lost_node_seals_the_w
     let ogg = NewRendition { kind: "ogg_opus".to_owned(), parameters: "ogg".to_owned(), ..mp3(&recording) };
     let deleted = NewRendition { parameters: "{}".to_owned(), ..mp3(&recording) };
     let renditions = vec![mp3(&recording), deleted, ogg];
-    let whole = Sealed { recording: recording.clone(), jobs: vec![upload_job()], renditions };
-    assert_eq!(store.seal(&whole).await.unwrap(), SealOutcome::Written);
+    let whole = FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions };
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::Written);
 
     let cancelled = async { while changes.recv().await.unwrap() != Change::Cancelled(under_way.job.id) {} };
     tokio::time::timeout(Duration::from_secs(10), cancelled).await.expect("whoever renders is told");
@@ -154,7 +155,7 @@ pub async fn what_was_made_of_a_part_is_made_anew_when_the_lost_node_seals_the_w
     store.finish(&leased, JobOutcome::Rendered(file(1000))).await.unwrap();
     assert_eq!(leased.job.rendition, Some(made_of_part));
     assert_eq!(made(store, &recording).await[0], of("mp3", RenditionState::Available, 1000));
-    assert_eq!(store.seal(&whole).await.unwrap(), SealOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
     assert_eq!(made(store, &recording).await[0], of("mp3", RenditionState::Available, 1000));
 }
 
@@ -186,8 +187,8 @@ pub async fn a_recording_that_was_deleted_after_its_rescue_stays_so_when_its_nod
     store.delete_recording(&tenant(), begun.id, "who").await.unwrap();
     let recording = sealed(&begun);
     let renditions = vec![mp3(&recording)];
-    let whole = Sealed { recording: recording.clone(), jobs: vec![upload_job()], renditions };
-    assert_eq!(store.seal(&whole).await.unwrap(), SealOutcome::AlreadySealed);
+    let whole = FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions };
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
     let found = store.recording(&tenant(), recording.id).await.unwrap();
     assert_eq!(found.state, RecordingState::Deleted);
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Deleted, 0)]);

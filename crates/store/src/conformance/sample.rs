@@ -8,7 +8,7 @@ use model::{
     Rendition, Source, TenantId, Track,
 };
 
-use crate::{LeasedJob, NewJob, NewRendition, Sealed, Store};
+use crate::{FinalizedRecording, LeasedJob, NewJob, NewRendition, Store};
 
 /// The lease of a worker that is not to lose it while the check runs.
 pub const LONG: Duration = Duration::from_secs(600);
@@ -152,14 +152,21 @@ pub async fn write_with_jobs(store: &dyn Store, jobs: Vec<NewJob>) -> Recording 
     let begun = begun();
     store.begin(&begun).await.unwrap();
     let recording = sealed(&begun);
-    store.seal(&Sealed { recording: recording.clone(), jobs, renditions: Vec::new() }).await.unwrap();
+    store
+        .finalize(&FinalizedRecording { recording: recording.clone(), jobs, renditions: Vec::new() })
+        .await
+        .unwrap();
     recording
 }
 
 /// Seals `recording` without a job.
 pub async fn write(store: &dyn Store, recording: &Recording) {
     store
-        .seal(&Sealed { recording: recording.clone(), jobs: Vec::new(), renditions: Vec::new() })
+        .finalize(&FinalizedRecording {
+            recording: recording.clone(),
+            jobs: Vec::new(),
+            renditions: Vec::new(),
+        })
         .await
         .unwrap();
 }

@@ -5,7 +5,7 @@ use model::{EndReason, JobKind, JobState, RecordingId, RecordingState, SessionId
 use super::sample::{
     audio, begun, clean_up, node, sealed, tenant, tenant_named, upload, video, write, write_with_jobs,
 };
-use crate::{NewJob, SealOutcome, Sealed, Store, StoreError};
+use crate::{FinalizeOutcome, FinalizedRecording, NewJob, Store, StoreError};
 
 pub async fn a_session_that_begins_is_recording_and_live_on_its_node(store: &dyn Store) {
     let recording = begun();
@@ -54,27 +54,32 @@ pub async fn sealing_again_changes_nothing(store: &dyn Store) {
     second.end_reason = Some(EndReason::TimeLimit);
     second.tracks.clear();
     let outcome = store
-        .seal(&Sealed { recording: second, jobs: vec![upload()], renditions: Vec::new() })
+        .finalize(&FinalizedRecording { recording: second, jobs: vec![upload()], renditions: Vec::new() })
         .await
         .unwrap();
-    assert_eq!(outcome, SealOutcome::AlreadySealed);
+    assert_eq!(outcome, FinalizeOutcome::AlreadySealed);
     assert_eq!(store.recording(&tenant(), first.id).await.unwrap(), first);
     assert_eq!(store.jobs_of(first.id).await.unwrap().len(), 1);
 }
 
 pub async fn of_seals_at_the_same_time_one_is_written(store: &dyn Store) {
-    let sealed = Sealed { recording: sealed(&begun()), jobs: vec![upload()], renditions: Vec::new() };
-    let (a, b, c) = tokio::join!(store.seal(&sealed), store.seal(&sealed), store.seal(&sealed));
-    let written =
-        [a, b, c].map(Result::unwrap).into_iter().filter(|outcome| *outcome == SealOutcome::Written).count();
+    let sealed =
+        FinalizedRecording { recording: sealed(&begun()), jobs: vec![upload()], renditions: Vec::new() };
+    let (a, b, c) = tokio::join!(store.finalize(&sealed), store.finalize(&sealed), store.finalize(&sealed));
+    let written = [a, b, c]
+        .map(Result::unwrap)
+        .into_iter()
+        .filter(|outcome| *outcome == FinalizeOutcome::Written)
+        .count();
     assert_eq!(written, 1);
     assert_eq!(store.jobs_of(sealed.recording.id).await.unwrap().len(), 1);
 }
 
 pub async fn a_recording_whose_session_was_never_begun_can_be_sealed(store: &dyn Store) {
     let recording = sealed(&begun());
-    let sealed = Sealed { recording: recording.clone(), jobs: vec![upload()], renditions: Vec::new() };
-    assert_eq!(store.seal(&sealed).await.unwrap(), SealOutcome::Written);
+    let sealed =
+        FinalizedRecording { recording: recording.clone(), jobs: vec![upload()], renditions: Vec::new() };
+    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
     let session = store.session(&tenant(), recording.id.into()).await.unwrap();
@@ -86,8 +91,9 @@ pub async fn another_tenants_session_can_not_be_sealed(store: &dyn Store) {
     store.begin(&recording).await.unwrap();
     let mut theirs = sealed(&recording);
     theirs.tenant = tenant_named("other");
-    let outcome =
-        store.seal(&Sealed { recording: theirs, jobs: vec![upload()], renditions: Vec::new() }).await;
+    let outcome = store
+        .finalize(&FinalizedRecording { recording: theirs, jobs: vec![upload()], renditions: Vec::new() })
+        .await;
     assert!(matches!(outcome, Err(StoreError::Conflict { .. })), "{outcome:?}");
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
@@ -97,8 +103,9 @@ pub async fn a_seal_that_fails_leaves_nothing_behind(store: &dyn Store) {
     store.begin(&recording).await.unwrap();
     let mut broken = sealed(&recording);
     broken.tracks = vec![video(1), audio(1)];
-    let outcome =
-        store.seal(&Sealed { recording: broken, jobs: vec![upload()], renditions: Vec::new() }).await;
+    let outcome = store
+        .finalize(&FinalizedRecording { recording: broken, jobs: vec![upload()], renditions: Vec::new() })
+        .await;
     assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.jobs_of(recording.id).await.unwrap(), []);

@@ -6,7 +6,7 @@ use model::{Container, EndReason, Recording, RecordingId, RecordingState};
 use uuid::Uuid;
 
 use super::sample::{begun, clean_up, lease, node, sealed, upload as upload_job, write_with_jobs};
-use crate::{JobOutcome, SealOutcome, Sealed, Store, StoreError, Upload, UploadPart};
+use crate::{FinalizeOutcome, FinalizedRecording, JobOutcome, Store, StoreError, Upload, UploadPart};
 
 fn upload(recording: &Recording) -> Upload {
     let (id, started_at, container) = (recording.id, recording.started_at, Container::Webm);
@@ -103,7 +103,10 @@ pub async fn uploads_are_listed_with_what_their_recordings_say(store: &dyn Store
     assert_eq!((status.state, status.sealed), (RecordingState::Recording, false));
     assert_eq!(status.object_key, None);
     let whole = sealed(&recording);
-    store.seal(&Sealed { recording: whole.clone(), jobs: Vec::new(), renditions: Vec::new() }).await.unwrap();
+    store
+        .finalize(&FinalizedRecording { recording: whole.clone(), jobs: Vec::new(), renditions: Vec::new() })
+        .await
+        .unwrap();
     let status = store.uploads_on(&recording.node).await.unwrap().remove(0);
     assert_eq!((status.state, status.sealed), (RecordingState::Processing, true));
     assert_eq!((status.object_key, status.bytes), (whole.object_key, whole.bytes));
@@ -142,11 +145,15 @@ pub async fn a_rescue_makes_a_live_recording_available_and_says_what_is_missing(
 pub async fn a_recording_that_was_rescued_can_still_be_sealed_by_its_node(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
     store.rescue(&upload, 1 << 25, Some("the end is missing"), &[]).await.unwrap();
-    let whole = Sealed { recording: sealed(&recording), jobs: vec![upload_job()], renditions: Vec::new() };
-    assert_eq!(store.seal(&whole).await.unwrap(), SealOutcome::Written);
+    let whole = FinalizedRecording {
+        recording: sealed(&recording),
+        jobs: vec![upload_job()],
+        renditions: Vec::new(),
+    };
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(read(store, &recording).await, whole.recording);
     assert_eq!(store.upload_of(recording.id).await.unwrap(), None);
-    assert_eq!(store.seal(&whole).await.unwrap(), SealOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
 }
 
@@ -160,8 +167,9 @@ pub async fn a_rescue_of_a_sealed_recording_is_taken_back_when_its_node_has_uplo
         (rescued.state, rescued.error.as_deref()),
         (RecordingState::Available, Some("the end is missing"))
     );
-    let again = Sealed { recording: recording.clone(), jobs: vec![upload_job()], renditions: Vec::new() };
-    assert_eq!(store.seal(&again).await.unwrap(), SealOutcome::AlreadySealed);
+    let again =
+        FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions: Vec::new() };
+    assert_eq!(store.finalize(&again).await.unwrap(), FinalizeOutcome::AlreadySealed);
     let leased = lease(store).await.unwrap();
     store.forget_upload(recording.id, &upload.id).await.unwrap();
     let next = vec![clean_up()];

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use model::{EndReason, NodeId, Recording, RecordingId, Rendition, RenditionId, SessionId, TenantId};
 use store::{
-    AuditEntry, Created, Deletion, Deletions, Expired, Expiry, LostRecording, LostRecordings, NewRendition,
-    Node, Nodes, Renditions, SealOutcome, Sealed, Sessions, StoreError, Upload, UploadPart, UploadStatus,
-    Uploads,
+    AuditEntry, Created, Deletion, Deletions, Expired, Expiry, FinalizeOutcome, FinalizedRecording,
+    LostRecording, LostRecordings, NewRendition, Node, Nodes, Renditions, Sessions, StoreError, Upload,
+    UploadPart, UploadStatus, Uploads,
 };
 
 use super::{MemoryStore, absent};
@@ -17,7 +17,7 @@ impl Sessions for MemoryStore {
         absent()
     }
 
-    async fn seal(&self, _sealed: &Sealed) -> Result<SealOutcome, StoreError> {
+    async fn finalize(&self, _sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
         absent()
     }
 
@@ -86,11 +86,11 @@ impl LostRecordings for MemoryStore {
         self.reach().map(|_| Vec::new())
     }
 
-    async fn give_up(&self, _: RecordingId, _: Duration, _: &str) -> Result<bool, StoreError> {
+    async fn park_lost(&self, _: RecordingId, _: Duration, _: &str) -> Result<bool, StoreError> {
         absent()
     }
 
-    async fn take_up(&self, _: &NodeId, _: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
+    async fn unpark(&self, _: &NodeId, _: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
         self.reach().map(|_| Vec::new())
     }
 }
@@ -170,7 +170,7 @@ impl Deletions for MemoryStore {
         absent()
     }
 
-    async fn take_turn(&self, _task: &str, _every: Duration) -> Result<bool, StoreError> {
+    async fn claim_run(&self, _task: &str, _every: Duration) -> Result<bool, StoreError> {
         absent()
     }
 }

@@ -60,7 +60,7 @@ impl JobQueue for SqliteStore {
 
     async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
         progress::note(&self.writer, leased, progress).await?;
-        self.changes.tell(Change::Recording(leased.job.recording));
+        self.changes.publish(Change::Recording(leased.job.recording));
         Ok(())
     }
 
@@ -73,8 +73,8 @@ impl JobQueue for SqliteStore {
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancellation, StoreError> {
         let (cancellation, recording) = cancel::cancel(&self.writer, tenant, job).await?;
         if cancellation == Cancellation::Now {
-            self.changes.tell(Change::Cancelled(job));
-            self.changes.tell(Change::Recording(recording));
+            self.changes.publish(Change::Cancelled(job));
+            self.changes.publish(Change::Recording(recording));
             self.signal.notify();
         }
         Ok(cancellation)

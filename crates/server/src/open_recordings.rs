@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use capture::Capture;
-use jobs::{Growing, GrowingFile};
+use jobs::{OpenFile, OpenFiles};
 use model::{AudioResult, Container, Recording, TenantId};
 
-use crate::{config::WantedRendition, renditions};
+use crate::{config::DefaultRendition, renditions};
 
 /// The files of the live sessions.
-pub(crate) struct LiveFiles {
+pub(crate) struct OpenRecordings {
     capture: Capture,
     base_path: String,
     /// Of whom, and the parameters.
     derived: Vec<(Option<TenantId>, Arc<str>)>,
 }
 
-impl LiveFiles {
+impl OpenRecordings {
     /// `base_path` is the first part of every object key. Of `wishes`, some are for files that grow.
-    pub(crate) fn new(capture: Capture, base_path: String, wishes: &[WantedRendition]) -> Self {
+    pub(crate) fn new(capture: Capture, base_path: String, wishes: &[DefaultRendition]) -> Self {
         let early = wishes.iter().filter(|wish| wish.while_recording);
         let derived = early.filter_map(|wish| {
             Some((wish.tenant.clone(), renditions::parameters(&wish.rendition).ok()?.into()))
@@ -28,7 +28,7 @@ impl LiveFiles {
 
     /// What is made of a recording while it goes on: what the configuration wants early of its tenant's, then what its source
     /// asked for.
-    fn derived(&self, file: &capture::GrowingFile) -> Arc<[Arc<str>]> {
+    fn derived(&self, file: &capture::OpenFile) -> Arc<[Arc<str>]> {
         let Recording { tenant: of, results, .. } = &*file.recording;
         let configured =
             self.derived.iter().filter(|(tenant, _)| tenant.as_ref().is_none_or(|one| one == of));
@@ -45,10 +45,10 @@ impl LiveFiles {
         derived.into()
     }
 
-    fn growing(&self, file: capture::GrowingFile) -> GrowingFile {
+    fn growing(&self, file: capture::OpenFile) -> OpenFile {
         let Recording { id, started_at, .. } = *file.recording;
         let derived = self.derived(&file);
-        GrowingFile {
+        OpenFile {
             recording: id,
             key: Recording::object_key(&self.base_path, id, started_at, file.container),
             container: file.container,
@@ -69,8 +69,8 @@ fn early(result: AudioResult, container: Container) -> bool {
     renditions::asked(result).can_follow() && !(result == AudioResult::Opus && container == Container::Webm)
 }
 
-impl Growing for LiveFiles {
-    fn files(&self) -> Vec<GrowingFile> {
+impl OpenFiles for OpenRecordings {
+    fn files(&self) -> Vec<OpenFile> {
         self.capture.growing().into_iter().map(|file| self.growing(file)).collect()
     }
 }
