@@ -6,7 +6,6 @@ pub mod blobs;
 pub mod follower;
 pub mod queue;
 pub mod renderer;
-pub mod segments;
 pub mod station;
 pub mod studio;
 
