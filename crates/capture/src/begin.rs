@@ -9,12 +9,13 @@ use nix::sys::statvfs::statvfs;
 use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 use tracing::{info, warn};
 
+use spool::{MediaFile, SessionDirectory, SpoolFile, finish};
+
 use crate::{
     Begun, CaptureError, NewSession,
     capture::{ANSWER_DEADLINE, Node},
     session::{sealing::WrittenDown, state::Bounds},
     shard::{Begin, Command, Shard},
-    spool::{MediaFile, SessionDirectory, SpoolFile, seal},
 };
 
 /// Begins a session; on an error none exists.
@@ -123,7 +124,7 @@ pub(crate) async fn create(
         if free < wanted {
             return Err(CaptureError::DiskNearlyFull { free, wanted });
         }
-        seal::create(&directory, &*files, recording).map_err(|error| {
+        finish::create(&directory, &*files, recording).map_err(|error| {
             discard(&directory);
             CaptureError::Internal(format!("the spool can't be written: {error}"))
         })
@@ -148,7 +149,7 @@ async fn answer(
     let spool = &node.config.spool;
     let writer = node.writers.of(written_down.begun.id.into());
     let file = SpoolFile::new(file, writer, spool.max_waiting_bytes, spool.stall_timeout);
-    node.growing.add(&written_down, file.queue());
+    node.growing.add(&written_down.begun, &written_down.directory, file.queue());
     let bounds = bounds(node);
     let (answer, answered) = oneshot::channel();
     let begin = Begin { offer, written_down, file, bounds, answer };
@@ -167,7 +168,7 @@ pub(crate) async fn write_down(
 ) -> Result<(), CaptureError> {
     let created = directory.clone();
     let synced = blocking(move || {
-        seal::sync_created(&created)
+        finish::sync_created(&created)
             .map_err(|error| CaptureError::Internal(format!("the spool can't be synced: {error}")))
     });
     let (synced, began) = tokio::join!(synced, node.ledger.began(recording));

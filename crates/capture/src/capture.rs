@@ -13,18 +13,17 @@ use std::{
 
 use futures::future::join_all;
 use model::{Channel, EndReason, Recording, RecordingState, SessionId, TenantId};
+use spool::{Files, OpenFile, OpenFiles, OsFiles, Writers};
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
     CaptureConfig, ConfigError, Ledger, begin,
-    growing::{OpenFile, OpenFiles},
     registry::{Entry, Registry, SessionHost},
     session::sealing::Sealer,
     shard::{Command, SessionStatistics, Shard, ShardGone},
     source::{self, Control, NewSource, SourceHandle},
-    spool::{Files, OsFiles, Writers},
     start,
 };
 

@@ -12,6 +12,7 @@ use std::{
 use futures::future::join_all;
 use peer::{Candidate, Environment, PeerConfig, Protocol, TransportTimeouts};
 use socket2::{Domain, Socket, Type};
+use spool::{Files, OpenFiles, Writers, recover};
 use tokio::{task::spawn_blocking, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
@@ -19,13 +20,10 @@ use tracing::warn;
 use crate::{
     CaptureConfig, ConfigError, Ledger, WebrtcConfig,
     capture::Node,
-    codecs,
-    growing::OpenFiles,
-    metrics,
+    codecs, metrics,
     registry::Registry,
     session::sealing::Sealer,
     shard::{self, Shard, ShardConfig, TcpLimits},
-    spool::{Files, Writers, recover},
 };
 
 /// Offers have a section a track, and those of tracks that were removed stay in them (RFC 8829 §5.2.2).

@@ -8,6 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use media::RecordingSummary;
 use model::{EndReason, Recording, SessionId};
+use spool::{SessionDirectory, SpoolFailure, Written, finish, queue::Queue, recover};
 use tokio::{
     sync::oneshot,
     task::{JoinHandle, spawn_blocking},
@@ -16,11 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use super::state::{Action, Event, State, step};
-use crate::{
-    Ledger, metrics,
-    registry::Registry,
-    spool::{SessionDirectory, SpoolFailure, Written, queue::Queue, recover, seal},
-};
+use crate::{Ledger, metrics, registry::Registry};
 
 /// What is written down of a session when it begins.
 #[derive(Debug)]
@@ -160,7 +157,7 @@ impl Sealer {
 
 async fn mark_committed(directory: SessionDirectory, recording: Recording) {
     let id = recording.id;
-    match spawn_blocking(move || seal::mark_committed(&directory, recording)).await {
+    match spawn_blocking(move || finish::mark_committed(&directory, recording)).await {
         Ok(Ok(())) => {}
         // The next start tells the ledger once more, which changes nothing.
         Ok(Err(error)) => warn!(recording_id = %id, %error, "the commit could not be noted in the spool"),
@@ -170,11 +167,11 @@ async fn mark_committed(directory: SessionDirectory, recording: Recording) {
 
 impl Ended {
     fn seal(&self, written: Written, base_path: &str) -> Result<Recording, recover::RecoverError> {
-        let end = seal::End { reason: self.reason, at: self.at };
+        let end = finish::End { reason: self.reason, at: self.at };
         let WrittenDown { begun, directory, .. } = &self.written_down;
         match &self.summary {
-            Some(summary) if seal::is_whole(Some(summary), written) => {
-                Ok(seal::seal_finished(directory, &self.queue, begun, summary, end, base_path)?)
+            Some(summary) if finish::is_whole(Some(summary), written) => {
+                Ok(finish::seal_finished(directory, &self.queue, begun, summary, end, base_path)?)
             }
             _ => recover::repair_and_seal(directory, begun, end, base_path),
         }

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::state::{Event, State};
-use crate::spool::{SpoolFailure, SpoolFile, Written, queue::Queue};
+use spool::{SpoolFailure, SpoolFile, Written, queue::Queue};
 
 /// Records into a file of the spool. A disk that fails is remembered, and nothing is written behind the hole.
 pub(crate) struct FileRecorder {

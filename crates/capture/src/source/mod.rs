@@ -8,6 +8,7 @@ mod task;
 use std::{sync::Arc, time::SystemTime};
 
 use model::{AudioResult, Channel, SessionId, Source, TenantId};
+use spool::{MediaFile, SessionDirectory, SpoolFile};
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
@@ -19,7 +20,6 @@ use crate::{
     capture::Node,
     session::{sealing::WrittenDown, tape::FileRecorder},
     shard::SessionStatistics,
-    spool::{MediaFile, SessionDirectory, SpoolFile},
 };
 
 /// Inputs on their way to the task. RTP is dropped and counted when it is full, other inputs wait.
@@ -93,7 +93,7 @@ pub(crate) async fn open(node: Arc<Node>, source: NewSource) -> Result<SourceHan
     let (inputs_sender, inputs) = mpsc::channel(INPUTS);
     let refused = handle::Refusal::default();
     let written_down = WrittenDown { begun: recording, directory, admitted };
-    node.growing.add(&written_down, file.queue());
+    node.growing.add(&written_down.begun, &written_down.directory, file.queue());
     let session = task::Session::new(
         written_down,
         FileRecorder::new(file, now, wall),

@@ -18,8 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::queue::Queue;
-use crate::metrics;
+use crate::{metrics, queue::Queue};
 
 /// How long a writer lets work gather before it begins, so that many sessions cost one wake-up. It adds to what a
 /// crash can take.
@@ -27,7 +26,7 @@ const GATHER: Duration = Duration::from_millis(100);
 
 /// One writer: a list of queues that have something to write, and the queues to sync.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
+pub struct Writer {
     state: Mutex<State>,
     /// Something was scheduled, or the end has come.
     wake: Condvar,
@@ -49,14 +48,14 @@ struct State {
 
 /// All writers.
 #[derive(Debug)]
-pub(crate) struct Writers {
+pub struct Writers {
     writers: Vec<Arc<Writer>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Writers {
     /// Starts so many writers, and a syncer for each.
-    pub(crate) fn start(count: usize, sync_interval: Duration) -> io::Result<Self> {
+    pub fn start(count: usize, sync_interval: Duration) -> io::Result<Self> {
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let mut all = Self { writers: Vec::new(), threads: Vec::new() };
         for number in 0..count.max(1) {
@@ -78,7 +77,7 @@ impl Writers {
     }
 
     /// The writer of a session.
-    pub(crate) fn of(&self, id: model::SessionId) -> Arc<Writer> {
+    pub fn of(&self, id: model::SessionId) -> Arc<Writer> {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
         let place = hasher.finish() % self.writers.len() as u64;
@@ -103,7 +102,7 @@ impl Drop for Writers {
 
 impl Writer {
     /// Puts a queue on the list.
-    pub(crate) fn schedule(&self, queue: Arc<Queue>) {
+    pub fn schedule(&self, queue: Arc<Queue>) {
         let mut state = self.lock();
         state.ready.push_back(queue);
         // With more than one on the list, the writer is awake or about to be.
@@ -113,21 +112,21 @@ impl Writer {
     }
 
     /// Somebody waits for a queue that is on the list.
-    pub(crate) fn hurry(&self) {
+    pub fn hurry(&self) {
         self.lock().urgent = true;
         self.wake.notify_one();
     }
 
     /// Syncs this file from now on, as long as it lives.
-    pub(crate) fn watch(&self, queue: &Arc<Queue>) {
+    pub fn watch(&self, queue: &Arc<Queue>) {
         self.lock().files.push(Arc::downgrade(queue));
     }
 
-    pub(crate) fn add_waiting(&self, bytes: usize) {
+    pub fn add_waiting(&self, bytes: usize) {
         self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    pub(crate) fn remove_waiting(&self, bytes: usize) {
+    pub fn remove_waiting(&self, bytes: usize) {
         let before = self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
         metrics::waiting(before.saturating_sub(bytes));
     }

@@ -8,12 +8,12 @@ use std::{
 use model::Recording;
 use serde::{Deserialize, Serialize};
 
-use super::SessionDirectory;
+use crate::SessionDirectory;
 
 /// How far a recording has come on this disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub(crate) enum Stage {
+pub enum Stage {
     /// `media.part` is being written.
     Recording,
     /// The media is complete and safe; what is left is to give it its name and to tell the ledger.
@@ -24,18 +24,18 @@ pub(crate) enum Stage {
 
 /// `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Manifest {
+pub struct Manifest {
     /// The manifest's version: 1.
-    pub(crate) version: u32,
+    pub version: u32,
     /// How far the recording has come.
-    pub(crate) stage: Stage,
+    pub stage: Stage,
     /// The recording: as it began, or as it was sealed.
-    pub(crate) recording: Recording,
+    pub recording: Recording,
 }
 
 /// The manifest can't be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ManifestError {
+pub enum ManifestError {
     #[error("the manifest can't be read: {0}")]
     Io(#[from] io::Error),
     #[error("the manifest is broken: {0}")]
@@ -49,13 +49,13 @@ impl Manifest {
     /// A manifest holds a few hundred bytes a track; what is larger is none of ours.
     const MAX_BYTES: u64 = 4 << 20;
 
-    pub(crate) fn new(stage: Stage, recording: Recording) -> Self {
+    pub fn new(stage: Stage, recording: Recording) -> Self {
         Self { version: Self::VERSION, stage, recording }
     }
 
     /// Writes it in one step: whoever reads sees the one before or this one. With `durable` it is on disk when this
     /// returns, the directory's entry aside ([`SessionDirectory::sync`]).
-    pub(crate) fn write(&self, directory: &SessionDirectory, durable: bool) -> io::Result<()> {
+    pub fn write(&self, directory: &SessionDirectory, durable: bool) -> io::Result<()> {
         let part = directory.manifest_part();
         let mut file = File::create(&part)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
@@ -66,7 +66,7 @@ impl Manifest {
     }
 
     /// Reads what [`write`](Self::write) wrote.
-    pub(crate) fn read(directory: &SessionDirectory) -> Result<Self, ManifestError> {
+    pub fn read(directory: &SessionDirectory) -> Result<Self, ManifestError> {
         let path = directory.manifest();
         if fs::metadata(&path)?.len() > Self::MAX_BYTES {
             return Err(io::Error::other("it is too large to be a manifest").into());
@@ -80,13 +80,13 @@ impl Manifest {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub mod tests {
     use std::path::Path;
 
-    use super::*;
+    use crate::*;
 
     /// A recording as it begins.
-    pub(crate) fn begun() -> Recording {
+    pub fn begun() -> Recording {
         let text = r#"{"id":"01890a5d-ac96-774b-bcce-b302099a8057","tenant":"acme","name":"n","correlation_id":"",
             "channel":"CALL","source":"WEBRTC","node":"node-1","state":"RECORDING",
             "started_at":"2026-03-04T05:06:07Z","ended_at":null,"end_reason":null,"container":null,

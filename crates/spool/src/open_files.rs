@@ -8,10 +8,7 @@ use std::{
 
 use model::{Container, Recording};
 
-use crate::{
-    session::{convert, sealing::WrittenDown},
-    spool::queue::Queue,
-};
+use crate::{SessionDirectory, convert, queue::Queue};
 
 /// A file that is being written. What lies between `from` and `until` is on disk and will not change, also if the
 /// recorder dies now and the file is repaired.
@@ -46,16 +43,16 @@ struct Entry {
 
 /// Each file that is being written.
 #[derive(Debug, Default)]
-pub(crate) struct OpenFiles {
+pub struct OpenFiles {
     files: Mutex<Vec<Entry>>,
 }
 
 impl OpenFiles {
     /// Takes up a file, as long as its queue lives.
-    pub(crate) fn add(&self, session: &WrittenDown, queue: &Arc<Queue>) {
+    pub fn add(&self, begun: &Recording, directory: &SessionDirectory, queue: &Arc<Queue>) {
         let entry = Entry {
-            recording: Arc::new(session.begun.clone()),
-            path: session.directory.media_part(),
+            recording: Arc::new(begun.clone()),
+            path: directory.media_part(),
             queue: Arc::downgrade(queue),
         };
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +62,7 @@ impl OpenFiles {
     }
 
     /// Those of which something is final.
-    pub(crate) fn files(&self) -> Vec<OpenFile> {
+    pub fn files(&self) -> Vec<OpenFile> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.retain(|entry| entry.queue.strong_count() > 0);
         let growing = |entry: &Entry| {

@@ -4,18 +4,23 @@
 //! `<id>.mkv` when it is sealed; and until then some room in reserve, so that a full disk doesn't keep it from that. One
 //! [`SpoolFile`] feeds it; the [`writer`]'s threads do all that can block.
 
-pub(crate) mod directory;
-pub(crate) mod file;
-pub(crate) mod manifest;
-pub(crate) mod queue;
-pub(crate) mod recover;
-pub(crate) mod seal;
-pub(crate) mod writer;
+mod convert;
+mod directory;
+mod file;
+pub mod finish;
+pub mod manifest;
+pub mod metrics;
+mod open_files;
+pub mod queue;
+pub mod recover;
+pub mod writer;
 
-pub(crate) use directory::SessionDirectory;
-pub(crate) use file::{Files, MediaFile, OsFiles};
-pub(crate) use queue::{SpoolFailure, SpoolFile, Written};
-pub(crate) use writer::Writers;
+pub use convert::{codec, container};
+pub use directory::SessionDirectory;
+pub use file::{Files, MediaFile, OsFiles};
+pub use open_files::{OpenFile, OpenFiles};
+pub use queue::{SpoolFailure, SpoolFile, Written};
+pub use writer::Writers;
 
 #[cfg(test)]
 mod tests;

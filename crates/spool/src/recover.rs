@@ -15,16 +15,16 @@ use media::{RecordingSummary, Recovery};
 use model::{EndReason, Recording, RecordingId};
 use tracing::{error, info, warn};
 
-use super::{
+use crate::{
     SessionDirectory,
+    finish::{self, End},
     manifest::{Manifest, ManifestError, Stage},
-    seal::{self, End},
+    metrics,
 };
-use crate::metrics;
 
 /// A recording could not be repaired. What is there stays as it is.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RecoverError {
+pub enum RecoverError {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]
@@ -32,7 +32,7 @@ pub(crate) enum RecoverError {
 }
 
 /// Seals everything that an earlier run left in the spool. The recordings that the ledger has to hear of.
-pub(crate) fn recover_all(spool: &Path, base_path: &str) -> io::Result<Vec<(SessionDirectory, Recording)>> {
+pub fn recover_all(spool: &Path, base_path: &str) -> io::Result<Vec<(SessionDirectory, Recording)>> {
     let mut sealed = Vec::new();
     for entry in fs::read_dir(spool)? {
         let entry = entry?;
@@ -78,7 +78,7 @@ fn recover(directory: &SessionDirectory, base_path: &str) -> Result<Option<Recor
             Ok(None)
         }
         Stage::Sealed => {
-            seal::name_media(directory, &recording)?;
+            finish::name_media(directory, &recording)?;
             directory.sync()?;
             Ok(Some(recording))
         }
@@ -99,7 +99,7 @@ fn last_written(directory: &SessionDirectory) -> io::Result<DateTime<Utc>> {
 }
 
 /// Repairs `media.part` and seals it. A file that is none of ours any more is kept beside a recording that says so.
-pub(crate) fn repair_and_seal(
+pub fn repair_and_seal(
     directory: &SessionDirectory,
     begun: &Recording,
     end: End,
@@ -116,7 +116,7 @@ pub(crate) fn repair_and_seal(
         Err(error) if error.kind() == io::ErrorKind::NotFound => (no_media(), None),
         Err(error) => return Err(error.into()),
     };
-    Ok(seal::seal(directory, begun, &summary, error, end, base_path)?)
+    Ok(finish::seal(directory, begun, &summary, error, end, base_path)?)
 }
 
 fn unreadable(directory: &SessionDirectory, error: &media::RecoverError) -> String {

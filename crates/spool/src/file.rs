@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A media file that is being written.
-pub(crate) trait MediaFile: Debug + Send + Sync {
+pub trait MediaFile: Debug + Send + Sync {
     /// Writes all of it at an offset, in bytes from the beginning.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Takes everything out of it.
@@ -19,14 +19,14 @@ pub(crate) trait MediaFile: Debug + Send + Sync {
 }
 
 /// Makes media files.
-pub(crate) trait Files: Debug + Send + Sync {
+pub trait Files: Debug + Send + Sync {
     /// A new, empty file, readable and writable.
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediaFile>>;
 }
 
 /// The operating system's files.
 #[derive(Debug)]
-pub(crate) struct OsFiles;
+pub struct OsFiles;
 
 impl MediaFile for File {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -14,12 +14,11 @@ use bytes::Bytes;
 use media::FinalBytes;
 use tokio::sync::oneshot;
 
-use super::{MediaFile, writer::Writer};
-use crate::metrics;
+use crate::{MediaFile, metrics, writer::Writer};
 
 /// Why the spool takes no more of a session. What was written before stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum SpoolFailure {
+pub enum SpoolFailure {
     /// No room on the disk.
     Full,
     /// The disk took nothing for too long, or more waits for it than is allowed.
@@ -30,11 +29,11 @@ pub(crate) enum SpoolFailure {
 
 /// How the writing of a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Written {
+pub struct Written {
     /// The file's size in bytes.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
     /// Why it ends earlier than it should; none: everything is in it.
-    pub(crate) failure: Option<SpoolFailure>,
+    pub failure: Option<SpoolFailure>,
 }
 
 #[derive(Debug)]
@@ -72,7 +71,7 @@ struct Waiting {
 
 /// The queue of one file, shared by the shard, a writer and the syncer.
 #[derive(Debug)]
-pub(crate) struct Queue {
+pub struct Queue {
     file: Box<dyn MediaFile>,
     waiting: Mutex<Waiting>,
     /// Bytes in the file. Only the writer changes it.
@@ -86,7 +85,7 @@ pub(crate) struct Queue {
 
 /// The shard's end of a file's queue.
 #[derive(Debug)]
-pub(crate) struct SpoolFile {
+pub struct SpoolFile {
     queue: Arc<Queue>,
     writer: Arc<Writer>,
     max_waiting_bytes: usize,
@@ -96,7 +95,7 @@ pub(crate) struct SpoolFile {
 }
 
 impl SpoolFile {
-    pub(crate) fn new(
+    pub fn new(
         file: Box<dyn MediaFile>,
         writer: Arc<Writer>,
         max_waiting_bytes: usize,
@@ -124,7 +123,7 @@ impl SpoolFile {
 
     /// Adds to the end of the file. Past the byte budget it fails, and everything later is refused: a file has no
     /// hole.
-    pub(crate) fn append(&mut self, bytes: Bytes, now: Instant) -> Result<(), SpoolFailure> {
+    pub fn append(&mut self, bytes: Bytes, now: Instant) -> Result<(), SpoolFailure> {
         let length = bytes.len();
         self.push(Write::Append(bytes), length, now)?;
         self.appended += length as u64;
@@ -132,13 +131,13 @@ impl SpoolFile {
     }
 
     /// Overwrites what was appended earlier.
-    pub(crate) fn patch(&mut self, offset: u64, bytes: Bytes, now: Instant) -> Result<(), SpoolFailure> {
+    pub fn patch(&mut self, offset: u64, bytes: Bytes, now: Instant) -> Result<(), SpoolFailure> {
         let length = bytes.len();
         self.push(Write::Patch { offset, bytes }, length, now)
     }
 
     /// Empties the file: what follows takes the place of what was appended.
-    pub(crate) fn restart(&mut self, now: Instant) -> Result<(), SpoolFailure> {
+    pub fn restart(&mut self, now: Instant) -> Result<(), SpoolFailure> {
         self.push(Write::Restart, 0, now)?;
         self.appended = 0;
         Ok(())
@@ -146,7 +145,7 @@ impl SpoolFile {
 
     /// Notes what is final of what was appended and patched so far. It says nothing to the session if the file is
     /// failing; the next write does.
-    pub(crate) fn settle(&mut self, settled: Option<FinalBytes>, now: Instant) {
+    pub fn settle(&mut self, settled: Option<FinalBytes>, now: Instant) {
         if let Some(new) = settled.filter(|_| settled != self.settled) {
             self.settled = settled;
             let _ = self.push(Write::Settle(new), 0, now);
@@ -154,23 +153,23 @@ impl SpoolFile {
     }
 
     /// Notes how long the recording is.
-    pub(crate) fn note_recorded(&self, time: Duration) {
+    pub fn note_recorded(&self, time: Duration) {
         let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
         self.queue.recorded.store(nanoseconds, Ordering::Relaxed);
     }
 
     /// The file, for whoever wants to know how it grows.
-    pub(crate) fn queue(&self) -> &Arc<Queue> {
+    pub fn queue(&self) -> &Arc<Queue> {
         &self.queue
     }
 
     /// Bytes appended, those that wait included.
-    pub(crate) fn appended(&self) -> u64 {
+    pub fn appended(&self) -> u64 {
         self.appended
     }
 
     /// Whether the disk has failed or stalled by now.
-    pub(crate) fn check(&self, now: Instant) -> Result<(), SpoolFailure> {
+    pub fn check(&self, now: Instant) -> Result<(), SpoolFailure> {
         let mut waiting = self.queue.lock();
         if waiting.failure.is_none()
             && waiting.bytes > 0
@@ -182,7 +181,7 @@ impl SpoolFile {
     }
 
     /// No more will come. Answers when everything that was taken is in the file.
-    pub(crate) fn finish(self) -> (Arc<Queue>, oneshot::Receiver<Written>) {
+    pub fn finish(self) -> (Arc<Queue>, oneshot::Receiver<Written>) {
         let (sender, receiver) = oneshot::channel();
         let mut waiting = self.queue.lock();
         waiting.ended = Some(sender);
@@ -220,7 +219,7 @@ impl SpoolFile {
 
 impl Queue {
     /// Writes what waits, and goes on until nothing does. Only a writer thread calls it, and only one at a time.
-    pub(crate) fn write_out(&self, writer: &Writer) {
+    pub fn write_out(&self, writer: &Writer) {
         loop {
             let mut waiting = self.lock();
             let writes = std::mem::take(&mut waiting.writes);
@@ -285,7 +284,7 @@ impl Queue {
     }
 
     /// Forces what was written to disk, if anything was since the last time; whether it did.
-    pub(crate) fn sync(&self) -> bool {
+    pub fn sync(&self) -> bool {
         // Before the sync: what becomes final while it runs may not be on disk when it ends.
         let settled = self.lock_settled().written;
         let written = self.written.load(Ordering::Acquire);
@@ -301,12 +300,12 @@ impl Queue {
     }
 
     /// What is final and on disk.
-    pub(crate) fn durable(&self) -> Option<FinalBytes> {
+    pub fn durable(&self) -> Option<FinalBytes> {
         self.lock_settled().durable
     }
 
     /// How long the recording is, and the bytes of it in the file, final or not.
-    pub(crate) fn recorded(&self) -> (Duration, u64) {
+    pub fn recorded(&self) -> (Duration, u64) {
         let time = Duration::from_nanos(self.recorded.load(Ordering::Relaxed));
         (time, self.written.load(Ordering::Relaxed))
     }
@@ -317,7 +316,7 @@ impl Queue {
     }
 
     /// Forces everything to disk.
-    pub(crate) fn sync_all(&self) -> io::Result<()> {
+    pub fn sync_all(&self) -> io::Result<()> {
         self.file.sync()
     }
 

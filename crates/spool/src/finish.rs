@@ -10,22 +10,22 @@ use chrono::{DateTime, Utc};
 use media::RecordingSummary;
 use model::{EndReason, Recording, RecordingState};
 
-use super::{
-    SessionDirectory, Written,
+use crate::convert;
+use crate::{
+    Files, MediaFile, SessionDirectory, Written,
     manifest::{Manifest, Stage},
     queue::Queue,
 };
-use crate::session::convert;
 
 /// What ends up in the recording besides its media.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct End {
-    pub(crate) reason: EndReason,
-    pub(crate) at: DateTime<Utc>,
+pub struct End {
+    pub reason: EndReason,
+    pub at: DateTime<Utc>,
 }
 
 /// Seals a file whose recorder has finished and whose bytes are written. Repeating it after a failure is fine.
-pub(crate) fn seal_finished(
+pub fn seal_finished(
     directory: &SessionDirectory,
     queue: &Arc<Queue>,
     begun: &Recording,
@@ -38,13 +38,13 @@ pub(crate) fn seal_finished(
 }
 
 /// Whether everything that the recorder wrote is in the file.
-pub(crate) fn is_whole(summary: Option<&RecordingSummary>, written: Written) -> bool {
+pub fn is_whole(summary: Option<&RecordingSummary>, written: Written) -> bool {
     written.failure.is_none() && summary.is_some_and(|summary| summary.bytes == written.bytes)
 }
 
 /// Writes down what the media is, then gives it its name. In this order a crash in between leaves a directory that
 /// says itself what is missing. `error` is for the person who reads the recording.
-pub(crate) fn seal(
+pub fn seal(
     directory: &SessionDirectory,
     begun: &Recording,
     summary: &RecordingSummary,
@@ -63,7 +63,7 @@ pub(crate) fn seal(
 }
 
 /// Gives sealed media its name; an empty file of a session without media goes.
-pub(crate) fn name_media(directory: &SessionDirectory, recording: &Recording) -> io::Result<()> {
+pub fn name_media(directory: &SessionDirectory, recording: &Recording) -> io::Result<()> {
     let part = directory.media_part();
     if !part.try_exists()? {
         return Ok(());
@@ -95,7 +95,7 @@ fn sealed_recording(begun: &Recording, summary: &RecordingSummary, end: End, bas
 }
 
 /// The ledger has committed it: nothing is left to do at the next start. A directory without media goes.
-pub(crate) fn mark_committed(directory: &SessionDirectory, recording: Recording) -> io::Result<()> {
+pub fn mark_committed(directory: &SessionDirectory, recording: Recording) -> io::Result<()> {
     if recording.container.is_none() && directory.discard().is_ok() {
         return Ok(());
     }
@@ -107,11 +107,11 @@ pub(crate) fn mark_committed(directory: &SessionDirectory, recording: Recording)
 }
 
 /// Makes the directory, its manifest, its reserve of room and its empty media file.
-pub(crate) fn create(
+pub fn create(
     directory: &SessionDirectory,
-    files: &dyn super::Files,
+    files: &dyn Files,
     recording: Recording,
-) -> io::Result<Box<dyn super::MediaFile>> {
+) -> io::Result<Box<dyn MediaFile>> {
     fs::create_dir(directory.path())?;
     Manifest::new(Stage::Recording, recording).write(directory, false)?;
     directory.reserve_room()?;
@@ -119,7 +119,7 @@ pub(crate) fn create(
 }
 
 /// Forces what [`create`] made to disk.
-pub(crate) fn sync_created(directory: &SessionDirectory) -> io::Result<()> {
+pub fn sync_created(directory: &SessionDirectory) -> io::Result<()> {
     OpenOptions::new().read(true).open(directory.manifest())?.sync_all()?;
     directory.sync()?;
     directory.sync_name()

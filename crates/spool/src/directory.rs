@@ -11,44 +11,44 @@ use nix::{errno::Errno, fcntl::posix_fallocate};
 
 /// `<spool>/<id>/`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct SessionDirectory {
+pub struct SessionDirectory {
     spool: PathBuf,
     path: PathBuf,
     id: RecordingId,
 }
 
 impl SessionDirectory {
-    pub(crate) fn new(spool: &Path, id: RecordingId) -> Self {
+    pub fn new(spool: &Path, id: RecordingId) -> Self {
         Self { spool: spool.to_owned(), path: spool.join(id.to_string()), id }
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// What is known of the recording.
-    pub(crate) fn manifest(&self) -> PathBuf {
+    pub fn manifest(&self) -> PathBuf {
         self.path.join("manifest.json")
     }
 
     /// The manifest while it is being written.
-    pub(crate) fn manifest_part(&self) -> PathBuf {
+    pub fn manifest_part(&self) -> PathBuf {
         self.path.join("manifest.json.part")
     }
 
     /// The media until it is sealed.
-    pub(crate) fn media_part(&self) -> PathBuf {
+    pub fn media_part(&self) -> PathBuf {
         self.path.join("media.part")
     }
 
     /// The sealed media.
-    pub(crate) fn media(&self, container: Container) -> PathBuf {
+    pub fn media(&self, container: Container) -> PathBuf {
         self.path.join(format!("{}.{}", self.id, container.extension()))
     }
 
     /// Takes room that nobody else gets, for what a recording that fills the disk has to write in the end: the index and
     /// the manifest.
-    pub(crate) fn reserve_room(&self) -> io::Result<()> {
+    pub fn reserve_room(&self) -> io::Result<()> {
         /// The index of some hours.
         const ROOM: i64 = 256 << 10;
         let reserve = File::create_new(self.reserve())?;
@@ -60,7 +60,7 @@ impl SessionDirectory {
     }
 
     /// Gives that room back; nothing if that was done before.
-    pub(crate) fn free_room(&self) -> io::Result<()> {
+    pub fn free_room(&self) -> io::Result<()> {
         ignore_missing(fs::remove_file(self.reserve()))
     }
 
@@ -69,18 +69,18 @@ impl SessionDirectory {
     }
 
     /// Forces the names in it to disk.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    pub fn sync(&self) -> io::Result<()> {
         File::open(&self.path)?.sync_all()
     }
 
     /// Forces its own name to disk.
-    pub(crate) fn sync_name(&self) -> io::Result<()> {
+    pub fn sync_name(&self) -> io::Result<()> {
         File::open(&self.spool)?.sync_all()
     }
 
     /// Removes what a session that never began has made: the manifest and a media file without a byte. Refuses to
     /// remove media.
-    pub(crate) fn discard(&self) -> io::Result<()> {
+    pub fn discard(&self) -> io::Result<()> {
         match fs::metadata(self.media_part()) {
             Ok(part) if part.len() > 0 => {
                 return Err(io::Error::other("the session that never began has media"));
