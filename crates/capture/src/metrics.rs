@@ -33,7 +33,7 @@ const LEDGER_RETRIES: &str = "recorder_ledger_retries_total";
 
 /// Tells the exporter what they mean.
 pub(crate) fn describe() {
-    spool::metrics::describe();
+    spool::describe_metrics();
     metrics::describe_gauge!(SESSIONS_LIVE, "Sessions that are live or being sealed");
     metrics::describe_counter!(SESSIONS_ENDED, "Sessions sealed and committed, by reason");
     metrics::describe_counter!(DATAGRAMS, "Datagrams received, by UDP and ICE-TCP");

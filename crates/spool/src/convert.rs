@@ -1,6 +1,6 @@
-//! The words of `media` into those of `model`.
+//! From the types of `media` to those of `model`.
 
-/// The file format in the model's words.
+/// The container as `model` names it.
 #[must_use]
 pub fn container(container: media::Container) -> model::Container {
     match container {
@@ -9,7 +9,7 @@ pub fn container(container: media::Container) -> model::Container {
     }
 }
 
-/// The codec in the model's words.
+/// The codec as `model` names it.
 #[must_use]
 pub fn codec(codec: media::Codec) -> model::Codec {
     match codec {
@@ -26,8 +26,8 @@ pub fn codec(codec: media::Codec) -> model::Codec {
     }
 }
 
-/// A written track in the model's words.
-pub(crate) fn model_track(track: &media::TrackSummary) -> model::Track {
+/// A written track as `model` describes it.
+pub(crate) fn track(track: &media::TrackSummary) -> model::Track {
     let start = track.start.to_duration();
     model::Track {
         number: track.number,

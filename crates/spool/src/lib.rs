@@ -1,26 +1,51 @@
-//! The spool: where recordings are written while they come, and made safe when they end.
+//! The spool: the directory on the node's disk that holds recordings until the object store has a verified copy.
 //!
-//! A session has the directory `<spool>/<id>/` with a [`manifest`] and `media.part`, which becomes `<id>.webm` or
-//! `<id>.mkv` when it is sealed; and until then some room in reserve, so that a full disk doesn't keep it from that. One
-//! [`SpoolFile`] feeds it; the [`writer`]'s threads do all that can block.
+//! ```text
+//! <spool>/.lock                    held by the process that uses the spool
+//! <spool>/<id>/manifest.json       from which the recording's row can be rebuilt
+//! <spool>/<id>/media.part          the open file
+//! <spool>/<id>/reserve             room on the disk that finishing the file needs
+//! <spool>/<id>/<id>.webm or .mkv   the finished file
+//! ```
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `directory` | the layout: names of files, removal |
+//! | `root` | the lock, free space, recovery of the whole spool |
+//! | `create`, `finish`, `recover` | the three steps of a recording on disk |
+//! | `manifest` | `manifest.json` |
+//! | `file`, `queue`, `writer`, `spool_file` | the way of bytes from a session to the disk |
+//! | `open_files` | how far each open file is final |
+//!
+//! A session writes to its [`SpoolFile`], which never blocks. The threads of [`Writers`] do the disk's work.
 
 mod convert;
+mod create;
 mod directory;
 mod file;
-pub mod finish;
-pub mod manifest;
-pub mod metrics;
+mod finish;
+mod manifest;
+mod metrics;
 mod open_files;
-pub mod queue;
-pub mod recover;
-pub mod writer;
+mod queue;
+mod recover;
+mod root;
+mod spool_file;
+mod writer;
 
 pub use convert::{codec, container};
-pub use directory::SessionDirectory;
+pub use create::{create, sync_created};
+pub use directory::RecordingDirectory;
 pub use file::{Files, MediaFile, OsFiles};
+pub use finish::{End, finish_written, is_whole, mark_committed};
+pub use manifest::ManifestError;
+pub use metrics::describe as describe_metrics;
 pub use open_files::{OpenFile, OpenFiles};
-pub use queue::{SpoolFailure, SpoolFile, Written};
-pub use writer::Writers;
+pub use queue::{Queue, SpoolFailure, WriteOutcome};
+pub use recover::{RecoverError, repair_and_finish};
+pub use root::{OpenError, Spool, free_bytes};
+pub use spool_file::SpoolFile;
+pub use writer::{Writer, Writers};
 
 #[cfg(test)]
 mod tests;

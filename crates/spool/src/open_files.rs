@@ -1,4 +1,4 @@
-//! The files that are being written, for whoever sends them on before they are whole.
+//! How far each open file is final, for uploads and renditions that start before the recording ends.
 
 use std::{
     path::PathBuf,
@@ -8,27 +8,27 @@ use std::{
 
 use model::{Container, Recording};
 
-use crate::{SessionDirectory, convert, queue::Queue};
+use crate::{RecordingDirectory, convert, queue::Queue};
 
-/// A file that is being written. What lies between `from` and `until` is on disk and will not change, also if the
-/// recorder dies now and the file is repaired.
+/// An open file. The bytes from `from` to `until` are final bytes, and durable: nothing changes them any more, neither
+/// the recorder nor a repair after a crash.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OpenFile {
     /// The recording as it began.
     pub recording: Arc<Recording>,
-    /// The file. When the recording is sealed it gets another name.
+    /// The file's path. Finishing the file renames it.
     pub path: PathBuf,
-    /// The file format, as far as it can be told.
+    /// The container so far. A codec that WebM lacks makes it Matroska.
     pub container: Container,
-    /// Bytes of its header, which still changes.
+    /// Bytes of the header, which still changes.
     pub from: u64,
-    /// The end of what is final.
+    /// The end of the final bytes.
     pub until: u64,
-    /// The time of the recording up to which all is before `until`.
+    /// All media before this time of the recording lies before `until`.
     pub time: Duration,
-    /// Entries in the header: with each new one it has changed.
+    /// Track entries in the header. The header has changed whenever this has.
     pub entries: usize,
-    /// How long the recording is, final or not.
+    /// The recording's length so far, final or not.
     pub recorded: Duration,
     /// Bytes in the file, final or not.
     pub bytes: u64,
@@ -41,45 +41,47 @@ struct Entry {
     queue: Weak<Queue>,
 }
 
-/// Each file that is being written.
+/// The open files of a node.
 #[derive(Debug, Default)]
 pub struct OpenFiles {
     files: Mutex<Vec<Entry>>,
 }
 
 impl OpenFiles {
-    /// Takes up a file, as long as its queue lives.
-    pub fn add(&self, begun: &Recording, directory: &SessionDirectory, queue: &Arc<Queue>) {
+    /// Adds a file. It is listed as long as its queue lives.
+    pub fn add(&self, begun: &Recording, directory: &RecordingDirectory, queue: &Arc<Queue>) {
         let entry = Entry {
             recording: Arc::new(begun.clone()),
             path: directory.media_part(),
             queue: Arc::downgrade(queue),
         };
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        // Here too: perhaps nobody asks for them.
+        // `list` may never be called.
         files.retain(|entry| entry.queue.strong_count() > 0);
         files.push(entry);
     }
 
-    /// Those of which something is final.
-    pub fn files(&self) -> Vec<OpenFile> {
+    /// The files that have final bytes.
+    #[must_use]
+    pub fn list(&self) -> Vec<OpenFile> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.retain(|entry| entry.queue.strong_count() > 0);
-        let growing = |entry: &Entry| {
+        let open_file = |entry: &Entry| {
             let queue = entry.queue.upgrade()?;
-            let (settled, (recorded, bytes)) = (queue.durable()?, queue.recorded());
+            let durable = queue.durable()?;
+            let (recorded, bytes) = queue.recorded();
             Some(OpenFile {
                 recording: Arc::clone(&entry.recording),
                 path: entry.path.clone(),
-                container: convert::container(settled.container),
-                from: settled.from,
-                until: settled.until,
-                time: settled.time,
-                entries: settled.entries,
+                container: convert::container(durable.container),
+                from: durable.from,
+                until: durable.until,
+                time: durable.time,
+                entries: durable.entries,
                 recorded,
                 bytes,
             })
         };
-        files.iter().filter_map(growing).collect()
+        files.iter().filter_map(open_file).collect()
     }
 }

@@ -1,59 +1,85 @@
-//! What waits for the disk, a queue a session: the shard adds to it and never blocks, a writer thread empties it.
+//! Writes of one open file that wait for the disk. The session adds to it and never blocks; a writer thread empties it.
 
 use std::{
     collections::VecDeque,
     io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use media::FinalBytes;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
-use crate::{MediaFile, metrics, writer::Writer};
+use crate::{MediaFile, metrics};
 
-/// Why the spool takes no more of a session. What was written before stays.
+/// Why the spool writes no more of a session. The bytes written before stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SpoolFailure {
-    /// No room on the disk.
+    /// The disk is full.
     Full,
-    /// The disk took nothing for too long, or more waits for it than is allowed.
+    /// The disk wrote nothing for too long, or the queue exceeds its budget.
     Stalled,
-    /// The disk refused.
+    /// The disk failed.
     Broken,
 }
 
 /// How the writing of a file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
+pub struct WriteOutcome {
     /// The file's size in bytes.
     pub bytes: u64,
-    /// Why it ends earlier than it should; none: everything is in it.
+    /// Why the file lacks its end; none if everything is in it.
     pub failure: Option<SpoolFailure>,
 }
 
+/// One write.
 #[derive(Debug)]
-enum Write {
+pub(crate) enum Write {
     Append(Bytes),
+    /// Truncates the file to zero bytes.
     Restart,
     Patch {
         offset: u64,
         bytes: Bytes,
     },
-    /// What was written up to here makes this much final.
-    Settle(FinalBytes),
+    /// The writes before this one make so much of the file final.
+    Final(FinalBytes),
 }
 
-/// What of a file is final.
+/// What limits a queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QueueLimits {
+    /// Bytes that may wait.
+    pub(crate) max_waiting_bytes: usize,
+    /// How long the disk may write nothing while bytes wait.
+    pub(crate) stall_timeout: Duration,
+}
+
+/// Bytes that wait in all queues.
+#[derive(Debug, Default)]
+pub(crate) struct WaitingBytes(AtomicUsize);
+
+impl WaitingBytes {
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn remove(&self, bytes: usize) {
+        let before = self.0.fetch_sub(bytes, Ordering::Relaxed);
+        metrics::waiting(before.saturating_sub(bytes));
+    }
+}
+
+/// The file's final bytes.
 #[derive(Debug, Default)]
 struct Final {
-    /// Written.
+    /// Those that are written.
     written: Option<FinalBytes>,
-    /// And on disk.
+    /// Those that are durable.
     durable: Option<FinalBytes>,
 }
 
@@ -61,45 +87,37 @@ struct Final {
 struct Waiting {
     writes: VecDeque<Write>,
     bytes: usize,
-    /// Whether a writer has it on its list.
+    /// Whether the queue is on a writer's list.
     scheduled: bool,
-    /// When the disk last took something, or since when there has been something to take.
+    /// When the disk last finished a write, or when the first write began to wait.
     progress: Instant,
     failure: Option<SpoolFailure>,
-    ended: Option<oneshot::Sender<Written>>,
+    ended: Option<oneshot::Sender<WriteOutcome>>,
 }
 
-/// The queue of one file, shared by the shard, a writer and the syncer.
+/// The queue of one file, shared by the session, a writer and a syncer.
 #[derive(Debug)]
 pub struct Queue {
     file: Box<dyn MediaFile>,
+    limits: QueueLimits,
     waiting: Mutex<Waiting>,
+    waiting_of_all: Arc<WaitingBytes>,
+    /// Notified after each write.
+    progress: Notify,
     /// Bytes in the file. Only the writer changes it.
     written: AtomicU64,
-    /// What `written` was when the file was last forced to disk, or patched since: `u64::MAX`.
+    /// The value of `written` at the last sync; `u64::MAX` if a patch was written since.
     synced: AtomicU64,
-    settled: Mutex<Final>,
-    /// Nanoseconds of the recording so far, whether they are written or not.
+    final_bytes: Mutex<Final>,
+    /// The recording's length in nanoseconds, written or not.
     recorded: AtomicU64,
 }
 
-/// The shard's end of a file's queue.
-#[derive(Debug)]
-pub struct SpoolFile {
-    queue: Arc<Queue>,
-    writer: Arc<Writer>,
-    max_waiting_bytes: usize,
-    stall_timeout: Duration,
-    appended: u64,
-    settled: Option<FinalBytes>,
-}
-
-impl SpoolFile {
-    pub fn new(
+impl Queue {
+    pub(crate) fn new(
         file: Box<dyn MediaFile>,
-        writer: Arc<Writer>,
-        max_waiting_bytes: usize,
-        stall_timeout: Duration,
+        limits: QueueLimits,
+        waiting_of_all: Arc<WaitingBytes>,
     ) -> Self {
         let waiting = Waiting {
             writes: VecDeque::new(),
@@ -109,93 +127,28 @@ impl SpoolFile {
             failure: None,
             ended: None,
         };
-        let queue = Arc::new(Queue {
+        Self {
             file,
+            limits,
             waiting: Mutex::new(waiting),
+            waiting_of_all,
+            progress: Notify::new(),
             written: AtomicU64::new(0),
             synced: AtomicU64::new(0),
-            settled: Mutex::default(),
+            final_bytes: Mutex::default(),
             recorded: AtomicU64::new(0),
-        });
-        writer.watch(&queue);
-        Self { queue, writer, max_waiting_bytes, stall_timeout, appended: 0, settled: None }
-    }
-
-    /// Adds to the end of the file. Past the byte budget it fails, and everything later is refused: a file has no
-    /// hole.
-    pub fn append(&mut self, bytes: Bytes, now: Instant) -> Result<(), SpoolFailure> {
-        let length = bytes.len();
-        self.push(Write::Append(bytes), length, now)?;
-        self.appended += length as u64;
-        Ok(())
-    }
-
-    /// Overwrites what was appended earlier.
-    pub fn patch(&mut self, offset: u64, bytes: Bytes, now: Instant) -> Result<(), SpoolFailure> {
-        let length = bytes.len();
-        self.push(Write::Patch { offset, bytes }, length, now)
-    }
-
-    /// Empties the file: what follows takes the place of what was appended.
-    pub fn restart(&mut self, now: Instant) -> Result<(), SpoolFailure> {
-        self.push(Write::Restart, 0, now)?;
-        self.appended = 0;
-        Ok(())
-    }
-
-    /// Notes what is final of what was appended and patched so far. It says nothing to the session if the file is
-    /// failing; the next write does.
-    pub fn settle(&mut self, settled: Option<FinalBytes>, now: Instant) {
-        if let Some(new) = settled.filter(|_| settled != self.settled) {
-            self.settled = settled;
-            let _ = self.push(Write::Settle(new), 0, now);
         }
     }
 
-    /// Notes how long the recording is.
-    pub fn note_recorded(&self, time: Duration) {
-        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        self.queue.recorded.store(nanoseconds, Ordering::Relaxed);
-    }
-
-    /// The file, for whoever wants to know how it grows.
-    pub fn queue(&self) -> &Arc<Queue> {
-        &self.queue
-    }
-
-    /// Bytes appended, those that wait included.
-    pub fn appended(&self) -> u64 {
-        self.appended
-    }
-
-    /// Whether the disk has failed or stalled by now.
-    pub fn check(&self, now: Instant) -> Result<(), SpoolFailure> {
-        let mut waiting = self.queue.lock();
-        if waiting.failure.is_none()
-            && waiting.bytes > 0
-            && now.saturating_duration_since(waiting.progress) > self.stall_timeout
-        {
-            waiting.failure = Some(SpoolFailure::Stalled);
-        }
-        waiting.failure.map_or(Ok(()), Err)
-    }
-
-    /// No more will come. Answers when everything that was taken is in the file.
-    pub fn finish(self) -> (Arc<Queue>, oneshot::Receiver<Written>) {
-        let (sender, receiver) = oneshot::channel();
-        let mut waiting = self.queue.lock();
-        waiting.ended = Some(sender);
-        self.schedule(waiting);
-        self.writer.hurry();
-        (self.queue, receiver)
-    }
-
-    fn push(&self, write: Write, length: usize, now: Instant) -> Result<(), SpoolFailure> {
-        let mut waiting = self.queue.lock();
+    /// Adds a write. Returns whether the queue must be put on its writer's list. Past the byte budget it fails, and so
+    /// does every later call: a file has no hole.
+    pub(crate) fn push(&self, write: Write, now: Instant) -> Result<bool, SpoolFailure> {
+        let length = write.length();
+        let mut waiting = self.lock();
         if let Some(failure) = waiting.failure {
             return Err(failure);
         }
-        if waiting.bytes + length > self.max_waiting_bytes {
+        if waiting.bytes + length > self.limits.max_waiting_bytes {
             waiting.failure = Some(SpoolFailure::Stalled);
             return Err(SpoolFailure::Stalled);
         }
@@ -204,22 +157,42 @@ impl SpoolFile {
         }
         waiting.bytes += length;
         waiting.writes.push_back(write);
-        self.writer.add_waiting(length);
-        self.schedule(waiting);
-        Ok(())
+        self.waiting_of_all.add(length);
+        Ok(!std::mem::replace(&mut waiting.scheduled, true))
     }
 
-    fn schedule(&self, mut waiting: MutexGuard<'_, Waiting>) {
-        if !std::mem::replace(&mut waiting.scheduled, true) {
-            drop(waiting);
-            self.writer.schedule(Arc::clone(&self.queue));
+    /// Ends the queue: `ended` is answered once every write before is done. Returns whether the queue must be put on
+    /// its writer's list.
+    pub(crate) fn end(&self, ended: oneshot::Sender<WriteOutcome>) -> bool {
+        let mut waiting = self.lock();
+        waiting.ended = Some(ended);
+        !std::mem::replace(&mut waiting.scheduled, true)
+    }
+
+    /// Fails if the disk has failed, or has stalled by `now`.
+    pub(crate) fn check(&self, now: Instant) -> Result<(), SpoolFailure> {
+        let mut waiting = self.lock();
+        if waiting.failure.is_none()
+            && waiting.bytes > 0
+            && now.saturating_duration_since(waiting.progress) > self.limits.stall_timeout
+        {
+            waiting.failure = Some(SpoolFailure::Stalled);
         }
+        waiting.failure.map_or(Ok(()), Err)
     }
-}
 
-impl Queue {
-    /// Writes what waits, and goes on until nothing does. Only a writer thread calls it, and only one at a time.
-    pub fn write_out(&self, writer: &Writer) {
+    /// Bytes that wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.lock().bytes
+    }
+
+    /// Returns after the next write, or at once if one was done since the last call.
+    pub(crate) async fn progressed(&self) {
+        self.progress.notified().await;
+    }
+
+    /// Writes until nothing waits. Only one writer thread calls it.
+    pub(crate) fn write_out(&self) {
         loop {
             let mut waiting = self.lock();
             let writes = std::mem::take(&mut waiting.writes);
@@ -229,35 +202,37 @@ impl Queue {
                 let failure = waiting.failure;
                 drop(waiting);
                 if let Some(ended) = ended {
-                    // Nobody may be waiting any more; the next start then repairs the file.
-                    let _ = ended.send(Written { bytes: self.written.load(Ordering::Acquire), failure });
+                    // The receiver may be gone; then the next start repairs the file.
+                    let _ = ended.send(WriteOutcome { bytes: self.written.load(Ordering::Acquire), failure });
                 }
                 return;
             }
             drop(waiting);
-            self.write_all(writes, writer);
+            self.write_all(writes);
         }
     }
 
-    fn write_all(&self, writes: VecDeque<Write>, writer: &Writer) {
+    fn write_all(&self, writes: VecDeque<Write>) {
         let mut failure = None;
         for write in writes {
             let length = write.length();
             if failure.is_none() {
                 failure = self.write(&write).err().map(|error| failure_of(&error));
             }
-            writer.remove_waiting(length);
+            self.waiting_of_all.remove(length);
             metrics::written(length as u64);
             let mut waiting = self.lock();
             waiting.bytes = waiting.bytes.saturating_sub(length);
             waiting.progress = Instant::now();
             if failure.is_some() {
-                // What would follow is worth nothing behind a hole.
+                // Bytes behind a hole are useless.
                 waiting.failure = failure;
                 let dropped: usize = waiting.writes.drain(..).map(|write| write.length()).sum();
                 waiting.bytes = waiting.bytes.saturating_sub(dropped);
-                writer.remove_waiting(dropped);
+                self.waiting_of_all.remove(dropped);
             }
+            drop(waiting);
+            self.progress.notify_one();
         }
     }
 
@@ -271,10 +246,10 @@ impl Queue {
             Write::Restart => {
                 self.file.empty()?;
                 self.written.store(0, Ordering::Release);
-                *self.lock_settled() = Final::default();
+                *self.lock_final() = Final::default();
                 self.synced.store(u64::MAX, Ordering::Release);
             }
-            Write::Settle(settled) => self.lock_settled().written = Some(*settled),
+            Write::Final(final_bytes) => self.lock_final().written = Some(*final_bytes),
             Write::Patch { offset, bytes } => {
                 self.file.write_at(bytes, *offset)?;
                 self.synced.store(u64::MAX, Ordering::Release);
@@ -283,45 +258,51 @@ impl Queue {
         Ok(())
     }
 
-    /// Forces what was written to disk, if anything was since the last time; whether it did.
-    pub fn sync(&self) -> bool {
-        // Before the sync: what becomes final while it runs may not be on disk when it ends.
-        let settled = self.lock_settled().written;
+    /// Forces written bytes to disk. Returns false if there were none since the last call.
+    pub(crate) fn sync(&self) -> bool {
+        // Read before the sync: bytes that become final while it runs may not be on disk when it ends.
+        let final_bytes = self.lock_final().written;
         let written = self.written.load(Ordering::Acquire);
         let stale = self.synced.swap(written, Ordering::AcqRel) != written;
         if stale && self.file.sync().is_err() {
             self.lock().failure.get_or_insert(SpoolFailure::Broken);
         }
-        // After a sync that failed nobody knows what is on disk (fsync(2)).
+        // After a failed sync nobody knows which data is on disk (fsync(2)).
         if self.lock().failure != Some(SpoolFailure::Broken) {
-            self.lock_settled().durable = settled;
+            self.lock_final().durable = final_bytes;
         }
         stale
     }
 
-    /// What is final and on disk.
-    pub fn durable(&self) -> Option<FinalBytes> {
-        self.lock_settled().durable
+    /// Forces everything to disk.
+    pub(crate) fn sync_all(&self) -> io::Result<()> {
+        self.file.sync()
     }
 
-    /// How long the recording is, and the bytes of it in the file, final or not.
-    pub fn recorded(&self) -> (Duration, u64) {
+    /// The final bytes that are durable.
+    pub(crate) fn durable(&self) -> Option<FinalBytes> {
+        self.lock_final().durable
+    }
+
+    /// Notes the recording's length.
+    pub(crate) fn note_recorded(&self, time: Duration) {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.recorded.store(nanoseconds, Ordering::Relaxed);
+    }
+
+    /// The recording's length, and the bytes in the file, final or not.
+    pub(crate) fn recorded(&self) -> (Duration, u64) {
         let time = Duration::from_nanos(self.recorded.load(Ordering::Relaxed));
         (time, self.written.load(Ordering::Relaxed))
     }
 
-    fn lock_settled(&self) -> MutexGuard<'_, Final> {
-        // The holder only moves values; it can't leave them half changed.
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forces everything to disk.
-    pub fn sync_all(&self) -> io::Result<()> {
-        self.file.sync()
+    fn lock_final(&self) -> MutexGuard<'_, Final> {
+        // The holder only moves values and can't leave them half changed.
+        self.final_bytes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        // The holder only moves values; it can't leave them half changed.
+        // The holder only moves values and can't leave them half changed.
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -330,7 +311,7 @@ impl Write {
     fn length(&self) -> usize {
         match self {
             Self::Append(bytes) | Self::Patch { bytes, .. } => bytes.len(),
-            Self::Restart | Self::Settle(_) => 0,
+            Self::Restart | Self::Final(_) => 0,
         }
     }
 }

@@ -8,7 +8,7 @@ mod task;
 use std::{sync::Arc, time::SystemTime};
 
 use model::{AudioResult, Channel, SessionId, Source, TenantId};
-use spool::{MediaFile, SessionDirectory, SpoolFile};
+use spool::{MediaFile, SpoolFile};
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
@@ -73,7 +73,7 @@ pub(crate) async fn open(node: Arc<Node>, source: NewSource) -> Result<SourceHan
     let description = Description { tenant, name, correlation_id, channel, source, results };
     let recording = description.recording(&node.config.node, id);
     let (place, committed) = node.registry.reserve_task(&recording, control)?;
-    let directory = SessionDirectory::new(&node.config.spool.directory, recording.id);
+    let directory = node.spool.recording(recording.id);
     let file = begin::create(&node, &directory, &recording).await?;
     if let Err(error) = begin::write_down(&node, &directory, &recording).await {
         drop(file);
