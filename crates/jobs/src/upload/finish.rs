@@ -10,8 +10,8 @@ use store::{Upload, UploadPart};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::journal;
-use crate::{JobError, perform::Context, spool::FinalizedFile, upload::unless_cancelled};
+use super::unless_cancelled;
+use crate::{JobError, dispatch::Context, journal, spool::FinalizedFile};
 
 /// Parts of one file on their way at a time.
 const PARTS_AT_ONCE: usize = 4;

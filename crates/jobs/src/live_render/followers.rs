@@ -19,7 +19,7 @@ use tokio::{
 use tracing::Instrument;
 
 use super::follower::{self, Grown, Promotion};
-use crate::{OpenFile, RenderError, Rendered, metrics, perform::Context};
+use crate::{OpenFile, RenderError, Rendered, dispatch::Context, metrics};
 
 /// A recording, and the parameters of a rendition of it.
 pub(crate) type Key = (RecordingId, Arc<str>);

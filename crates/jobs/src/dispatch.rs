@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    JobError, JobsConfig, Renderer, clean_up, delete, render, segments::Followers, stream::LiveUploads,
-    upload,
+    JobError, JobsConfig, Renderer, clean_up, delete, live_render::Followers, live_upload::LiveUploads,
+    render, upload,
 };
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };

@@ -6,7 +6,7 @@ use model::{Recording, Rendition};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, Rendered, metrics, perform::Context};
+use crate::{JobError, Rendered, dispatch::Context, metrics};
 
 /// Joins the segments that were made of a recording while it went on, waiting for those that are not ready. None: there
 /// are none, or they are of no use; the rendition has to be made of the whole recording.

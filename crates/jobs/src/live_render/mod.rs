@@ -1,24 +1,23 @@
 //! Renditions that are made while their recordings go on, so that they are ready right after the stop.
 //!
 //! One process follows one file for one rendition, from the first interval on, and makes a segment of every interval. When
-//! the recording has ended its render job has the segments joined into the rendition ([`promote`]). Nothing depends on
+//! the recording has ended its render job has the segments joined into the rendition ([`join`]). Nothing depends on
 //! that: where there are no segments, or the follower died, the rendition is made of the whole file as any other. So a
 //! follower that died, or whose file has got another track, begins anew; it is many times faster than the recording.
 //!
 //! Nothing of it can slow a recording: the files are looked at from outside, every so often.
 
-mod board;
 mod directory;
 mod follower;
 mod followers;
-pub(crate) mod keeper;
-pub(crate) mod promote;
+pub(crate) mod join;
+mod segment_tracker;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{OpenFiles, perform::Context};
+use crate::{OpenFiles, dispatch::Context};
 
 pub(crate) use directory::sweep;
 pub(crate) use followers::Followers;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use blob::PartUploads as _;
 use model::{EndReason, JobKind, Rendition, RenditionState};
 use store::{NewRendition, Renditions as _};
-use support::station::{Cluster, PART, TestNode, TestRecording, wait_for};
+use support::cluster::{Cluster, PART, TestNode, TestRecording, wait_for};
 use testkit::servers::faulty::{Fault, Proxy};
 
 /// How long a request may hang: longer than any takes that doesn't, for each of these would count as one more fault.

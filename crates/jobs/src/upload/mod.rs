@@ -1,5 +1,8 @@
 //! Brings a sealed file into the object store.
 
+mod finish;
+mod progress;
+
 use std::io::ErrorKind;
 
 use blob::{BlobError, PutFile};
@@ -9,16 +12,8 @@ use store::{JobOutcome, LeasedJob, NewJob, Upload, UploadPart};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    JobError,
-    perform::Context,
-    progress,
-    spool::FinalizedFile,
-    stream::{
-        finish::{Finished, Unfinished},
-        journal,
-    },
-};
+use self::finish::{Finished, Unfinished};
+use crate::{JobError, dispatch::Context, journal, spool::FinalizedFile};
 
 /// Uploads and verifies; what was sent while the file grew is not sent again. The key follows from the recording alone,
 /// so that a rerun overwrites.

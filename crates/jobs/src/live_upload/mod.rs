@@ -2,13 +2,10 @@
 //!
 //! Nothing of it can slow a recording: the files are looked at from outside, every so often. An object store that is
 //! slow or away makes the uploads lag; what has not been sent when a recording is sealed is sent by its upload job,
-//! which also ends the upload ([`finish`]). What a node that died had sent is completed by another one ([`keeper`]).
+//! which also ends the upload ([`crate::upload`]). What a node that died had sent is completed by another one ([`crate::maintenance`]).
 
-pub(crate) mod finish;
-pub(crate) mod journal;
-pub(crate) mod keeper;
+mod registry;
 mod sender;
-mod streams;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
 
@@ -17,9 +14,9 @@ use tokio::{sync::Semaphore, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use crate::{metrics, perform::Context};
+use crate::{dispatch::Context, metrics};
 
-pub(crate) use streams::{LiveUploads, State};
+pub(crate) use registry::{LiveUploads, State};
 
 /// How often the files are looked at. A part of 5 MiB takes a recording of 10 Mbit/s 4 s.
 const LOOK: Duration = Duration::from_secs(1);

@@ -9,8 +9,7 @@ use store::{NewRendition, Upload, UploadStatus};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::journal;
-use crate::{DefaultRenditions, JobError, metrics, perform::Context};
+use crate::{DefaultRenditions, JobError, dispatch::Context, journal, metrics};
 
 /// How often the object store is asked for uploads that the journal does not know.
 const LIST: Duration = Duration::from_secs(3600);

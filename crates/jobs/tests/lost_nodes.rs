@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::{EndReason, RecordingState};
 use store::Sessions as _;
-use support::station::{Cluster, PART, TestNode, TestRecording, wait_for};
+use support::cluster::{Cluster, PART, TestNode, TestRecording, wait_for};
 
 /// It is given up with its node, and says so.
 async fn assert_given_up(station: &TestNode, take: &TestRecording) {

@@ -9,7 +9,7 @@ use std::{fs, sync::Arc, time::Duration};
 use blob::PartUploads as _;
 use model::{Container, EndReason, JobKind, JobState, NodeId, RecordingState, Rendition, RenditionState};
 use store::{JobOutcome, JobQueue as _, Renditions as _, Uploads as _};
-use support::station::{Cluster, PART, TestNode, TestRecording, wait_for};
+use support::cluster::{Cluster, PART, TestNode, TestRecording, wait_for};
 use testkit::servers::faulty::{Fault, Proxy};
 
 /// It is available under its one key, as it was sealed, and its local copy is gone.

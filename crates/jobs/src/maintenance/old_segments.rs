@@ -6,8 +6,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-use super::directory;
-use crate::{JobError, perform::Context};
+use crate::{JobError, dispatch::Context, live_render::sweep};
 
 /// The work that one node of all does.
 const TURN: &str = "segments";
@@ -31,7 +30,7 @@ async fn look(context: &Arc<Context>, every: Duration) -> Result<(u64, usize), J
     let (shared, keep) = (Arc::clone(context), context.config.segments.keep);
     let swept = tokio::task::spawn_blocking(move || {
         let root = &shared.config.segments.directory;
-        directory::sweep(root, keep, |recording| shared.followers.follows(recording))
+        sweep(root, keep, |recording| shared.followers.follows(recording))
             .map_err(|source| JobError::Work { path: root.clone(), source })
     });
     let swept = swept.await.map_err(|_| JobError::Panicked)??;

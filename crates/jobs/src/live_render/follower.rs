@@ -11,8 +11,8 @@ use std::{
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{board::SegmentTracker, directory::SegmentDirectory, followers::Key};
-use crate::{FollowRequest, Followed, RenderError, Rendered, metrics, perform::Context, retry::backoff};
+use super::{directory::SegmentDirectory, followers::Key, segment_tracker::SegmentTracker};
+use crate::{FollowRequest, Followed, RenderError, Rendered, dispatch::Context, metrics, retry::backoff};
 
 /// How far the file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,8 +13,8 @@ use model::{JobKind, Recording, RecordingId, RecordingState, Segment, SegmentSta
 use store::{Deletions, FinalizedRecording, JobQueue, Recordings, Segments, Sessions};
 use support::{
     follower::Fault,
+    harness::{Harness, INTERVAL, MP3, seconds, until},
     sealed,
-    studio::{Harness, INTERVAL, MP3, seconds, until},
 };
 use uuid::Uuid;
 

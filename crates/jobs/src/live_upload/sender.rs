@@ -5,8 +5,8 @@ use store::{StoreError, Upload};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{OpenFile, journal, streams::UploadGuard};
-use crate::{JobError, metrics, perform::Context, retry::backoff};
+use super::{OpenFile, registry::UploadGuard};
+use crate::{JobError, dispatch::Context, journal, metrics, retry::backoff};
 
 /// The longest wait after a failure. An object store that is back is found within it.
 const MAX_BACKOFF: std::time::Duration = std::time::Duration::from_secs(30);

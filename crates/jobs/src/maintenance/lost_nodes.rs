@@ -7,7 +7,7 @@ use model::{NodeId, RecordingId};
 use store::LostRecording;
 use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, OpenFiles, metrics, perform::Context};
+use crate::{JobError, OpenFiles, dispatch::Context, metrics};
 
 /// Looks until `shutdown`, at the start first.
 pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn OpenFiles>, shutdown: CancellationToken) {
