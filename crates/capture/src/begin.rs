@@ -13,7 +13,7 @@ use spool::{MediaFile, RecordingDirectory, SpoolFile};
 use crate::{
     Begun, CaptureError, NewSession,
     capture::{ANSWER_DEADLINE, Node},
-    session::{sealing::WrittenDown, state::Bounds},
+    session::{finalizing::WrittenDown, state::Bounds},
     shard::{Begin, Command, Shard},
 };
 

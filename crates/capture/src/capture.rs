@@ -20,7 +20,7 @@ use tracing::warn;
 use crate::{
     CaptureConfig, ConfigError, Ledger, begin,
     registry::{Entry, Registry, SessionHost},
-    session::sealing::Sealer,
+    session::finalizing::Sealer,
     shard::{Command, SessionStatistics, Shard, ShardGone},
     source::{self, Control, NewSource, SourceHandle},
     start,

@@ -20,7 +20,7 @@ use crate::{
     capture::Node,
     codecs, metrics,
     registry::Registry,
-    session::sealing::Sealer,
+    session::finalizing::Sealer,
     shard::{self, Shard, ShardConfig, TcpLimits},
 };
 
@@ -98,7 +98,7 @@ pub(crate) async fn start(
         shards.push(shard.map_err(|error| failed(format!("a shard can't be started: {error}")))?);
     }
     let media_addresses = shards.iter().flat_map(Shard::addresses).copied().collect();
-    tasks.spawn(shard::drops::report(media_addresses, cancelled.clone()));
+    tasks.spawn(shard::kernel_drops::report(media_addresses, cancelled.clone()));
     let draining = AtomicBool::new(false);
     Ok(Node {
         config,

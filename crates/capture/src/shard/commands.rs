@@ -9,7 +9,7 @@ use peer::OfferError;
 use spool::SpoolFile;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::session::{sealing::WrittenDown, state::Bounds};
+use crate::session::{finalizing::WrittenDown, state::Bounds};
 
 /// A session to begin.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use crate::{
     CaptureError,
     begin::{self, Description},
     capture::Node,
-    session::{sealing::WrittenDown, tape::FileRecorder},
+    session::{file_recorder::FileRecorder, finalizing::WrittenDown},
     shard::SessionStatistics,
 };
 

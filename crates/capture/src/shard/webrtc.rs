@@ -18,9 +18,9 @@ use tracing::{debug, info};
 use super::{commands::SessionStatistics, demux::Reach};
 use crate::session::{
     convert,
-    sealing::{Ended, WrittenDown},
+    file_recorder::FileRecorder,
+    finalizing::{Ended, WrittenDown},
     state::{Action, Bounds, Event, State, step},
-    tape::FileRecorder,
 };
 
 /// A session that is received.
