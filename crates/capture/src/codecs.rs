@@ -1,4 +1,4 @@
-//! The codecs that may be configured, as the peer wants them.
+//! The codecs that can be configured, as preferences of the peer.
 
 use peer::{CodecPreference, MediaKind};
 
@@ -7,16 +7,16 @@ use crate::ConfigError;
 struct Known {
     name: &'static str,
     kind: MediaKind,
-    /// Hz; of G722 8000 although it is sampled at 16 kHz (RFC 3551 §4.5.2).
+    /// Hz. For G722 it is 8000, although it samples at 16 kHz (RFC 3551 §4.5.2).
     clock_rate: u32,
-    /// One preference each: format parameters that have to be just so.
+    /// Each is a preference of its own: format parameters that an offer must have.
     variants: &'static [&'static [(&'static str, &'static str)]],
 }
 
 const ANY: &[&[(&str, &str)]] = &[&[]];
 
-/// VP9 and AV1: the profile that every player has. H264: both packetization modes, the one with aggregation and
-/// fragmentation first.
+/// VP9 and AV1: the profile that every player decodes. H264: both packetization modes, first the one with aggregation and
+/// fragmentation.
 const KNOWN: &[Known] = &[
     Known { name: "VP8", kind: MediaKind::Video, clock_rate: 90_000, variants: ANY },
     Known { name: "VP9", kind: MediaKind::Video, clock_rate: 90_000, variants: &[&[("profile-id", "0")]] },
@@ -63,7 +63,7 @@ mod tests {
     use crate::WebrtcConfig;
 
     #[test]
-    fn the_default_codecs_are_all_known_and_keep_their_order() {
+    fn the_default_codecs_are_all_known_and_stay_in_order() {
         let preferences = preferences(&WebrtcConfig::default().codecs).unwrap();
         let mut names: Vec<_> = preferences.iter().map(|codec| codec.encoding_name.as_str()).collect();
         names.dedup();
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_codec_that_nobody_knows_is_refused_by_name() {
+    fn an_unknown_codec_is_refused_by_name() {
         let error = preferences(&["VP8".to_owned(), "theora".to_owned()]).unwrap_err();
         assert_eq!(error.key, "webrtc.codecs");
         assert!(error.problem.contains("theora"), "{error}");

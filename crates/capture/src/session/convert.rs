@@ -1,9 +1,9 @@
-//! The words of `peer` into those of `media`, and those of `media` into those of `model`.
+//! From the types of `peer` to those of `media`.
 
 use media::{Anchor, Encoding, Input, LayerId, NtpTime, Rotation};
 use peer::PeerEvent;
 
-/// What the payload is that an `a=rtpmap` names; none for what the recorder doesn't know.
+/// The encoding that an `a=rtpmap` names; none if the recorder does not know it.
 fn encoding(name: &str) -> Option<Encoding> {
     const NAMES: &[(&str, Encoding)] = &[
         ("VP8", Encoding::Vp8),
@@ -20,7 +20,7 @@ fn encoding(name: &str) -> Option<Encoding> {
     NAMES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|&(_, encoding)| encoding)
 }
 
-/// A negotiated track as the recorder wants it.
+/// A negotiated track, as the recorder takes it.
 pub(crate) fn track_config(track: &peer::Track) -> media::TrackConfig {
     let format = |format: &peer::PayloadFormat| {
         Some(media::PayloadFormat {
@@ -43,7 +43,7 @@ pub(crate) fn track_config(track: &peer::Track) -> media::TrackConfig {
     }
 }
 
-/// What the recorder has to hear of an event at `now`; the event itself where it is none of the recorder's.
+/// The recorder's input of an event at `now`; the event itself if it is not for the recorder.
 pub(crate) fn recorder_input(event: PeerEvent, now: std::time::Instant) -> Result<Input, PeerEvent> {
     match event {
         PeerEvent::Rtp { track, layer, arrival, packet } => Ok(Input::Rtp {
@@ -101,7 +101,7 @@ mod tests {
     use crate::WebrtcConfig;
 
     #[test]
-    fn every_codec_that_can_be_configured_is_known_to_the_recorder() {
+    fn the_recorder_knows_every_codec_that_can_be_configured() {
         for name in WebrtcConfig::DEFAULT_CODECS {
             assert!(encoding(name).is_some(), "{name}");
             assert_eq!(encoding(&name.to_lowercase()), encoding(name));
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn rotation_counts_quarter_turns_clockwise_and_ignores_the_other_bits() {
+    fn rotation_is_in_clockwise_quarter_turns_and_ignores_other_bits() {
         assert_eq!(rotation(0), Rotation::None);
         assert_eq!(rotation(1), Rotation::Clockwise90);
         assert_eq!(rotation(2), Rotation::UpsideDown);
