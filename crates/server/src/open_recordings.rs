@@ -71,7 +71,7 @@ fn early(result: AudioResult, container: Container) -> bool {
 
 impl OpenFiles for OpenRecordings {
     fn files(&self) -> Vec<OpenFile> {
-        self.capture.growing().into_iter().map(|file| self.growing(file)).collect()
+        self.capture.open_files().into_iter().map(|file| self.growing(file)).collect()
     }
 }
 

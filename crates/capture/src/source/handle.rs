@@ -1,52 +1,16 @@
 //! The source's end of a session.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use media::{AudioChunk, AudioError, AudioFormat, NtpTime, RtpPacket, TrackConfig, TrackId};
 use model::{EndReason, Recording, SessionId};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use crate::{CaptureError, metrics, registry::Committed};
+use super::feeder::{Shared, SourceInput};
+use crate::{error::CaptureError, metrics, registry::Committed};
 
-/// What the source did wrong, once it did.
-pub(super) type Refusal = Arc<OnceLock<AudioError>>;
-
-/// What a source tells its session.
-#[derive(Debug)]
-pub(super) enum SourceInput {
-    /// A track that sends RTP.
-    Track(TrackConfig),
-    /// A track that is pushed.
-    Audio {
-        track: TrackId,
-        name: String,
-        format: AudioFormat,
-    },
-    Rtp {
-        track: TrackId,
-        arrival: Instant,
-        packet: RtpPacket,
-    },
-    SenderReport {
-        track: TrackId,
-        ssrc: u32,
-        arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
-    },
-    Chunk {
-        track: TrackId,
-        chunk: AudioChunk,
-    },
-    EndTrack(TrackId),
-    Finish(EndReason),
-}
-
-/// The session takes nothing more: a limit, a stop, a failing disk, or audio that was refused. Ask
-/// [`SourceHandle::ended`] which.
+/// The session accepts no more media: a limit, a stop, a failing disk, or unusable audio. [`SourceHandle::ended`] returns
+/// which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the session has ended")]
 pub struct SourceEnded;
@@ -54,20 +18,20 @@ pub struct SourceEnded;
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceOutcome {
-    /// The recording, sealed and committed.
+    /// The recording, finalized and committed.
     pub recording: Recording,
-    /// What the source pushed that could not be used; what came before it is in the recording.
+    /// The audio error that ended the session. The audio before it is in the recording.
     pub refused: Option<AudioError>,
 }
 
-/// A session whose media its holder brings. Dropped without [`finish`](Self::finish), the session is sealed as one whose
-/// client went away.
+/// A session whose holder sends its media. Dropped without [`finish`](Self::finish), the session ends with
+/// [`EndReason::PeerClosed`].
 #[derive(Debug)]
 pub struct SourceHandle {
     id: SessionId,
     inputs: mpsc::Sender<SourceInput>,
     committed: Committed,
-    refused: Refusal,
+    shared: Arc<Shared>,
 }
 
 impl SourceHandle {
@@ -75,9 +39,9 @@ impl SourceHandle {
         id: SessionId,
         inputs: mpsc::Sender<SourceInput>,
         committed: Committed,
-        refused: Refusal,
+        shared: Arc<Shared>,
     ) -> Self {
-        Self { id, inputs, committed, refused }
+        Self { id, inputs, committed, shared }
     }
 
     /// The session's id, which is also its recording's.
@@ -86,7 +50,7 @@ impl SourceHandle {
         self.id
     }
 
-    /// Adds a track that sends RTP, also while others are sending. [`media::Anchor`] says what its clock is tied to.
+    /// Adds a track that sends RTP, at any time. [`media::Anchor`] ties its media clock to real time.
     ///
     /// # Errors
     /// [`SourceEnded`].
@@ -94,10 +58,10 @@ impl SourceHandle {
         self.send(SourceInput::Track(track)).await
     }
 
-    /// Adds a track that is pushed. A session has tracks of one kind, pushed or RTP.
+    /// Adds a pushed track. All tracks of a session are pushed, or all send RTP.
     ///
     /// # Errors
-    /// [`SourceEnded`]. A format that can't be recorded ends the session, as bad audio does: check it before.
+    /// [`SourceEnded`]. A format that can't be recorded ends the session, as unusable audio does: check it before.
     pub async fn add_audio(
         &self,
         track: TrackId,
@@ -107,7 +71,7 @@ impl SourceHandle {
         self.send(SourceInput::Audio { track, name: name.into(), format }).await
     }
 
-    /// Hands over a packet that arrived at `arrival`, at once: a session that is behind drops it and counts
+    /// Sends a packet that arrived at `arrival`. Never waits: if the queue is full, the packet is dropped and counted
     /// (`recorder_source_packets_dropped_total`).
     ///
     /// # Errors
@@ -116,6 +80,7 @@ impl SourceHandle {
         match self.inputs.try_send(SourceInput::Rtp { track, arrival, packet }) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {
+                self.shared.count_dropped();
                 metrics::source_packet_dropped();
                 Ok(())
             }
@@ -123,7 +88,7 @@ impl SourceHandle {
         }
     }
 
-    /// Hands over a sender report.
+    /// Sends a sender report (RFC 3550 §6.4.1).
     ///
     /// # Errors
     /// [`SourceEnded`].
@@ -138,8 +103,8 @@ impl SourceHandle {
         self.send(SourceInput::SenderReport { track, ssrc, arrival, ntp, rtp_timestamp }).await
     }
 
-    /// Pushes audio; waits while session and disk are behind. Audio that can't be used ends the session, which shows
-    /// in what comes after it.
+    /// Pushes audio. Waits while the queue is full or the disk is behind. Unusable audio ends the session; later calls
+    /// report it.
     ///
     /// # Errors
     /// [`SourceEnded`].
@@ -147,7 +112,7 @@ impl SourceHandle {
         self.send(SourceInput::Chunk { track, chunk }).await
     }
 
-    /// A track is over. It may send again.
+    /// Ends a track. It may send again.
     ///
     /// # Errors
     /// [`SourceEnded`].
@@ -155,27 +120,27 @@ impl SourceHandle {
         self.send(SourceInput::EndTrack(track)).await
     }
 
-    /// Waits until the session has ended for whatever reason and is sealed.
+    /// Waits until the session has ended, for any reason, and is committed.
     ///
     /// # Errors
-    /// `Internal` if it never was: the recorder goes down.
+    /// `Internal` if the recorder shuts down before.
     pub async fn ended(&mut self) -> Result<SourceOutcome, CaptureError> {
         match self.committed.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(recording)) => Ok(SourceOutcome {
                 recording: Recording::clone(recording),
-                refused: self.refused.get().cloned(),
+                refused: self.shared.refused.get().cloned(),
             }),
-            Ok(None) | Err(_) => Err(CaptureError::Internal("the session was not sealed".to_owned())),
+            Ok(None) | Err(_) => Err(CaptureError::Internal("the session was not finalized".to_owned())),
         }
     }
 
-    /// Ends the session after what was handed over, and returns when it is sealed. Dropping the future changes nothing
-    /// in that.
+    /// Ends the session after the media sent so far, and returns when it is committed. Dropping the future does not
+    /// cancel that.
     ///
     /// # Errors
     /// As [`ended`](Self::ended).
     pub async fn finish(mut self, reason: EndReason) -> Result<SourceOutcome, CaptureError> {
-        // One that has ended by itself keeps its own reason.
+        // A session that has ended already has its own reason.
         let _ = self.send(SourceInput::Finish(reason)).await;
         self.ended().await
     }

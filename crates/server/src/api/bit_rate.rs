@@ -31,7 +31,7 @@ impl BitRates {
     pub(crate) fn look(&self, live: &[SessionStatus], now: Instant) -> Vec<Vec<u64>> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let rates = live.iter().map(|status| {
-            let bytes: Vec<u64> = status.tracks.iter().map(|(_, _, peer)| peer.bytes).collect();
+            let bytes: Vec<u64> = status.tracks.iter().map(|track| track.received.bytes).collect();
             seen.entry(status.id).or_insert_with(|| Seen::since(now, status.age)).look(bytes, now)
         });
         let rates = rates.collect();
