@@ -49,7 +49,7 @@ impl File {
     }
 
     pub(crate) fn settled(&self) -> Option<FinalBytes> {
-        self.writer.as_ref().map(Writer::settled)
+        self.writer.as_ref().map(Writer::final_bytes)
     }
 
     pub(crate) fn buffered(&self) -> usize {

@@ -181,7 +181,7 @@ impl Assembler {
                     if after_gap && !contiguous {
                         self.hold(KeyframeReason::Loss);
                     }
-                    self.open(packet, arrival, piece.head.unwrap_or(contiguous));
+                    self.open(packet, arrival, piece.first.unwrap_or(contiguous));
                 }
                 self.last_picture = piece.picture.or(self.last_picture);
                 self.ended = packet.marker;
