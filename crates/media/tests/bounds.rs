@@ -31,7 +31,7 @@ fn a_silent_track_holds_nothing_back_for_longer_than_configured() {
     // Ten packets a second are 100 bytes each: what is held is what one second of audio weighs, with its slots.
     assert!(studio.most_held < 200_000, "{}", studio.most_held);
     let written = studio.recorder.statistics().position.to_duration();
-    assert!(written >= 60 * SECOND - config.interleave - ms(100), "{written:?}");
+    assert!(written >= 60 * SECOND - config.interleave_wait - ms(100), "{written:?}");
     // Each part goes out within its age.
     assert!(studio.disk.appends >= 110, "{}", studio.disk.appends);
 }

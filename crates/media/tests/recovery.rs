@@ -57,7 +57,7 @@ fn small_call() -> Script {
 
 #[test]
 fn a_file_cut_at_any_byte_is_whole_up_to_the_cut() {
-    let config = RecorderConfig { append_bytes: 1, cluster: ms(600), ..RecorderConfig::default() };
+    let config = RecorderConfig { append_bytes: 1, max_cluster: ms(600), ..RecorderConfig::default() };
     let (_, whole, _) = call(config, small_call());
     let blocks = parse::blocks(&whole);
     let first_block = parse::segment(&whole).iter().find(|element| element.0 == 0x1F43_B675).unwrap().1;
@@ -203,7 +203,7 @@ fn what_is_not_ours_is_refused_or_empty() {
 
 #[test]
 fn no_bytes_make_recovery_panic_or_loop() {
-    let config = RecorderConfig { cluster: ms(500), ..RecorderConfig::default() };
+    let config = RecorderConfig { max_cluster: ms(500), ..RecorderConfig::default() };
     let (_, whole, _) = call(config, small_call());
     let mut dice = Dice::new(5);
     for _ in 0..3_000 {

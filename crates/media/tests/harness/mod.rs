@@ -197,7 +197,7 @@ impl Harness {
                 Output::Append(_) | Output::Patch { .. } | Output::Restart => {}
             }
         }
-        self.disk.settle(self.recorder.settled());
+        self.disk.settle(self.recorder.final_bytes());
         if self.keep_states && restarted {
             self.states.push(self.disk.bytes.clone());
         }
