@@ -5,8 +5,8 @@ use model::TenantId;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    api::ApiError,
     config::{Role, Secret, Token},
+    error::ApiError,
 };
 
 /// The header of existing clients; holds the bare token.

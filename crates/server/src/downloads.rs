@@ -11,7 +11,7 @@ use hmac::{Hmac, Mac as _};
 use model::{RecordingId, RenditionId, TenantId};
 use sha2::Sha256;
 
-use crate::kept;
+use crate::private_file;
 
 /// Where the links lead, below the base.
 pub(crate) const PATH: &str = "/download";
@@ -89,7 +89,7 @@ fn read_key(file: fs::File) -> io::Result<[u8; KEY_BYTES]> {
 fn make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let key: [u8; KEY_BYTES] = rand::random();
     let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    kept::write_line(path, &text)?;
+    private_file::write_line(path, &text)?;
     Ok(key)
 }
 

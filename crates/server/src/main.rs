@@ -79,7 +79,7 @@ async fn serve(config: Config) -> ExitCode {
         Err(error @ StartError::Config { .. }) => return fail(USAGE, &error),
         Err(error) => return fail(FAILURE, &error),
     };
-    app.introduce();
+    app.log_startup();
     match app.run(stop).await {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(FAILURE, &error),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, outer_address},
-    kept,
+    private_file,
     readiness::{Readiness, State},
 };
 
@@ -33,7 +33,7 @@ pub(crate) fn id(config: &Config) -> io::Result<NodeId> {
 
 fn make_id(path: &Path) -> io::Result<NodeId> {
     let id = format!("node-{:08x}", rand::random::<u32>());
-    kept::write_line(path, &id)?;
+    private_file::write_line(path, &id)?;
     id.parse().map_err(|error: model::InvalidId| io::Error::other(error.to_string()))
 }
 

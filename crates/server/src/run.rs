@@ -10,7 +10,7 @@ use crate::{
     grpc::{self, GrpcSettings},
     http::{self, HttpState},
     metrics,
-    notify::{READY, STOPPING, notify},
+    systemd::{READY, STOPPING, notify},
 };
 
 /// How often the database is looked at for readiness.

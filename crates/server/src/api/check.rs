@@ -8,7 +8,8 @@ use proto::{
     webrtc_recorder::{IceServers, UploadP2pVideoRequest},
 };
 
-use super::{ApiError, FieldViolation, RequestLimits};
+use super::RequestLimits;
+use crate::error::{ApiError, FieldViolation};
 
 /// The most ICE servers of a request, and URLs of a server.
 const MAX_ICE_SERVERS: usize = 32;

@@ -4,8 +4,8 @@ use model::{JobKind, RecordingId};
 use proto::recorder::v1 as pb;
 use store::{Deletion, StoreError};
 
-use super::{Api, ApiError};
-use crate::auth::Caller;
+use super::Api;
+use crate::{auth::Caller, error::ApiError};
 
 impl Api {
     /// Deletes a recording and all that was made of it.

@@ -9,8 +9,8 @@ use model::{
 use proto::recorder::v1::{self as pb, create_download_url_request::Source};
 use store::StoreError;
 
-use super::{Api, ApiError, check};
-use crate::{auth::Caller, downloads::Link};
+use super::{Api, check};
+use crate::{auth::Caller, downloads::Link, error::ApiError};
 
 const DEFAULT_VALID: Duration = Duration::from_secs(15 * 60);
 /// What S3 allows (AWS Signature Version 4).

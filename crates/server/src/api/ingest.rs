@@ -5,9 +5,10 @@ use model::{AudioResult, Channel, EndReason, Recording, Source};
 use proto::recorder::v1::{self as pb, AudioData, AudioHeader, RecordAudioResponse, audio_header::Format};
 use tracing::Span;
 
-use super::{Api, ApiError, FieldViolation, RequestLimits, check, video::note};
+use super::{Api, RequestLimits, check, webrtc::note};
 use crate::{
     auth::Caller,
+    error::{ApiError, FieldViolation},
     renditions::{asked, new_rendition},
     wire,
 };

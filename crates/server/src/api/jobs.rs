@@ -4,8 +4,8 @@ use model::{Job, JobId, JobKind, JobState, RecordingId, RecordingState, Renditio
 use proto::recorder::v1 as pb;
 use store::{Cancellation, JobFilter, StoreError};
 
-use super::{Api, ApiError, recordings::page_size};
-use crate::{auth::Caller, wire};
+use super::{Api, recordings::page_size};
+use crate::{auth::Caller, error::ApiError, wire};
 
 impl Api {
     /// A page of the tenant's jobs.

@@ -5,7 +5,6 @@ mod bit_rate;
 mod check;
 mod deletion;
 mod download;
-mod error;
 mod ingest;
 mod jobs;
 mod observe;
@@ -15,8 +14,8 @@ mod recordings;
 mod renditions;
 mod segments;
 mod sessions;
-mod video;
 mod watch;
+mod webrtc;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,12 +29,11 @@ use tracing::Instrument as _;
 
 pub(crate) use bit_rate::BitRates;
 pub(crate) use download::{Download, is_over};
-pub use error::{ApiError, FieldViolation, Relayed};
 pub use ingest::{AudioStream, StreamError};
 pub use observe::observed;
 pub(crate) use watch::{MAX_WATCHERS, Watching};
 
-use crate::{downloads::Downloads, grpc::Forwarder};
+use crate::{downloads::Downloads, error::ApiError, grpc::Forwarder};
 
 /// What is allowed in requests.
 #[derive(Debug, Clone, Copy)]

@@ -6,8 +6,7 @@ use http::HeaderMap;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::ApiError;
-use crate::{grpc::status, metrics::names, traces::continue_trace};
+use crate::{error::ApiError, grpc::status, metrics::names, traces::continue_trace};
 
 /// Runs a call within its span, which continues the caller's trace. A fault of ours is logged with an id, and the caller gets the id alone.
 ///

@@ -4,8 +4,8 @@ use chrono::Utc;
 use model::SessionId;
 use store::StoreError;
 
-use super::{Api, ApiError};
-use crate::auth::Caller;
+use super::Api;
+use crate::{auth::Caller, error::ApiError};
 
 /// Who has a session.
 pub(super) enum Owner {

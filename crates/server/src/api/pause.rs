@@ -3,8 +3,8 @@
 use capture::CaptureError;
 use model::RecordingState;
 
-use super::{Api, ApiError, check, owner::Owner, to_the_end, video::note};
-use crate::auth::Caller;
+use super::{Api, check, owner::Owner, to_the_end, webrtc::note};
+use crate::{auth::Caller, error::ApiError};
 
 impl Api {
     /// Pauses a session, or resumes it; its state then.

@@ -5,8 +5,8 @@ use model::{Recording, RecordingId};
 use proto::recorder::v1 as pb;
 use store::{RecordingFilter, StoreError};
 
-use super::{Api, ApiError};
-use crate::{auth::Caller, wire};
+use super::Api;
+use crate::{auth::Caller, error::ApiError, wire};
 
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;

@@ -5,9 +5,10 @@ use proto::recorder::v1::{self as pb, rendition_spec::Kind};
 use store::StoreError;
 use transcode::{Rendition, StemFormat};
 
-use super::{Api, ApiError};
+use super::Api;
 use crate::{
     auth::Caller,
+    error::ApiError,
     renditions::{Unfit, in_place, new_rendition},
     wire,
 };

@@ -3,8 +3,8 @@
 use model::{RecordingId, Segment};
 use proto::recorder::v1 as pb;
 
-use super::{Api, ApiError, recordings::page_size};
-use crate::{auth::Caller, wire};
+use super::{Api, recordings::page_size};
+use crate::{auth::Caller, error::ApiError, wire};
 
 impl Api {
     /// A page of a recording's segments.

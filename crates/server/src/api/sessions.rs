@@ -7,8 +7,8 @@ use store::Node;
 use tokio::{task::JoinSet, time::timeout};
 use tracing::Instrument as _;
 
-use super::{Api, ApiError};
-use crate::{auth::Caller, wire};
+use super::Api;
+use crate::{auth::Caller, error::ApiError, wire};
 
 /// How long another node may take to tell its sessions.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);

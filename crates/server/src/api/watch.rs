@@ -15,8 +15,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, ApiError};
-use crate::{auth::Caller, wire};
+use super::Api;
+use crate::{auth::Caller, error::ApiError, wire};
 
 /// Watchers at a time on this node: each change costs each of them some queries.
 pub(crate) const MAX_WATCHERS: usize = 256;

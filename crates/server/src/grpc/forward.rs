@@ -18,8 +18,8 @@ use tonic::{
 
 use super::status::relayed;
 use crate::{
-    api::ApiError,
     auth::{Caller, FORWARDED_HEADER},
+    error::ApiError,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

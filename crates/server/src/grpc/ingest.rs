@@ -8,8 +8,9 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::status::status;
 use crate::{
-    api::{Api, ApiError, AudioStream, StreamError, observed},
+    api::{Api, AudioStream, StreamError, observed},
     auth::{Authenticator, Permission},
+    error::ApiError,
 };
 
 /// The service.

@@ -9,8 +9,9 @@ use tonic::Status;
 
 use super::{Forwarder, RecordingRpc, forward::handed_on, status::status};
 use crate::{
-    api::{ApiError, observed},
+    api::observed,
     auth::{Caller, Permission},
+    error::ApiError,
 };
 
 impl RecordingRpc {

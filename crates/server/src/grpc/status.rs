@@ -9,7 +9,7 @@ use store::StoreError;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::api::{ApiError, FieldViolation, Relayed};
+use crate::error::{ApiError, FieldViolation, Relayed};
 
 /// The `domain` of every `ErrorInfo`.
 const DOMAIN: &str = "webrtc-recorder";

@@ -20,8 +20,9 @@ use tokio_util::io::ReaderStream;
 
 use super::{HttpState, json, range::Range};
 use crate::{
-    api::{ApiError, Download, is_over, observed},
+    api::{Download, is_over, observed},
     downloads::Link,
+    error::ApiError,
 };
 
 /// Bytes read at a time.

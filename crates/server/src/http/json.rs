@@ -10,7 +10,7 @@ use prost_reflect::{
     DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
 };
 
-use crate::{api::ApiError, grpc::status::rpc_status};
+use crate::{error::ApiError, grpc::status::rpc_status};
 
 static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
     let made_by_the_build = "the build made the descriptors";

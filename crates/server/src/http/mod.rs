@@ -5,7 +5,7 @@ mod json;
 mod probes;
 mod range;
 mod tls;
-mod video;
+mod webrtc;
 
 pub(crate) use tls::TlsListener;
 
@@ -34,8 +34,8 @@ pub struct HttpState {
 /// The routes of the port.
 pub fn router(state: HttpState, max_body_bytes: usize, cors: CorsLayer) -> Router {
     Router::new()
-        .route("/webrtc/video", post(video::upload))
-        .route("/webrtc/video/{id}", put(video::renegotiate).delete(video::stop))
+        .route("/webrtc/video", post(webrtc::upload))
+        .route("/webrtc/video/{id}", put(webrtc::renegotiate).delete(webrtc::stop))
         .route(&format!("{}/{{recording}}/{{name}}", downloads::PATH), get(download::download))
         .route("/healthz", get(probes::alive))
         .route("/readyz", get(probes::ready))

@@ -7,7 +7,7 @@ use crate::{
 
 impl App {
     /// Says where everything is, a line each.
-    pub fn introduce(&self) {
+    pub fn log_startup(&self) {
         let config = &self.config;
         tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %self.api.node, "webrtc-recorder");
         let openssl = peer::openssl_version();

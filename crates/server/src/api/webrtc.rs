@@ -8,8 +8,8 @@ use proto::webrtc_recorder::{
 };
 use tracing::Span;
 
-use super::{Api, ApiError, check, owner::Owner, to_the_end};
-use crate::auth::Caller;
+use super::{Api, check, owner::Owner, to_the_end};
+use crate::{auth::Caller, error::ApiError};
 
 impl Api {
     /// Answers an offer and begins to record.
