@@ -12,9 +12,11 @@ use crate::{
     api::{Api, MAX_WATCHERS, RequestLimits},
     auth::Authenticator,
     backends::{Database, open_blobs},
+    calls::Calls,
+    cluster::Cluster,
     config::{Config, Origin, StoreUrl},
     downloads::Downloads,
-    grpc::Forwarder,
+    grpc::GrpcNodeClient,
     ledger::StoreLedger,
     metrics,
     node::{self, Heartbeat},
@@ -79,8 +81,7 @@ impl StartError {
 /// A recorder that is bound and ready to run.
 pub struct App {
     pub(crate) config: Config,
-    pub(crate) api: Api,
-    pub(crate) auth: Authenticator,
+    pub(crate) calls: Calls,
     pub(crate) database: Database,
     pub(crate) workers: Workers,
     pub(crate) stop_workers: CancellationToken,
@@ -151,16 +152,19 @@ impl App {
         };
         let api = Api {
             capture,
-            store,
             blobs,
             downloads,
-            node: node.clone(),
-            forwarder: Forwarder::new(node, tls.grpc_client(), config.shutdown.timeout.0),
+            cluster: Cluster {
+                node: node.clone(),
+                store: Arc::clone(&store),
+                client: Arc::new(GrpcNodeClient::new(node, tls.grpc_client(), config.shutdown.timeout.0)),
+                silent_after: node::dead_after(config.node.heartbeat.0),
+            },
+            store,
             limits: RequestLimits {
                 name_bytes: config.limits.name_bytes,
                 offer_bytes: config.limits.offer_bytes.as_usize(),
             },
-            dead_after: node::dead_after(config.node.heartbeat.0),
             work: TaskTracker::new(),
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             closing: CancellationToken::new(),
@@ -169,8 +173,7 @@ impl App {
         let auth = Authenticator::new(config.auth.tokens.clone());
         Ok(Self {
             config,
-            api,
-            auth,
+            calls: Calls::new(api, auth),
             database,
             workers,
             stop_workers,
@@ -193,7 +196,7 @@ impl App {
     /// Where media is received.
     #[must_use]
     pub fn media_addresses(&self) -> Vec<SocketAddr> {
-        self.api.capture.media_addresses()
+        self.calls.api().capture.media_addresses()
     }
 
     /// Where HTTP listens.

@@ -88,18 +88,14 @@ impl App {
                 tls: self.tls.grpc_server(),
                 cors: cors.clone(),
             };
-            let (api, auth, health) = (self.api.clone(), self.auth.clone(), self.readiness.health());
+            let (calls, health) = (self.calls.clone(), self.readiness.health());
             let stop = stop_ports.clone();
             ports.spawn(async move {
-                grpc::serve(listener, api, auth, health, settings, stop).await.map_err(RunError::Grpc)
+                grpc::serve(listener, calls, health, settings, stop).await.map_err(RunError::Grpc)
             });
         }
         if let Some(listener) = self.http.take() {
-            let state = HttpState {
-                api: self.api.clone(),
-                auth: self.auth.clone(),
-                readiness: self.readiness.clone(),
-            };
+            let state = HttpState { calls: self.calls.clone(), readiness: self.readiness.clone() };
             let router = http::router(state, self.config.grpc.max_message_bytes.as_usize(), cors);
             ports.spawn(serve_http(listener, router, self.tls.clone(), stop_ports.clone()));
         }
@@ -111,7 +107,8 @@ impl Running {
     /// The end, in the order that loses nothing: load balancers look elsewhere, new offers are refused, sessions are
     /// sealed while calls to stop them are still answered, leases are given back, ports and connections close.
     async fn end(mut self) -> Ended {
-        let App { api, readiness, heartbeat, workers, stop_workers, database, config, .. } = self.app;
+        let App { calls, readiness, heartbeat, workers, stop_workers, database, config, .. } = self.app;
+        let api = calls.api();
         tracing::info!(sessions = api.capture.count(), "shutting down");
         readiness.drain().await;
         api.capture.drain();

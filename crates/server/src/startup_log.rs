@@ -9,7 +9,7 @@ impl App {
     /// Says where everything is, a line each.
     pub fn log_startup(&self) {
         let config = &self.config;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %self.api.node, "webrtc-recorder");
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %self.calls.api().cluster.node, "webrtc-recorder");
         let openssl = peer::openssl_version();
         if peer::openssl_predates_dtls_fixes() {
             tracing::warn!(openssl, "OpenSSL serves DTLS and lacks fixes of its DTLS code: update it");

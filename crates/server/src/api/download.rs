@@ -3,9 +3,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
-use model::{
-    JobKind, JobState, Recording, RecordingId, RecordingState, Rendition, RenditionId, RenditionState,
-};
+use model::{JobKind, JobState, Recording, RecordingState, Rendition, RenditionId, RenditionState};
 use proto::recorder::v1::{self as pb, create_download_url_request::Source};
 use store::StoreError;
 
@@ -100,14 +98,12 @@ impl Api {
         match source {
             None => Err(ApiError::invalid("source", "names neither a recording nor a rendition")),
             Some(Source::RecordingId(id)) => {
-                let id: RecordingId =
-                    id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+                let id = check::recording_id("recording_id", &id)?;
                 let recording = self.recording(caller, id).await?;
                 Ok(Subject { recording, rendition: None })
             }
             Some(Source::RenditionId(id)) => {
-                let id: RenditionId =
-                    id.parse().map_err(|_| ApiError::invalid("rendition_id", "must be a UUID"))?;
+                let id: RenditionId = check::uuid("rendition_id", &id)?;
                 let rendition = match self.store.rendition(&caller.tenant, id).await {
                     Err(StoreError::NotFound { .. }) => {
                         return Err(ApiError::Missing { what: "rendition", id: id.to_string() });
@@ -197,7 +193,7 @@ pub(crate) fn is_over(link: &Link, now: DateTime<Utc>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use model::TenantId;
+    use model::{RecordingId, TenantId};
 
     use super::*;
 

@@ -3,9 +3,8 @@
 use capture::{AudioChunk, AudioFormat, NewSource, SourceHandle, SourceOutcome, TrackId};
 use model::{AudioResult, Channel, EndReason, Recording, Source};
 use proto::recorder::v1::{self as pb, AudioData, AudioHeader, RecordAudioResponse, audio_header::Format};
-use tracing::Span;
 
-use super::{Api, RequestLimits, check, webrtc::note};
+use super::{Api, RequestLimits, check, record_session_id};
 use crate::{
     auth::Caller,
     error::{ApiError, FieldViolation},
@@ -53,11 +52,10 @@ impl Api {
         caller: &Caller,
         mut messages: impl AudioStream + Send,
     ) -> Result<RecordAudioResponse, ApiError> {
-        note(caller, None);
         let header = messages.header().await?;
         let (source, format) = new_source(caller, header, self.limits)?;
         let mut handle = self.capture.open(source).await?;
-        Span::current().record("session_id", tracing::field::display(handle.id()));
+        record_session_id(handle.id());
         // One that has ended already says so at the end.
         let _ = handle.add_audio(TRACK, TRACK_NAME, format).await;
         let (outcome, violation) = match push_all(&mut messages, &mut handle).await {

@@ -1,10 +1,11 @@
 //! Jobs: listed, retried, cancelled.
 
-use model::{Job, JobId, JobKind, JobState, RecordingId, RecordingState, RenditionState};
+use model::{Job, JobId, JobKind, JobState, RecordingState, RenditionState};
 use proto::recorder::v1 as pb;
 use store::{Cancellation, JobFilter, StoreError};
+use tracing::{Span, field::display};
 
-use super::{Api, recordings::page_size};
+use super::{Api, check, recordings::page_size};
 use crate::{auth::Caller, error::ApiError, wire};
 
 impl Api {
@@ -28,9 +29,7 @@ impl Api {
         };
         let recording = match request.recording_id.as_str() {
             "" => None,
-            id => Some(
-                id.parse::<RecordingId>().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?,
-            ),
+            id => Some(check::recording_id("recording_id", id)?),
         };
         let filter = JobFilter {
             recording,
@@ -137,5 +136,7 @@ impl Api {
 }
 
 fn job_id(id: &str) -> Result<JobId, ApiError> {
-    id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))
+    let id: JobId = check::uuid("id", id)?;
+    Span::current().record("job_id", display(id));
+    Ok(id)
 }

@@ -5,7 +5,7 @@ use model::{Recording, RecordingId};
 use proto::recorder::v1 as pb;
 use store::{RecordingFilter, StoreError};
 
-use super::Api;
+use super::{Api, check};
 use crate::{auth::Caller, error::ApiError, wire};
 
 const DEFAULT_PAGE: u32 = 50;
@@ -21,7 +21,7 @@ impl Api {
         caller: &Caller,
         request: pb::GetRecordingRequest,
     ) -> Result<pb::GetRecordingResponse, ApiError> {
-        let id: RecordingId = request.id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))?;
+        let id = check::recording_id("id", &request.id)?;
         let recording = self.recording(caller, id).await?;
         let renditions = self.store.renditions_of(&caller.tenant, id).await?;
         Ok(pb::GetRecordingResponse {

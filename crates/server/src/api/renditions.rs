@@ -1,11 +1,11 @@
 //! Renditions, asked for.
 
-use model::{JobKind, MediaKind, Recording, RecordingId};
+use model::{JobKind, MediaKind, Recording};
 use proto::recorder::v1::{self as pb, rendition_spec::Kind};
 use store::StoreError;
 use transcode::{Rendition, StemFormat};
 
-use super::Api;
+use super::{Api, check};
 use crate::{
     auth::Caller,
     error::ApiError,
@@ -23,8 +23,7 @@ impl Api {
         caller: &Caller,
         request: pb::CreateRenditionRequest,
     ) -> Result<pb::CreateRenditionResponse, ApiError> {
-        let id: RecordingId =
-            request.recording_id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+        let id = check::recording_id("recording_id", &request.recording_id)?;
         let spec = request.spec.ok_or_else(|| ApiError::invalid("spec", "is missing"))?;
         let rendition = wire::asked_rendition(&spec).map_err(|problem| ApiError::Invalid(vec![problem]))?;
         let recording = self.recording(caller, id).await?;

@@ -3,7 +3,7 @@
 use model::{RecordingId, Segment};
 use proto::recorder::v1 as pb;
 
-use super::{Api, recordings::page_size};
+use super::{Api, check, recordings::page_size};
 use crate::{auth::Caller, error::ApiError, wire};
 
 impl Api {
@@ -16,8 +16,7 @@ impl Api {
         caller: &Caller,
         request: pb::ListSegmentsRequest,
     ) -> Result<pb::ListSegmentsResponse, ApiError> {
-        let id: RecordingId =
-            request.recording_id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+        let id = check::recording_id("recording_id", &request.recording_id)?;
         let limit = page_size(request.page_size)? as usize;
         let after = match request.page_token.as_str() {
             "" => None,

@@ -1,6 +1,9 @@
 //! Live sessions of all nodes, looked at.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proto::recorder::v1 as pb;
 use store::Node;
@@ -47,7 +50,7 @@ impl Api {
         if caller.forwarded_by.is_some() {
             return all;
         }
-        let nodes = match self.store.nodes_seen_within(self.dead_after).await {
+        let nodes = match self.cluster.others().await {
             Ok(nodes) => nodes,
             Err(error) => {
                 tracing::warn!(%error, "the sessions of other nodes are not told");
@@ -56,10 +59,10 @@ impl Api {
             }
         };
         let mut asked = JoinSet::new();
-        for Node { id, grpc_address, .. } in nodes.into_iter().filter(|node| node.id != self.node) {
-            let (forwarder, caller) = (self.forwarder.clone(), caller.clone());
+        for Node { id, grpc_address, .. } in nodes {
+            let (client, caller) = (Arc::clone(&self.cluster.client), caller.clone());
             let ask = async move {
-                let answer = timeout(ANSWER_WITHIN, forwarder.list_sessions(&grpc_address, &caller)).await;
+                let answer = timeout(ANSWER_WITHIN, client.list_sessions(&grpc_address, &caller)).await;
                 (id, answer.unwrap_or_else(|_| Err(ApiError::Internal("no answer in time".to_owned()))))
             };
             asked.spawn(ask.in_current_span());

@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::Api;
+use super::{Api, check};
 use crate::{auth::Caller, error::ApiError, wire};
 
 /// Watchers at a time on this node: each change costs each of them some queries.
@@ -28,7 +28,7 @@ const POLL: Duration = Duration::from_secs(2);
 const BREATH: Duration = Duration::from_millis(100);
 
 /// What a watcher is told. Dropping it ends the watch.
-pub(crate) type Watching = mpsc::Receiver<Result<pb::WatchRecordingResponse, ApiError>>;
+pub(crate) type Watch = mpsc::Receiver<Result<pb::WatchRecordingResponse, ApiError>>;
 
 impl Api {
     /// Watches a recording, until it is deleted, the recorder stops, or what is returned is dropped.
@@ -39,9 +39,8 @@ impl Api {
         &self,
         caller: &Caller,
         request: pb::WatchRecordingRequest,
-    ) -> Result<Watching, ApiError> {
-        let id: RecordingId =
-            request.recording_id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+    ) -> Result<Watch, ApiError> {
+        let id = check::recording_id("recording_id", &request.recording_id)?;
         // Before the first look, so that no change falls between.
         let changes = self.store.changes();
         self.recording(caller, id).await?;

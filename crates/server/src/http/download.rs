@@ -20,7 +20,8 @@ use tokio_util::io::ReaderStream;
 
 use super::{HttpState, json, range::Range};
 use crate::{
-    api::{Download, is_over, observed},
+    api::{Download, is_over},
+    calls::{Transport, observe},
     downloads::Link,
     error::ApiError,
 };
@@ -44,14 +45,14 @@ pub(super) async fn download(
     headers: HeaderMap,
 ) -> Response {
     let Some((link, signature)) = read(&recording, file_name, signed) else { return forbidden() };
-    if !state.api.downloads.is_ours(&link, &signature) {
+    if !state.calls.api().downloads.is_ours(&link, &signature) {
         return forbidden();
     }
     if is_over(&link, Utc::now()) {
         return (StatusCode::GONE, "the link has expired\n").into_response();
     }
-    let file = observed("http", "Download", &headers, async {
-        let download = state.api.follow(&link).await?;
+    let file = observe(Transport::Http, "Download", &headers, async {
+        let download = state.calls.api().follow(&link).await?;
         // Deleted a moment ago: its row will say so.
         let file = File::open(&download.path).await;
         let file = file.map_err(|error| ApiError::Internal(format!("an object can't be read: {error}")))?;

@@ -18,16 +18,14 @@ use axum::{
 use http::HeaderValue;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::{api::Api, auth::Authenticator, downloads, readiness::Readiness};
+use crate::{calls::Calls, downloads, readiness::Readiness};
 
 /// What the routes need.
 #[derive(Clone)]
 pub struct HttpState {
-    /// What they call.
-    pub api: Api,
-    /// Who may call it.
-    pub auth: Authenticator,
-    /// What the probes tell.
+    /// Runs the calls.
+    pub calls: Calls,
+    /// The answer of `/readyz`.
     pub readiness: Readiness,
 }
 

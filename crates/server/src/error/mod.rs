@@ -1,10 +1,14 @@
-//! The one error vocabulary of the API. `grpc/status.rs` says what each becomes on the wire.
+//! The errors of the API. `response` gives each its code, message and details; `grpc/status.rs` makes the status.
+
+mod response;
 
 use capture::CaptureError;
 use model::{RecordingId, SessionId};
 use store::StoreError;
 
 use crate::config::Role;
+
+pub(crate) use response::ErrorResponse;
 
 /// A field of a request that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
