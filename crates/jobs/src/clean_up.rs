@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     JobError,
-    perform::Context,
+    dispatch::Context,
+    journal,
     spool::{FinalizedFile, directory},
-    stream::journal,
     upload::unless_cancelled,
 };
 
