@@ -1,7 +1,7 @@
 //! Configuration, wiring, gRPC, HTTP, telemetry and shutdown of the recorder.
 //!
-//! [`Config::load`] reads and binds nothing, [`App::build`] binds and serves nothing, [`App::run`] serves until it is
-//! told to stop.
+//! [`Config::load`] reads and binds nothing, [`App::build`] binds and serves nothing, [`App::run`] serves until its
+//! shutdown future is ready.
 
 mod api;
 mod app;
@@ -11,6 +11,7 @@ mod calls;
 mod cli;
 mod cluster;
 pub mod config;
+pub mod doctor;
 mod downloads;
 mod error;
 mod grpc;
@@ -36,4 +37,5 @@ pub use backends::Database;
 pub use cli::{Cli, Command, ConfigCommand};
 pub use config::Config;
 pub use run::{Ended, RunError};
+pub use startup_log::openssl_fault;
 pub use traces::Traces;
