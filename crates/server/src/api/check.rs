@@ -27,7 +27,7 @@ pub(super) fn upload(request: &UploadP2pVideoRequest, limits: RequestLimits) -> 
     let channel = channel(request.channel);
     if channel.is_none() {
         violations
-            .push(FieldViolation::new("channel", format!("{} is no UploadFileChannel", request.channel)));
+            .push(FieldViolation::new("channel", format!("{} is not an UploadFileChannel", request.channel)));
     }
     match channel {
         Some(channel) if violations.is_empty() => Ok(channel),

@@ -1,4 +1,4 @@
-//! Jobs: listed, retried, cancelled.
+//! `ListJobs`, `RetryJob`, `CancelJob`.
 
 use model::{Job, JobId, JobKind, JobState, RecordingState, RenditionState};
 use proto::recorder::v1 as pb;
@@ -22,9 +22,7 @@ impl Api {
         let before = match request.page_token.as_str() {
             "" => None,
             token => Some(
-                token
-                    .parse::<JobId>()
-                    .map_err(|_| ApiError::invalid("page_token", "is no token of a page"))?,
+                token.parse::<JobId>().map_err(|_| ApiError::invalid("page_token", "is not a page token"))?,
             ),
         };
         let recording = match request.recording_id.as_str() {
@@ -33,11 +31,12 @@ impl Api {
         };
         let filter = JobFilter {
             recording,
-            kind: wire::job_kind(request.kind).ok_or_else(|| ApiError::invalid("kind", "is no JobKind"))?,
+            kind: wire::job_kind(request.kind)
+                .ok_or_else(|| ApiError::invalid("kind", "is not a JobKind"))?,
             state: wire::job_state(request.state)
-                .ok_or_else(|| ApiError::invalid("state", "is no JobState"))?,
+                .ok_or_else(|| ApiError::invalid("state", "is not a JobState"))?,
         };
-        // One more than the page holds tells whether there is another.
+        // One more than the page shows whether another page follows.
         let mut jobs = self.store.list_jobs(&caller.tenant, &filter, before, limit + 1).await?;
         let more = jobs.len() > limit as usize;
         jobs.truncate(limit as usize);
@@ -63,13 +62,13 @@ impl Api {
             Err(StoreError::NotFound { .. }) => Err(self.not_retried(caller, id).await?),
             retried => {
                 retried?;
-                tracing::info!(job_id = %id, recording_id = %job.recording, kind = %job.kind, "job to be retried");
+                tracing::info!(job_id = %id, recording_id = %job.recording, kind = %job.kind, "job will be retried");
                 Ok(pb::RetryJobResponse { job: Some(wire::job(&self.job(caller, id).await?)) })
             }
         }
     }
 
-    /// Ends a render.
+    /// Cancels a render.
     ///
     /// # Errors
     /// `Invalid`, `Missing`, `Precondition`, `Store`.
@@ -96,7 +95,7 @@ impl Api {
         }
     }
 
-    /// Why a job that is there can't be retried: as things are after the store has refused.
+    /// Why the store refused to retry a job, by the state of the job and of its subject now.
     async fn not_retried(&self, caller: &Caller, id: JobId) -> Result<ApiError, ApiError> {
         let job = self.job(caller, id).await?;
         if !matches!(job.state, JobState::Parked | JobState::Failed | JobState::Cancelled) {
@@ -108,7 +107,7 @@ impl Api {
         }
         let deleted = |what: &str| ApiError::Precondition {
             reason: "DELETED",
-            problem: format!("the {what} that the job is about was deleted"),
+            problem: format!("the {what} of the job was deleted"),
         };
         if self.recording(caller, job.recording).await?.state == RecordingState::Deleted {
             return Ok(deleted("recording"));
@@ -123,7 +122,7 @@ impl Api {
                 return Ok(ApiError::Precondition { reason: "REPLACED", problem });
             }
         }
-        // It could have been retried a moment later.
+        // By now it could be retried.
         Ok(ApiError::Precondition { reason: "WRONG_STATE", problem: "the job has just changed".to_owned() })
     }
 

@@ -26,7 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{Instrument as _, Span, field::display};
 
 pub(crate) use bit_rate::BitRates;
-pub(crate) use download::{Download, is_over};
+pub(crate) use download::{Download, is_expired};
 pub use ingest::{AudioStream, StreamError};
 pub(crate) use watch::{MAX_WATCHERS, Watch};
 

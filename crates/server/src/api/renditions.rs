@@ -1,4 +1,4 @@
-//! Renditions, asked for.
+//! `CreateRendition`.
 
 use model::{JobKind, MediaKind, Recording};
 use proto::recorder::v1::{self as pb, rendition_spec::Kind};
@@ -14,7 +14,7 @@ use crate::{
 };
 
 impl Api {
-    /// Asks for a rendition of a recording.
+    /// Requests a rendition of a recording. Requesting it again returns the existing one.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Precondition`, `Store`.
@@ -45,7 +45,7 @@ impl Api {
     }
 }
 
-/// A stem of video that names no format is `WebM`.
+/// The default format of a video stem is `WebM`.
 fn with_format(rendition: Rendition, spec: &pb::RenditionSpec, recording: &Recording) -> Rendition {
     let (Rendition::Stem { track, .. }, Some(Kind::Stem(asked))) = (&rendition, &spec.kind) else {
         return rendition;
@@ -64,14 +64,12 @@ fn refused(unfit: Unfit, recording: &Recording) -> ApiError {
         }
         Unfit::Lacks(what) => ApiError::Precondition {
             reason: "NO_SUCH_MEDIA",
-            problem: format!("the recording has no {what} to make this of"),
+            problem: format!("the recording has no {what}, which this rendition needs"),
         },
         Unfit::NoTrack(number) => {
             ApiError::invalid("spec.stem.track", format!("the recording has no track {number}"))
         }
-        Unfit::SoundFormat => {
-            ApiError::invalid("spec.stem.format", "of a track of video must be MP4 or WEBM")
-        }
+        Unfit::SoundFormat => ApiError::invalid("spec.stem.format", "must be MP4 or WEBM for a video track"),
         Unfit::Unwritable(error) => ApiError::Internal(error),
     }
 }
