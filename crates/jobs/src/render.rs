@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     JobError, RenderError, RenderRequest, Rendered, delete::abort_uploads, dispatch::Context,
-    live_render::join, retry::backoff, spool::FinalizedFile, upload::unless_cancelled,
+    finalized_file::FinalizedFile, live_render::join, retry::backoff, upload::unless_cancelled,
     work_directory::WorkDirectory,
 };
 

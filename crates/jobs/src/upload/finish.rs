@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::unless_cancelled;
-use crate::{JobError, dispatch::Context, journal, spool::FinalizedFile};
+use crate::{JobError, dispatch::Context, finalized_file::FinalizedFile, journal};
 
 /// Parts of one file on their way at a time.
 const PARTS_AT_ONCE: usize = 4;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::finish::{Finished, Unfinished};
-use crate::{JobError, dispatch::Context, journal, spool::FinalizedFile};
+use crate::{JobError, dispatch::Context, finalized_file::FinalizedFile, journal};
 
 /// Uploads and verifies; what was sent while the file grew is not sent again. The key follows from the recording alone,
 /// so that a rerun overwrites.

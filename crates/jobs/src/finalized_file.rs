@@ -1,15 +1,11 @@
-//! Where a recording's file is in the spool, and what its row must tell of it.
+//! A finalized recording's file in the spool, as its row describes it.
 
 use std::path::{Path, PathBuf};
 
-use model::{Container, Recording, RecordingId};
+use model::{Container, Recording};
+use spool::RecordingDirectory;
 
 use crate::JobError;
-
-/// A recording's directory.
-pub(crate) fn directory(spool: &Path, id: RecordingId) -> PathBuf {
-    spool.join(id.to_string())
-}
 
 /// A sealed file, as the recording's row tells of it.
 #[derive(Clone)]
@@ -28,8 +24,7 @@ impl<'a> FinalizedFile<'a> {
         let container = recording.container.ok_or(lacks("its format"))?;
         let key = recording.object_key.as_deref().ok_or(lacks("its object key"))?;
         let sha256 = recording.sha256.as_deref();
-        let name = format!("{}.{}", recording.id, container.extension());
-        let path = directory(spool, recording.id).join(name);
+        let path = RecordingDirectory::new(spool, recording.id).media(container);
         Ok(Self { path, container, key, bytes: recording.bytes, sha256 })
     }
 
