@@ -1,19 +1,20 @@
-//! Renditions, asked for.
+//! `CreateRendition`.
 
-use model::{JobKind, MediaKind, Recording, RecordingId};
+use model::{JobKind, MediaKind, Recording};
 use proto::recorder::v1::{self as pb, rendition_spec::Kind};
 use store::StoreError;
 use transcode::{Rendition, StemFormat};
 
-use super::{Api, ApiError};
+use super::{Api, check};
 use crate::{
     auth::Caller,
+    error::ApiError,
     renditions::{Unfit, in_place, new_rendition},
     wire,
 };
 
 impl Api {
-    /// Asks for a rendition of a recording.
+    /// Requests a rendition of a recording. Requesting it again returns the existing one.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Precondition`, `Store`.
@@ -22,8 +23,7 @@ impl Api {
         caller: &Caller,
         request: pb::CreateRenditionRequest,
     ) -> Result<pb::CreateRenditionResponse, ApiError> {
-        let id: RecordingId =
-            request.recording_id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+        let id = check::recording_id("recording_id", &request.recording_id)?;
         let spec = request.spec.ok_or_else(|| ApiError::invalid("spec", "is missing"))?;
         let rendition = wire::asked_rendition(&spec).map_err(|problem| ApiError::Invalid(vec![problem]))?;
         let recording = self.recording(caller, id).await?;
@@ -45,7 +45,7 @@ impl Api {
     }
 }
 
-/// A stem of video that names no format is `WebM`.
+/// The default format of a video stem is `WebM`.
 fn with_format(rendition: Rendition, spec: &pb::RenditionSpec, recording: &Recording) -> Rendition {
     let (Rendition::Stem { track, .. }, Some(Kind::Stem(asked))) = (&rendition, &spec.kind) else {
         return rendition;
@@ -64,14 +64,12 @@ fn refused(unfit: Unfit, recording: &Recording) -> ApiError {
         }
         Unfit::Lacks(what) => ApiError::Precondition {
             reason: "NO_SUCH_MEDIA",
-            problem: format!("the recording has no {what} to make this of"),
+            problem: format!("the recording has no {what}, which this rendition needs"),
         },
         Unfit::NoTrack(number) => {
             ApiError::invalid("spec.stem.track", format!("the recording has no track {number}"))
         }
-        Unfit::SoundFormat => {
-            ApiError::invalid("spec.stem.format", "of a track of video must be MP4 or WEBM")
-        }
+        Unfit::SoundFormat => ApiError::invalid("spec.stem.format", "must be MP4 or WEBM for a video track"),
         Unfit::Unwritable(error) => ApiError::Internal(error),
     }
 }

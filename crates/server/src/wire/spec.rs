@@ -7,7 +7,7 @@ use transcode::{
     AudioFormat, AudioOptions, FilmFormat, PeakBits, Preset, Rendition, StemFormat, VideoOptions, WebmCodec,
 };
 
-use crate::api::FieldViolation;
+use crate::error::FieldViolation;
 
 /// What a caller asks for, with every parameter checked. Zero is the default of its field.
 pub(crate) fn rendition(spec: &pb::RenditionSpec) -> Result<Rendition, FieldViolation> {
