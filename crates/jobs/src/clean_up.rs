@@ -13,10 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     JobError,
-    dispatch::Context,
+    context::Context,
     journal,
     spool::{FinalizedFile, directory},
-    upload::unless_cancelled,
 };
 
 /// Reads the file, asks the store once more, and only if it has exactly what was sealed removes the recording's directory.
@@ -51,7 +50,7 @@ async fn compare_whole(
     let sha256 = match file.sha256 {
         Some(sha256) => sha256.to_owned(),
         None => {
-            let digest = blob::file_digest(&file.path, cancel).await.map_err(unless_cancelled)?;
+            let digest = blob::file_digest(&file.path, cancel).await?;
             context.store.note_sha256(recording.id, &digest.sha256).await?;
             digest.sha256
         }
@@ -83,7 +82,7 @@ async fn compare_parts(
         {
             return Ok(());
         }
-        read => read.map_err(unless_cancelled)?,
+        read => read?,
     };
     let is_same = |(now, part): (&PartDigest, &SentPart)| {
         // With another setting of the checksums one of the two has none.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use model::{Container, JobKind, JobState, Recording, RecordingState, RenditionId, RenditionState};
 use store::{JobOutcome, LeasedJob};
 
-use crate::{JobError, clean_up::remove, dispatch::Context, spool::directory};
+use crate::{JobError, clean_up::remove, context::Context, spool::directory};
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
 

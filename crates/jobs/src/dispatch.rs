@@ -1,19 +1,14 @@
 //! Runs a job of any kind.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
-use blob::BlobStore;
 use chrono::{TimeDelta, Utc};
 use futures::FutureExt;
 use model::{JobKind, Recording, RecordingState};
-use store::{JobOutcome, LeasedJob, Store};
+use store::{JobOutcome, LeasedJob};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::{
-    JobError, JobsConfig, Renderer, clean_up, delete, live_render::Followers, live_upload::LiveUploads,
-    render, upload,
-};
+use crate::{JobError, clean_up, context::Context, delete, render, upload};
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
 /// How soon and how late a clean-up looks again whether the renders that it waits for are done.
@@ -21,22 +16,8 @@ const LOOK_AGAIN: (TimeDelta, TimeDelta) = (TimeDelta::seconds(10), TimeDelta::m
 /// Between two questions to a database that is away.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// What jobs work with.
-pub(crate) struct Context {
-    pub config: JobsConfig,
-    pub store: Arc<dyn Store>,
-    pub blobs: Arc<dyn BlobStore>,
-    pub renderer: Arc<dyn Renderer>,
-    /// Uploads of files that still grow.
-    pub streams: LiveUploads,
-    /// Who makes segments of them.
-    pub followers: Followers,
-    /// This run of the process.
-    pub run: Uuid,
-}
-
 /// Runs a job once. The outcome is not written down yet.
-pub(crate) async fn perform(
+pub(crate) async fn dispatch(
     context: &Context,
     leased: &LeasedJob,
     cancel: &CancellationToken,

@@ -70,7 +70,7 @@ pub enum JobError {
     Render(RenderError),
     /// The object store.
     #[error(transparent)]
-    Blob(#[from] BlobError),
+    Blob(BlobError),
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -98,5 +98,23 @@ impl JobError {
                 | Self::Blob(BlobError::BadKey(_))
                 | Self::Store(StoreError::NotFound { .. } | StoreError::Corrupt(_))
         )
+    }
+}
+
+impl From<BlobError> for JobError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Cancelled => Self::Cancelled,
+            error => Self::Blob(error),
+        }
+    }
+}
+
+impl From<RenderError> for JobError {
+    fn from(error: RenderError) -> Self {
+        match error {
+            RenderError::Cancelled => Self::Cancelled,
+            error => Self::Render(error),
+        }
     }
 }

@@ -4,7 +4,7 @@ use blob::{OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
 use store::{Upload, UploadPart};
 use uuid::Uuid;
 
-pub(crate) fn note(sent: &SentPart, provisional: bool, run: Uuid) -> UploadPart {
+pub(crate) fn entry(sent: &SentPart, provisional: bool, run: Uuid) -> UploadPart {
     UploadPart {
         number: sent.range.number,
         offset: sent.range.offset,

@@ -13,7 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     JobError,
-    dispatch::{Context, perform},
+    context::Context,
+    dispatch::dispatch,
     metrics,
     retry::{after_failure, backoff},
 };
@@ -98,7 +99,7 @@ impl<'a> Lease<'a> {
     async fn work(&mut self, shutdown: &CancellationToken) -> End {
         let mut changes = self.context.store.changes();
         let (cancel, leased) = (CancellationToken::new(), self.leased.clone());
-        let work = perform(self.context, &leased, &cancel);
+        let work = dispatch(self.context, &leased, &cancel);
         tokio::pin!(work);
         let why = tokio::select! {
             result = &mut work => return match result {

@@ -6,6 +6,7 @@
 
 mod clean_up;
 mod config;
+mod context;
 mod delete;
 mod dispatch;
 mod error;
@@ -16,6 +17,7 @@ mod live_render;
 mod live_upload;
 mod maintenance;
 mod metrics;
+mod open_files;
 mod render;
 mod renderer;
 mod retry;
@@ -24,11 +26,10 @@ mod upload;
 mod work_directory;
 mod worker;
 
-pub use config::{JobsConfig, SegmentsConfig};
+pub use config::{JobsConfig, RetentionRule, SegmentsConfig};
 pub use error::JobError;
-pub use live_upload::{OpenFile, OpenFiles};
-pub use maintenance::retention::RetentionRule;
 pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
+pub use open_files::{OpenFile, OpenFiles};
 pub use renderer::{
     FollowRequest, Followed, FollowedSegment, Following, RenderError, RenderRequest, Rendered, Renderer,
 };

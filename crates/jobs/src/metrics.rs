@@ -16,10 +16,10 @@ const CANCELLED: &str = "recorder_jobs_cancelled_total";
 const LEASES_LOST: &str = "recorder_jobs_leases_lost_total";
 const DURATION: &str = "recorder_job_duration_seconds";
 const RETENTION: &str = "recorder_retention_deleted_total";
-const STREAMED_BYTES: &str = "recorder_upload_streamed_bytes_total";
-const STREAMED_PARTS: &str = "recorder_upload_streamed_parts_total";
-const STREAM_LAG: &str = "recorder_upload_lag_bytes";
-const STREAM_RETRIES: &str = "recorder_upload_stream_retries_total";
+const LIVE_BYTES: &str = "recorder_upload_streamed_bytes_total";
+const LIVE_PARTS: &str = "recorder_upload_streamed_parts_total";
+const LIVE_LAG: &str = "recorder_upload_lag_bytes";
+const LIVE_RETRIES: &str = "recorder_upload_stream_retries_total";
 const ABORTED: &str = "recorder_uploads_aborted_total";
 const RESCUED: &str = "recorder_uploads_rescued_total";
 const GIVEN_UP: &str = "recorder_recordings_given_up_total";
@@ -41,10 +41,10 @@ pub fn describe() {
     describe_counter!(LEASES_LOST, "Runs cancelled because their lease was lost, by kind.");
     describe_histogram!(DURATION, Unit::Seconds, "Duration of runs, by kind.");
     describe_counter!(RETENTION, "Recordings and renditions deleted by this node because of their age.");
-    describe_counter!(STREAMED_BYTES, Unit::Bytes, "Bytes uploaded while their recordings went on.");
-    describe_counter!(STREAMED_PARTS, "Parts uploaded while their recordings went on.");
-    describe_gauge!(STREAM_LAG, Unit::Bytes, "Final bytes of live recordings that are not uploaded yet.");
-    describe_counter!(STREAM_RETRIES, "Failures to upload a part while its recording went on.");
+    describe_counter!(LIVE_BYTES, Unit::Bytes, "Bytes uploaded while their recordings went on.");
+    describe_counter!(LIVE_PARTS, "Parts uploaded while their recordings went on.");
+    describe_gauge!(LIVE_LAG, Unit::Bytes, "Final bytes of live recordings that are not uploaded yet.");
+    describe_counter!(LIVE_RETRIES, "Failures to upload a part while its recording went on.");
     describe_counter!(ABORTED, "Uploads aborted because no recording needed them.");
     describe_counter!(RESCUED, "Uploads of lost nodes that were completed with what was there.");
     describe_counter!(GIVEN_UP, "Recordings of lost nodes, of which nothing had been uploaded.");
@@ -100,17 +100,17 @@ pub(crate) fn took(kind: JobKind, duration: Duration) {
     histogram!(DURATION, "kind" => kind.as_str()).record(duration);
 }
 
-pub(crate) fn streamed(bytes: u64) {
-    counter!(STREAMED_BYTES).increment(bytes);
-    counter!(STREAMED_PARTS).increment(1);
+pub(crate) fn live_uploaded(bytes: u64) {
+    counter!(LIVE_BYTES).increment(bytes);
+    counter!(LIVE_PARTS).increment(1);
 }
 
-pub(crate) fn stream_lag(bytes: u64) {
-    gauge!(STREAM_LAG).set(bytes as f64);
+pub(crate) fn live_upload_lag(bytes: u64) {
+    gauge!(LIVE_LAG).set(bytes as f64);
 }
 
-pub(crate) fn stream_retry() {
-    counter!(STREAM_RETRIES).increment(1);
+pub(crate) fn live_upload_retry() {
+    counter!(LIVE_RETRIES).increment(1);
 }
 
 pub(crate) fn upload_aborted() {
@@ -137,10 +137,10 @@ pub(crate) fn segment_made() {
     counter!(SEGMENTS).increment(1);
 }
 
-pub(crate) fn promoted() {
+pub(crate) fn joined() {
     counter!(PROMOTIONS, "joined" => "true").increment(1);
 }
 
-pub(crate) fn not_promoted() {
+pub(crate) fn not_joined() {
     counter!(PROMOTIONS, "joined" => "false").increment(1);
 }

@@ -15,9 +15,8 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobError, RenderError, RenderRequest, Rendered, delete::abort_uploads, dispatch::Context,
-    live_render::join, retry::backoff, spool::FinalizedFile, upload::unless_cancelled,
-    work_directory::WorkDirectory,
+    JobError, RenderRequest, Rendered, context::Context, delete::abort_uploads, live_render::join,
+    retry::backoff, spool::FinalizedFile, work_directory::WorkDirectory,
 };
 
 /// About what it takes to remove an object.
@@ -188,7 +187,7 @@ async fn store_file(
     let stored = put_file(context, put, cancel).await?;
     let sha256 = match stored.sha256 {
         Some(sha256) => sha256,
-        None => blob::file_digest(path, cancel).await.map_err(unless_cancelled)?.sha256,
+        None => blob::file_digest(path, cancel).await?.sha256,
     };
     let Rendered { duration, width, height } = rendered;
     Ok(RenderedFile { bytes: stored.bytes, duration, width, height, sha256 })
@@ -210,16 +209,7 @@ async fn put_file(
                 let slept = cancel.run_until_cancelled(tokio::time::sleep(wait)).await;
                 slept.ok_or(JobError::Cancelled)?;
             }
-            put => return put.map_err(unless_cancelled),
-        }
-    }
-}
-
-impl From<RenderError> for JobError {
-    fn from(error: RenderError) -> Self {
-        match error {
-            RenderError::Cancelled => Self::Cancelled,
-            error => Self::Render(error),
+            put => return Ok(put?),
         }
     }
 }

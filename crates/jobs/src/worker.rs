@@ -12,10 +12,10 @@ use uuid::Uuid;
 
 use crate::{
     JobsConfig, OpenFiles, Renderer,
-    dispatch::Context,
+    context::Context,
     lease::Lease,
-    live_render::{self, Followers},
-    live_upload::{self, LiveUploads},
+    live_render::{self, followers::Followers},
+    live_upload::{self, registry::LiveUploads},
     maintenance::{lost_nodes, old_segments, orphaned_uploads, queue_gauge, retention},
     retry::backoff,
     work_directory,
@@ -63,9 +63,15 @@ impl Workers {
             (JobKind::Render, config.render_workers),
             (JobKind::Delete, DELETE_WORKERS),
         ];
-        let (streams, followers, run) = (LiveUploads::default(), Followers::default(), Uuid::new_v4());
-        let shared = Context { config, store: store.clone(), blobs, renderer, streams, followers, run };
-        let context = Arc::new(shared);
+        let context = Arc::new(Context {
+            config,
+            store: store.clone(),
+            blobs,
+            renderer,
+            live_uploads: LiveUploads::default(),
+            followers: Followers::default(),
+            run: Uuid::new_v4(),
+        });
         for (kind, places) in lanes {
             let lane = Lane { kind, places, context: context.clone(), shutdown: shutdown.clone() };
             tasks.spawn(lane.run());

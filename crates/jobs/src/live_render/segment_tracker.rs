@@ -38,12 +38,12 @@ impl SegmentTracker {
 
     /// The recording has come to `time`, and its file to `bytes`, final or not: segments wait for what is new.
     pub fn recorded(&mut self, time: Duration, bytes: u64) {
-        self.waits(time, bytes);
+        self.queue(time, bytes);
         self.next_is_made();
     }
 
     /// The same while nobody makes them.
-    pub fn waits(&mut self, time: Duration, bytes: u64) {
+    pub fn queue(&mut self, time: Duration, bytes: u64) {
         let whole = time.as_nanos() / self.interval.as_nanos().max(1);
         let whole = u32::try_from(whole).unwrap_or(u32::MAX);
         let new = u64::from(whole).saturating_sub(self.segments.len() as u64);
@@ -69,7 +69,7 @@ impl SegmentTracker {
     }
 
     /// All are to be made anew; the one that was being made has failed, if this is an error.
-    pub fn begin_again(&mut self, error: Option<&str>) {
+    pub fn start_again(&mut self, error: Option<&str>) {
         for segment in &mut self.segments {
             let failed = segment.state == SegmentState::InProgress && error.is_some();
             segment.state = if failed { SegmentState::Failed } else { SegmentState::Queued };

@@ -7,7 +7,7 @@ use model::{NodeId, RecordingId};
 use store::LostRecording;
 use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, OpenFiles, dispatch::Context, metrics};
+use crate::{JobError, OpenFiles, context::Context, metrics};
 
 /// Looks until `shutdown`, at the start first.
 pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn OpenFiles>, shutdown: CancellationToken) {
@@ -23,7 +23,7 @@ pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn OpenFiles>, shut
         if let Some(Err(error)) = shutdown.run_until_cancelled(look).await {
             tracing::debug!(%error, "lost nodes could not be looked for; the next look will");
         }
-        shutdown.run_until_cancelled(tokio::time::sleep(context.config.keep)).await;
+        shutdown.run_until_cancelled(tokio::time::sleep(context.config.maintenance_interval)).await;
     }
 }
 

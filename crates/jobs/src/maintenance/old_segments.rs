@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use chrono::Utc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, dispatch::Context, live_render::sweep};
+use crate::{JobError, context::Context, live_render::sweep};
 
 /// The work that one node of all does.
 const TURN: &str = "segments";

@@ -9,7 +9,7 @@ use store::{NewRendition, Upload, UploadStatus};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DefaultRenditions, JobError, dispatch::Context, journal, metrics};
+use crate::{DefaultRenditions, JobError, context::Context, journal, metrics};
 
 /// How often the object store is asked for uploads that the journal does not know.
 const LIST: Duration = Duration::from_secs(3600);
@@ -27,7 +27,7 @@ pub(crate) async fn run(context: Arc<Context>, wishes: DefaultRenditions, shutdo
         }
         note("own uploads", shutdown.run_until_cancelled(keeper.abort_needless()).await);
         note("lost uploads", shutdown.run_until_cancelled(keeper.rescue_lost()).await);
-        shutdown.run_until_cancelled(tokio::time::sleep(context.config.keep)).await;
+        shutdown.run_until_cancelled(tokio::time::sleep(context.config.maintenance_interval)).await;
     }
 }
 
@@ -75,7 +75,7 @@ impl UploadCleaner<'_> {
             return Ok(());
         }
         // Whoever works on it knows better.
-        let Ok(_turn) = self.context.streams.of(recording).try_lock() else { return Ok(()) };
+        let Ok(_turn) = self.context.live_uploads.of(recording).try_lock() else { return Ok(()) };
         let known = store.upload_of(recording).await?;
         if known.is_some_and(|(known, _)| known.id == upload.id) {
             return Ok(());
@@ -98,7 +98,7 @@ impl UploadCleaner<'_> {
 
     async fn drop_upload(&self, status: &UploadStatus) -> Result<(), JobError> {
         let recording = status.upload.recording;
-        let Ok(_turn) = self.context.streams.of(recording).try_lock() else { return Ok(()) };
+        let Ok(_turn) = self.context.live_uploads.of(recording).try_lock() else { return Ok(()) };
         tracing::info!(%recording, key = status.upload.key, "aborting an upload that is not needed");
         metrics::upload_aborted();
         self.parts.abort(&journal::open(&status.upload)).await?;

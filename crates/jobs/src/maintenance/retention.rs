@@ -7,7 +7,7 @@ use model::TenantId;
 use store::{Deletion, Expired, Expiry, Store, StoreError};
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics;
+use crate::{RetentionRule, metrics};
 
 /// What the audit calls us.
 const ACTOR: &str = "retention";
@@ -17,18 +17,6 @@ const TASK: &str = "retention";
 const BATCH: u32 = 100;
 /// The longest sleep between two looks at whose turn it is.
 const LOOK: Duration = Duration::from_secs(60);
-
-/// How long something is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetentionRule {
-    /// Whose; none: of every tenant that has no rule of its own for the same thing.
-    pub tenant: Option<TenantId>,
-    /// Renditions of this kind, counted from when they became available; none: recordings with all that was made of
-    /// them, counted from their end.
-    pub rendition: Option<String>,
-    /// Deleted once it is older.
-    pub after: Duration,
-}
 
 /// Deletes every `interval` until `shutdown`.
 pub(crate) async fn keep(

@@ -10,8 +10,7 @@ use store::{Upload, UploadPart};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::unless_cancelled;
-use crate::{JobError, dispatch::Context, journal, spool::FinalizedFile};
+use crate::{JobError, context::Context, journal, spool::FinalizedFile};
 
 /// Parts of one file on their way at a time.
 const PARTS_AT_ONCE: usize = 4;
@@ -87,7 +86,7 @@ impl Unfinished<'_> {
         let (ours, others): (Vec<_>, Vec<_>) =
             journaled.iter().filter(usable).partition(|part| part.run == self.context.run && !repaired);
         let ranges: Vec<PartRange> = others.iter().map(|part| journal::sent(part).range).collect();
-        let digests = self.parts.digest(&self.file.path, &ranges, cancel).await.map_err(unless_cancelled)?;
+        let digests = self.parts.digest(&self.file.path, &ranges, cancel).await?;
         let same = others.into_iter().zip(digests).map(|(part, digest)| (journal::sent(part), digest));
         let same = same.filter(|(part, digest)| part.digest == *digest).map(|(part, _)| part);
         Ok(ours.into_iter().map(journal::sent).chain(same).map(|part| (part.range.number, part)).collect())
@@ -111,9 +110,9 @@ impl Unfinished<'_> {
     async fn send(&self, range: PartRange, cancel: &CancellationToken) -> Result<SentPart, JobError> {
         let part = FilePart { path: &self.file.path, range };
         let sent = self.parts.send(&journal::open(self.upload), part, cancel).await;
-        let sent = sent.map_err(unless_cancelled)?;
+        let sent = sent?;
         self.confirmed.send_modify(|bytes| *bytes = bytes.saturating_add(range.bytes));
-        let note = journal::note(&sent, false, self.context.run);
+        let note = journal::entry(&sent, false, self.context.run);
         self.context.store.note_part(self.recording.id, &self.upload.id, &note).await?;
         Ok(sent)
     }

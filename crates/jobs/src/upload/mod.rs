@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::finish::{Finished, Unfinished};
-use crate::{JobError, dispatch::Context, journal, spool::FinalizedFile};
+use crate::{JobError, context::Context, journal, spool::FinalizedFile};
 
 /// Uploads and verifies; what was sent while the file grew is not sent again. The key follows from the recording alone,
 /// so that a rerun overwrites.
@@ -25,7 +25,7 @@ pub(crate) async fn run(
 ) -> Result<JobOutcome, JobError> {
     let file = FinalizedFile::of(recording, &context.config.spool)?;
     // A part that is on its way is waited for.
-    let stream = context.streams.of(recording.id);
+    let stream = context.live_uploads.of(recording.id);
     let mut turn = cancel.run_until_cancelled(stream.lock()).await.ok_or(JobError::Cancelled)?;
     if let (Some(parts), Some(begun), false) = (context.blobs.parts(), &turn.upload, turn.journaled) {
         // The journal was away: the job has nothing to go by.
@@ -33,7 +33,7 @@ pub(crate) async fn run(
         turn.reset();
     }
     let outcome = upload_and_tell(context, leased, recording, &file, cancel).await?;
-    context.streams.forget(recording.id);
+    context.live_uploads.forget(recording.id);
     Ok(outcome)
 }
 
@@ -108,7 +108,7 @@ async fn put_whole(
         sha256: file.sha256,
         confirmed: Some(confirmed),
     };
-    let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
+    let stored = context.blobs.put_file(put, cancel).await?;
     file.check(&stored)?;
     if let (None, Some(sha256)) = (file.sha256, &stored.sha256) {
         context.store.note_sha256(recording.id, sha256).await?;
@@ -135,13 +135,6 @@ async fn finish(
         return Ok(Finished::Nothing);
     }
     Unfinished { context, parts, recording, file, upload, confirmed }.finish(journaled, cancel).await
-}
-
-pub(crate) fn unless_cancelled(error: BlobError) -> JobError {
-    match error {
-        BlobError::Cancelled => JobError::Cancelled,
-        error => JobError::Blob(error),
-    }
 }
 
 /// The file is gone. That is fine if it had been stored before, say by a run whose end could not be written down.

@@ -6,7 +6,7 @@ use model::{Progress, Recording};
 use store::{LeasedJob, StoreError};
 use tokio::{sync::watch, time::Instant};
 
-use crate::dispatch::Context;
+use crate::context::Context;
 
 /// How often it is written down, at most.
 const TELL_EVERY: Duration = Duration::from_secs(1);

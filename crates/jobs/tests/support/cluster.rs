@@ -101,7 +101,7 @@ impl Cluster {
             max_attempts: 1000,
             poll: Duration::from_millis(100),
             base_path: "media".into(),
-            keep: Duration::from_millis(200),
+            maintenance_interval: Duration::from_millis(200),
             ..JobsConfig::new(name.parse().unwrap(), spool)
         };
         let blobs = Arc::new(self.s3(url).await);
