@@ -28,10 +28,11 @@ mod worker;
 
 pub use config::{JobsConfig, RetentionRule, SegmentsConfig};
 pub use error::JobError;
+pub use maintenance::DefaultRenditions;
 pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
 pub use open_files::{OpenFile, OpenFiles};
 pub use renderer::{
     FollowRequest, Followed, FollowedSegment, Following, RenderError, RenderRequest, Rendered, Renderer,
 };
 
-pub use worker::{DefaultRenditions, Workers};
+pub use worker::Workers;

@@ -22,7 +22,10 @@ const LIVE_LAG: &str = "recorder_upload_lag_bytes";
 const LIVE_RETRIES: &str = "recorder_upload_stream_retries_total";
 const ABORTED: &str = "recorder_uploads_aborted_total";
 const RESCUED: &str = "recorder_uploads_rescued_total";
-const GIVEN_UP: &str = "recorder_recordings_given_up_total";
+const PARKED_LOST: &str = "recorder_recordings_given_up_total";
+const TASK_RUNS: &str = "recorder_periodic_task_runs_total";
+const TASK_FAILURES: &str = "recorder_periodic_task_failures_total";
+const TASK_SECONDS: &str = "recorder_periodic_task_seconds";
 const FOLLOWERS: &str = "recorder_segment_followers";
 const FOLLOWERS_FAILED: &str = "recorder_segment_followers_failed_total";
 const SEGMENTS: &str = "recorder_segments_made_total";
@@ -47,14 +50,17 @@ pub fn describe() {
     describe_counter!(LIVE_RETRIES, "Failures to upload a part while its recording went on.");
     describe_counter!(ABORTED, "Uploads aborted because no recording needed them.");
     describe_counter!(RESCUED, "Uploads of lost nodes that were completed with what was there.");
-    describe_counter!(GIVEN_UP, "Recordings of lost nodes, of which nothing had been uploaded.");
+    describe_counter!(PARKED_LOST, "Recordings of lost nodes, of which nothing had been uploaded.");
+    describe_counter!(TASK_RUNS, "Runs of periodic tasks on this node, by task.");
+    describe_counter!(TASK_FAILURES, "Runs of periodic tasks that failed, by task.");
+    describe_histogram!(TASK_SECONDS, Unit::Seconds, "Duration of runs of periodic tasks, by task.");
     describe_gauge!(FOLLOWERS, "Live recordings that segments are made of on this node, by rendition.");
     describe_counter!(FOLLOWERS_FAILED, "Failures to make segments, after which they are begun anew.");
     describe_counter!(SEGMENTS, "Segments made while their recordings went on.");
     describe_counter!(PROMOTIONS, "Renditions that were to be joined of segments, by whether they were.");
 }
 
-pub(crate) fn set_depth(kind: JobKind, state: JobState, jobs: u64) {
+pub(crate) fn set_queued(kind: JobKind, state: JobState, jobs: u64) {
     // Exact up to 2^53 jobs.
     gauge!(JOBS, "kind" => kind.as_str(), "state" => state.as_str()).set(jobs as f64);
 }
@@ -121,8 +127,17 @@ pub(crate) fn rescued() {
     counter!(RESCUED).increment(1);
 }
 
-pub(crate) fn given_up() {
-    counter!(GIVEN_UP).increment(1);
+pub(crate) fn parked_lost() {
+    counter!(PARKED_LOST).increment(1);
+}
+
+pub(crate) fn periodic_task_ran(task: &'static str, duration: Duration) {
+    counter!(TASK_RUNS, "task" => task).increment(1);
+    histogram!(TASK_SECONDS, "task" => task).record(duration);
+}
+
+pub(crate) fn periodic_task_failed(task: &'static str) {
+    counter!(TASK_FAILURES, "task" => task).increment(1);
 }
 
 pub(crate) fn followers(running: usize) {

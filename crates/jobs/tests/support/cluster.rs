@@ -155,7 +155,7 @@ impl TestNode {
                 let kinds = wanted.iter();
                 kinds.map(|kind| rendition(recording, kind)).collect()
             };
-            workers.stream(self.live.clone(), Arc::new(wishes));
+            workers.watch_open_files(self.live.clone(), Arc::new(wishes));
         }
     }
 

@@ -96,7 +96,7 @@ impl Harness {
         let (config, store, renderer) = (self.config.clone(), self.store.clone(), self.renderer.clone());
         self.shutdown = CancellationToken::new();
         let workers = Workers::spawn(config, store, blobs, renderer, self.shutdown.clone());
-        workers.stream(self.live.clone(), Arc::new(|_: &Recording| Vec::new()));
+        workers.watch_open_files(self.live.clone(), Arc::new(|_: &Recording| Vec::new()));
         self.workers = Some(workers);
     }
 
