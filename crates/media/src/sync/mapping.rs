@@ -18,7 +18,7 @@ const RATE_HOLDS: i64 = 10 * SECOND;
 /// Until [`place`](Self::place) the mapping follows each reading that is earlier than all before. From then on it
 /// never jumps: it bends by at most [`MAX_RATE_PPB`], and only for what exceeds [`DEADBAND`].
 #[derive(Debug, Clone)]
-pub(super) struct Follower {
+pub(super) struct ClockMapping {
     /// The remote time at which `delay` holds.
     reference: i64,
     /// Local minus remote time.
@@ -30,7 +30,7 @@ pub(super) struct Follower {
     bucket_from: LocalNanos,
 }
 
-impl Follower {
+impl ClockMapping {
     pub(super) fn new(remote: i64, arrival: LocalNanos) -> Self {
         let delay = arrival.saturating_sub(remote);
         Self {
@@ -95,34 +95,34 @@ mod tests {
 
     #[test]
     fn before_placing_the_least_delay_counts() {
-        let mut follower = Follower::new(0, 50 * MILLISECOND);
-        follower.observe(SECOND, SECOND + 20 * MILLISECOND);
-        follower.observe(2 * SECOND, 2 * SECOND + 90 * MILLISECOND);
-        assert_eq!(follower.to_local(0), 20 * MILLISECOND);
+        let mut mapping = ClockMapping::new(0, 50 * MILLISECOND);
+        mapping.observe(SECOND, SECOND + 20 * MILLISECOND);
+        mapping.observe(2 * SECOND, 2 * SECOND + 90 * MILLISECOND);
+        assert_eq!(mapping.to_local(0), 20 * MILLISECOND);
     }
 
     #[test]
     fn jitter_moves_nothing_once_placed() {
-        let mut follower = Follower::new(0, 10 * MILLISECOND);
-        follower.place();
+        let mut mapping = ClockMapping::new(0, 10 * MILLISECOND);
+        mapping.place();
         for i in 1..600_i64 {
             let jitter = (i * 7919 % 40) * MILLISECOND;
-            follower.observe(i * SECOND / 10, i * SECOND / 10 + 10 * MILLISECOND + jitter);
+            mapping.observe(i * SECOND / 10, i * SECOND / 10 + 10 * MILLISECOND + jitter);
         }
-        assert_eq!(follower.to_local(SECOND), SECOND + 10 * MILLISECOND);
+        assert_eq!(mapping.to_local(SECOND), SECOND + 10 * MILLISECOND);
     }
 
     #[test]
     fn a_clock_500_ppm_off_is_followed_within_10_ms_for_4_hours() {
         for ppm in [-500, 500] {
-            let mut follower = Follower::new(0, 0);
-            follower.place();
+            let mut mapping = ClockMapping::new(0, 0);
+            mapping.place();
             let mut worst = 0;
             for second in 1..4 * 3600_i64 {
                 let remote = second * SECOND;
                 let local = remote + remote / 1_000_000 * ppm;
-                follower.observe(remote, local);
-                worst = worst.max((follower.to_local(remote) - local).abs());
+                mapping.observe(remote, local);
+                worst = worst.max((mapping.to_local(remote) - local).abs());
             }
             assert!(worst <= 10 * MILLISECOND, "{ppm}: {worst} ns");
         }
@@ -130,13 +130,13 @@ mod tests {
 
     #[test]
     fn a_rate_is_not_carried_through_a_long_silence() {
-        let mut follower = Follower::new(0, 0);
-        follower.place();
+        let mut mapping = ClockMapping::new(0, 0);
+        mapping.place();
         for second in 1..60_i64 {
-            follower.observe(second * SECOND, second * SECOND + second * SECOND / 2000);
+            mapping.observe(second * SECOND, second * SECOND + second * SECOND / 2000);
         }
-        let before = follower.to_local(60 * SECOND) - 60 * SECOND;
-        let after = follower.to_local(7200 * SECOND) - 7200 * SECOND;
+        let before = mapping.to_local(60 * SECOND) - 60 * SECOND;
+        let after = mapping.to_local(7200 * SECOND) - 7200 * SECOND;
         assert!((after - before).abs() <= 15 * MILLISECOND, "{before} {after}");
     }
 }
