@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use blob::PartUploads as _;
 use model::{EndReason, JobKind, Rendition, RenditionState};
-use store::{NewRendition, Renditions as _};
+use store::{NewRendition, Store as _};
 use support::cluster::{Cluster, PART, TestNode, TestRecording, wait_for};
 use testkit::servers::faulty::{Fault, Proxy};
 

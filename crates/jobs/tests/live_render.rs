@@ -10,7 +10,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use chrono::{TimeDelta, Utc};
 use jobs::{OpenFile, RenderError};
 use model::{JobKind, Recording, RecordingId, RecordingState, Segment, SegmentState};
-use store::{Deletions, FinalizedRecording, JobQueue, Recordings, Segments, Sessions};
+use store::{FinalizedRecording, Store};
 use support::{
     follower::Fault,
     harness::{Harness, INTERVAL, MP3, seconds, until},

@@ -8,7 +8,7 @@ use std::{fs, sync::Arc, time::Duration};
 
 use blob::PartUploads as _;
 use model::{Container, EndReason, JobKind, JobState, NodeId, RecordingState, Rendition, RenditionState};
-use store::{JobOutcome, JobQueue as _, Renditions as _, Uploads as _};
+use store::{JobOutcome, Store as _};
 use support::cluster::{Cluster, PART, TestNode, TestRecording, wait_for};
 use testkit::servers::faulty::{Fault, Proxy};
 

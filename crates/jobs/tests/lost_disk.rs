@@ -7,7 +7,7 @@ mod support;
 use std::{fs, time::Duration};
 
 use model::{EndReason, JobKind, JobState, RecordingState};
-use store::JobQueue as _;
+use store::Store as _;
 use support::cluster::{Cluster, PART, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]

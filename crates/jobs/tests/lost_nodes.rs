@@ -7,7 +7,7 @@ mod support;
 use std::time::Duration;
 
 use model::{EndReason, RecordingState};
-use store::Sessions as _;
+use store::Store as _;
 use support::cluster::{Cluster, PART, TestNode, TestRecording, wait_for};
 
 /// It is given up with its node, and says so.

@@ -17,7 +17,7 @@ use model::{
     Source, TenantId,
 };
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
-use store::{FinalizedRecording, JobQueue, NewJob, NewRendition, Nodes, Recordings, Sessions, Uploads};
+use store::{FinalizedRecording, NewJob, NewRendition, Store};
 use store_sqlite::SqliteStore;
 use testkit::servers::seaweedfs::SeaweedFs;
 use tokio::task::JoinSet;

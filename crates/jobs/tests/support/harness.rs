@@ -13,7 +13,7 @@ use jobs::{JobsConfig, OpenFile, OpenFiles, SegmentsConfig, Workers};
 use model::{
     Container, JobKind, Recording, RecordingState, Rendition, RenditionState, Segment, SegmentState,
 };
-use store::{FinalizedRecording, JobQueue, NewJob, NewRendition, Renditions, Segments, Sessions};
+use store::{FinalizedRecording, NewJob, NewRendition, Store};
 use store_sqlite::SqliteStore;
 use tokio_util::sync::CancellationToken;
 

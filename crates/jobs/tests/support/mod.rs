@@ -8,7 +8,6 @@ pub mod follower;
 pub mod harness;
 pub mod queue;
 pub mod renderer;
-pub mod segments;
 
 use std::{
     fs,
