@@ -69,3 +69,136 @@ impl Periodic {
         result
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        path::Path,
+        sync::atomic::{AtomicU32, Ordering::SeqCst},
+    };
+
+    use blob::LocalDir;
+    use model::{NodeId, Progress};
+    use store_sqlite::SqliteStore;
+    use tokio::sync::watch;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        FollowRequest, Following, JobsConfig, RenderError, RenderRequest, Rendered, Renderer,
+        live_render::followers::Followers, live_upload::registry::LiveUploads,
+    };
+
+    const SHORT: Duration = Duration::from_millis(20);
+    const LONG: Duration = Duration::from_secs(3600);
+
+    struct NoRenderer;
+
+    #[async_trait::async_trait]
+    impl Renderer for NoRenderer {
+        async fn render(
+            &self,
+            _: RenderRequest<'_>,
+            _: &CancellationToken,
+            _: &watch::Sender<Progress>,
+        ) -> Result<Rendered, RenderError> {
+            Err(RenderError::Cancelled)
+        }
+
+        async fn follow(&self, _: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
+            Err(RenderError::Cancelled)
+        }
+    }
+
+    async fn context(directory: &Path) -> Arc<Context> {
+        let store = SqliteStore::open(directory.join("recorder.db")).await.unwrap();
+        store.migrate().await.unwrap();
+        Arc::new(Context {
+            config: JobsConfig::new(NodeId::default(), directory.join("spool")),
+            store: Arc::new(store),
+            blobs: Arc::new(LocalDir::open(&directory.join("objects")).unwrap()),
+            renderer: Arc::new(NoRenderer),
+            live_uploads: LiveUploads::default(),
+            followers: Followers::default(),
+            run: Uuid::new_v4(),
+        })
+    }
+
+    /// A task that counts its runs. `run` gets the number of the run, from 1.
+    fn counted(
+        every: Duration,
+        leader_only: bool,
+        run: impl Fn(u32) -> BoxFuture<'static, Result<(), JobError>> + Send + Sync + 'static,
+    ) -> (Periodic, Arc<AtomicU32>) {
+        let runs = Arc::new(AtomicU32::new(0));
+        let count = Arc::clone(&runs);
+        let run: Run = Box::new(move |_| run(count.fetch_add(1, SeqCst) + 1));
+        (Periodic { name: "test", every, leader_only, run }, runs)
+    }
+
+    async fn reaches(runs: &AtomicU32, number: u32) {
+        let wait = async {
+            while runs.load(SeqCst) < number {
+                tokio::time::sleep(SHORT).await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(60), wait).await.is_ok(), "{runs:?} runs");
+    }
+
+    #[tokio::test]
+    async fn an_error_or_a_panic_costs_one_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let (context, shutdown) = (context(directory.path()).await, CancellationToken::new());
+        let (task, runs) = counted(SHORT, false, |run| {
+            Box::pin(async move {
+                match run {
+                    1 => Err(JobError::NoRendition),
+                    2 => panic!("by the test"),
+                    _ => Ok(()),
+                }
+            })
+        });
+        let repeating = tokio::spawn(task.repeat(context, shutdown.clone()));
+        reaches(&runs, 4).await;
+        shutdown.cancel();
+        repeating.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_ends_a_run_and_the_wait_for_the_next() {
+        let directory = tempfile::tempdir().unwrap();
+        let (context, shutdown) = (context(directory.path()).await, CancellationToken::new());
+        let (hangs, hanging) = counted(LONG, false, |_| Box::pin(std::future::pending()));
+        let (waits, waiting) = counted(LONG, false, |_| Box::pin(async { Ok(()) }));
+        let repeating = [
+            tokio::spawn(hangs.repeat(context.clone(), shutdown.clone())),
+            tokio::spawn(waits.repeat(context, shutdown.clone())),
+        ];
+        reaches(&hanging, 1).await;
+        reaches(&waiting, 1).await;
+        shutdown.cancel();
+        for repeating in repeating {
+            tokio::time::timeout(Duration::from_secs(60), repeating).await.unwrap().unwrap();
+        }
+        assert_eq!((hanging.load(SeqCst), waiting.load(SeqCst)), (1, 1));
+    }
+
+    #[tokio::test]
+    async fn of_several_nodes_one_runs_a_task_that_one_runs_for_all() {
+        let directory = tempfile::tempdir().unwrap();
+        let (one, other) = (context(directory.path()).await, context(directory.path()).await);
+        let shutdown = CancellationToken::new();
+        let (first, first_runs) = counted(LONG, true, |_| Box::pin(async { Ok(()) }));
+        let (second, second_runs) = counted(LONG, true, |_| Box::pin(async { Ok(()) }));
+        let repeating = [
+            tokio::spawn(first.repeat(one, shutdown.clone())),
+            tokio::spawn(second.repeat(other, shutdown.clone())),
+        ];
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(first_runs.load(SeqCst) + second_runs.load(SeqCst), 1);
+        shutdown.cancel();
+        for repeating in repeating {
+            repeating.await.unwrap();
+        }
+    }
+}
