@@ -122,7 +122,7 @@ async fn follow(
     let first = *inbox.file.borrow_and_update();
     tracing::debug!(entries = first.entries, until = first.until, "follower started");
     tracker.recorded(first.recorded, first.bytes);
-    if let Err(error) = following.grown(first.until).await {
+    if let Err(error) = following.advance(first.until).await {
         return End::Failed(error);
     }
     tracker.write().await;
@@ -137,7 +137,7 @@ async fn follow(
                     return End::OtherHeader;
                 }
                 tracker.recorded(now.recorded, now.bytes);
-                following.grown(now.until).await
+                following.advance(now.until).await
             }
             request = inbox.joins.recv() => match request {
                 Some(request) => break request,

@@ -1,4 +1,4 @@
-//! From segments to a rendition.
+//! Joins the segments of a recording into a rendition.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{JobError, Rendered, context::Context, metrics};
 
-/// Joins the segments that were made of a recording while it went on, waiting for those that are not ready. None: there
-/// are none, or they are of no use; the rendition has to be made of the whole recording.
+/// Has the follower make the last segments and join all of them, for at most `segments.wait`. Returns None if that is not
+/// possible: then the rendition has to be rendered of the whole file.
 pub(crate) async fn segments_of(
     context: &Context,
     recording: &Recording,
@@ -30,15 +30,12 @@ pub(crate) async fn segments_of(
         }
         Some(Ok(Some(Err(error)))) => {
             metrics::not_joined();
-            tracing::warn!(%error, "segments can't be joined: the rendition is made of the whole recording");
+            tracing::warn!(%error, "segments can't be joined; rendering the whole file");
             Ok(None)
         }
         Some(Err(_)) => {
             metrics::not_joined();
-            tracing::warn!(
-                ?wait,
-                "segments are not ready in time: the rendition is made of the whole recording"
-            );
+            tracing::warn!(?wait, "segments not ready in time; rendering the whole file");
             Ok(None)
         }
     }
