@@ -15,8 +15,8 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobError, RenderRequest, Rendered, context::Context, delete::abort_uploads, live_render::join,
-    retry::backoff, spool::FinalizedFile, work_directory::WorkDirectory,
+    JobError, RenderRequest, Rendered, context::Context, delete::abort_uploads,
+    finalized_file::FinalizedFile, live_render::join, retry::backoff, work_directory::WorkDirectory,
 };
 
 /// About how long a delete job takes.

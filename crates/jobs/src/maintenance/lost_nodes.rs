@@ -113,10 +113,10 @@ impl LostNodes {
 
     /// Parks a recording of which nothing was uploaded, so that no client waits for it.
     async fn park(&self, context: &Context, recording: LostRecording) -> Result<(), JobError> {
-        let LostRecording { id, node, sealed } = recording;
-        if context.store.park_lost(id, self.after, &reason(&node, sealed)).await? {
+        let LostRecording { id, node, sealed: finalized } = recording;
+        if context.store.park_lost(id, self.after, &reason(&node, finalized)).await? {
             metrics::parked_lost();
-            tracing::warn!(recording_id = %id, %node, finalized = sealed, "recording of a lost node parked");
+            tracing::warn!(recording_id = %id, %node, finalized, "recording of a lost node parked");
         }
         Ok(())
     }
@@ -141,8 +141,8 @@ fn missing(node: &NodeId, bytes: u64, status: &UploadStatus) -> String {
 }
 
 /// The error of a parked recording.
-fn reason(node: &NodeId, sealed: bool) -> String {
-    let when = if sealed { "" } else { " while it recorded" };
+fn reason(node: &NodeId, finalized: bool) -> String {
+    let when = if finalized { "" } else { " while it recorded" };
     format!(
         "its node {node} was lost{when}; nothing of it had been uploaded, and it goes on if that node comes back"
     )

@@ -10,7 +10,7 @@ use store::{Upload, UploadPart};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, context::Context, journal, spool::FinalizedFile};
+use crate::{JobError, context::Context, finalized_file::FinalizedFile, journal};
 
 /// Parts of one file that are sent at a time.
 const PARTS_AT_ONCE: usize = 4;

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::finish::{Finished, Unfinished};
-use crate::{JobError, context::Context, journal, spool::FinalizedFile};
+use crate::{JobError, context::Context, finalized_file::FinalizedFile, journal};
 
 /// Uploads the file, or completes the upload that was begun while the file was open, and verifies the object. The key follows
 /// from the recording alone, so a repeated run overwrites the object.

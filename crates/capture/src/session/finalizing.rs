@@ -8,6 +8,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use media::RecordingSummary;
 use model::{EndReason, Recording, SessionId};
+use spool::{Queue, RecordingDirectory, RecoverError, SpoolFailure, WriteOutcome};
 use tokio::{
     sync::oneshot,
     task::{JoinHandle, spawn_blocking},
@@ -16,18 +17,14 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, info, warn};
 
 use super::state::{Action, Event, State, step};
-use crate::{
-    Ledger, metrics,
-    registry::Registry,
-    spool::{SessionDirectory, SpoolFailure, Written, queue::Queue, recover, seal},
-};
+use crate::{Ledger, metrics, registry::Registry};
 
 /// What is written down of a session when it begins.
 #[derive(Debug)]
 pub(crate) struct WrittenDown {
     /// The recording as it begins.
     pub(crate) begun: Recording,
-    pub(crate) directory: SessionDirectory,
+    pub(crate) directory: RecordingDirectory,
     /// Answers once disk and ledger have it; closes if they never will.
     pub(crate) admitted: oneshot::Receiver<()>,
 }
@@ -42,7 +39,7 @@ pub(crate) struct Ended {
     pub(crate) at: DateTime<Utc>,
     pub(crate) written_down: WrittenDown,
     pub(crate) queue: Arc<Queue>,
-    pub(crate) written: oneshot::Receiver<Written>,
+    pub(crate) written: oneshot::Receiver<WriteOutcome>,
     /// What the recorder says of the file; none if it never finished.
     pub(crate) summary: Option<RecordingSummary>,
 }
@@ -88,7 +85,7 @@ impl Sealer {
     /// Hands a recording that is sealed on disk to the ledger, in the background.
     pub(crate) fn commit_recovered(
         self: &Arc<Self>,
-        directory: SessionDirectory,
+        directory: RecordingDirectory,
         recording: Recording,
     ) -> JoinHandle<()> {
         let sealer = Arc::clone(self);
@@ -112,8 +109,9 @@ impl Sealer {
         let (id, state, reason) = (ended.id, ended.state, ended.reason);
         let directory = ended.written_down.directory.clone();
         // A writer that is gone has written an unknown part of it.
-        let written =
-            (&mut ended.written).await.unwrap_or(Written { bytes: 0, failure: Some(SpoolFailure::Broken) });
+        let written = (&mut ended.written)
+            .await
+            .unwrap_or(WriteOutcome { bytes: 0, failure: Some(SpoolFailure::Broken) });
         let recording = self.seal_file(ended, written).await;
         self.tell_ledger(&recording).await;
         let (_, actions) = step(state, Event::Committed, Instant::now());
@@ -134,7 +132,7 @@ impl Sealer {
     }
 
     /// Seals the file, again and again until the disk lets it.
-    async fn seal_file(&self, ended: Ended, written: Written) -> Recording {
+    async fn seal_file(&self, ended: Ended, written: WriteOutcome) -> Recording {
         let ended = Arc::new(ended);
         let mut backoff = Backoff::new();
         loop {
@@ -158,9 +156,9 @@ impl Sealer {
     }
 }
 
-async fn mark_committed(directory: SessionDirectory, recording: Recording) {
+async fn mark_committed(directory: RecordingDirectory, recording: Recording) {
     let id = recording.id;
-    match spawn_blocking(move || seal::mark_committed(&directory, recording)).await {
+    match spawn_blocking(move || spool::mark_committed(&directory, recording)).await {
         Ok(Ok(())) => {}
         // The next start tells the ledger once more, which changes nothing.
         Ok(Err(error)) => warn!(recording_id = %id, %error, "the commit could not be noted in the spool"),
@@ -169,14 +167,14 @@ async fn mark_committed(directory: SessionDirectory, recording: Recording) {
 }
 
 impl Ended {
-    fn seal(&self, written: Written, base_path: &str) -> Result<Recording, recover::RecoverError> {
-        let end = seal::End { reason: self.reason, at: self.at };
+    fn seal(&self, written: WriteOutcome, base_path: &str) -> Result<Recording, RecoverError> {
+        let end = spool::End { reason: self.reason, at: self.at };
         let WrittenDown { begun, directory, .. } = &self.written_down;
         match &self.summary {
-            Some(summary) if seal::is_whole(Some(summary), written) => {
-                Ok(seal::seal_finished(directory, &self.queue, begun, summary, end, base_path)?)
+            Some(summary) if spool::is_whole(summary, written) => {
+                Ok(spool::finish_written(directory, &self.queue, begun, summary, end, base_path)?)
             }
-            _ => recover::repair_and_seal(directory, begun, end, base_path),
+            _ => spool::repair_and_finish(directory, begun, end, base_path),
         }
     }
 }

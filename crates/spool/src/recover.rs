@@ -1,6 +1,7 @@
-//! Repairs what ended without its recorder: after a crash, on a disk that was full or failed.
+//! Repairs files that ended without their recorder: after a crash, or on a disk that was full or failed.
 //!
-//! Nothing here removes media. A directory that can't be understood stays as it is, for a person, and holds up no other.
+//! Nothing here removes media. A directory that can't be understood stays, for a person, and delays no other. Blocking:
+//! not for an async task.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,54 +16,56 @@ use media::{RecordingSummary, Recovery};
 use model::{EndReason, Recording, RecordingId};
 use tracing::{error, info, warn};
 
-use super::{
-    SessionDirectory,
+use crate::{
+    RecordingDirectory,
+    finish::{self, End},
     manifest::{Manifest, ManifestError, Stage},
-    seal::{self, End},
+    metrics,
 };
-use crate::metrics;
 
-/// A recording could not be repaired. What is there stays as it is.
+/// A recording could not be repaired. Its files stay.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RecoverError {
+pub enum RecoverError {
+    /// The manifest can't be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
+    /// The disk failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Seals everything that an earlier run left in the spool. The recordings that the ledger has to hear of.
-pub(crate) fn recover_all(spool: &Path, base_path: &str) -> io::Result<Vec<(SessionDirectory, Recording)>> {
-    let mut sealed = Vec::new();
+/// Finishes every file that an earlier run left in the spool. Returns the recordings that the database has yet to commit.
+pub(crate) fn recover_all(spool: &Path, base_path: &str) -> io::Result<Vec<(RecordingDirectory, Recording)>> {
+    let mut finished = Vec::new();
     for entry in fs::read_dir(spool)? {
         let entry = entry?;
         let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<RecordingId>().ok()) else {
             continue;
         };
-        let directory = SessionDirectory::new(spool, id);
+        let directory = RecordingDirectory::new(spool, id);
         match recover(&directory, base_path) {
             Ok(Some(recording)) => {
-                info!(recording_id = %id, bytes = recording.bytes, "a recording of an earlier run is sealed");
+                info!(recording_id = %id, bytes = recording.bytes, "finished a recording of an earlier run");
                 metrics::recovered("sealed");
-                sealed.push((directory, recording));
+                finished.push((directory, recording));
             }
             Ok(None) => {}
             Err(error) => {
-                error!(directory = %directory.path().display(), %error, "a recording can't be recovered, it stays");
+                error!(directory = %directory.path().display(), %error, "a recording can't be recovered and stays in the spool");
                 metrics::recovered("broken");
             }
         }
     }
-    Ok(sealed)
+    Ok(finished)
 }
 
-/// Brings one directory to where the ledger can take it; none if there is nothing to tell.
-fn recover(directory: &SessionDirectory, base_path: &str) -> Result<Option<Recording>, RecoverError> {
+/// Finishes the file of one directory; none if the database has nothing to commit.
+fn recover(directory: &RecordingDirectory, base_path: &str) -> Result<Option<Recording>, RecoverError> {
     let manifest = match Manifest::read(directory) {
         Ok(manifest) => manifest,
-        // It died before the session had begun.
+        // The process ended before the session had begun.
         Err(ManifestError::Io(error)) if error.kind() == io::ErrorKind::NotFound => {
-            warn!(directory = %directory.path().display(), "a session that had not begun is discarded");
+            warn!(directory = %directory.path().display(), "discarded the directory of a session that had not begun");
             directory.discard()?;
             return Ok(None);
         }
@@ -72,25 +75,25 @@ fn recover(directory: &SessionDirectory, base_path: &str) -> Result<Option<Recor
     match manifest.stage {
         Stage::Committed => {
             if recording.container.is_some_and(|container| !directory.media(container).exists()) {
-                // The clean-up job took the media and was interrupted.
+                // The clean-up job removed the media and was interrupted.
                 directory.discard()?;
             }
             Ok(None)
         }
-        Stage::Sealed => {
-            seal::name_media(directory, &recording)?;
+        Stage::Finished => {
+            finish::name_media(directory, &recording)?;
             directory.sync()?;
             Ok(Some(recording))
         }
         Stage::Recording => {
             let end = End { reason: EndReason::Crash, at: last_written(directory)? };
-            repair_and_seal(directory, &recording, end, base_path).map(Some)
+            repair_and_finish(directory, &recording, end, base_path).map(Some)
         }
     }
 }
 
-/// When the recorder last wrote media; now, where there is no file.
-fn last_written(directory: &SessionDirectory) -> io::Result<DateTime<Utc>> {
+/// When the recorder last wrote media; now if there is no file.
+fn last_written(directory: &RecordingDirectory) -> io::Result<DateTime<Utc>> {
     match fs::metadata(directory.media_part()) {
         Ok(part) => Ok(part.modified()?.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(SystemTime::now().into()),
@@ -98,14 +101,18 @@ fn last_written(directory: &SessionDirectory) -> io::Result<DateTime<Utc>> {
     }
 }
 
-/// Repairs `media.part` and seals it. A file that is none of ours any more is kept beside a recording that says so.
-pub(crate) fn repair_and_seal(
-    directory: &SessionDirectory,
+/// Repairs `media.part` and finishes it. A file that is no Matroska of ours stays, and the recording's error says so.
+/// May be repeated after a failure.
+///
+/// # Errors
+/// The disk failed. Nothing is lost.
+pub fn repair_and_finish(
+    directory: &RecordingDirectory,
     begun: &Recording,
     end: End,
     base_path: &str,
 ) -> Result<Recording, RecoverError> {
-    // On a full disk the index finds its room here.
+    // On a full disk the index takes this space.
     directory.free_room()?;
     let (summary, error) = match OpenOptions::new().read(true).write(true).open(directory.media_part()) {
         Ok(file) => match repair(&file) {
@@ -116,11 +123,11 @@ pub(crate) fn repair_and_seal(
         Err(error) if error.kind() == io::ErrorKind::NotFound => (no_media(), None),
         Err(error) => return Err(error.into()),
     };
-    Ok(seal::seal(directory, begun, &summary, error, end, base_path)?)
+    Ok(finish::finish(directory, begun, &summary, error, end, base_path)?)
 }
 
-fn unreadable(directory: &SessionDirectory, error: &media::RecoverError) -> String {
-    error!(file = %directory.media_part().display(), %error, "media can't be repaired, it stays");
+fn unreadable(directory: &RecordingDirectory, error: &media::RecoverError) -> String {
+    error!(file = %directory.media_part().display(), %error, "media can't be repaired and stays in the spool");
     format!("the media can't be repaired, it is kept on the node: {error}")
 }
 
@@ -128,8 +135,8 @@ fn no_media() -> RecordingSummary {
     RecordingSummary { container: None, duration: std::time::Duration::ZERO, bytes: 0, tracks: Vec::new() }
 }
 
-/// Cuts the file behind its last whole frame and writes what a recorder writes when it finishes. Interrupted, it can be
-/// done again.
+/// Truncates the file after its last whole frame and writes what a recorder writes at its end. May be repeated after an
+/// interruption.
 fn repair(file: &File) -> Result<RecordingSummary, media::RecoverError> {
     if file.metadata()?.len() == 0 {
         return Ok(no_media());

@@ -1,63 +1,65 @@
 //! The threads that write and sync. A session belongs to one writer, so its writes keep their order.
 //!
-//! A slow disk makes queues grow up to their budget and then ends sessions ([`SpoolFailure::Stalled`]); it never
-//! blocks a shard. Syncing has threads of its own, because a sync that takes long must not hold appends up. On drop
-//! the writers write out what they have and end.
+//! A slow disk fills queues up to their budget and then ends sessions ([`SpoolFailure::Stalled`]). It never blocks a
+//! session. Syncing has threads of its own, because a slow sync must not delay appends. On drop the writers write what
+//! is queued and end.
 //!
-//! [`SpoolFailure::Stalled`]: super::SpoolFailure::Stalled
+//! [`SpoolFailure::Stalled`]: crate::SpoolFailure::Stalled
 
 use std::{
     collections::VecDeque,
     hash::{DefaultHasher, Hash, Hasher},
     io,
-    sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
-use super::queue::Queue;
-use crate::metrics;
+use crate::{
+    metrics,
+    queue::{Queue, WaitingBytes},
+};
 
-/// How long a writer lets work gather before it begins, so that many sessions cost one wake-up. It adds to what a
-/// crash can take.
-const GATHER: Duration = Duration::from_millis(100);
+/// How long a writer collects work before it begins, so that many sessions cost one wake-up. A crash can lose the
+/// writes of this time.
+const COLLECT: Duration = Duration::from_millis(100);
 
-/// One writer: a list of queues that have something to write, and the queues to sync.
+/// One writer: the queues with something to write, and the queues to sync.
 #[derive(Debug, Default)]
-pub(crate) struct Writer {
+pub struct Writer {
     state: Mutex<State>,
-    /// Something was scheduled, or the end has come.
+    /// A queue was scheduled, or the writer is to stop.
     wake: Condvar,
-    /// The end has come, for the syncer.
+    /// The syncer is to stop.
     wake_syncer: Condvar,
-    waiting_bytes: Arc<AtomicUsize>,
+    waiting_bytes: Arc<WaitingBytes>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// Each queue is in it at most once.
+    /// Holds each queue at most once.
     ready: VecDeque<Arc<Queue>>,
-    /// Somebody waits for one of them: nothing is gathered.
+    /// A session's end waits for one of them: the writer begins at once.
     urgent: bool,
-    /// Each live file.
+    /// Each open file.
     files: Vec<Weak<Queue>>,
     stopping: bool,
 }
 
-/// All writers.
+/// The writer threads of a spool, and a syncer for each.
 #[derive(Debug)]
-pub(crate) struct Writers {
+pub struct Writers {
     writers: Vec<Arc<Writer>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Writers {
-    /// Starts so many writers, and a syncer for each.
-    pub(crate) fn start(count: usize, sync_interval: Duration) -> io::Result<Self> {
-        let waiting_bytes = Arc::new(AtomicUsize::new(0));
+    /// Starts `count` writers, at least one. Each open file is forced to disk every `sync_interval`.
+    ///
+    /// # Errors
+    /// A thread can't be started.
+    pub fn start(count: usize, sync_interval: Duration) -> io::Result<Self> {
+        let waiting_bytes = Arc::<WaitingBytes>::default();
         let mut all = Self { writers: Vec::new(), threads: Vec::new() };
         for number in 0..count.max(1) {
             let writer = Arc::new(Writer { waiting_bytes: Arc::clone(&waiting_bytes), ..Writer::default() });
@@ -78,12 +80,13 @@ impl Writers {
     }
 
     /// The writer of a session.
-    pub(crate) fn of(&self, id: model::SessionId) -> Arc<Writer> {
+    #[must_use]
+    pub fn of(&self, id: model::SessionId) -> Arc<Writer> {
         let mut hasher = DefaultHasher::new();
         id.hash(&mut hasher);
-        let place = hasher.finish() % self.writers.len() as u64;
-        // `start` makes at least one, and the place is a remainder by their number.
-        Arc::clone(&self.writers[place as usize])
+        let index = hasher.finish() % self.writers.len() as u64;
+        // `start` makes at least one, and the index is a remainder by their number.
+        Arc::clone(&self.writers[index as usize])
     }
 }
 
@@ -95,7 +98,7 @@ impl Drop for Writers {
             writer.wake_syncer.notify_all();
         }
         for thread in self.threads.drain(..) {
-            // A writer that panicked has said so already.
+            // The panic hook has reported a writer that panicked.
             let _ = thread.join();
         }
     }
@@ -106,30 +109,25 @@ impl Writer {
     pub(crate) fn schedule(&self, queue: Arc<Queue>) {
         let mut state = self.lock();
         state.ready.push_back(queue);
-        // With more than one on the list, the writer is awake or about to be.
+        // With more than one on the list, the writer is awake already.
         if state.ready.len() == 1 {
             self.wake.notify_one();
         }
     }
 
-    /// Somebody waits for a queue that is on the list.
+    /// A queue on the list is to be written at once.
     pub(crate) fn hurry(&self) {
         self.lock().urgent = true;
         self.wake.notify_one();
     }
 
-    /// Syncs this file from now on, as long as it lives.
-    pub(crate) fn watch(&self, queue: &Arc<Queue>) {
+    /// Forces the file to disk at each interval, as long as its queue lives.
+    pub(crate) fn sync_regularly(&self, queue: &Arc<Queue>) {
         self.lock().files.push(Arc::downgrade(queue));
     }
 
-    pub(crate) fn add_waiting(&self, bytes: usize) {
-        self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    pub(crate) fn remove_waiting(&self, bytes: usize) {
-        let before = self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        metrics::waiting(before.saturating_sub(bytes));
+    pub(crate) fn waiting_bytes(&self) -> Arc<WaitingBytes> {
+        Arc::clone(&self.waiting_bytes)
     }
 
     fn write_until_stopped(&self) {
@@ -141,14 +139,14 @@ impl Writer {
                 }
                 state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
-            let gathering = |state: &mut State| !state.urgent && !state.stopping;
-            let waited = self.wake.wait_timeout_while(state, GATHER, gathering);
+            let collecting = |state: &mut State| !state.urgent && !state.stopping;
+            let waited = self.wake.wait_timeout_while(state, COLLECT, collecting);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
             state.urgent = false;
             let ready = std::mem::take(&mut state.ready);
             drop(state);
             for queue in ready {
-                queue.write_out(self);
+                queue.write_out();
             }
         }
     }
@@ -184,7 +182,7 @@ impl Writer {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The holder only moves values; it can't leave them half changed.
+        // The holder only moves values and can't leave them half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

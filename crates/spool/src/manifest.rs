@@ -1,4 +1,4 @@
-//! What a session's directory says about itself, so that it outlives the process.
+//! `manifest.json`: from it a recording's row can be rebuilt without the database.
 
 use std::{
     fs::{self, File},
@@ -8,54 +8,59 @@ use std::{
 use model::Recording;
 use serde::{Deserialize, Serialize};
 
-use super::SessionDirectory;
+use crate::RecordingDirectory;
 
-/// How far a recording has come on this disk.
+/// How far a recording is on this disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub(crate) enum Stage {
-    /// `media.part` is being written.
+    /// `media.part` is open.
     Recording,
-    /// The media is complete and safe; what is left is to give it its name and to tell the ledger.
-    Sealed,
-    /// The ledger has committed it: its jobs own the directory now.
+    /// The file is complete and durable. Its rename and the database's commit may be missing. `SEALED` is the name in
+    /// manifests of all versions.
+    #[serde(rename = "SEALED")]
+    Finished,
+    /// The database has committed it. Its jobs own the directory.
     Committed,
 }
 
 /// `manifest.json`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
-    /// The manifest's version: 1.
+    /// Always 1.
     pub(crate) version: u32,
     /// How far the recording has come.
     pub(crate) stage: Stage,
-    /// The recording: as it began, or as it was sealed.
+    /// The recording, as it began or as it was finished.
     pub(crate) recording: Recording,
 }
 
-/// The manifest can't be used.
+/// A manifest can't be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ManifestError {
+pub enum ManifestError {
+    /// It can't be read.
     #[error("the manifest can't be read: {0}")]
     Io(#[from] io::Error),
+    /// It is not the JSON of a manifest.
     #[error("the manifest is broken: {0}")]
     Json(#[from] serde_json::Error),
+    /// Another version of the recorder wrote it.
     #[error("the manifest has version {0}, this recorder knows 1")]
     Version(u32),
 }
 
 impl Manifest {
     const VERSION: u32 = 1;
-    /// A manifest holds a few hundred bytes a track; what is larger is none of ours.
+    /// A manifest has a few hundred bytes per track. A larger file is not a manifest of ours.
     const MAX_BYTES: u64 = 4 << 20;
 
     pub(crate) fn new(stage: Stage, recording: Recording) -> Self {
         Self { version: Self::VERSION, stage, recording }
     }
 
-    /// Writes it in one step: whoever reads sees the one before or this one. With `durable` it is on disk when this
-    /// returns, the directory's entry aside ([`SessionDirectory::sync`]).
-    pub(crate) fn write(&self, directory: &SessionDirectory, durable: bool) -> io::Result<()> {
+    /// Replaces the manifest atomically: readers see the previous one or this one. With `durable` its data is on disk when
+    /// this returns; its directory entry needs [`RecordingDirectory::sync`].
+    pub(crate) fn write(&self, directory: &RecordingDirectory, durable: bool) -> io::Result<()> {
         let part = directory.manifest_part();
         let mut file = File::create(&part)?;
         file.write_all(&serde_json::to_vec_pretty(self)?)?;
@@ -65,8 +70,8 @@ impl Manifest {
         fs::rename(part, directory.manifest())
     }
 
-    /// Reads what [`write`](Self::write) wrote.
-    pub(crate) fn read(directory: &SessionDirectory) -> Result<Self, ManifestError> {
+    /// Reads the manifest that [`write`](Self::write) wrote.
+    pub(crate) fn read(directory: &RecordingDirectory) -> Result<Self, ManifestError> {
         let path = directory.manifest();
         if fs::metadata(&path)?.len() > Self::MAX_BYTES {
             return Err(io::Error::other("it is too large to be a manifest").into());
@@ -94,17 +99,17 @@ pub(crate) mod tests {
         serde_json::from_str(text).unwrap()
     }
 
-    fn directory(spool: &Path) -> SessionDirectory {
-        let directory = SessionDirectory::new(spool, begun().id);
+    fn directory(spool: &Path) -> RecordingDirectory {
+        let directory = RecordingDirectory::new(spool, begun().id);
         fs::create_dir(directory.path()).unwrap();
         directory
     }
 
     #[test]
-    fn a_manifest_reads_back_as_it_was_last_written() {
+    fn the_last_manifest_that_was_written_is_read() {
         let spool = tempfile::tempdir().unwrap();
         let directory = directory(spool.path());
-        for stage in [Stage::Recording, Stage::Sealed, Stage::Committed] {
+        for stage in [Stage::Recording, Stage::Finished, Stage::Committed] {
             Manifest::new(stage, begun()).write(&directory, true).unwrap();
             assert_eq!(Manifest::read(&directory).unwrap(), Manifest::new(stage, begun()));
         }
@@ -112,13 +117,13 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_manifest_that_is_broken_or_of_another_version_is_an_error() {
+    fn a_broken_manifest_or_one_of_another_version_is_an_error() {
         let spool = tempfile::tempdir().unwrap();
         let directory = directory(spool.path());
         assert!(matches!(Manifest::read(&directory), Err(ManifestError::Io(_))));
         fs::write(directory.manifest(), b"{\"version\":1,").unwrap();
         assert!(matches!(Manifest::read(&directory), Err(ManifestError::Json(_))));
-        let future = Manifest { version: 2, ..Manifest::new(Stage::Sealed, begun()) };
+        let future = Manifest { version: 2, ..Manifest::new(Stage::Finished, begun()) };
         fs::write(directory.manifest(), serde_json::to_vec(&future).unwrap()).unwrap();
         assert!(matches!(Manifest::read(&directory), Err(ManifestError::Version(2))));
         fs::write(directory.manifest(), vec![b' '; 5 << 20]).unwrap();

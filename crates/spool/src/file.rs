@@ -8,25 +8,39 @@ use std::{
     path::Path,
 };
 
-/// A media file that is being written.
-pub(crate) trait MediaFile: Debug + Send + Sync {
-    /// Writes all of it at an offset, in bytes from the beginning.
+/// An open media file.
+pub trait MediaFile: Debug + Send + Sync {
+    /// Writes all bytes at an offset from the beginning.
+    ///
+    /// # Errors
+    /// The disk is full or failed. A part of the bytes may be written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
-    /// Takes everything out of it.
+
+    /// Truncates the file to zero bytes.
+    ///
+    /// # Errors
+    /// The disk failed.
     fn empty(&self) -> io::Result<()>;
-    /// Returns when the data is on disk.
+
+    /// Forces the data to disk (fdatasync).
+    ///
+    /// # Errors
+    /// The disk failed; then nobody knows which data is on disk (fsync(2)).
     fn sync(&self) -> io::Result<()>;
 }
 
-/// Makes media files.
-pub(crate) trait Files: Debug + Send + Sync {
-    /// A new, empty file, readable and writable.
+/// Creates media files.
+pub trait Files: Debug + Send + Sync {
+    /// Creates a file, readable and writable.
+    ///
+    /// # Errors
+    /// The file exists, or the disk failed.
     fn create(&self, path: &Path) -> io::Result<Box<dyn MediaFile>>;
 }
 
 /// The operating system's files.
 #[derive(Debug)]
-pub(crate) struct OsFiles;
+pub struct OsFiles;
 
 impl MediaFile for File {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -12,17 +12,15 @@ use model::{EndReason, SessionId};
 use peer::{
     Answer, Endpoint, Environment, IceCredentials, Layer, OfferError, Peer, PeerConfig, PeerEvent, Transmit,
 };
+use spool::SpoolFile;
 use tracing::{debug, info};
 
 use super::{commands::SessionStatistics, demux::Reach};
-use crate::{
-    session::{
-        convert,
-        sealing::{Ended, WrittenDown},
-        state::{Action, Bounds, Event, State, step},
-        tape::FileRecorder,
-    },
-    spool::SpoolFile,
+use crate::session::{
+    convert,
+    file_recorder::FileRecorder,
+    finalizing::{Ended, WrittenDown},
+    state::{Action, Bounds, Event, State, step},
 };
 
 /// A session that is received.

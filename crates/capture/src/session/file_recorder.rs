@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tracing::warn;
 
 use super::state::{Event, State};
-use crate::spool::{SpoolFailure, SpoolFile, Written, queue::Queue};
+use spool::{Queue, SpoolFailure, SpoolFile, WriteOutcome};
 
 /// Records into a file of the spool. A disk that fails is remembered, and nothing is written behind the hole.
 pub(crate) struct FileRecorder {
@@ -66,7 +66,7 @@ impl FileRecorder {
                 }
                 Output::Timeout(due) => {
                     self.due = due;
-                    self.file.settle(self.recorder.settled(), now);
+                    self.file.note_final(self.recorder.settled(), now);
                     self.file.note_recorded(self.recorder.position().to_duration());
                     return;
                 }
@@ -113,7 +113,7 @@ impl FileRecorder {
     }
 
     /// Takes it apart for the seal.
-    pub(crate) fn finish(self) -> (Arc<Queue>, oneshot::Receiver<Written>, Option<RecordingSummary>) {
+    pub(crate) fn finish(self) -> (Arc<Queue>, oneshot::Receiver<WriteOutcome>, Option<RecordingSummary>) {
         let (queue, written) = self.file.finish();
         (queue, written, self.summary)
     }

@@ -1,4 +1,4 @@
-//! The spool's queue and writers, with files that fail on demand.
+//! Queue and writers, with files that fail on demand.
 
 use std::{
     io,
@@ -8,15 +8,15 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{MediaFile, SpoolFailure, SpoolFile, Writers, Written};
+use crate::{MediaFile, SpoolFailure, SpoolFile, WriteOutcome, Writers};
 
 /// A file in memory.
 #[derive(Debug, Default)]
 struct Memory {
     content: Mutex<Vec<u8>>,
-    /// Bytes that fit; none: any number.
+    /// Bytes that fit; none: no limit.
     room: Option<usize>,
-    /// While it is closed, writes wait.
+    /// Writes wait while it is closed.
     gate: Gate,
     sync_fails: bool,
 }
@@ -66,7 +66,7 @@ impl MediaFile for Handle {
     }
 }
 
-/// Told, not waited for: no disk that works is as slow.
+/// Tests pass this time as an argument and never wait for it. No working disk is as slow.
 const STALL: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -80,7 +80,7 @@ fn writers() -> Writers {
 }
 
 #[tokio::test]
-async fn appends_and_patches_of_many_files_land_in_their_order() {
+async fn writes_of_many_files_reach_the_disk_in_order() {
     let writers = writers();
     let mut ended = Vec::new();
     let mut files: Vec<_> = (0..8)
@@ -102,13 +102,13 @@ async fn appends_and_patches_of_many_files_land_in_their_order() {
         ended.push((file.finish().1, memory));
     }
     for (written, memory) in ended {
-        assert_eq!(written.await.unwrap(), Written { bytes: 20_000, failure: None });
+        assert_eq!(written.await.unwrap(), WriteOutcome { bytes: 20_000, failure: None });
         assert_eq!(*memory.content.lock().unwrap(), wanted);
     }
 }
 
 #[tokio::test]
-async fn a_full_disk_fails_the_session_and_keeps_what_was_written_without_a_hole() {
+async fn a_full_disk_fails_the_session_and_leaves_no_hole_in_the_file() {
     let writers = writers();
     let memory = Arc::new(Memory { room: Some(2500), ..Memory::default() });
     let mut file = file(&writers, &memory, 1 << 20);
@@ -118,19 +118,19 @@ async fn a_full_disk_fails_the_session_and_keeps_what_was_written_without_a_hole
         refused = file.append(Bytes::from(vec![7; 1000]), now).err();
     }
     while file.check(now).is_ok() {
-        assert!(now.elapsed() < PATIENCE, "a full disk takes everything");
+        assert!(now.elapsed() < PATIENCE, "a full disk accepts every write");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(matches!(refused, None | Some(SpoolFailure::Full)), "{refused:?}");
     assert_eq!(file.check(now), Err(SpoolFailure::Full));
     assert_eq!(file.append(Bytes::from_static(b"more"), now), Err(SpoolFailure::Full));
     let (_, written) = file.finish();
-    assert_eq!(written.await.unwrap(), Written { bytes: 2000, failure: Some(SpoolFailure::Full) });
+    assert_eq!(written.await.unwrap(), WriteOutcome { bytes: 2000, failure: Some(SpoolFailure::Full) });
     assert_eq!(memory.content.lock().unwrap().len(), 2000);
 }
 
 #[tokio::test]
-async fn a_disk_that_takes_nothing_stalls_the_session_and_what_was_taken_is_written_later() {
+async fn a_disk_that_writes_nothing_stalls_the_session_and_the_queue_is_written_later() {
     let writers = writers();
     let memory = Arc::new(Memory::default());
     memory.gate.set_closed(true);
@@ -142,11 +142,11 @@ async fn a_disk_that_takes_nothing_stalls_the_session_and_what_was_taken_is_writ
     assert_eq!(file.append(Bytes::from_static(b"more"), start), Err(SpoolFailure::Stalled));
     let (_, written) = file.finish();
     memory.gate.set_closed(false);
-    assert_eq!(written.await.unwrap(), Written { bytes: 5, failure: Some(SpoolFailure::Stalled) });
+    assert_eq!(written.await.unwrap(), WriteOutcome { bytes: 5, failure: Some(SpoolFailure::Stalled) });
 }
 
 #[test]
-fn a_session_that_waits_for_more_than_its_budget_fails_and_never_has_a_hole() {
+fn a_queue_over_its_budget_fails_the_session_and_leaves_no_hole_in_the_file() {
     let writers = writers();
     let memory = Arc::new(Memory::default());
     memory.gate.set_closed(true);
@@ -163,18 +163,18 @@ fn a_session_that_waits_for_more_than_its_budget_fails_and_never_has_a_hole() {
     assert_eq!(*memory.content.lock().unwrap(), vec![1; 200]);
 }
 
-fn settled(until: u64) -> media::FinalBytes {
+fn final_until(until: u64) -> media::FinalBytes {
     let time = Duration::from_millis(until);
     media::FinalBytes { from: 10, until, time, entries: 1, container: media::Container::Webm }
 }
 
 #[tokio::test]
-async fn what_is_final_counts_once_everything_before_it_is_on_disk() {
+async fn bytes_are_final_once_every_earlier_write_is_on_disk() {
     let writers = Writers::start(1, Duration::from_millis(20)).unwrap();
     let memory = Arc::new(Memory::default());
     let mut file = file(&writers, &memory, 1 << 20);
     let (now, queue) = (Instant::now(), Arc::clone(file.queue()));
-    let settled = |until| Some(settled(until));
+    let until = |bytes| Some(final_until(bytes));
     let becomes = async |wanted| {
         let deadline = Instant::now() + PATIENCE;
         while queue.durable() != wanted && Instant::now() < deadline {
@@ -184,30 +184,30 @@ async fn what_is_final_counts_once_everything_before_it_is_on_disk() {
     };
     file.append(Bytes::from(vec![1; 100]), now).unwrap();
     assert_eq!(queue.durable(), None);
-    file.settle(settled(50), now);
-    assert!(becomes(settled(50)).await);
+    file.note_final(until(50), now);
+    assert!(becomes(until(50)).await);
     memory.gate.set_closed(true);
     file.append(Bytes::from(vec![2; 100]), now).unwrap();
     file.patch(60, Bytes::from_static(&[3; 8]), now).unwrap();
-    file.settle(settled(150), now);
+    file.note_final(until(150), now);
     tokio::time::sleep(Duration::from_millis(60)).await;
-    assert_eq!(queue.durable(), settled(50), "the patch before it is not written yet");
+    assert_eq!(queue.durable(), until(50), "the patch before it is not written yet");
     memory.gate.set_closed(false);
-    assert!(becomes(settled(150)).await);
+    assert!(becomes(until(150)).await);
     file.restart(now).unwrap();
     assert!(becomes(None).await);
 }
 
 #[tokio::test]
-async fn what_a_sync_failed_for_is_not_final() {
+async fn bytes_of_a_failed_sync_are_not_final() {
     let writers = Writers::start(1, Duration::from_millis(5)).unwrap();
     let memory = Arc::new(Memory { sync_fails: true, ..Memory::default() });
     let mut file = file(&writers, &memory, 1 << 20);
     let now = Instant::now();
     file.append(Bytes::from(vec![1; 100]), now).unwrap();
-    file.settle(Some(settled(50)), now);
+    file.note_final(Some(final_until(50)), now);
     while file.check(now).is_ok() {
-        assert!(now.elapsed() < PATIENCE, "nobody has seen that the sync failed");
+        assert!(now.elapsed() < PATIENCE, "the failed sync was not noticed");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     assert_eq!(file.check(now), Err(SpoolFailure::Broken));
@@ -219,4 +219,18 @@ fn an_idle_session_does_not_stall() {
     let writers = writers();
     let file = file(&writers, &Arc::new(Memory::default()), 100);
     assert_eq!(file.check(Instant::now() + STALL * 100), Ok(()));
+}
+
+#[tokio::test]
+async fn each_write_is_reported_as_progress() {
+    let writers = writers();
+    let memory = Arc::new(Memory::default());
+    memory.gate.set_closed(true);
+    let mut file = file(&writers, &memory, 1 << 20);
+    file.append(Bytes::from(vec![1; 100]), Instant::now()).unwrap();
+    assert_eq!(file.waiting_bytes(), 100);
+    assert!(tokio::time::timeout(Duration::from_millis(150), file.progressed()).await.is_err());
+    memory.gate.set_closed(false);
+    tokio::time::timeout(PATIENCE, file.progressed()).await.unwrap();
+    assert_eq!(file.waiting_bytes(), 0);
 }

@@ -1,24 +1,20 @@
-//! Where a recording's file is in the spool, and what its row must tell of it.
+//! A finalized recording's file in the spool, as its row describes it.
 
 use std::path::{Path, PathBuf};
 
-use model::{Container, Recording, RecordingId};
+use model::{Container, Recording};
+use spool::RecordingDirectory;
 
 use crate::JobError;
 
-/// A recording's directory.
-pub(crate) fn directory(spool: &Path, id: RecordingId) -> PathBuf {
-    spool.join(id.to_string())
-}
-
-/// A sealed file, as the recording's row tells of it.
+/// The finished file of a finalized recording, as the recording's row describes it.
 #[derive(Clone)]
 pub(crate) struct FinalizedFile<'a> {
     pub path: PathBuf,
     pub container: Container,
     pub key: &'a str,
     pub bytes: u64,
-    /// None until the upload or the clean-up has taken it.
+    /// None until the upload or the clean-up has computed it.
     pub sha256: Option<&'a str>,
 }
 
@@ -28,19 +24,21 @@ impl<'a> FinalizedFile<'a> {
         let container = recording.container.ok_or(lacks("its format"))?;
         let key = recording.object_key.as_deref().ok_or(lacks("its object key"))?;
         let sha256 = recording.sha256.as_deref();
-        let name = format!("{}.{}", recording.id, container.extension());
-        let path = directory(spool, recording.id).join(name);
+        let path = RecordingDirectory::new(spool, recording.id).media(container);
         Ok(Self { path, container, key, bytes: recording.bytes, sha256 })
     }
 
-    /// Whether this is what the store says that it has, as far as both tell.
+    /// Compares size and, where both are known, SHA-256 with the object.
+    ///
+    /// # Errors
+    /// `ObjectDiffers`.
     pub fn check(&self, stored: &blob::ObjectInfo) -> Result<(), JobError> {
         let other = self.sha256.zip(stored.sha256.as_deref()).is_some_and(|(ours, theirs)| ours != theirs);
         if stored.bytes == self.bytes && !other {
             return Ok(());
         }
         let detail = format!(
-            "it has {} bytes, SHA-256 {}; sealed were {}, {}",
+            "it has {} bytes, SHA-256 {}; the file has {}, {}",
             stored.bytes,
             stored.sha256.as_deref().unwrap_or("unknown"),
             self.bytes,
