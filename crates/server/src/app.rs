@@ -139,7 +139,7 @@ impl App {
         let (base_path, default_renditions) = (config.blob.base_path.clone(), config.renditions.clone());
         let open_recordings = OpenRecordings::new(capture.clone(), base_path, &default_renditions);
         let renditions_of = move |recording: &_| renditions::wanted(recording, &default_renditions);
-        workers.stream(Arc::new(open_recordings), Arc::new(renditions_of));
+        workers.watch_open_files(Arc::new(open_recordings), Arc::new(renditions_of));
 
         let readiness = Readiness::new().await;
         let heartbeat = Heartbeat {

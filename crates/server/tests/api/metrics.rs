@@ -18,13 +18,14 @@ use crate::support::http;
 const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
 
 /// Documented metrics without an event after one WebRTC recording on the embedded default.
-const WITHOUT_EVENT: [&str; 19] = [
+const WITHOUT_EVENT: [&str; 20] = [
     "recorder_jobs_cancelled_total",
     "recorder_jobs_failed_total",
     "recorder_jobs_leases_lost_total",
     "recorder_jobs_parked_total",
     "recorder_jobs_put_off_total",
     "recorder_ledger_retries_total",
+    "recorder_periodic_task_failures_total",
     "recorder_recordings_given_up_total",
     "recorder_recovered_total",
     "recorder_retention_deleted_total",
