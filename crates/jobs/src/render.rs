@@ -45,7 +45,7 @@ pub(crate) async fn run(
         return Ok(JobOutcome::Later { at: Utc::now() + REMOVAL });
     }
     // Also says whether the job was cancelled in the moment before anybody listened.
-    context.store.note_progress(leased, &Progress::default()).await?;
+    context.store.set_progress(leased, &Progress::default()).await?;
     // Of a run that was killed. Whether this one ever comes to store anything is open.
     abort_uploads(context, &rendition.object_key).await?;
     let work = WorkDirectory::make(&context.config.work, leased)
@@ -60,7 +60,7 @@ pub(crate) async fn run(
         }
     };
     let file = store_file(context, &rendition, &output, rendered, cancel).await?;
-    if let Err(error) = context.store.forget_segments(recording.id, &rendition.parameters).await {
+    if let Err(error) = context.store.delete_segments(recording.id, &rendition.parameters).await {
         tracing::debug!(%error, "rows of segments are left to the clean-up");
     }
     Ok(JobOutcome::Rendered(file))
@@ -161,7 +161,7 @@ async fn tell(context: &Context, leased: &LeasedJob, mut progress: watch::Receiv
             std::future::pending::<()>().await;
         }
         let now = *progress.borrow_and_update();
-        match context.store.note_progress(leased, &now).await {
+        match context.store.set_progress(leased, &now).await {
             Err(lost @ StoreError::LeaseLost(_)) => return lost,
             Err(error) => tracing::debug!(%error, "progress is not written down"),
             Ok(()) => {}

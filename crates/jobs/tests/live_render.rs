@@ -217,7 +217,7 @@ async fn what_nobody_joins_is_removed_when_it_is_old() {
     studio.states(&[SegmentState::Done]).await;
     studio.store.finalize(&row).await.unwrap();
     let left = Segment { recording: recording.id, ..studio.segments().await[0].clone() };
-    studio.store.note_segment(&left).await.unwrap();
+    studio.store.write_segment(&left).await.unwrap();
     age(25);
     until("the old directory is gone", || !directory.exists()).await;
     loop {
@@ -252,7 +252,7 @@ async fn segments_of_a_deleted_recording_are_forgotten() {
         error: None,
         created_at: Utc::now(),
     };
-    studio.store.note_segment(&left).await.unwrap();
+    studio.store.write_segment(&left).await.unwrap();
     studio.store.delete_recording(&recording.tenant, recording.id, "").await.unwrap();
     studio.states(&[]).await;
     let read = studio.store.recording(&recording.tenant, recording.id).await.unwrap();

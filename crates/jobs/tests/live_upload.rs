@@ -259,7 +259,7 @@ async fn uploads_that_no_recording_needs_are_aborted() {
     station.crash().await;
     // A row that the crash came before.
     let (upload, _) = station.store.upload_of(lost.begun.id).await.unwrap().unwrap();
-    station.store.forget_upload(lost.begun.id, &upload.id).await.unwrap();
+    station.store.delete_upload(lost.begun.id, &upload.id).await.unwrap();
     deleted.finalize(&station, EndReason::Requested).await;
     let leased = station.store.lease(&station.config.node, JobKind::ALL, Duration::from_secs(60)).await;
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Deleted), next: Vec::new() };

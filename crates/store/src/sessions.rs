@@ -21,5 +21,5 @@ pub enum FinalizeOutcome {
     /// Written now.
     Written,
     /// It had been sealed before; nothing was changed.
-    AlreadySealed,
+    AlreadyFinalized,
 }

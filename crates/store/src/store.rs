@@ -57,7 +57,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError>;
+    async fn live_sessions_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError>;
 
     // Recordings. Times are kept to the microsecond at least; U+0000 in a text becomes U+FFFD.
 
@@ -71,7 +71,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn list(
+    async fn list_recordings(
         &self,
         tenant: &TenantId,
         filter: &RecordingFilter,
@@ -84,7 +84,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError>;
+    async fn set_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError>;
 
     // Renditions.
 
@@ -124,14 +124,14 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `NotFound` if there is no such recording; `Unavailable`.
-    async fn note_segment(&self, segment: &Segment) -> Result<(), StoreError>;
+    async fn write_segment(&self, segment: &Segment) -> Result<(), StoreError>;
 
     /// All segments of a rendition are to be made anew. What was IN_PROGRESS has FAILED if an error is given; the others
     /// are QUEUED.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn begin_segments_again(
+    async fn requeue_segments(
         &self,
         recording: RecordingId,
         parameters: &str,
@@ -152,13 +152,13 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn forget_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError>;
+    async fn delete_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError>;
 
     /// Forgets segments of all recordings that ended before this. Returns how many there were.
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn forget_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+    async fn delete_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
 
     // Deletion, and what remembers it.
 
@@ -264,7 +264,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `LeaseLost`, also if the job was cancelled.
-    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError>;
+    async fn set_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError>;
 
     /// Makes a PARKED, FAILED or CANCELLED job due now, its attempts counted anew. A recording that was parked by its
     /// jobs goes back to the state it had, once none of them is parked any longer; the job's rendition is QUEUED.
@@ -285,7 +285,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError>;
+    async fn count_jobs(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError>;
 
     /// Listens to what changes from here on. What another process changes in an SQLite file is not heard.
     fn changes(&self) -> broadcast::Receiver<Change>;
@@ -307,7 +307,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `NotFound` if this upload is not, or no longer, written down; `Unavailable`.
-    async fn note_part(
+    async fn write_part(
         &self,
         recording: RecordingId,
         upload_id: &str,
@@ -329,7 +329,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Unavailable`.
-    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError>;
+    async fn delete_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError>;
 
     /// The uploads of recordings that `node` has the files of.
     ///

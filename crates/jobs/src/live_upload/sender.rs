@@ -93,7 +93,7 @@ async fn step(
                 return Ok(());
             }
             parts.abort(&journal::open(&earlier)).await?;
-            context.store.forget_upload(file.recording, &earlier.id).await?;
+            context.store.delete_upload(file.recording, &earlier.id).await?;
         }
         turn.upload = Some(parts.begin(&file.key, file.container.content_type()).await?);
     }
@@ -111,7 +111,7 @@ async fn step(
         turn.journaled = true;
     }
     if let Some(part) = &turn.unnoted {
-        context.store.note_part(file.recording, &upload.id, part).await?;
+        context.store.write_part(file.recording, &upload.id, part).await?;
         turn.unnoted = None;
     }
     let Some(next) = next(parts, file, turn) else { return Ok(()) };
@@ -127,7 +127,7 @@ async fn step(
         }
     }
     turn.unnoted = Some(note.clone());
-    context.store.note_part(file.recording, &upload.id, &note).await?;
+    context.store.write_part(file.recording, &upload.id, &note).await?;
     turn.unnoted = None;
     Ok(())
 }
@@ -137,7 +137,7 @@ async fn give_up(context: &Context, file: &OpenFile, turn: &mut UploadGuard) -> 
     if let (Some(parts), Some(upload)) = (context.blobs.parts(), turn.upload.clone()) {
         tracing::info!(from = %upload.key, to = %file.key, "the file's format has changed: beginning anew");
         parts.abort(&upload).await?;
-        context.store.forget_upload(file.recording, &upload.id).await?;
+        context.store.delete_upload(file.recording, &upload.id).await?;
     }
     turn.reset();
     Ok(())

@@ -38,5 +38,5 @@ async fn look(context: &Arc<Context>, every: Duration) -> Result<(u64, usize), J
     if !context.store.claim_run(TURN, every).await? {
         return Ok((0, swept));
     }
-    Ok((context.store.forget_old_segments(Utc::now() - keep).await?, swept))
+    Ok((context.store.delete_old_segments(Utc::now() - keep).await?, swept))
 }

@@ -102,7 +102,7 @@ impl UploadCleaner<'_> {
         tracing::info!(%recording, key = status.upload.key, "aborting an upload that is not needed");
         metrics::upload_aborted();
         self.parts.abort(&journal::open(&status.upload)).await?;
-        Ok(self.context.store.forget_upload(recording, &status.upload.id).await?)
+        Ok(self.context.store.delete_upload(recording, &status.upload.id).await?)
     }
 
     async fn rescue_lost(&mut self) -> Result<(), JobError> {

@@ -14,7 +14,7 @@ const INTERVAL: Duration = Duration::from_secs(15);
 /// Counts until `shutdown`.
 pub(crate) async fn keep(store: &dyn Store, shutdown: &CancellationToken) {
     loop {
-        match shutdown.run_until_cancelled(store.depth()).await {
+        match shutdown.run_until_cancelled(store.count_jobs()).await {
             None => return,
             Some(Ok(counts)) => set(&counts),
             Some(Err(error)) => tracing::debug!(%error, "the queue could not be counted"),

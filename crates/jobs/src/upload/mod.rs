@@ -89,7 +89,7 @@ async fn upload(
     put_whole(context, recording, file, confirmed, cancel).await?;
     if let Some((upload, _)) = begun.filter(|(upload, _)| upload.rescued) {
         // What is missing of a rescued object has come.
-        context.store.forget_upload(recording.id, &upload.id).await?;
+        context.store.delete_upload(recording.id, &upload.id).await?;
     }
     Ok(done(context))
 }
@@ -111,7 +111,7 @@ async fn put_whole(
     let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
     file.check(&stored)?;
     if let (None, Some(sha256)) = (file.sha256, &stored.sha256) {
-        context.store.note_sha256(recording.id, sha256).await?;
+        context.store.set_sha256(recording.id, sha256).await?;
     }
     Ok(())
 }
@@ -131,7 +131,7 @@ async fn finish(
     if upload.key != file.key {
         tracing::info!(from = upload.key, to = file.key, "the file's format has changed: it is sent whole");
         parts.abort(&journal::open(upload)).await?;
-        context.store.forget_upload(recording.id, &upload.id).await?;
+        context.store.delete_upload(recording.id, &upload.id).await?;
         return Ok(Finished::Nothing);
     }
     Unfinished { context, parts, recording, file, upload, confirmed }.finish(journaled, cancel).await

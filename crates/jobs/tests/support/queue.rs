@@ -229,7 +229,7 @@ impl Store for MemoryStore {
         absent()
     }
 
-    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
+    async fn set_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
         self.reach()?.row(leased)?.job.progress = Some(*progress);
         Ok(())
     }
@@ -255,7 +255,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
+    async fn count_jobs(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
         self.reach().map(|_| Vec::new())
     }
 
@@ -269,7 +269,7 @@ impl Store for MemoryStore {
         found.ok_or(StoreError::NotFound { what: "recording" })
     }
 
-    async fn list(
+    async fn list_recordings(
         &self,
         _tenant: &TenantId,
         _filter: &RecordingFilter,
@@ -279,7 +279,7 @@ impl Store for MemoryStore {
         absent()
     }
 
-    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
+    async fn set_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
         if let Some(recording) = self.reach()?.recordings.get_mut(&id) {
             recording.sha256.get_or_insert_with(|| sha256.to_owned());
         }
@@ -306,7 +306,7 @@ impl Store for MemoryStore {
         absent()
     }
 
-    async fn live_on(&self, _node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
+    async fn live_sessions_on(&self, _node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
         absent()
     }
 
@@ -315,7 +315,7 @@ impl Store for MemoryStore {
         absent()
     }
 
-    async fn note_part(&self, _: RecordingId, _: &str, _: &UploadPart) -> Result<(), StoreError> {
+    async fn write_part(&self, _: RecordingId, _: &str, _: &UploadPart) -> Result<(), StoreError> {
         absent()
     }
 
@@ -323,7 +323,7 @@ impl Store for MemoryStore {
         self.reach().map(|_| None)
     }
 
-    async fn forget_upload(&self, _: RecordingId, _: &str) -> Result<(), StoreError> {
+    async fn delete_upload(&self, _: RecordingId, _: &str) -> Result<(), StoreError> {
         absent()
     }
 
@@ -432,11 +432,11 @@ impl Store for MemoryStore {
         absent()
     }
 
-    async fn note_segment(&self, _: &Segment) -> Result<(), StoreError> {
+    async fn write_segment(&self, _: &Segment) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn begin_segments_again(&self, _: RecordingId, _: &str, _: Option<&str>) -> Result<(), StoreError> {
+    async fn requeue_segments(&self, _: RecordingId, _: &str, _: Option<&str>) -> Result<(), StoreError> {
         Ok(())
     }
 
@@ -444,11 +444,11 @@ impl Store for MemoryStore {
         Ok(Vec::new())
     }
 
-    async fn forget_segments(&self, _: RecordingId, _: &str) -> Result<(), StoreError> {
+    async fn delete_segments(&self, _: RecordingId, _: &str) -> Result<(), StoreError> {
         Ok(())
     }
 
-    async fn forget_old_segments(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
+    async fn delete_old_segments(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
         Ok(0)
     }
 }

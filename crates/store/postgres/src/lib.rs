@@ -18,13 +18,14 @@ mod listen;
 mod lost;
 mod migrate;
 mod nodes;
+mod periodic_tasks;
 mod recordings;
 mod renditions;
 mod rescue;
 mod segments;
 mod sessions;
 mod store_impl;
-mod turns;
+
 mod uploads;
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};

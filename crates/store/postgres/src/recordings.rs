@@ -49,7 +49,7 @@ pub(crate) async fn recording(
     Ok(row.read(tracks)?)
 }
 
-pub(crate) async fn list(
+pub(crate) async fn list_recordings(
     pool: &PgPool,
     tenant: &TenantId,
     filter: &RecordingFilter,
@@ -125,7 +125,7 @@ async fn page(
     }
 }
 
-pub(crate) async fn note_sha256(pool: &PgPool, id: RecordingId, sha256: &str) -> Result<(), Failure> {
+pub(crate) async fn set_sha256(pool: &PgPool, id: RecordingId, sha256: &str) -> Result<(), Failure> {
     sqlx::query!("UPDATE recordings SET sha256 = $2 WHERE id = $1 AND sha256 IS NULL", id.as_uuid(), sha256)
         .execute(pool)
         .await?;

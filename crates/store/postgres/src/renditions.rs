@@ -28,7 +28,7 @@ macro_rules! renditions {
     };
 }
 
-pub(crate) async fn create(
+pub(crate) async fn create_rendition(
     pool: &PgPool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -75,7 +75,7 @@ pub(crate) async fn create(
 
 /// A rendition that is wanted without anybody asking. One that there is, or that somebody has cancelled or deleted, stays
 /// as it is.
-pub(crate) async fn insert_first(
+pub(crate) async fn insert_if_absent(
     connection: &mut PgConnection,
     tenant: &TenantId,
     recording: RecordingId,
@@ -98,13 +98,13 @@ pub(crate) async fn insert_first(
 
 /// The recording's file is another than the one that its renditions were made of: they are made anew, but those that
 /// somebody has cancelled or deleted. Whoever makes one now has lost its job.
-pub(crate) async fn make_anew(
+pub(crate) async fn requeue_all(
     connection: &mut PgConnection,
     tenant: &TenantId,
     recording: RecordingId,
     node: Option<NodeId>,
 ) -> Result<(), Failure> {
-    let void = sqlx::query_scalar!(
+    let cancelled = sqlx::query_scalar!(
         "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = $2, ended_at = now()
          WHERE recording = $1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
          RETURNING id",
@@ -113,7 +113,7 @@ pub(crate) async fn make_anew(
     )
     .fetch_all(&mut *connection)
     .await?;
-    for job in void {
+    for job in cancelled {
         announce(connection, Change::Cancelled(job.into())).await?;
     }
     let stale = sqlx::query_scalar!(
@@ -169,14 +169,14 @@ async fn insert(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(id) = written.map(RenditionId::from) else { return Ok(None) };
-    replace_removal(connection, recording, id).await?;
+    cancel_removal(connection, recording, id).await?;
     let render = NewJob { kind: JobKind::Render, node, run_at: Utc::now() };
     jobs::insert_one(connection, job, recording, tenant, Some(id), &render).await?;
     Ok(Some(job))
 }
 
 /// A rendition is to be made again: what waits to remove its file shall not. Who makes it waits for what does so now.
-pub(crate) async fn replace_removal(
+pub(crate) async fn cancel_removal(
     connection: &mut PgConnection,
     recording: RecordingId,
     id: RenditionId,
@@ -232,7 +232,11 @@ pub(crate) async fn rendered(
     Ok(())
 }
 
-pub(crate) async fn one(pool: &PgPool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
+pub(crate) async fn rendition(
+    pool: &PgPool,
+    tenant: &TenantId,
+    id: RenditionId,
+) -> Result<Rendition, Failure> {
     let row = renditions!("WHERE id = $1 AND tenant = $2", id.as_uuid(), tenant.as_str())
         .fetch_optional(pool)
         .await?
@@ -240,7 +244,7 @@ pub(crate) async fn one(pool: &PgPool, tenant: &TenantId, id: RenditionId) -> Re
     Ok(row.read()?)
 }
 
-pub(crate) async fn all_of(
+pub(crate) async fn renditions_of(
     pool: &PgPool,
     tenant: &TenantId,
     recording: RecordingId,

@@ -65,7 +65,7 @@ pub(crate) async fn rescue(
         let tenant = row::known(&tenant)?;
         jobs::unbind_renders(&mut transaction, upload.recording).await?;
         for new in renditions {
-            renditions::insert_first(&mut transaction, &tenant, upload.recording, None, new).await?;
+            renditions::insert_if_absent(&mut transaction, &tenant, upload.recording, None, new).await?;
         }
         announce_jobs(&mut transaction).await?;
         announce_recording(&mut transaction, upload.recording).await?;
@@ -75,7 +75,7 @@ pub(crate) async fn rescue(
 }
 
 /// The upload is to be forgotten. If it had been rescued, what was missing has come.
-pub(crate) async fn take_back(
+pub(crate) async fn undo_rescue(
     connection: &mut PgConnection,
     recording: RecordingId,
     upload_id: &str,
@@ -90,6 +90,6 @@ pub(crate) async fn take_back(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(tenant) = tenant else { return Ok(()) };
-    renditions::make_anew(connection, &row::known(&tenant)?, recording, None).await?;
+    renditions::requeue_all(connection, &row::known(&tenant)?, recording, None).await?;
     announce_recording(connection, recording).await
 }

@@ -96,7 +96,7 @@ pub(crate) async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Resu
     .execute(&mut *transaction)
     .await?;
     if closed.rows_affected() == 0 {
-        return sealed_before(&mut transaction, &row).await;
+        return finalized_before(&mut transaction, &row).await;
     }
     write_recording(&mut transaction, &row).await?;
     // What was rescued was the beginning; here is all of it.
@@ -111,17 +111,17 @@ pub(crate) async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Resu
     let Recording { id, tenant, node, .. } = &sealed.recording;
     let node = || Some(node.clone());
     if rescued.rows_affected() > 0 {
-        renditions::make_anew(&mut transaction, tenant, *id, node()).await?;
+        renditions::requeue_all(&mut transaction, tenant, *id, node()).await?;
     }
     for new in &sealed.renditions {
-        renditions::insert_first(&mut transaction, tenant, *id, node(), new).await?;
+        renditions::insert_if_absent(&mut transaction, tenant, *id, node(), new).await?;
     }
     announce_recording(&mut transaction, row.id).await?;
     transaction.commit().await?;
     Ok(FinalizeOutcome::Written)
 }
 
-async fn sealed_before(
+async fn finalized_before(
     connection: &mut PgConnection,
     row: &RecordingRow,
 ) -> Result<FinalizeOutcome, Failure> {
@@ -132,7 +132,7 @@ async fn sealed_before(
     )
     .fetch_one(connection)
     .await?;
-    if ours { Ok(FinalizeOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
+    if ours { Ok(FinalizeOutcome::AlreadyFinalized) } else { Err(CONFLICT.into()) }
 }
 
 /// Writes the recording's row, or writes it anew.
@@ -210,7 +210,7 @@ pub(crate) async fn session(
     Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
 }
 
-pub(crate) async fn live_on(pool: &PgPool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
+pub(crate) async fn live_sessions_on(pool: &PgPool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
     let ids = sqlx::query_scalar!(
         "SELECT id FROM sessions WHERE node = $1 AND closed_at IS NULL ORDER BY id",
         node.as_str()

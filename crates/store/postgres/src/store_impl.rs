@@ -15,8 +15,8 @@ use store::{
 use tokio::sync::broadcast;
 
 use crate::{
-    PostgresStore, deletion, jobs, lost, nodes, recordings, renditions, rescue, segments, sessions, turns,
-    uploads,
+    PostgresStore, deletion, jobs, lost, nodes, periodic_tasks, recordings, renditions, rescue, segments,
+    sessions, uploads,
 };
 
 #[async_trait::async_trait]
@@ -41,26 +41,26 @@ impl Store for PostgresStore {
         self.bounded(sessions::session(&self.pool, tenant, id)).await
     }
 
-    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
-        self.bounded(sessions::live_on(&self.pool, node)).await
+    async fn live_sessions_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
+        self.bounded(sessions::live_sessions_on(&self.pool, node)).await
     }
 
     async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
         self.bounded(recordings::recording(&self.pool, tenant, id)).await
     }
 
-    async fn list(
+    async fn list_recordings(
         &self,
         tenant: &TenantId,
         filter: &RecordingFilter,
         after: Option<(DateTime<Utc>, RecordingId)>,
         limit: u32,
     ) -> Result<Page, StoreError> {
-        self.bounded(recordings::list(&self.pool, tenant, filter, after, limit)).await
+        self.bounded(recordings::list_recordings(&self.pool, tenant, filter, after, limit)).await
     }
 
-    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
-        self.bounded(recordings::note_sha256(&self.pool, id, sha256)).await
+    async fn set_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
+        self.bounded(recordings::set_sha256(&self.pool, id, sha256)).await
     }
 
     async fn create_rendition(
@@ -69,11 +69,11 @@ impl Store for PostgresStore {
         recording: RecordingId,
         new: &NewRendition,
     ) -> Result<Created, StoreError> {
-        self.bounded(renditions::create(&self.pool, tenant, recording, new)).await
+        self.bounded(renditions::create_rendition(&self.pool, tenant, recording, new)).await
     }
 
     async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError> {
-        self.bounded(renditions::one(&self.pool, tenant, id)).await
+        self.bounded(renditions::rendition(&self.pool, tenant, id)).await
     }
 
     async fn renditions_of(
@@ -81,20 +81,20 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<Rendition>, StoreError> {
-        self.bounded(renditions::all_of(&self.pool, tenant, recording)).await
+        self.bounded(renditions::renditions_of(&self.pool, tenant, recording)).await
     }
 
-    async fn note_segment(&self, segment: &Segment) -> Result<(), StoreError> {
-        self.bounded(segments::note(&self.pool, segment)).await
+    async fn write_segment(&self, segment: &Segment) -> Result<(), StoreError> {
+        self.bounded(segments::write_segment(&self.pool, segment)).await
     }
 
-    async fn begin_segments_again(
+    async fn requeue_segments(
         &self,
         recording: RecordingId,
         parameters: &str,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.bounded(segments::begin_again(&self.pool, recording, parameters, error)).await
+        self.bounded(segments::requeue_segments(&self.pool, recording, parameters, error)).await
     }
 
     async fn segments_of(
@@ -102,15 +102,15 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<Segment>, StoreError> {
-        self.bounded(segments::all_of(&self.pool, tenant, recording)).await
+        self.bounded(segments::segments_of(&self.pool, tenant, recording)).await
     }
 
-    async fn forget_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
-        self.bounded(segments::forget(&self.pool, recording, parameters)).await
+    async fn delete_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
+        self.bounded(segments::delete_segments(&self.pool, recording, parameters)).await
     }
 
-    async fn forget_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.bounded(segments::forget_old(&self.pool, before)).await
+    async fn delete_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.bounded(segments::delete_old_segments(&self.pool, before)).await
     }
 
     async fn delete_recording(
@@ -144,7 +144,7 @@ impl Store for PostgresStore {
     }
 
     async fn claim_run(&self, task: &str, every: std::time::Duration) -> Result<bool, StoreError> {
-        self.bounded(turns::take(&self.pool, task, every)).await
+        self.bounded(periodic_tasks::claim_run(&self.pool, task, every)).await
     }
 
     async fn lease(
@@ -179,11 +179,11 @@ impl Store for PostgresStore {
         before: Option<JobId>,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
-        self.bounded(jobs::list(&self.pool, tenant, filter, before, limit)).await
+        self.bounded(jobs::list_jobs(&self.pool, tenant, filter, before, limit)).await
     }
 
-    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
-        self.bounded(jobs::progress::note(&self.pool, leased, progress)).await
+    async fn set_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
+        self.bounded(jobs::progress::set_progress(&self.pool, leased, progress)).await
     }
 
     async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
@@ -194,8 +194,8 @@ impl Store for PostgresStore {
         self.bounded(jobs::cancel::cancel(&self.pool, tenant, job)).await
     }
 
-    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
-        self.bounded(jobs::depth(&self.pool)).await
+    async fn count_jobs(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
+        self.bounded(jobs::count_jobs(&self.pool)).await
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {
@@ -213,13 +213,13 @@ impl Store for PostgresStore {
         self.bounded(uploads::begin_upload(&self.pool, upload)).await
     }
 
-    async fn note_part(
+    async fn write_part(
         &self,
         recording: RecordingId,
         upload_id: &str,
         part: &UploadPart,
     ) -> Result<(), StoreError> {
-        self.bounded(uploads::note_part(&self.pool, recording, upload_id, part)).await
+        self.bounded(uploads::write_part(&self.pool, recording, upload_id, part)).await
     }
 
     async fn upload_of(
@@ -229,8 +229,8 @@ impl Store for PostgresStore {
         self.bounded(uploads::upload_of(&self.pool, recording)).await
     }
 
-    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
-        self.bounded(uploads::forget_upload(&self.pool, recording, upload_id)).await
+    async fn delete_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
+        self.bounded(uploads::delete_upload(&self.pool, recording, upload_id)).await
     }
 
     async fn uploads_on(&self, node: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {

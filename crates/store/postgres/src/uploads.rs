@@ -38,7 +38,7 @@ pub(crate) async fn begin_upload(pool: &PgPool, upload: &Upload) -> Result<(), F
     }
 }
 
-pub(crate) async fn note_part(
+pub(crate) async fn write_part(
     pool: &PgPool,
     recording: RecordingId,
     upload_id: &str,
@@ -98,13 +98,13 @@ pub(crate) async fn upload_of(
     Ok(Some((upload.read()?, parts)))
 }
 
-pub(crate) async fn forget_upload(
+pub(crate) async fn delete_upload(
     pool: &PgPool,
     recording: RecordingId,
     upload_id: &str,
 ) -> Result<(), Failure> {
     let mut transaction = begin_transaction(pool).await?;
-    rescue::take_back(&mut transaction, recording, upload_id).await?;
+    rescue::undo_rescue(&mut transaction, recording, upload_id).await?;
     let recording = recording.as_uuid();
     sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND upload_id = $2", recording, upload_id)
         .execute(&mut *transaction)

@@ -153,7 +153,7 @@ async fn a_store_that_is_closed_is_unavailable() {
     let store = connect(&Postgres::shared().create_database()).await;
     store.migrate().await.unwrap();
     store.close().await;
-    let jobs = store.depth().await;
+    let jobs = store.count_jobs().await;
     assert!(matches!(jobs, Err(StoreError::Unavailable(_))), "{jobs:?}");
     // A worker that still waits isn't kept busy by errors, once it has looked again for what it may have missed.
     store.wait_for_jobs(Duration::from_millis(150)).await;

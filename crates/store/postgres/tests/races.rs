@@ -76,7 +76,7 @@ async fn a_seal_that_meets_a_deletion_does_not_bring_the_recording_back() {
     tokio::time::sleep(A_WHILE).await;
     assert!(!finalize.is_finished());
     deletion.commit().await.unwrap();
-    assert_eq!(finalize.await.unwrap().unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(finalize.await.unwrap().unwrap(), FinalizeOutcome::AlreadyFinalized);
     let found = store.recording(&tenant(), recording.id).await.unwrap();
     assert_eq!(found.state, RecordingState::Deleted);
 }

@@ -12,13 +12,14 @@ mod jobs;
 mod lost;
 mod migrate;
 mod nodes;
+mod periodic_tasks;
 mod recordings;
 mod renditions;
 mod rescue;
 mod segments;
 mod sessions;
 mod store_impl;
-mod turns;
+
 mod uploads;
 
 use std::{

@@ -70,7 +70,7 @@ pub(crate) async fn set_paused(
     if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
-/// Also returns the jobs that are void by it.
+/// Also returns the jobs that are cancelled by it.
 pub(crate) async fn finalize(
     pool: &SqlitePool,
     sealed: &FinalizedRecording,
@@ -100,7 +100,7 @@ pub(crate) async fn finalize(
     .execute(&mut *transaction)
     .await?;
     if closed.rows_affected() == 0 {
-        return Ok((sealed_before(&mut transaction, &row).await?, Vec::new()));
+        return Ok((finalized_before(&mut transaction, &row).await?, Vec::new()));
     }
     write_recording(&mut transaction, &row).await?;
     // What was rescued was the beginning; here is all of it.
@@ -114,18 +114,18 @@ pub(crate) async fn finalize(
     jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
     let Recording { id, tenant, node, .. } = &sealed.recording;
     let node = || Some(node.clone());
-    let void = match rescued.rows_affected() {
+    let cancelled = match rescued.rows_affected() {
         0 => Vec::new(),
-        _ => renditions::make_anew(&mut transaction, tenant, *id, node()).await?,
+        _ => renditions::requeue_all(&mut transaction, tenant, *id, node()).await?,
     };
     for new in &sealed.renditions {
-        renditions::insert_first(&mut transaction, tenant, *id, node(), new).await?;
+        renditions::insert_if_absent(&mut transaction, tenant, *id, node(), new).await?;
     }
     transaction.commit().await?;
-    Ok((FinalizeOutcome::Written, void))
+    Ok((FinalizeOutcome::Written, cancelled))
 }
 
-async fn sealed_before(
+async fn finalized_before(
     connection: &mut SqliteConnection,
     row: &RecordingRow,
 ) -> Result<FinalizeOutcome, Failure> {
@@ -137,7 +137,7 @@ async fn sealed_before(
     )
     .fetch_one(connection)
     .await?;
-    if ours { Ok(FinalizeOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
+    if ours { Ok(FinalizeOutcome::AlreadyFinalized) } else { Err(CONFLICT.into()) }
 }
 
 /// Writes the recording's row, or writes it anew.
@@ -214,7 +214,7 @@ pub(crate) async fn session(
     Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
 }
 
-pub(crate) async fn live_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
+pub(crate) async fn live_sessions_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
     let node = node.as_str();
     let ids = sqlx::query_scalar!(
         r#"SELECT id AS "id: Hyphenated" FROM sessions WHERE node = ?1 AND closed_at IS NULL ORDER BY id"#,

@@ -15,8 +15,8 @@ use store::{
 use tokio::sync::broadcast;
 
 use crate::{
-    SqliteStore, deletion, jobs, lost, nodes, recordings, renditions, rescue, segments, sessions, turns,
-    uploads,
+    SqliteStore, deletion, jobs, lost, nodes, periodic_tasks, recordings, renditions, rescue, segments,
+    sessions, uploads,
 };
 
 #[async_trait::async_trait]
@@ -32,8 +32,8 @@ impl Store for SqliteStore {
     }
 
     async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
-        let (outcome, void) = sessions::finalize(&self.writer, sealed).await?;
-        self.cancelled(void);
+        let (outcome, cancelled) = sessions::finalize(&self.writer, sealed).await?;
+        self.cancelled(cancelled);
         self.changed(sealed.recording.id);
         Ok(outcome)
     }
@@ -46,26 +46,26 @@ impl Store for SqliteStore {
         Ok(sessions::session(&self.readers, tenant, id).await?)
     }
 
-    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
-        Ok(sessions::live_on(&self.readers, node).await?)
+    async fn live_sessions_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
+        Ok(sessions::live_sessions_on(&self.readers, node).await?)
     }
 
     async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
         Ok(recordings::recording(&self.readers, tenant, id).await?)
     }
 
-    async fn list(
+    async fn list_recordings(
         &self,
         tenant: &TenantId,
         filter: &RecordingFilter,
         after: Option<(DateTime<Utc>, RecordingId)>,
         limit: u32,
     ) -> Result<Page, StoreError> {
-        Ok(recordings::list(&self.readers, tenant, filter, after, limit).await?)
+        Ok(recordings::list_recordings(&self.readers, tenant, filter, after, limit).await?)
     }
 
-    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
-        Ok(recordings::note_sha256(&self.writer, id, sha256).await?)
+    async fn set_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
+        Ok(recordings::set_sha256(&self.writer, id, sha256).await?)
     }
 
     async fn create_rendition(
@@ -74,7 +74,7 @@ impl Store for SqliteStore {
         recording: RecordingId,
         new: &NewRendition,
     ) -> Result<Created, StoreError> {
-        let created = renditions::create(&self.writer, tenant, recording, new).await?;
+        let created = renditions::create_rendition(&self.writer, tenant, recording, new).await?;
         if created.job.is_some() {
             self.changed(recording);
         }
@@ -82,7 +82,7 @@ impl Store for SqliteStore {
     }
 
     async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError> {
-        Ok(renditions::one(&self.readers, tenant, id).await?)
+        Ok(renditions::rendition(&self.readers, tenant, id).await?)
     }
 
     async fn renditions_of(
@@ -90,20 +90,20 @@ impl Store for SqliteStore {
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<Rendition>, StoreError> {
-        Ok(renditions::all_of(&self.readers, tenant, recording).await?)
+        Ok(renditions::renditions_of(&self.readers, tenant, recording).await?)
     }
 
-    async fn note_segment(&self, segment: &Segment) -> Result<(), StoreError> {
-        Ok(segments::note(&self.writer, segment).await?)
+    async fn write_segment(&self, segment: &Segment) -> Result<(), StoreError> {
+        Ok(segments::write_segment(&self.writer, segment).await?)
     }
 
-    async fn begin_segments_again(
+    async fn requeue_segments(
         &self,
         recording: RecordingId,
         parameters: &str,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
-        Ok(segments::begin_again(&self.writer, recording, parameters, error).await?)
+        Ok(segments::requeue_segments(&self.writer, recording, parameters, error).await?)
     }
 
     async fn segments_of(
@@ -111,15 +111,15 @@ impl Store for SqliteStore {
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<Segment>, StoreError> {
-        Ok(segments::all_of(&self.readers, tenant, recording).await?)
+        Ok(segments::segments_of(&self.readers, tenant, recording).await?)
     }
 
-    async fn forget_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
-        Ok(segments::forget(&self.writer, recording, parameters).await?)
+    async fn delete_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
+        Ok(segments::delete_segments(&self.writer, recording, parameters).await?)
     }
 
-    async fn forget_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        Ok(segments::forget_old(&self.writer, before).await?)
+    async fn delete_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        Ok(segments::delete_old_segments(&self.writer, before).await?)
     }
 
     async fn delete_recording(
@@ -161,7 +161,7 @@ impl Store for SqliteStore {
     }
 
     async fn claim_run(&self, task: &str, every: Duration) -> Result<bool, StoreError> {
-        Ok(turns::take(&self.writer, task, every).await?)
+        Ok(periodic_tasks::claim_run(&self.writer, task, every).await?)
     }
 
     async fn lease(
@@ -198,11 +198,11 @@ impl Store for SqliteStore {
         before: Option<JobId>,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
-        Ok(jobs::list(&self.readers, tenant, filter, before, limit).await?)
+        Ok(jobs::list_jobs(&self.readers, tenant, filter, before, limit).await?)
     }
 
-    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
-        jobs::progress::note(&self.writer, leased, progress).await?;
+    async fn set_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
+        jobs::progress::set_progress(&self.writer, leased, progress).await?;
         self.changes.publish(Change::Recording(leased.job.recording));
         Ok(())
     }
@@ -223,8 +223,8 @@ impl Store for SqliteStore {
         Ok(cancellation)
     }
 
-    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
-        Ok(jobs::depth(&self.readers).await?)
+    async fn count_jobs(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
+        Ok(jobs::count_jobs(&self.readers).await?)
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {
@@ -242,13 +242,13 @@ impl Store for SqliteStore {
         Ok(uploads::begin_upload(&self.writer, upload).await?)
     }
 
-    async fn note_part(
+    async fn write_part(
         &self,
         recording: RecordingId,
         upload_id: &str,
         part: &UploadPart,
     ) -> Result<(), StoreError> {
-        Ok(uploads::note_part(&self.writer, recording, upload_id, part).await?)
+        Ok(uploads::write_part(&self.writer, recording, upload_id, part).await?)
     }
 
     async fn upload_of(
@@ -258,9 +258,9 @@ impl Store for SqliteStore {
         Ok(uploads::upload_of(&self.readers, recording).await?)
     }
 
-    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
-        let void = uploads::forget_upload(&self.writer, recording, upload_id).await?;
-        self.cancelled(void);
+    async fn delete_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
+        let cancelled = uploads::delete_upload(&self.writer, recording, upload_id).await?;
+        self.cancelled(cancelled);
         self.changed(recording);
         Ok(())
     }

@@ -41,7 +41,7 @@ pub(crate) async fn begin_upload(pool: &SqlitePool, upload: &Upload) -> Result<(
     }
 }
 
-pub(crate) async fn note_part(
+pub(crate) async fn write_part(
     pool: &SqlitePool,
     recording: RecordingId,
     upload_id: &str,
@@ -102,20 +102,20 @@ pub(crate) async fn upload_of(
     Ok(Some((upload.read()?, parts)))
 }
 
-/// Returns the jobs that are void by it.
-pub(crate) async fn forget_upload(
+/// Returns the jobs that are cancelled by it.
+pub(crate) async fn delete_upload(
     pool: &SqlitePool,
     recording: RecordingId,
     upload_id: &str,
 ) -> Result<Vec<JobId>, Failure> {
     let mut transaction = begin_write(pool).await?;
-    let void = rescue::take_back(&mut transaction, recording, upload_id).await?;
+    let cancelled = rescue::undo_rescue(&mut transaction, recording, upload_id).await?;
     let recording = recording.as_uuid().hyphenated();
     sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND upload_id = ?2", recording, upload_id)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    Ok(void)
+    Ok(cancelled)
 }
 
 /// A query for uploads and what their recordings say: its conditions as literals, then its arguments.

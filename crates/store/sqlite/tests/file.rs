@@ -40,7 +40,7 @@ async fn everything_is_there_after_reopening() {
     assert!(store.pending().await.unwrap().is_empty());
     assert!(store.migrate().await.unwrap().is_empty());
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), [live.id.into()]);
+    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), [live.id.into()]);
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Available), next: Vec::new() };
     store.finish(&leased, done).await.unwrap();
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().state, RecordingState::Available);
@@ -100,11 +100,11 @@ async fn a_file_that_another_process_writes_to_is_waited_for() {
     let (begin, ()) = tokio::join!(store.begin(&recording), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         // Reading isn't held up.
-        assert_eq!(store.live_on(&node("a")).await.unwrap(), []);
+        assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), []);
         transaction.rollback().await.unwrap();
     });
     begin.unwrap();
-    assert_eq!(store.live_on(&node("a")).await.unwrap().len(), 1);
+    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -109,7 +109,7 @@ pub async fn deleted_recordings_are_listed_only_where_they_are_asked_for(store: 
     store.delete_recording(&tenant(), gone.id, "").await.unwrap();
     let list = async |state| {
         let filter = RecordingFilter { state, ..RecordingFilter::default() };
-        let page = store.list(&tenant(), &filter, None, 10).await.unwrap();
+        let page = store.list_recordings(&tenant(), &filter, None, 10).await.unwrap();
         page.recordings.into_iter().map(|recording| recording.id).collect::<Vec<_>>()
     };
     assert_eq!(list(None).await, [kept.id]);

@@ -168,7 +168,7 @@ pub async fn a_deleted_recording_is_not_brought_back_by_a_job(store: &dyn Store)
 }
 
 pub async fn depth_counts_the_jobs_that_are_not_done(store: &dyn Store) {
-    assert_eq!(store.depth().await.unwrap(), []);
+    assert_eq!(store.count_jobs().await.unwrap(), []);
     for _ in 0..4 {
         write_with_jobs(store, vec![upload()]).await;
     }
@@ -177,7 +177,7 @@ pub async fn depth_counts_the_jobs_that_are_not_done(store: &dyn Store) {
     let done = store.lease(&node("a"), &uploads, LONG).await.unwrap().unwrap();
     store.finish(&done, JobOutcome::Done { recording_state: None, next: Vec::new() }).await.unwrap();
     store.lease(&node("a"), &uploads, LONG).await.unwrap().unwrap();
-    let mut depth = store.depth().await.unwrap();
+    let mut depth = store.count_jobs().await.unwrap();
     depth.sort_by_key(|(kind, state, _)| (kind.as_str(), state.as_str()));
     assert_eq!(
         depth,

@@ -99,7 +99,7 @@ pub async fn a_recording_whose_node_speaks_again_is_not_given_up(store: &dyn Sto
     let hour = Duration::from_secs(3600);
     assert!(!store.park_lost(recording.id, hour, REASON).await.unwrap());
     assert_eq!(read(store, &recording).await, recording);
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), [recording.id.into()]);
+    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), [recording.id.into()]);
 }
 
 pub async fn a_recording_that_was_given_up_is_sealed_by_its_node_and_goes_on(store: &dyn Store) {
@@ -107,7 +107,7 @@ pub async fn a_recording_that_was_given_up_is_sealed_by_its_node_and_goes_on(sto
     let whole = whole(&recording);
     assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(read(store, &recording).await, whole.recording);
-    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
     assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), []);
     upload_is_done(store).await;
@@ -162,6 +162,6 @@ pub async fn a_recording_that_was_deleted_after_it_was_given_up_stays_so(store: 
     let recording = given_up(store).await;
     store.delete_recording(&tenant(), recording.id, "who").await.unwrap();
     assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), []);
-    assert_eq!(store.finalize(&whole(&recording)).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole(&recording)).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     assert_eq!(read(store, &recording).await.state, RecordingState::Deleted);
 }

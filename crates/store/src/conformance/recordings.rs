@@ -91,7 +91,8 @@ pub async fn a_list_is_newest_first_and_of_one_tenant(store: &dyn Store) {
     theirs.tenant = tenant_named("other");
     store.begin(&theirs).await.unwrap();
     assert_eq!(list(store, &RecordingFilter::default()).await, [new, middle, old]);
-    let page = store.list(&tenant_named("nobody"), &RecordingFilter::default(), None, 10).await.unwrap();
+    let page =
+        store.list_recordings(&tenant_named("nobody"), &RecordingFilter::default(), None, 10).await.unwrap();
     assert_eq!((page.recordings, page.next), (Vec::new(), None));
 }
 
@@ -153,7 +154,7 @@ pub async fn pages_are_stable_while_recordings_are_added(store: &dyn Store) {
     let filter = RecordingFilter::default();
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
-        let page = store.list(&tenant(), &filter, after, 2).await.unwrap();
+        let page = store.list_recordings(&tenant(), &filter, after, 2).await.unwrap();
         assert!(page.recordings.len() <= 2);
         listed.extend(ids(&page.recordings));
         // Newer than all that is listed: no later page may shift.
@@ -174,7 +175,7 @@ pub async fn pages_part_recordings_that_began_at_the_same_time(store: &dyn Store
     }
     let (mut listed, mut after) = (Vec::new(), None);
     for pages_left in [2, 1, 0] {
-        let page = store.list(&tenant(), &RecordingFilter::default(), after, 2).await.unwrap();
+        let page = store.list_recordings(&tenant(), &RecordingFilter::default(), after, 2).await.unwrap();
         assert_eq!(page.next.is_some(), pages_left > 0);
         listed.extend(ids(&page.recordings));
         after = page.next;
@@ -200,8 +201,8 @@ pub async fn a_checksum_is_written_down_once(store: &dyn Store) {
     recording.sha256 = None;
     write(store, &recording).await;
     let (first, second) = ("aa".repeat(32), "bb".repeat(32));
-    store.note_sha256(recording.id, &first).await.unwrap();
-    store.note_sha256(recording.id, &second).await.unwrap();
+    store.set_sha256(recording.id, &first).await.unwrap();
+    store.set_sha256(recording.id, &second).await.unwrap();
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().sha256, Some(first));
 }
 
@@ -213,7 +214,7 @@ async fn begun_at(store: &dyn Store, seconds_ago: i64) -> Recording {
 }
 
 async fn list(store: &dyn Store, filter: &RecordingFilter) -> Vec<Recording> {
-    store.list(&tenant(), filter, None, 100).await.unwrap().recordings
+    store.list_recordings(&tenant(), filter, None, 100).await.unwrap().recordings
 }
 
 fn ids(recordings: &[Recording]) -> Vec<RecordingId> {

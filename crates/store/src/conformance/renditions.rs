@@ -59,7 +59,7 @@ pub async fn a_rendition_is_made_and_read_back(store: &dyn Store) {
     assert_eq!((leased.job.id, leased.job.rendition), (id, Some(queued.id)));
     let progress =
         Progress { fraction: 0.5, speed: 12.25, remaining: Some(Duration::from_nanos(1_500_000_001)) };
-    store.note_progress(&leased, &progress).await.unwrap();
+    store.set_progress(&leased, &progress).await.unwrap();
     assert_eq!(read(store, &queued).await.state, RenditionState::InProgress);
     assert_eq!(job(store, id).await.progress, Some(progress));
 
@@ -106,7 +106,7 @@ pub async fn renditions_that_are_sealed_with_a_recording_are_made_by_its_node_un
     let renditions = vec![mp3(&recording)];
     let sealed = FinalizedRecording { recording: recording.clone(), jobs: vec![upload()], renditions };
     assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::Written);
-    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     let renders = [JobKind::Render];
     assert_eq!(store.lease(&node("b"), &renders, LONG).await.unwrap(), None);
     let leased = store.lease(&node("a"), &[JobKind::Upload], LONG).await.unwrap().unwrap();
@@ -147,7 +147,7 @@ pub async fn a_render_that_is_given_up_parks_the_rendition_and_not_the_recording
     let recording = available(store).await;
     let (rendition, id) = create(store, &recording, &mp3(&recording)).await;
     let leased = lease(store).await.unwrap();
-    store.note_progress(&leased, &Progress::default()).await.unwrap();
+    store.set_progress(&leased, &Progress::default()).await.unwrap();
     let later = JobOutcome::RetryAt { at: Utc::now(), error: "killed".to_owned() };
     store.finish(&leased, later).await.unwrap();
     let waiting = read(store, &rendition).await;
@@ -177,7 +177,7 @@ pub async fn a_cancelled_render_is_over_for_whoever_runs_it(store: &dyn Store) {
     assert_eq!(store.cancel(&tenant(), id).await.unwrap(), Cancellation::Now);
     let told = async { while changes.recv().await.unwrap() != Change::Cancelled(id) {} };
     tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
-    assert_lost(&store.note_progress(&leased, &Progress::default()).await);
+    assert_lost(&store.set_progress(&leased, &Progress::default()).await);
     assert_lost(&store.renew(&leased, LONG).await);
     assert_lost(&store.finish(&leased, JobOutcome::Rendered(file())).await);
     assert_eq!(read(store, &rendition).await.state, RenditionState::Cancelled);
@@ -284,7 +284,7 @@ pub async fn changes_are_told(store: &dyn Store) {
     create(store, &recording, &mp3(&sealed(&recording))).await;
     heard(recording.id).await;
     let leased = lease(store).await.unwrap();
-    store.note_progress(&leased, &Progress::default()).await.unwrap();
+    store.set_progress(&leased, &Progress::default()).await.unwrap();
     heard(recording.id).await;
 }
 

@@ -155,7 +155,7 @@ pub async fn what_was_made_of_a_part_is_made_anew_when_the_lost_node_seals_the_w
     store.finish(&leased, JobOutcome::Rendered(file(1000))).await.unwrap();
     assert_eq!(leased.job.rendition, Some(made_of_part));
     assert_eq!(made(store, &recording).await[0], of("mp3", RenditionState::Available, 1000));
-    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     assert_eq!(made(store, &recording).await[0], of("mp3", RenditionState::Available, 1000));
 }
 
@@ -163,11 +163,11 @@ pub async fn what_was_made_of_a_part_is_made_anew_when_the_lost_node_has_sent_th
     let (recording, upload) = uploading(store).await;
     store.rescue(&upload, 5, MISSING, &[]).await.unwrap();
     let rendition = render(store, 7).await;
-    store.forget_upload(recording.id, &upload.id).await.unwrap();
+    store.delete_upload(recording.id, &upload.id).await.unwrap();
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Queued, 0)]);
     assert_eq!(render(store, 1000).await, rendition);
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Available, 1000)]);
-    store.forget_upload(recording.id, &upload.id).await.unwrap();
+    store.delete_upload(recording.id, &upload.id).await.unwrap();
     assert_eq!(render_on(store, "b").await, None);
 }
 
@@ -175,7 +175,7 @@ pub async fn what_was_made_of_all_that_there_is_stays(store: &dyn Store) {
     let (recording, upload) = uploading(store).await;
     store.rescue(&upload, recording.bytes, None, &[]).await.unwrap();
     render(store, 7).await;
-    store.forget_upload(recording.id, &upload.id).await.unwrap();
+    store.delete_upload(recording.id, &upload.id).await.unwrap();
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Available, 7)]);
 }
 
@@ -188,7 +188,7 @@ pub async fn a_recording_that_was_deleted_after_its_rescue_stays_so_when_its_nod
     let recording = sealed(&begun);
     let renditions = vec![mp3(&recording)];
     let whole = FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions };
-    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     let found = store.recording(&tenant(), recording.id).await.unwrap();
     assert_eq!(found.state, RecordingState::Deleted);
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Deleted, 0)]);

@@ -29,7 +29,7 @@ fn segment(recording: &Recording, parameters: &str, number: u32, state: SegmentS
 
 async fn note(store: &dyn Store, segments: &[Segment]) {
     for segment in segments {
-        store.note_segment(segment).await.unwrap();
+        store.write_segment(segment).await.unwrap();
     }
 }
 
@@ -49,7 +49,7 @@ pub async fn segments_read_back_by_rendition_in_order(store: &dyn Store) {
     let states = [(MP3, 0, Done), (MP3, 1, InProgress), (MP3, 2, Queued), (MP3, 10, Failed), (WAV, 0, Done)];
     let segments = states.map(|(parameters, number, state)| segment(&recording, parameters, number, state));
     for segment in segments.iter().rev() {
-        store.note_segment(segment).await.unwrap();
+        store.write_segment(segment).await.unwrap();
     }
     assert_eq!(of(store, &recording).await, segments);
     assert_eq!(store.segments_of(&tenant_named("other"), recording.id).await.unwrap(), []);
@@ -66,7 +66,7 @@ pub async fn a_segment_is_told_of_again_with_what_is_new(store: &dyn Store) {
 
 pub async fn a_segment_needs_a_recording(store: &dyn Store) {
     let stray = segment(&begun(), MP3, 0, SegmentState::Queued);
-    assert!(matches!(store.note_segment(&stray).await, Err(StoreError::NotFound { .. })));
+    assert!(matches!(store.write_segment(&stray).await, Err(StoreError::NotFound { .. })));
 }
 
 pub async fn segments_that_are_begun_again_wait_and_say_what_went_wrong(store: &dyn Store) {
@@ -74,14 +74,14 @@ pub async fn segments_that_are_begun_again_wait_and_say_what_went_wrong(store: &
     let recording = live(store).await;
     let all = [(MP3, 0, Done), (MP3, 1, InProgress), (MP3, 2, Queued), (WAV, 0, Done)];
     note(store, &all.map(|(parameters, number, state)| segment(&recording, parameters, number, state))).await;
-    store.begin_segments_again(recording.id, MP3, Some("killed")).await.unwrap();
+    store.requeue_segments(recording.id, MP3, Some("killed")).await.unwrap();
     let told = |segments: Vec<Segment>| -> Vec<_> {
         segments.into_iter().map(|segment| (segment.state, segment.bytes, segment.error)).collect()
     };
     let (waiting, killed) = ((Queued, 0, None), (Failed, 0, Some("killed".to_owned())));
     let other = (Done, 160_000, None);
     assert_eq!(told(of(store, &recording).await), [waiting.clone(), killed, waiting.clone(), other.clone()]);
-    store.begin_segments_again(recording.id, MP3, None).await.unwrap();
+    store.requeue_segments(recording.id, MP3, None).await.unwrap();
     assert_eq!(told(of(store, &recording).await), [waiting.clone(), waiting.clone(), waiting, other]);
 }
 
@@ -89,8 +89,8 @@ pub async fn forgotten_segments_are_those_of_one_rendition(store: &dyn Store) {
     let recording = live(store).await;
     let other = segment(&recording, WAV, 0, SegmentState::Done);
     note(store, &[segment(&recording, MP3, 0, SegmentState::Done), other.clone()]).await;
-    store.forget_segments(recording.id, MP3).await.unwrap();
-    store.forget_segments(RecordingId::new(), MP3).await.unwrap();
+    store.delete_segments(recording.id, MP3).await.unwrap();
+    store.delete_segments(RecordingId::new(), MP3).await.unwrap();
     assert_eq!(of(store, &recording).await, [other]);
 }
 
@@ -105,7 +105,7 @@ pub async fn old_segments_are_those_of_recordings_that_ended_long_ago(store: &dy
         let old = Segment { created_at: long, ..segment(recording, MP3, 0, SegmentState::Done) };
         note(store, &[old.clone(), Segment { number: 1, ..old }]).await;
     }
-    assert_eq!(store.forget_old_segments(before).await.unwrap(), 2);
+    assert_eq!(store.delete_old_segments(before).await.unwrap(), 2);
     assert_eq!(of(store, &long_ago).await, []);
     assert_eq!((of(store, &live).await.len(), of(store, &ended).await.len()), (2, 2));
 }

@@ -12,7 +12,7 @@ pub async fn a_session_that_begins_is_recording_and_live_on_its_node(store: &dyn
     store.begin(&recording).await.unwrap();
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
+    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
 }
 
 pub async fn a_begin_may_be_repeated_but_an_id_is_not_taken_twice(store: &dyn Store) {
@@ -57,7 +57,7 @@ pub async fn sealing_again_changes_nothing(store: &dyn Store) {
         .finalize(&FinalizedRecording { recording: second, jobs: vec![upload()], renditions: Vec::new() })
         .await
         .unwrap();
-    assert_eq!(outcome, FinalizeOutcome::AlreadySealed);
+    assert_eq!(outcome, FinalizeOutcome::AlreadyFinalized);
     assert_eq!(store.recording(&tenant(), first.id).await.unwrap(), first);
     assert_eq!(store.jobs_of(first.id).await.unwrap().len(), 1);
 }
@@ -109,7 +109,7 @@ pub async fn a_seal_that_fails_leaves_nothing_behind(store: &dyn Store) {
     assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.jobs_of(recording.id).await.unwrap(), []);
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
+    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
     write(store, &sealed(&recording)).await;
 }
 
@@ -129,7 +129,7 @@ pub async fn a_seal_without_a_reason_closes_the_session(store: &dyn Store) {
     write(store, &recording).await;
     let session = store.session(&tenant(), recording.id.into()).await.unwrap();
     assert_eq!(session.1, Some(EndReason::Crash));
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), []);
+    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), []);
 }
 
 pub async fn a_live_session_is_paused_and_resumed_and_a_sealed_one_stays(store: &dyn Store) {
@@ -166,9 +166,9 @@ pub async fn live_sessions_are_those_of_the_node_that_are_not_sealed(store: &dyn
         store.begin(recording).await.unwrap();
     }
     write(store, &sealed(&ended)).await;
-    let mut live = store.live_on(&node("a")).await.unwrap();
+    let mut live = store.live_sessions_on(&node("a")).await.unwrap();
     live.sort();
     assert_eq!(live, [SessionId::from(first.id), SessionId::from(second.id)]);
-    assert_eq!(store.live_on(&node("b")).await.unwrap(), [SessionId::from(elsewhere.id)]);
-    assert_eq!(store.live_on(&node("c")).await.unwrap(), []);
+    assert_eq!(store.live_sessions_on(&node("b")).await.unwrap(), [SessionId::from(elsewhere.id)]);
+    assert_eq!(store.live_sessions_on(&node("c")).await.unwrap(), []);
 }

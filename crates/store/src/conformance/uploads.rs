@@ -50,7 +50,7 @@ pub async fn an_upload_and_its_parts_read_back(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
     let parts = [part(1), part(2), part(10)];
     for part in parts.iter().rev() {
-        store.note_part(recording.id, &upload.id, part).await.unwrap();
+        store.write_part(recording.id, &upload.id, part).await.unwrap();
     }
     assert_eq!(store.upload_of(recording.id).await.unwrap(), Some((upload, parts.to_vec())));
     assert_eq!(store.upload_of(RecordingId::new()).await.unwrap(), None);
@@ -58,10 +58,10 @@ pub async fn an_upload_and_its_parts_read_back(store: &dyn Store) {
 
 pub async fn a_part_that_is_sent_again_takes_the_place_of_the_first(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
-    store.note_part(recording.id, &upload.id, &part(1)).await.unwrap();
+    store.write_part(recording.id, &upload.id, &part(1)).await.unwrap();
     let last = UploadPart { md5: [9; 16], bytes: 77, provisional: false, etag: "other".into(), ..part(1) };
     for _ in 0..2 {
-        store.note_part(recording.id, &upload.id, &last).await.unwrap();
+        store.write_part(recording.id, &upload.id, &last).await.unwrap();
     }
     assert_eq!(store.upload_of(recording.id).await.unwrap().unwrap().1, [last]);
 }
@@ -81,14 +81,14 @@ pub async fn an_upload_needs_a_recording(store: &dyn Store) {
 
 pub async fn a_forgotten_upload_takes_no_part(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
-    store.note_part(recording.id, &upload.id, &part(1)).await.unwrap();
-    store.forget_upload(recording.id, "another").await.unwrap();
+    store.write_part(recording.id, &upload.id, &part(1)).await.unwrap();
+    store.delete_upload(recording.id, "another").await.unwrap();
     assert!(store.upload_of(recording.id).await.unwrap().is_some());
     for _ in 0..2 {
-        store.forget_upload(recording.id, &upload.id).await.unwrap();
+        store.delete_upload(recording.id, &upload.id).await.unwrap();
     }
     assert_eq!(store.upload_of(recording.id).await.unwrap(), None);
-    let refused = store.note_part(recording.id, &upload.id, &part(2)).await;
+    let refused = store.write_part(recording.id, &upload.id, &part(2)).await;
     assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
     let next = Upload { id: "next".into(), ..upload };
     store.begin_upload(&next).await.unwrap();
@@ -138,7 +138,7 @@ pub async fn a_rescue_makes_a_live_recording_available_and_says_what_is_missing(
     assert_eq!((rescued.container, rescued.object_key), (Some(upload.container), Some(upload.key)));
     assert_eq!((rescued.bytes, rescued.end_reason), (1 << 25, Some(EndReason::Crash)));
     assert!(rescued.ended_at.is_some());
-    assert_eq!(store.live_on(&recording.node).await.unwrap(), []);
+    assert_eq!(store.live_sessions_on(&recording.node).await.unwrap(), []);
     assert!(store.upload_of(recording.id).await.unwrap().unwrap().0.rescued);
 }
 
@@ -153,7 +153,7 @@ pub async fn a_recording_that_was_rescued_can_still_be_sealed_by_its_node(store:
     assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(read(store, &recording).await, whole.recording);
     assert_eq!(store.upload_of(recording.id).await.unwrap(), None);
-    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
 }
 
@@ -169,9 +169,9 @@ pub async fn a_rescue_of_a_sealed_recording_is_taken_back_when_its_node_has_uplo
     );
     let again =
         FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions: Vec::new() };
-    assert_eq!(store.finalize(&again).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&again).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     let leased = lease(store).await.unwrap();
-    store.forget_upload(recording.id, &upload.id).await.unwrap();
+    store.delete_upload(recording.id, &upload.id).await.unwrap();
     let next = vec![clean_up()];
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Available), next };
     store.finish(&leased, done).await.unwrap();

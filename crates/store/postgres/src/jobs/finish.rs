@@ -168,7 +168,7 @@ pub(crate) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resul
     .await?;
     if let Some(rendition) = retried.rendition.filter(|_| retried.kind == JobKind::Render.as_str()) {
         let id = RenditionId::from(rendition);
-        renditions::replace_removal(&mut transaction, retried.recording.into(), id).await?;
+        renditions::cancel_removal(&mut transaction, retried.recording.into(), id).await?;
         renditions::set_state(&mut transaction, id, RenditionState::Queued, None).await?;
     }
     announce_recording(&mut transaction, retried.recording).await?;

@@ -102,7 +102,7 @@ pub(crate) async fn job(pool: &PgPool, tenant: &TenantId, id: JobId) -> Result<J
     Ok(row.read()?)
 }
 
-pub(crate) async fn list(
+pub(crate) async fn list_jobs(
     pool: &PgPool,
     tenant: &TenantId,
     filter: &JobFilter,
@@ -129,7 +129,7 @@ pub(crate) async fn list(
     Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
 }
 
-pub(crate) async fn depth(pool: &PgPool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
+pub(crate) async fn count_jobs(pool: &PgPool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
     let rows = sqlx::query!(
         r#"SELECT kind, state, count(*) AS "jobs!" FROM jobs WHERE state NOT IN ('DONE', 'CANCELLED')
            GROUP BY kind, state ORDER BY kind, state"#

@@ -156,7 +156,7 @@ pub(crate) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> R
     .await?;
     if let Some(rendition) = retried.rendition.filter(|_| retried.kind == JobKind::Render.as_str()) {
         let id = RenditionId::from(rendition.into_uuid());
-        renditions::replace_removal(&mut transaction, recording, id).await?;
+        renditions::cancel_removal(&mut transaction, recording, id).await?;
         renditions::set_state(&mut transaction, id, RenditionState::Queued, None).await?;
     }
     transaction.commit().await?;

@@ -104,7 +104,7 @@ pub(crate) async fn job(pool: &SqlitePool, tenant: &TenantId, id: JobId) -> Resu
     Ok(row.read()?)
 }
 
-pub(crate) async fn list(
+pub(crate) async fn list_jobs(
     pool: &SqlitePool,
     tenant: &TenantId,
     filter: &JobFilter,
@@ -136,7 +136,7 @@ pub(crate) async fn list(
     Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
 }
 
-pub(crate) async fn depth(pool: &SqlitePool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
+pub(crate) async fn count_jobs(pool: &SqlitePool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
     let rows = sqlx::query!(
         r#"SELECT kind, state, count(*) AS "jobs!: i64" FROM jobs WHERE state NOT IN ('DONE', 'CANCELLED')
            GROUP BY kind, state ORDER BY kind, state"#
