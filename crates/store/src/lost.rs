@@ -10,5 +10,5 @@ pub struct LostRecording {
     /// The node with the file.
     pub node: NodeId,
     /// Whether it is finalized; otherwise its session was live.
-    pub sealed: bool,
+    pub finalized: bool,
 }

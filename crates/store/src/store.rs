@@ -50,7 +50,7 @@ pub trait Store: Send + Sync {
     ///
     /// # Errors
     /// `Conflict` if another tenant has the id; `Internal` if two tracks have the same number.
-    async fn finalize(&self, recording: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError>;
+    async fn finalize(&self, finalized: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError>;
 
     /// The node that owns the session, and the reason of its end; none while it is live.
     ///

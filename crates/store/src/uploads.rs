@@ -53,7 +53,7 @@ pub struct UploadStatus {
     /// The recording's object key; none while its session is live, and if no media arrived.
     pub object_key: Option<String>,
     /// Whether the recording is finalized.
-    pub sealed: bool,
+    pub finalized: bool,
     /// The file's size in bytes; zero until it is finalized.
     pub bytes: u64,
 }

@@ -46,17 +46,17 @@ async fn give_up_lost(
     lost.retain(|recording| recording.node != context.config.node);
     let now_silent = lost.iter().map(|recording| recording.node.clone()).collect();
     let before = std::mem::replace(silent, now_silent);
-    for LostRecording { id, node, sealed } in lost.into_iter().filter(|one| before.contains(&one.node)) {
-        if context.store.park_lost(id, after, &reason(&node, sealed)).await? {
+    for LostRecording { id, node, finalized } in lost.into_iter().filter(|one| before.contains(&one.node)) {
+        if context.store.park_lost(id, after, &reason(&node, finalized)).await? {
             metrics::given_up();
-            tracing::warn!(recording = %id, %node, sealed, "given up with its node, which had uploaded nothing of it");
+            tracing::warn!(recording = %id, %node, finalized, "given up with its node, which had uploaded nothing of it");
         }
     }
     Ok(())
 }
 
-fn reason(node: &NodeId, sealed: bool) -> String {
-    let when = if sealed { "" } else { " while it recorded" };
+fn reason(node: &NodeId, finalized: bool) -> String {
+    let when = if finalized { "" } else { " while it recorded" };
     format!(
         "its node {node} was lost{when}; nothing of it had been uploaded, and it goes on if that node comes back"
     )

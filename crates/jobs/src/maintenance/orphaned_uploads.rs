@@ -88,7 +88,7 @@ impl UploadCleaner<'_> {
     /// Aborts uploads of recordings that were deleted, or turned out to have no media.
     async fn abort_needless(&self) -> Result<(), JobError> {
         for status in self.context.store.uploads_on(&self.context.config.node).await? {
-            let no_media = status.sealed && status.object_key.is_none();
+            let no_media = status.finalized && status.object_key.is_none();
             if no_media || status.state == RecordingState::Deleted {
                 self.drop_upload(&status).await?;
             }
@@ -142,7 +142,7 @@ impl UploadCleaner<'_> {
         }
         let stored = self.parts.confirm(&upload.key, &parts).await?;
         let provisional = journaled.first().is_some_and(|part| part.provisional);
-        let whole = status.sealed && stored.bytes == status.bytes && !provisional;
+        let whole = status.finalized && stored.bytes == status.bytes && !provisional;
         let missing = (!whole).then(|| missing(&upload.node, stored.bytes, status));
         let wanted = self.wanted(status, &upload).await?;
         if self.context.store.rescue(&upload, stored.bytes, missing.as_deref(), &wanted).await? {
@@ -163,7 +163,7 @@ impl UploadCleaner<'_> {
 }
 
 fn missing(node: &NodeId, bytes: u64, status: &UploadStatus) -> String {
-    let of = if status.sealed { format!(" of {}", status.bytes) } else { String::new() };
+    let of = if status.finalized { format!(" of {}", status.bytes) } else { String::new() };
     format!(
         "node {node} was lost: the object holds the first {bytes}{of} bytes, which were uploaded before; \
          the rest, the duration and the index are missing"

@@ -17,7 +17,7 @@ pub(crate) async fn lost_recordings(
     silent_for: Duration,
 ) -> Result<Vec<LostRecording>, Failure> {
     let rows = sqlx::query!(
-        r#"SELECT recordings.id, recordings.node, recordings.state = 'PROCESSING' AS "sealed!"
+        r#"SELECT recordings.id, recordings.node, recordings.state = 'PROCESSING' AS "finalized!"
            FROM recordings JOIN nodes ON nodes.id = recordings.node
            WHERE recordings.state IN ('RECORDING', 'PAUSED', 'PROCESSING')
               AND nodes.seen_at < now() - make_interval(secs => $1)
@@ -27,9 +27,10 @@ pub(crate) async fn lost_recordings(
     )
     .fetch_all(pool)
     .await?;
-    let read =
-        |id: Uuid, node: &str, sealed| Ok(LostRecording { id: id.into(), node: row::known(node)?, sealed });
-    rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
+    let read = |id: Uuid, node: &str, finalized| {
+        Ok(LostRecording { id: id.into(), node: row::known(node)?, finalized })
+    };
+    rows.iter().map(|row| read(row.id, &row.node, row.finalized)).collect()
 }
 
 pub(crate) async fn park_lost(

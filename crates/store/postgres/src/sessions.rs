@@ -66,8 +66,11 @@ pub(crate) async fn set_paused(
     if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
-pub(crate) async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, Failure> {
-    let mut row = RecordingRow::from(&sealed.recording);
+pub(crate) async fn finalize(
+    pool: &PgPool,
+    finalized: &FinalizedRecording,
+) -> Result<FinalizeOutcome, Failure> {
+    let mut row = RecordingRow::from(&finalized.recording);
     // Whoever seals without a reason knows of none: nobody was there to see the end.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
     let mut transaction = begin_transaction(pool).await?;
@@ -76,7 +79,7 @@ pub(crate) async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Resu
     sqlx::query!("SELECT id FROM sessions WHERE id = $1 FOR UPDATE", row.id)
         .fetch_optional(&mut *transaction)
         .await?;
-    recordings::lock(&mut transaction, sealed.recording.id).await?;
+    recordings::lock(&mut transaction, finalized.recording.id).await?;
     let closed = sqlx::query!(
         "INSERT INTO sessions (id, tenant, node, started_at, closed_at, end_reason)
          VALUES ($1, $2, $3, $4, COALESCE($5, now()), $6)
@@ -104,16 +107,17 @@ pub(crate) async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Resu
         .execute(&mut *transaction)
         .await?;
     sqlx::query!("DELETE FROM tracks WHERE recording = $1", row.id).execute(&mut *transaction).await?;
-    for track in &sealed.recording.tracks {
-        write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
+    for track in &finalized.recording.tracks {
+        write_track(&mut transaction, &TrackRow::new(finalized.recording.id, track)).await?;
     }
-    jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
-    let Recording { id, tenant, node, .. } = &sealed.recording;
+    jobs::insert(&mut transaction, finalized.recording.id, &finalized.recording.tenant, &finalized.jobs)
+        .await?;
+    let Recording { id, tenant, node, .. } = &finalized.recording;
     let node = || Some(node.clone());
     if rescued.rows_affected() > 0 {
         renditions::requeue_all(&mut transaction, tenant, *id, node()).await?;
     }
-    for new in &sealed.renditions {
+    for new in &finalized.renditions {
         renditions::insert_if_absent(&mut transaction, tenant, *id, node(), new).await?;
     }
     announce_recording(&mut transaction, row.id).await?;

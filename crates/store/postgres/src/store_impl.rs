@@ -29,8 +29,8 @@ impl Store for PostgresStore {
         self.bounded(sessions::set_paused(&self.pool, tenant, id, paused)).await
     }
 
-    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
-        self.bounded(sessions::finalize(&self.pool, sealed)).await
+    async fn finalize(&self, finalized: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
+        self.bounded(sessions::finalize(&self.pool, finalized)).await
     }
 
     async fn session(

@@ -121,7 +121,7 @@ macro_rules! statuses {
             r#"SELECT uploads.recording, uploads.node, uploads.object_key,
                 uploads.upload_id, uploads.container, uploads.rescue IS NOT NULL AS "rescued!",
                 recordings.tenant, recordings.state, recordings.object_key AS recording_key,
-                recordings.ended_at IS NOT NULL AS "sealed!", recordings.bytes
+                recordings.ended_at IS NOT NULL AS "finalized!", recordings.bytes
                FROM uploads JOIN recordings ON recordings.id = uploads.recording "# + $conditions,
             $($argument),+
         )

@@ -23,7 +23,7 @@ pub(crate) async fn lost_recordings(
     let Some(since) = since(silent_for) else { return Ok(Vec::new()) };
     let rows = sqlx::query!(
         r#"SELECT recordings.id AS "id: Hyphenated", recordings.node,
-              recordings.state = 'PROCESSING' AS "sealed!: bool"
+              recordings.state = 'PROCESSING' AS "finalized!: bool"
            FROM recordings JOIN nodes ON nodes.id = recordings.node
            WHERE recordings.state IN ('RECORDING', 'PAUSED', 'PROCESSING') AND nodes.seen_at < ?1
               AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.recording = recordings.id)
@@ -32,10 +32,10 @@ pub(crate) async fn lost_recordings(
     )
     .fetch_all(pool)
     .await?;
-    let read = |id: Hyphenated, node: &str, sealed| {
-        Ok(LostRecording { id: id.into_uuid().into(), node: row::known(node)?, sealed })
+    let read = |id: Hyphenated, node: &str, finalized| {
+        Ok(LostRecording { id: id.into_uuid().into(), node: row::known(node)?, finalized })
     };
-    rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
+    rows.iter().map(|row| read(row.id, &row.node, row.finalized)).collect()
 }
 
 pub(crate) async fn park_lost(

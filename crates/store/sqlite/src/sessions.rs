@@ -73,9 +73,9 @@ pub(crate) async fn set_paused(
 /// Also returns the jobs that are cancelled by it.
 pub(crate) async fn finalize(
     pool: &SqlitePool,
-    sealed: &FinalizedRecording,
+    finalized: &FinalizedRecording,
 ) -> Result<(FinalizeOutcome, Vec<JobId>), Failure> {
-    let mut row = RecordingRow::from(&sealed.recording);
+    let mut row = RecordingRow::from(&finalized.recording);
     // Whoever seals without a reason knows of none: nobody was there to see the end.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
     let id = row.id.hyphenated();
@@ -108,17 +108,18 @@ pub(crate) async fn finalize(
         .execute(&mut *transaction)
         .await?;
     sqlx::query!("DELETE FROM tracks WHERE recording = ?1", id).execute(&mut *transaction).await?;
-    for track in &sealed.recording.tracks {
-        write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
+    for track in &finalized.recording.tracks {
+        write_track(&mut transaction, &TrackRow::new(finalized.recording.id, track)).await?;
     }
-    jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
-    let Recording { id, tenant, node, .. } = &sealed.recording;
+    jobs::insert(&mut transaction, finalized.recording.id, &finalized.recording.tenant, &finalized.jobs)
+        .await?;
+    let Recording { id, tenant, node, .. } = &finalized.recording;
     let node = || Some(node.clone());
     let cancelled = match rescued.rows_affected() {
         0 => Vec::new(),
         _ => renditions::requeue_all(&mut transaction, tenant, *id, node()).await?,
     };
-    for new in &sealed.renditions {
+    for new in &finalized.renditions {
         renditions::insert_if_absent(&mut transaction, tenant, *id, node(), new).await?;
     }
     transaction.commit().await?;

@@ -31,10 +31,10 @@ impl Store for SqliteStore {
         Ok(sessions::set_paused(&self.writer, tenant, id, paused).await?)
     }
 
-    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
-        let (outcome, cancelled) = sessions::finalize(&self.writer, sealed).await?;
+    async fn finalize(&self, finalized: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
+        let (outcome, cancelled) = sessions::finalize(&self.writer, finalized).await?;
         self.cancelled(cancelled);
-        self.changed(sealed.recording.id);
+        self.changed(finalized.recording.id);
         Ok(outcome)
     }
 

@@ -126,7 +126,7 @@ macro_rules! statuses {
             r#"SELECT uploads.recording AS "recording: Hyphenated", uploads.node, uploads.object_key,
                 uploads.upload_id, uploads.container, uploads.rescue IS NOT NULL AS "rescued!: bool",
                 recordings.tenant, recordings.state, recordings.object_key AS recording_key,
-                recordings.ended_at IS NOT NULL AS "sealed!: bool", recordings.bytes
+                recordings.ended_at IS NOT NULL AS "finalized!: bool", recordings.bytes
                FROM uploads JOIN recordings ON recordings.id = uploads.recording "# + $conditions,
             $($argument),+
         )

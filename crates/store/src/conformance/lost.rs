@@ -65,7 +65,8 @@ pub async fn what_a_silent_node_has_not_finished_and_not_begun_to_upload_is_lost
     upload_is_done(store).await;
     let processing = write_with_jobs(store, vec![upload()]).await;
     silence(store).await;
-    let of = |recording: &Recording, sealed| LostRecording { id: recording.id, node: node("a"), sealed };
+    let of =
+        |recording: &Recording, finalized| LostRecording { id: recording.id, node: node("a"), finalized };
     let mut expected = vec![of(&recording, false), of(&paused, false), of(&processing, true)];
     expected.sort_by_key(|one| one.id.to_string());
     assert_eq!(lost(store).await, expected);

@@ -100,7 +100,7 @@ pub async fn uploads_are_listed_with_what_their_recordings_say(store: &dyn Store
     let listed = store.uploads_on(&recording.node).await.unwrap();
     let [status] = listed.as_slice() else { unreachable!("{listed:?}") };
     assert_eq!((&status.upload, &status.tenant), (&upload, &recording.tenant));
-    assert_eq!((status.state, status.sealed), (RecordingState::Recording, false));
+    assert_eq!((status.state, status.finalized), (RecordingState::Recording, false));
     assert_eq!(status.object_key, None);
     let whole = sealed(&recording);
     store
@@ -108,7 +108,7 @@ pub async fn uploads_are_listed_with_what_their_recordings_say(store: &dyn Store
         .await
         .unwrap();
     let status = store.uploads_on(&recording.node).await.unwrap().remove(0);
-    assert_eq!((status.state, status.sealed), (RecordingState::Processing, true));
+    assert_eq!((status.state, status.finalized), (RecordingState::Processing, true));
     assert_eq!((status.object_key, status.bytes), (whole.object_key, whole.bytes));
     assert_eq!(store.uploads_on(&node("b")).await.unwrap(), []);
 }

@@ -47,7 +47,7 @@ pub struct UploadStatusRow {
     pub tenant: String,
     pub state: String,
     pub recording_key: Option<String>,
-    pub sealed: bool,
+    pub finalized: bool,
     pub bytes: i64,
 }
 
@@ -58,7 +58,7 @@ impl UploadStatusRow {
     /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self) -> Result<UploadStatus, StoreError> {
         let (tenant, state) = (known(&self.tenant)?, known(&self.state)?);
-        let (object_key, sealed) = (self.recording_key, self.sealed);
+        let (object_key, finalized) = (self.recording_key, self.finalized);
         let bytes = unsigned(self.bytes, "bytes")?;
         let upload = UploadRow {
             recording: self.recording,
@@ -68,7 +68,7 @@ impl UploadStatusRow {
             container: self.container,
             rescued: self.rescued,
         };
-        Ok(UploadStatus { upload: upload.read()?, tenant, state, object_key, sealed, bytes })
+        Ok(UploadStatus { upload: upload.read()?, tenant, state, object_key, finalized, bytes })
     }
 }
 
