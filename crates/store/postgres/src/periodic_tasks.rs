@@ -1,4 +1,4 @@
-//! Work that one node does for all every so often.
+//! Claims of periodic tasks that one node runs for all. The table is `turns`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is made out of recordings.
+//! Renditions and their render jobs.
 
 use chrono::Utc;
 use model::{
@@ -15,7 +15,7 @@ use crate::{
     listen::{announce, announce_jobs, announce_recording},
 };
 
-/// A query for renditions: its conditions as a literal, then its arguments.
+/// A query of renditions: the literal of its conditions, then its arguments.
 macro_rules! renditions {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -35,7 +35,7 @@ pub(crate) async fn create_rendition(
     new: &NewRendition,
 ) -> Result<Created, Failure> {
     let mut transaction = begin_transaction(pool).await?;
-    // Held against an upload that ends, and a deletion that begins, at the same time.
+    // FOR NO KEY UPDATE waits for an upload that ends and a deletion that begins. SQLite's twin is alone.
     let found = sqlx::query!(
         "SELECT COALESCE(parked_from, state) AS \"state!\", container, node FROM recordings
          WHERE id = $1 AND tenant = $2 FOR NO KEY UPDATE",
@@ -73,8 +73,7 @@ pub(crate) async fn create_rendition(
     Ok(Created { rendition, job })
 }
 
-/// A rendition that is wanted without anybody asking. One that there is, or that somebody has cancelled or deleted, stays
-/// as it is.
+/// Inserts a default rendition and its job. An existing rendition is not changed, also if it was cancelled or deleted.
 pub(crate) async fn insert_if_absent(
     connection: &mut PgConnection,
     tenant: &TenantId,
@@ -96,8 +95,8 @@ pub(crate) async fn insert_if_absent(
     announce_jobs(connection).await
 }
 
-/// The recording's file is another than the one that its renditions were made of: they are made anew, but those that
-/// somebody has cancelled or deleted. Whoever makes one now has lost its job.
+/// The recording's file was replaced: requeues all its renditions, except cancelled and deleted ones. Unfinished render
+/// jobs are cancelled and announced.
 pub(crate) async fn requeue_all(
     connection: &mut PgConnection,
     tenant: &TenantId,
@@ -139,7 +138,7 @@ pub(crate) async fn requeue_all(
     announce_jobs(connection).await
 }
 
-/// Writes the rendition and its job; none where there is one already.
+/// Inserts a rendition and its job, or requeues a cancelled or deleted one. None if it exists in any other state.
 async fn insert(
     connection: &mut PgConnection,
     tenant: &TenantId,
@@ -175,7 +174,8 @@ async fn insert(
     Ok(Some(job))
 }
 
-/// A rendition is to be made again: what waits to remove its file shall not. Who makes it waits for what does so now.
+/// Cancels a DELETE job that waits to remove the file of a rendition that is requeued. If the DELETE job is running, the
+/// render job waits for its end.
 pub(crate) async fn cancel_removal(
     connection: &mut PgConnection,
     recording: RecordingId,
@@ -193,7 +193,7 @@ pub(crate) async fn cancel_removal(
     Ok(())
 }
 
-/// A rendition that was deleted stays so, whatever becomes of its job.
+/// Sets the state, except of a DELETED rendition.
 pub(crate) async fn set_state(
     connection: &mut PgConnection,
     id: RenditionId,

@@ -1,4 +1,4 @@
-//! What another node made of the uploads of one that was lost, and what becomes of that when the lost one comes back.
+//! Completes a lost node's uploads, and reconciles when the node returns.
 
 use model::RecordingId;
 use sqlx::{PgConnection, PgPool};
@@ -32,6 +32,7 @@ pub(crate) async fn rescue(
     )
     .execute(&mut *transaction)
     .await?;
+    // Locks in the common order: session, recording, upload. SQLite's twin needs no lock here.
     recordings::lock(&mut transaction, upload.recording).await?;
     let rescue = if closed.rows_affected() > 0 { "SEAL" } else { "UPLOAD" };
     let rescued = sqlx::query!(
@@ -74,7 +75,8 @@ pub(crate) async fn rescue(
     Ok(true)
 }
 
-/// The upload is to be forgotten. If it had been rescued, what was missing has come.
+/// Called before the upload is deleted. If it was rescued, the whole file is stored now: clears the recording's error and
+/// requeues its renditions.
 pub(crate) async fn undo_rescue(
     connection: &mut PgConnection,
     recording: RecordingId,

@@ -1,4 +1,4 @@
-//! Pieces of renditions that are made while their recordings go on.
+//! Segments of renditions that are rendered while their recordings are open.
 
 use chrono::{DateTime, Utc};
 use model::{RecordingId, Segment, TenantId};
@@ -93,11 +93,11 @@ pub(crate) async fn delete_segments(
 }
 
 pub(crate) async fn delete_old_segments(pool: &PgPool, before: DateTime<Utc>) -> Result<u64, Failure> {
-    let forgotten = sqlx::query!(
+    let deleted = sqlx::query!(
         "DELETE FROM segments s USING recordings r WHERE r.id = s.recording AND r.ended_at < $1",
         before
     )
     .execute(pool)
     .await?;
-    Ok(forgotten.rows_affected())
+    Ok(deleted.rows_affected())
 }

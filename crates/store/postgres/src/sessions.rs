@@ -1,4 +1,4 @@
-//! Sessions: begun, and sealed in one transaction.
+//! Sessions: their beginning, and their finalization in one transaction.
 
 use model::{EndReason, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{PgConnection, PgPool};
@@ -32,7 +32,7 @@ pub(crate) async fn begin(pool: &PgPool, recording: &Recording) -> Result<(), Fa
     Ok(())
 }
 
-/// A begin whose answer was lost may be repeated.
+/// A `begin` whose answer was lost may be repeated.
 async fn begun_before(connection: &mut PgConnection, row: &RecordingRow) -> Result<(), Failure> {
     let same = sqlx::query_scalar!(
         r#"SELECT tenant = $2 AND node = $3 AND started_at = $4 AND closed_at IS NULL AS "same!"
@@ -71,11 +71,11 @@ pub(crate) async fn finalize(
     finalized: &FinalizedRecording,
 ) -> Result<FinalizeOutcome, Failure> {
     let mut row = RecordingRow::from(&finalized.recording);
-    // Whoever seals without a reason knows of none: nobody was there to see the end.
+    // Without a reason the process did not see the end: it crashed.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
     let mut transaction = begin_transaction(pool).await?;
-    // A rescue or a deletion that is under way is waited for. Without these what follows would see the newest session, but
-    // its upload and its recording as they were before.
+    // Locks, which SQLite's twin does not need: they wait for a running rescue or deletion. Otherwise the next statement
+    // would see the session that the other transaction committed, but the upload and recording from before it.
     sqlx::query!("SELECT id FROM sessions WHERE id = $1 FOR UPDATE", row.id)
         .fetch_optional(&mut *transaction)
         .await?;
@@ -102,7 +102,7 @@ pub(crate) async fn finalize(
         return finalized_before(&mut transaction, &row).await;
     }
     write_recording(&mut transaction, &row).await?;
-    // What was rescued was the beginning; here is all of it.
+    // The rescued object had the beginning of the file; the node has all of it.
     let rescued = sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND rescue IS NOT NULL", row.id)
         .execute(&mut *transaction)
         .await?;
@@ -139,7 +139,7 @@ async fn finalized_before(
     if ours { Ok(FinalizeOutcome::AlreadyFinalized) } else { Err(CONFLICT.into()) }
 }
 
-/// Writes the recording's row, or writes it anew.
+/// Inserts or replaces the recording's row.
 async fn write_recording(connection: &mut PgConnection, row: &RecordingRow) -> Result<(), Failure> {
     sqlx::query!(
         "INSERT INTO recordings (id, tenant, name, correlation_id, channel, source, node, state, started_at, ended_at,

@@ -1,4 +1,4 @@
-//! [`Store`] on Postgres: which query each method runs.
+//! [`Store`] on Postgres: the query that each method runs.
 
 use std::time::Duration;
 
@@ -203,7 +203,7 @@ impl Store for PostgresStore {
     }
 
     async fn wait_for_jobs(&self, at_most: Duration) {
-        // Without an answer the worker looks when its time is up.
+        // Without an answer the worker looks again after `at_most`.
         let next = tokio::time::timeout(at_most, jobs::lease::next_due(&self.pool)).await;
         let next = next.ok().and_then(Result::ok).flatten().unwrap_or(at_most);
         self.signal.wait(next.min(at_most)).await;

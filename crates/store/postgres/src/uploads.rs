@@ -113,7 +113,7 @@ pub(crate) async fn delete_upload(
     Ok(())
 }
 
-/// A query for uploads and what their recordings say: its conditions as literals, then its arguments.
+/// A query of uploads joined with their recordings: the literal of its conditions, then its arguments.
 macro_rules! statuses {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -135,7 +135,7 @@ pub(crate) async fn uploads_on(pool: &PgPool, node: &NodeId) -> Result<Vec<Uploa
 }
 
 pub(crate) async fn lost_uploads(pool: &PgPool, silent_for: Duration) -> Result<Vec<UploadStatus>, Failure> {
-    // Longer than a century is never.
+    // An interval beyond a century does not fit in every calculation; no node is silent for so long.
     const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
     let seconds = silent_for.as_secs_f64().min(CENTURY);
     let rows = statuses!(

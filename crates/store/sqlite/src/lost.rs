@@ -1,4 +1,4 @@
-//! Recordings of nodes that are lost, of which the object store has nothing.
+//! Recordings of lost nodes of which nothing was uploaded.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use uuid::fmt::Hyphenated;
 
 use crate::{Failure, begin_write};
 
-/// When a node that has been silent for so long was last heard of at the latest; none: longer than there is time.
+/// The latest heartbeat of a node that is silent for this time. None if it is before the calendar's beginning: no node is
+/// silent for so long. The Postgres twin subtracts an interval from `now()` in the query.
 fn since(silent_for: Duration) -> Option<DateTime<Utc>> {
     Utc::now().checked_sub_signed(TimeDelta::from_std(silent_for).ok()?)
 }
@@ -96,7 +97,7 @@ pub(crate) async fn unpark(
     )
     .execute(&mut *transaction)
     .await?;
-    let back = sqlx::query_scalar!(
+    let unparked = sqlx::query_scalar!(
         r#"UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL, lost = NULL,
             ended_at = CASE WHEN lost = 'UPLOAD' THEN ended_at END,
             end_reason = CASE WHEN lost = 'UPLOAD' THEN end_reason END
@@ -110,5 +111,5 @@ pub(crate) async fn unpark(
     .fetch_all(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(back.into_iter().map(|id| id.into_uuid().into()).collect())
+    Ok(unparked.into_iter().map(|id| id.into_uuid().into()).collect())
 }

@@ -1,4 +1,4 @@
-//! Work that one process does for all every so often.
+//! Claims of periodic tasks that one process runs for all. The table is `turns`.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is made out of recordings.
+//! Renditions and their render jobs.
 
 use chrono::{DateTime, Utc};
 use model::{
@@ -13,7 +13,7 @@ use uuid::fmt::Hyphenated;
 
 use crate::{Failure, begin_write, jobs};
 
-/// A query for renditions: its conditions as a literal, then its arguments.
+/// A query of renditions: the literal of its conditions, then its arguments.
 macro_rules! renditions {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -65,8 +65,7 @@ pub(crate) async fn create_rendition(
     Ok(Created { rendition, job })
 }
 
-/// A rendition that is wanted without anybody asking. One that there is, or that somebody has cancelled or deleted, stays
-/// as it is.
+/// Inserts a default rendition and its job. An existing rendition is not changed, also if it was cancelled or deleted.
 pub(crate) async fn insert_if_absent(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -85,8 +84,8 @@ pub(crate) async fn insert_if_absent(
     if known { Ok(()) } else { insert(connection, tenant, recording, node, new).await.map(drop) }
 }
 
-/// The recording's file is another than the one that its renditions were made of: they are made anew, but those that
-/// somebody has cancelled or deleted. Returns the jobs that are cancelled by it.
+/// The recording's file was replaced: requeues all its renditions, except cancelled and deleted ones. Returns the
+/// unfinished render jobs that it cancelled.
 pub(crate) async fn requeue_all(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -130,7 +129,7 @@ pub(crate) async fn requeue_all(
     Ok(cancelled.into_iter().map(|job| job.into_uuid().into()).collect())
 }
 
-/// Writes the rendition and its job; none where there is one already.
+/// Inserts a rendition and its job, or requeues a cancelled or deleted one. None if it exists in any other state.
 async fn insert(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -171,7 +170,8 @@ async fn insert(
     Ok(Some(job))
 }
 
-/// A rendition is to be made again: what waits to remove its file shall not. Who makes it waits for what does so now.
+/// Cancels a DELETE job that waits to remove the file of a rendition that is requeued. If the DELETE job is running, the
+/// render job waits for its end.
 pub(crate) async fn cancel_removal(
     connection: &mut SqliteConnection,
     recording: RecordingId,
@@ -191,7 +191,7 @@ pub(crate) async fn cancel_removal(
     Ok(())
 }
 
-/// A rendition that was deleted stays so, whatever becomes of its job.
+/// Sets the state, except of a DELETED rendition.
 pub(crate) async fn set_state(
     connection: &mut SqliteConnection,
     id: RenditionId,

@@ -1,4 +1,4 @@
-//! What another node made of the uploads of one that was lost, and what becomes of that when the lost one comes back.
+//! Completes a lost node's uploads, and reconciles when the node returns.
 
 use chrono::Utc;
 use model::{JobId, RecordingId};
@@ -69,7 +69,8 @@ pub(crate) async fn rescue(
     Ok(true)
 }
 
-/// The upload is to be forgotten. If it had been rescued, what was missing has come. Returns the jobs that are cancelled by it.
+/// Called before the upload is deleted. If it was rescued, the whole file is stored now: clears the recording's error and
+/// requeues its renditions. Returns the jobs that were cancelled.
 pub(crate) async fn undo_rescue(
     connection: &mut SqliteConnection,
     recording: RecordingId,

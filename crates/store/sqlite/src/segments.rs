@@ -1,4 +1,4 @@
-//! Pieces of renditions that are made while their recordings go on.
+//! Segments of renditions that are rendered while their recordings are open.
 
 use chrono::{DateTime, Utc};
 use model::{RecordingId, Segment, TenantId};
@@ -94,12 +94,13 @@ pub(crate) async fn delete_segments(
 }
 
 pub(crate) async fn delete_old_segments(pool: &SqlitePool, before: DateTime<Utc>) -> Result<u64, Failure> {
-    let forgotten = sqlx::query!(
+    // SQLite has no DELETE … USING.
+    let deleted = sqlx::query!(
         "DELETE FROM segments WHERE recording IN
             (SELECT r.id FROM recordings r JOIN segments s ON s.recording = r.id WHERE r.ended_at < ?1)",
         before,
     )
     .execute(pool)
     .await?;
-    Ok(forgotten.rows_affected())
+    Ok(deleted.rows_affected())
 }

@@ -1,4 +1,4 @@
-//! Sessions: begun, and sealed in one transaction.
+//! Sessions: their beginning, and their finalization in one transaction.
 
 use chrono::Utc;
 use model::{EndReason, JobId, NodeId, Recording, RecordingState, SessionId, TenantId};
@@ -34,7 +34,7 @@ pub(crate) async fn begin(pool: &SqlitePool, recording: &Recording) -> Result<()
     Ok(())
 }
 
-/// A begin whose answer was lost may be repeated.
+/// A `begin` whose answer was lost may be repeated.
 async fn begun_before(connection: &mut SqliteConnection, row: &RecordingRow) -> Result<(), Failure> {
     let id = row.id.hyphenated();
     let same = sqlx::query_scalar!(
@@ -70,13 +70,13 @@ pub(crate) async fn set_paused(
     if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
-/// Also returns the jobs that are cancelled by it.
+/// Also returns the jobs that were cancelled.
 pub(crate) async fn finalize(
     pool: &SqlitePool,
     finalized: &FinalizedRecording,
 ) -> Result<(FinalizeOutcome, Vec<JobId>), Failure> {
     let mut row = RecordingRow::from(&finalized.recording);
-    // Whoever seals without a reason knows of none: nobody was there to see the end.
+    // Without a reason the process did not see the end: it crashed.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
     let id = row.id.hyphenated();
     let closed_at = row.ended_at.unwrap_or_else(Utc::now);
@@ -103,7 +103,7 @@ pub(crate) async fn finalize(
         return Ok((finalized_before(&mut transaction, &row).await?, Vec::new()));
     }
     write_recording(&mut transaction, &row).await?;
-    // What was rescued was the beginning; here is all of it.
+    // The rescued object had the beginning of the file; the node has all of it.
     let rescued = sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND rescue IS NOT NULL", id)
         .execute(&mut *transaction)
         .await?;
@@ -141,7 +141,7 @@ async fn finalized_before(
     if ours { Ok(FinalizeOutcome::AlreadyFinalized) } else { Err(CONFLICT.into()) }
 }
 
-/// Writes the recording's row, or writes it anew.
+/// Inserts or replaces the recording's row.
 async fn write_recording(connection: &mut SqliteConnection, row: &RecordingRow) -> Result<(), Failure> {
     let id = row.id.hyphenated();
     sqlx::query!(

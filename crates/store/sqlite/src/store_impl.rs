@@ -1,4 +1,4 @@
-//! [`Store`] on SQLite: which query each method runs, on which connection, and what it reports to this process.
+//! [`Store`] on SQLite: the query that each method runs, on which connection, and the changes that it reports.
 
 use std::time::Duration;
 
@@ -33,8 +33,8 @@ impl Store for SqliteStore {
 
     async fn finalize(&self, finalized: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
         let (outcome, cancelled) = sessions::finalize(&self.writer, finalized).await?;
-        self.cancelled(cancelled);
-        self.changed(finalized.recording.id);
+        self.report_cancelled(cancelled);
+        self.report_changed(finalized.recording.id);
         Ok(outcome)
     }
 
@@ -76,7 +76,7 @@ impl Store for SqliteStore {
     ) -> Result<Created, StoreError> {
         let created = renditions::create_rendition(&self.writer, tenant, recording, new).await?;
         if created.job.is_some() {
-            self.changed(recording);
+            self.report_changed(recording);
         }
         Ok(created)
     }
@@ -129,10 +129,8 @@ impl Store for SqliteStore {
         actor: &str,
     ) -> Result<Deletion, StoreError> {
         let (deletion, cancelled) = deletion::delete_recording(&self.writer, tenant, id, actor).await?;
-        for job in cancelled {
-            self.changes.publish(Change::Cancelled(job));
-        }
-        self.changed(id);
+        self.report_cancelled(cancelled);
+        self.report_changed(id);
         Ok(deletion)
     }
 
@@ -144,7 +142,7 @@ impl Store for SqliteStore {
     ) -> Result<Deletion, StoreError> {
         let (deletion, recording, job) = deletion::delete_rendition(&self.writer, tenant, id, actor).await?;
         self.changes.publish(Change::Cancelled(job));
-        self.changed(recording);
+        self.report_changed(recording);
         Ok(deletion)
     }
 
@@ -179,7 +177,7 @@ impl Store for SqliteStore {
 
     async fn finish(&self, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), StoreError> {
         jobs::finish::finish(&self.writer, leased, outcome).await?;
-        self.changed(leased.job.recording);
+        self.report_changed(leased.job.recording);
         Ok(())
     }
 
@@ -209,7 +207,7 @@ impl Store for SqliteStore {
 
     async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
         let recording = jobs::finish::retry(&self.writer, tenant, job).await?;
-        self.changed(recording);
+        self.report_changed(recording);
         Ok(())
     }
 
@@ -217,8 +215,7 @@ impl Store for SqliteStore {
         let (cancellation, recording) = jobs::cancel::cancel(&self.writer, tenant, job).await?;
         if cancellation == Cancellation::Now {
             self.changes.publish(Change::Cancelled(job));
-            self.changes.publish(Change::Recording(recording));
-            self.signal.notify();
+            self.report_changed(recording);
         }
         Ok(cancellation)
     }
@@ -232,7 +229,7 @@ impl Store for SqliteStore {
     }
 
     async fn wait_for_jobs(&self, at_most: Duration) {
-        // Without an answer the worker looks when its time is up.
+        // Without an answer the worker looks again after `at_most`.
         let next = tokio::time::timeout(at_most, jobs::lease::next_due(&self.readers)).await;
         let next = next.ok().and_then(Result::ok).flatten().unwrap_or(at_most);
         self.signal.wait(next.min(at_most)).await;
@@ -260,8 +257,8 @@ impl Store for SqliteStore {
 
     async fn delete_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
         let cancelled = uploads::delete_upload(&self.writer, recording, upload_id).await?;
-        self.cancelled(cancelled);
-        self.changed(recording);
+        self.report_cancelled(cancelled);
+        self.report_changed(recording);
         Ok(())
     }
 
@@ -281,7 +278,7 @@ impl Store for SqliteStore {
         renditions: &[NewRendition],
     ) -> Result<bool, StoreError> {
         let rescued = rescue::rescue(&self.writer, upload, bytes, missing, renditions).await?;
-        self.changed(upload.recording);
+        self.report_changed(upload.recording);
         Ok(rescued)
     }
 
@@ -299,17 +296,17 @@ impl Store for SqliteStore {
         silent_for: Duration,
         error: &str,
     ) -> Result<bool, StoreError> {
-        let given_up = lost::park_lost(&self.writer, recording, silent_for, error).await?;
-        if given_up {
+        let parked = lost::park_lost(&self.writer, recording, silent_for, error).await?;
+        if parked {
             self.changes.publish(Change::Recording(recording));
         }
-        Ok(given_up)
+        Ok(parked)
     }
 
     async fn unpark(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
-        let back = lost::unpark(&self.writer, node, live).await?;
-        back.iter().for_each(|id| self.changed(*id));
-        Ok(back)
+        let unparked = lost::unpark(&self.writer, node, live).await?;
+        unparked.iter().for_each(|id| self.report_changed(*id));
+        Ok(unparked)
     }
 
     async fn heartbeat(&self, id: &NodeId, grpc_address: &str, draining: bool) -> Result<(), StoreError> {

@@ -102,7 +102,7 @@ pub(crate) async fn upload_of(
     Ok(Some((upload.read()?, parts)))
 }
 
-/// Returns the jobs that are cancelled by it.
+/// Returns the jobs that were cancelled.
 pub(crate) async fn delete_upload(
     pool: &SqlitePool,
     recording: RecordingId,
@@ -118,7 +118,7 @@ pub(crate) async fn delete_upload(
     Ok(cancelled)
 }
 
-/// A query for uploads and what their recordings say: its conditions as literals, then its arguments.
+/// A query of uploads joined with their recordings: the literal of its conditions, then its arguments.
 macro_rules! statuses {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -143,6 +143,7 @@ pub(crate) async fn lost_uploads(
     pool: &SqlitePool,
     silent_for: Duration,
 ) -> Result<Vec<UploadStatus>, Failure> {
+    // A time before the calendar's beginning: no node is silent for so long.
     let Ok(silent_for) = chrono::TimeDelta::from_std(silent_for) else { return Ok(Vec::new()) };
     let Some(since) = Utc::now().checked_sub_signed(silent_for) else { return Ok(Vec::new()) };
     let rows = statuses!(

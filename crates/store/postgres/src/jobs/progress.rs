@@ -1,4 +1,4 @@
-//! How far a run has come.
+//! Progress of running jobs.
 
 use model::Progress;
 use sqlx::PgPool;
@@ -12,7 +12,7 @@ pub(crate) async fn set_progress(
     progress: &Progress,
 ) -> Result<(), Failure> {
     let mut transaction = begin_transaction(pool).await?;
-    let noted = sqlx::query!(
+    let written = sqlx::query!(
         "UPDATE jobs SET fraction = $3, speed = $4, remaining_ns = $5
          WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'
          RETURNING rendition",
@@ -27,7 +27,7 @@ pub(crate) async fn set_progress(
     .ok_or(StoreError::LeaseLost(leased.job.id))?;
     sqlx::query!(
         "UPDATE renditions SET state = 'IN_PROGRESS' WHERE id = $1 AND state = 'QUEUED'",
-        noted.rendition
+        written.rendition
     )
     .execute(&mut *transaction)
     .await?;
