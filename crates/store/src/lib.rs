@@ -3,7 +3,7 @@
 //!
 //! Each back end is a crate of its own (`store-postgres`, `store-sqlite`), because sqlx checks a crate's queries against
 //! one database. They share the code in this crate: [`row`] converts between rows and the types of `model`,
-//! [`JobSignal`] wakes waiting workers, and [`Changes`] reports changes to subscribers.
+//! [`JobSignal`] wakes waiting workers, [`Changes`] reports changes to subscribers, and [`traced`] runs a query in a span.
 
 mod changes;
 #[cfg(feature = "conformance")]
@@ -19,6 +19,7 @@ pub mod row;
 mod sessions;
 mod signal;
 mod store;
+mod trace;
 mod uploads;
 
 pub use changes::{Change, Changes};
@@ -32,4 +33,5 @@ pub use renditions::{Created, NewRendition, REQUEUED, RenderedFile};
 pub use sessions::{FinalizeOutcome, FinalizedRecording};
 pub use signal::JobSignal;
 pub use store::Store;
+pub use trace::{TARGET, traced};
 pub use uploads::{Upload, UploadPart, UploadStatus};

@@ -40,7 +40,8 @@ use sqlx::{
     PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use store::{Changes, JobSignal, StoreError};
+use store::{Changes, JobSignal, StoreError, traced};
+use tracing::Span;
 
 pub use config::PostgresConfig;
 
@@ -100,12 +101,19 @@ impl PostgresStore {
         self.pool.close().await;
     }
 
-    /// Runs one call, at most for the call timeout.
-    async fn bounded<T>(&self, call: impl Future<Output = Result<T, Failure>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.call_timeout, call).await {
-            Ok(result) => result.map_err(StoreError::from),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer in {:?}", self.call_timeout))),
-        }
+    /// Runs one call in its span, at most for the call timeout.
+    async fn bounded<T>(
+        &self,
+        span: Span,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, StoreError> {
+        let bounded = async {
+            match tokio::time::timeout(self.call_timeout, call).await {
+                Ok(result) => result.map_err(StoreError::from),
+                Err(_) => Err(StoreError::Unavailable(format!("no answer in {:?}", self.call_timeout))),
+            }
+        };
+        traced(span, bounded).await
     }
 }
 

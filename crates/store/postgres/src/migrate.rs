@@ -7,7 +7,7 @@ use sqlx::{
     Acquire as _,
     migrate::{Migrate as _, MigrateError, Migrator},
 };
-use store::StoreError;
+use store::{StoreError, query_span};
 use tracing::info;
 
 use crate::{Failure, PostgresStore};
@@ -38,7 +38,7 @@ impl PostgresStore {
     /// # Errors
     /// `Internal` if the database was migrated by a later version; `Unavailable`.
     pub async fn pending(&self) -> Result<Vec<i64>, StoreError> {
-        self.bounded(async {
+        self.bounded(query_span!("db.migration.pending"), async {
             let mut connection = self.pool.acquire().await?;
             let connection = connection.acquire().await?;
             let exists =
