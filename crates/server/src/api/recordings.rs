@@ -72,7 +72,7 @@ impl Api {
             started_from: time("started_from", request.started_from)?,
             started_until: time("started_until", request.started_until)?,
         };
-        let page = self.store.list(&caller.tenant, &filter, after, limit).await?;
+        let page = self.store.list_recordings(&caller.tenant, &filter, after, limit).await?;
         Ok(pb::ListRecordingsResponse {
             recordings: page.recordings.iter().map(wire::recording).collect(),
             next_page_token: page.next.map(write_token).unwrap_or_default(),

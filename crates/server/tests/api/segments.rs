@@ -35,7 +35,7 @@ async fn session(app: &TestApp, segments: &[(&str, u32, SegmentState)]) -> Strin
     let id = app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap().into_inner().id;
     let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
     for (parameters, number, state) in segments {
-        store.note_segment(&segment(&id, parameters, *number, *state)).await.unwrap();
+        store.write_segment(&segment(&id, parameters, *number, *state)).await.unwrap();
     }
     id
 }

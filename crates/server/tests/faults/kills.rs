@@ -85,7 +85,7 @@ impl Trial<'_> {
         let deleted = RecordingFilter { state: Some(RecordingState::Deleted), ..Default::default() };
         let mut all = Vec::new();
         for filter in [RecordingFilter::default(), deleted] {
-            let page = self.store.list(&TenantId::default(), &filter, None, 1000).await;
+            let page = self.store.list_recordings(&TenantId::default(), &filter, None, 1000).await;
             all.extend(ok(page, "the recordings").recordings);
         }
         all
