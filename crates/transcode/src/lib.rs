@@ -14,7 +14,6 @@
 //! is read up to there; a cluster with a damaged time costs itself. Of a track that lies more than 30 s behind the others in
 //! the file, what comes too late is missing. [`TranscodeError::Unreadable`] means that nothing at all could be decoded.
 
-mod check;
 mod error;
 mod follow;
 mod libav;
@@ -33,13 +32,12 @@ mod source;
 mod time;
 mod worker;
 
-pub use check::BadOption;
 pub use error::TranscodeError;
 pub use follow::{Follow, Followed, Segment};
 pub use options::{
     AudioFormat, AudioOptions, FilmFormat, PeakBits, Preset, StemFormat, VideoOptions, WebmCodec,
 };
 pub use plan::{Plan, Produced, Progress};
-pub use rendition::Rendition;
+pub use rendition::{BadOption, Rendition};
 pub use run::run;
 pub use worker::{Follower, Limits, Worker, worker_main};

@@ -2,7 +2,7 @@
 
 use ffmpeg_next::{Rational, codec};
 
-use super::film::Lane;
+use super::lane::Lane;
 use crate::{
     TranscodeError, libav,
     sink::{Mux, PacketSink, StreamId},

@@ -1,18 +1,18 @@
 //! One file a kind of rendition.
 
 mod copy;
-mod film;
 mod follow;
 mod join;
-mod mosaic;
-mod order;
+mod lane;
+mod mosaic_lane;
 mod picture_lane;
+mod pipeline;
 mod sound_lane;
 mod still;
 mod waveform;
 
 pub(crate) use follow::follow;
-pub(crate) use order::make;
+pub(crate) use pipeline::make;
 
 use crate::{Produced, time::Time};
 

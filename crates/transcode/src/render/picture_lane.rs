@@ -2,7 +2,7 @@
 
 use ffmpeg_next::{format::Pixel, frame};
 
-use super::film::Lane;
+use super::lane::Lane;
 use crate::{
     TranscodeError, VideoOptions,
     picture::{Colour, Fit, inside},

@@ -1,6 +1,6 @@
 //! Tracks of sound, mixed and coded.
 
-use super::film::Lane;
+use super::lane::Lane;
 use crate::{
     TranscodeError,
     sink::{Mux, SoundEncoder, SoundSpec},

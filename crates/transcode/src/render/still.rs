@@ -9,20 +9,20 @@ use crate::{
     TranscodeError, libav,
     picture::{Fit, blank, inside, paint},
     progress::Meter,
-    source::{Demux, Kind, Pace, PictureSource, Survey, Track, measure},
+    source::{Demux, Kind, Pace, PictureSource, Probe, Track, measure},
     time::Time,
 };
 
 /// The first video that can be decoded, and its size upright.
 fn first_video<'a>(
     input: &Path,
-    survey: &'a Survey,
+    probe: &'a Probe,
     meter: &Meter<'_>,
 ) -> Result<(&'a Track, (u32, u32)), TranscodeError> {
     let mut any = false;
-    for track in survey.of_kind(Kind::Video) {
+    for track in probe.of_kind(Kind::Video) {
         any = true;
-        if let Some(measured) = measure(input, survey, track, meter.cancelled())? {
+        if let Some(measured) = measure(input, probe, track, meter.cancelled())? {
             return Ok((track, measured.size));
         }
     }
@@ -36,19 +36,19 @@ fn first_video<'a>(
 pub(super) fn thumbnail(
     input: &Path,
     output: &Path,
-    survey: &Survey,
+    probe: &Probe,
     at: Option<f64>,
     width: Option<u32>,
     meter: &mut Meter<'_>,
 ) -> Result<Made, TranscodeError> {
-    let (track, natural) = first_video(input, survey, meter)?;
+    let (track, natural) = first_video(input, probe, meter)?;
     let early = (track.end().seconds() / 10.0).min(10.0);
     let at = Time::from_seconds(at.unwrap_or(early));
     let width = width.unwrap_or_else(|| natural.0.min(640)) / 2 * 2;
     let size = inside(natural, (width, MOST_HIGH));
     let mut fit = Fit::new(size, track.rotation, Pixel::YUVJ420P);
     let mut made = Err(TranscodeError::Unreadable { detail: libav::with_log("no picture can be decoded") });
-    pictures_at(input, survey, track, &[at], meter, &mut |_, picture| {
+    pictures_at(input, probe, track, &[at], meter, &mut |_, picture| {
         made = fit.fit_copy(picture);
         Ok(())
     })?;
@@ -60,12 +60,12 @@ pub(super) fn thumbnail(
 pub(super) fn contact_sheet(
     input: &Path,
     output: &Path,
-    survey: &Survey,
+    probe: &Probe,
     (columns, rows): (u32, u32),
     width: Option<u32>,
     meter: &mut Meter<'_>,
 ) -> Result<Made, TranscodeError> {
-    let (track, natural) = first_video(input, survey, meter)?;
+    let (track, natural) = first_video(input, probe, meter)?;
     let cell = cell_of_sheet(natural, (columns, rows), width.unwrap_or(1_280));
     let size = (cell.0 * columns, cell.1 * rows);
     let (start, length) = (track.start().seconds(), (track.end() - track.start()).seconds());
@@ -75,7 +75,7 @@ pub(super) fn contact_sheet(
         (0..count).map(|place| Time::from_seconds(start + middle(place) * length)).collect();
     let mut fit = Fit::new(cell, track.rotation, Pixel::YUVJ420P);
     let mut sheet = blank(size, Pixel::YUVJ420P)?;
-    pictures_at(input, survey, track, &times, meter, &mut |place, picture| {
+    pictures_at(input, probe, track, &times, meter, &mut |place, picture| {
         let place = place as u32;
         let at = (place % columns * cell.0, place / columns * cell.1);
         paint(&mut sheet, &fit.fit_copy(picture)?, at);
@@ -106,13 +106,13 @@ const MOST_HIGH: u32 = 16_384;
 /// Before the first picture of the track the first is taken, after the last one the last.
 fn pictures_at(
     input: &Path,
-    survey: &Survey,
+    probe: &Probe,
     track: &Track,
     times: &[Time],
     meter: &mut Meter<'_>,
     sink: &mut dyn FnMut(usize, &frame::Video) -> Result<(), TranscodeError>,
 ) -> Result<(), TranscodeError> {
-    let mut demux = Demux::open(input, survey, &[track.index], meter.cancelled())?;
+    let mut demux = Demux::open(input, probe, &[track.index], meter.cancelled())?;
     let mut source = PictureSource::open(track, Pace::Prompt)?;
     let mut shown: Option<frame::Video> = None;
     let mut wanted = times.iter().copied().enumerate().peekable();

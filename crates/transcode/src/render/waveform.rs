@@ -10,7 +10,7 @@ use super::{Made, sound_lane::Mix};
 use crate::{
     PeakBits, TranscodeError, libav,
     progress::Meter,
-    source::{Demux, Kind, Survey, Track},
+    source::{Demux, Kind, Probe, Track},
     time::Time,
 };
 
@@ -22,19 +22,19 @@ const STEP: Time = Time::from_millis(1_000);
 pub(super) fn make(
     input: &Path,
     output: &Path,
-    survey: &Survey,
+    probe: &Probe,
     resolution: (Option<u32>, Option<u32>),
     bits: PeakBits,
     meter: &mut Meter<'_>,
 ) -> Result<Made, TranscodeError> {
     let per_pixel = resolution.1.unwrap_or(RATE / resolution.0.unwrap_or(20));
-    let tracks: Vec<&Track> = survey.of_kind(Kind::Audio).collect();
+    let tracks: Vec<&Track> = probe.of_kind(Kind::Audio).collect();
     if tracks.is_empty() {
         return Err(TranscodeError::NoSuchTrack { wanted: "track of audio".to_owned() });
     }
     let indices: Vec<usize> = tracks.iter().map(|track| track.index).collect();
     let mut mix = Mix::open(&tracks, RATE, Some(1))?;
-    let mut demux = Demux::open(input, survey, &indices, meter.cancelled())?;
+    let mut demux = Demux::open(input, probe, &indices, meter.cancelled())?;
     let mut peaks = Peaks::create(output, per_pixel, bits).map_err(|error| failed(&error))?;
     let end = tracks.iter().map(|track| track.end()).max().unwrap_or_default();
     let mut until = Time::ZERO;

@@ -1,7 +1,7 @@
 //! Writing the output: encoders and the container.
 
+mod frame_rate_limit;
 mod mux;
-mod pacing;
 mod picture;
 mod segments;
 mod sound;

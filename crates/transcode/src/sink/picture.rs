@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use ffmpeg_next::{self as ff, Dictionary, Rational, codec, color, format::Pixel, frame, picture};
 
-use super::pacing::Pacing;
+use super::frame_rate_limit::FrameRateLimit;
 use super::{Container, Mux, PacketSink, StreamId, encoder};
 use crate::{Preset, TranscodeError, libav, picture::Colour, time::Time};
 
@@ -118,7 +118,7 @@ pub(crate) struct PictureEncoder {
     duration: i64,
     /// In units of `time_base`.
     end: i64,
-    pacing: Option<Pacing>,
+    frame_rate_limit: Option<FrameRateLimit>,
     last: Option<i64>,
     last_keyframe: Option<Time>,
 }
@@ -171,7 +171,7 @@ impl PictureEncoder {
             time_base,
             duration: i64::from(ticks),
             end: end.to_ticks(time_base),
-            pacing: spec.frame_rate.map(Pacing::new),
+            frame_rate_limit: spec.frame_rate.map(FrameRateLimit::new),
             last: None,
             last_keyframe: None,
         })
@@ -181,7 +181,9 @@ impl PictureEncoder {
     /// soon after it if the rate is limited.
     pub(crate) fn takes(&self, time: Time) -> bool {
         let late = self.last.is_none_or(|last| time.to_ticks(self.time_base) > last);
-        time >= Time::ZERO && late && self.pacing.as_ref().is_none_or(|pacing| pacing.takes(time))
+        time >= Time::ZERO
+            && late
+            && self.frame_rate_limit.as_ref().is_none_or(|frame_rate_limit| frame_rate_limit.takes(time))
     }
 
     /// One that isn't [taken](Self::takes) is dropped.
@@ -196,8 +198,8 @@ impl PictureEncoder {
         }
         let ticks = time.to_ticks(self.time_base);
         self.last = Some(ticks);
-        if let Some(pacing) = &mut self.pacing {
-            pacing.took(time);
+        if let Some(frame_rate_limit) = &mut self.frame_rate_limit {
+            frame_rate_limit.took(time);
         }
         picture.set_pts(Some(ticks));
         let keyframe = self.last_keyframe.is_none_or(|last| time - last >= KEYFRAME_INTERVAL);

@@ -4,11 +4,11 @@ use std::{collections::VecDeque, path::Path};
 
 use ffmpeg_next as ff;
 
-use super::{Reader, Survey, Track, doubt::Doubt};
+use super::{Probe, Reader, Track, timestamp_filter::TimestampFilter};
 use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
 
 /// Reads the input once, in its own order, and hands out the packets of each track by time. What must wait for its
-/// track's turn is held coded; that is at most the file's own disorder, which the survey has measured.
+/// track's turn is held coded; that is at most the file's own disorder, which the probe has measured.
 pub(crate) struct Demux<'a> {
     reader: Reader,
     lanes: Vec<Option<Lane>>,
@@ -19,7 +19,7 @@ pub(crate) struct Demux<'a> {
     /// Where the last packet of the tracks ends.
     end: Time,
     /// Of a file that still grows.
-    doubt: Option<Doubt>,
+    doubt: Option<TimestampFilter>,
     cancelled: Cancelled<'a>,
 }
 
@@ -35,23 +35,18 @@ impl<'a> Demux<'a> {
     /// Opens the input again, for packets of `tracks` alone.
     pub(crate) fn open(
         path: &Path,
-        survey: &Survey,
+        probe: &Probe,
         tracks: &[usize],
         cancelled: Cancelled<'a>,
     ) -> Result<Self, TranscodeError> {
-        Ok(Self::new(Reader::open(path)?, survey, tracks, cancelled))
+        Ok(Self::new(Reader::open(path)?, probe, tracks, cancelled))
     }
 
     /// Goes on where `reader` is.
-    pub(crate) fn new(
-        mut reader: Reader,
-        survey: &Survey,
-        tracks: &[usize],
-        cancelled: Cancelled<'a>,
-    ) -> Self {
+    pub(crate) fn new(mut reader: Reader, probe: &Probe, tracks: &[usize], cancelled: Cancelled<'a>) -> Self {
         let streams = reader.input.streams().count();
         let lanes = (0..streams).map(|index| {
-            let track = survey.track(index).filter(|_| tracks.contains(&index))?.clone();
+            let track = probe.track(index).filter(|_| tracks.contains(&index))?.clone();
             Some(Lane { last: track.start(), track, queue: VecDeque::new(), seen: false })
         });
         let lanes: Vec<Option<Lane>> = lanes.collect();
@@ -62,10 +57,10 @@ impl<'a> Demux<'a> {
             reader,
             lanes,
             position: Time::ZERO,
-            skew: survey.skew,
+            skew: probe.skew,
             ended: false,
             end: Time::ZERO,
-            doubt: survey.ahead.then(Doubt::default),
+            doubt: probe.ahead.then(TimestampFilter::default),
             cancelled,
         }
     }
@@ -142,7 +137,7 @@ impl<'a> Demux<'a> {
     }
 
     fn place_believed(&mut self) -> Result<(), TranscodeError> {
-        while let Some((time, packet)) = self.doubt.as_mut().and_then(Doubt::pop) {
+        while let Some((time, packet)) = self.doubt.as_mut().and_then(TimestampFilter::pop) {
             // Its sound belongs where something else was written already.
             if time + self.skew < self.position {
                 let late = (self.position - time).seconds();

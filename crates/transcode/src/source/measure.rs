@@ -4,7 +4,7 @@ use std::{cell::Cell, path::Path};
 
 use ffmpeg_next::{self as ff, frame};
 
-use super::{Demux, Pace, PictureSource, Survey, Track};
+use super::{Demux, Pace, PictureSource, Probe, Track};
 use crate::{TranscodeError, picture::Colour, progress::Cancelled, time::Time};
 
 /// Packets that are tried from the start on, for a track whose container doesn't tell where keyframes are.
@@ -34,11 +34,11 @@ pub(crate) struct Measured {
 /// one that can be decoded, so that one damaged header doesn't blow up all. `None` if no picture can be decoded.
 pub(crate) fn measure(
     path: &Path,
-    survey: &Survey,
+    probe: &Probe,
     track: &Track,
     cancelled: Cancelled<'_>,
 ) -> Result<Option<Measured>, TranscodeError> {
-    let demux = Demux::open(path, survey, &[track.index], cancelled)?;
+    let demux = Demux::open(path, probe, &[track.index], cancelled)?;
     let source = PictureSource::open(track, Pace::Prompt)?;
     let mut look = Look { demux, source, track };
     let Some(first) = look.first_picture()? else { return Ok(None) };

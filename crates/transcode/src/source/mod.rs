@@ -1,15 +1,15 @@
 //! Reading the input: what is in it, its packets in order, its pictures and its sound.
 
 mod demux;
-mod doubt;
-mod growing;
 mod keyframe;
 mod measure;
+mod open_file;
 mod picture;
+mod probe;
 mod rotation;
 mod runs;
 mod sound;
-mod survey;
+mod timestamp_filter;
 
 use std::{
     fs::File,
@@ -22,12 +22,12 @@ use ffmpeg_next::{self as ff, format::context::StreamIo};
 use crate::{TranscodeError, libav, partial, progress::Cancelled};
 
 pub(crate) use demux::Demux;
-pub(crate) use growing::{GrowingFile, Growth};
 pub(crate) use measure::{Measured, measure};
+pub(crate) use open_file::{FinalBytes, OpenFile};
 pub(crate) use picture::{Pace, PictureSource};
+pub(crate) use probe::{Kind, Probe, Track};
 pub(crate) use rotation::Rotation;
 pub(crate) use sound::SoundSource;
-pub(crate) use survey::{Kind, Survey, Track};
 
 /// Containers that are tried. Left out are those that name other files or hosts, such as playlists: an input must
 /// never make this machine read anything else.
@@ -67,14 +67,14 @@ impl Reader {
     }
 
     /// Reads the header; waits until it and a few packets are there.
-    pub(crate) fn follow(file: GrowingFile) -> Result<Self, TranscodeError> {
+    pub(crate) fn follow(file: OpenFile) -> Result<Self, TranscodeError> {
         /// libav can't seek here, so what it finds behind damage is no farther back than this, in bytes.
         const BUFFER: usize = 256 << 10;
-        let growth = file.growth();
+        let final_bytes = file.final_bytes();
         let io = StreamIo::from_read_with_capacity(file, BUFFER);
         let input = io.and_then(|io| ff::format::input_from_stream(io, None, Some(options())));
         // A fault of the disk is noted there and no reason to blame the input.
-        growth.check()?;
+        final_bytes.check()?;
         let input = input.map_err(|error| libav::unreadable("opening the input", error))?;
         Ok(Self { input, suspect: None })
     }

@@ -10,10 +10,10 @@ use std::{
 
 use rustix::process::{self, Resource, Rlimit, Signal};
 
-use super::wire::{Limits, MAX_LINE, Report, Task, Word, Work};
+use super::protocol::{Limits, MAX_LINE, Report, Task, Word, Work};
 use crate::{
     Produced, TranscodeError, partial, render, run,
-    source::{GrowingFile, Growth},
+    source::{FinalBytes, OpenFile},
 };
 
 /// What the hidden subcommand `transcode-worker` of the server does: reads a task from standard input, limits itself,
@@ -45,9 +45,9 @@ fn execute() -> Result<Produced, TranscodeError> {
             run(&plan, &AtomicBool::new(false), &mut |progress| tell(&Report::Progress(progress)))
         }
         Work::Follow(follow) => {
-            let file = GrowingFile::open(&follow.input)?;
-            let (growth, segments) = (file.growth(), follow.segments.clone());
-            watch_server(move || listen(&growth, &segments))?;
+            let file = OpenFile::open(&follow.input)?;
+            let (final_bytes, segments) = (file.final_bytes(), follow.segments.clone());
+            watch_server(move || listen(&final_bytes, &segments))?;
             render::follow(&follow, file, &mut |segment| tell(&Report::Segment(segment)))
         }
     }
@@ -101,16 +101,16 @@ fn wait_for_end(partial: &Path) {
 }
 
 /// Passes on what the server says of the file that is followed, for as long as there is a server.
-fn listen(growth: &Growth, segments: &Path) {
+fn listen(final_bytes: &FinalBytes, segments: &Path) {
     // An empty line is the end; one that is no word comes from no server of ours.
     while let Ok(word) = read_line().and_then(|line| Ok(serde_json::from_slice(&line)?)) {
         match word {
-            Word::Until(until) => growth.grown(until),
-            Word::End { bytes, output } => growth.end(bytes, output),
+            Word::Until(until) => final_bytes.grown(until),
+            Word::End { bytes, output } => final_bytes.end(bytes, output),
         }
     }
     partial::remove_parts(segments);
-    if let Some(output) = growth.output_if_ended() {
+    if let Some(output) = final_bytes.output_if_ended() {
         let _ = std::fs::remove_file(partial::part_of(&output));
     }
     die();

@@ -21,7 +21,7 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 use super::{
     Worker,
     parent::{epitaph, farewell, keep_tail, line_of, parse},
-    wire::{MAX_LINE, Report, Task, Word, Work},
+    protocol::{MAX_LINE, Report, Task, Word, Work},
 };
 use crate::{Follow, Followed, TranscodeError, partial};
 

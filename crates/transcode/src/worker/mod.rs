@@ -3,9 +3,9 @@
 mod child;
 mod follower;
 mod parent;
-mod wire;
+mod protocol;
 
 pub use child::worker_main;
 pub use follower::Follower;
 pub use parent::Worker;
-pub use wire::Limits;
+pub use protocol::Limits;

@@ -22,7 +22,7 @@ use tokio_util::{
     sync::CancellationToken,
 };
 
-use super::wire::{Limits, MAX_LINE, Report, SUBCOMMAND, Task, Work};
+use super::protocol::{Limits, MAX_LINE, Report, SUBCOMMAND, Task, Work};
 use crate::{Plan, Produced, Progress, TranscodeError, partial::Partial};
 
 /// A child that has said its last word, or nothing more to say, ends within this or is killed.

@@ -1,5 +1,10 @@
 //! The kinds of renditions.
 
+mod check;
+
+pub use check::BadOption;
+pub(crate) use check::WAV_RATES;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{AudioFormat, AudioOptions, FilmFormat, PeakBits, StemFormat, VideoOptions, WebmCodec};

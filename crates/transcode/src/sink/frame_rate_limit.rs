@@ -4,13 +4,13 @@ use crate::time::Time;
 
 /// Takes pictures at a rate on average: one that comes up to half a period early is taken, so that a track which is no
 /// faster loses none to the unevenness of its times.
-pub(super) struct Pacing {
+pub(super) struct FrameRateLimit {
     period: Time,
     half: Time,
     due: Option<Time>,
 }
 
-impl Pacing {
+impl FrameRateLimit {
     /// At most so many a second.
     pub(super) fn new(rate: u32) -> Self {
         let seconds = 1.0 / f64::from(rate.max(1));
@@ -42,14 +42,14 @@ mod tests {
             (60, 33.333, 9, 301, 301),
             (1, 3_000.0, 500, 4, 4),
         ] {
-            let mut pacing = Pacing::new(rate);
+            let mut frame_rate_limit = FrameRateLimit::new(rate);
             let mut taken = 0;
             for number in 0..(10_000.0 / f64::from(every_ms)).ceil() as i64 {
                 let time = Time::from_millis(
                     (number as f64 * f64::from(every_ms)).round() as i64 + number * 7 % (jitter + 1),
                 );
-                if pacing.takes(time) {
-                    pacing.took(time);
+                if frame_rate_limit.takes(time) {
+                    frame_rate_limit.took(time);
                     taken += 1;
                 }
             }

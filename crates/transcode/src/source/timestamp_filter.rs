@@ -13,7 +13,7 @@ const MAX_HELD: usize = 10_000;
 /// Holds packets back that jump ahead, until those behind them tell whether that is a hole in the sound or a damaged
 /// timestamp. Believed at once, a damaged one would become hours of silence.
 #[derive(Default)]
-pub(super) struct Doubt {
+pub(super) struct TimestampFilter {
     /// The latest time that is believed.
     position: Time,
     held: VecDeque<(Time, ff::Packet)>,
@@ -21,7 +21,7 @@ pub(super) struct Doubt {
     passed: VecDeque<(Time, ff::Packet)>,
 }
 
-impl Doubt {
+impl TimestampFilter {
     /// Takes the next packet of the file and its time.
     pub(super) fn push(&mut self, time: Time, packet: ff::Packet) {
         if let Some((jump, _)) = self.held.front() {
@@ -71,12 +71,13 @@ mod tests {
     use super::*;
 
     fn passed(seconds: &[i64]) -> (Vec<f64>, Vec<f64>) {
-        let mut doubt = Doubt::default();
+        let mut doubt = TimestampFilter::default();
         for second in seconds {
             doubt.push(Time::from_millis(second * 1_000), ff::Packet::empty());
         }
-        let times =
-            |doubt: &mut Doubt| std::iter::from_fn(|| doubt.pop()).map(|(time, _)| time.seconds()).collect();
+        let times = |doubt: &mut TimestampFilter| {
+            std::iter::from_fn(|| doubt.pop()).map(|(time, _)| time.seconds()).collect()
+        };
         let live = times(&mut doubt);
         doubt.believe();
         (live, times(&mut doubt))

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use ffmpeg_next::{Rational, format::Pixel, frame};
 
-use super::film::Lane;
+use super::lane::Lane;
 use crate::{
     TranscodeError,
     picture::{Colour, Fit, blank, inside, paint},

@@ -27,7 +27,7 @@ const MAX_SKEW: Time = Time::from_millis(30_000);
 const LIVE_SKEW: Time = Time::from_millis(3_000);
 
 /// What is in the input.
-pub(crate) struct Survey {
+pub(crate) struct Probe {
     /// Those with packets, in the order of the file.
     pub(crate) tracks: Vec<Track>,
     /// How far, in the order of the file, a packet can come behind packets of a later time.
@@ -75,22 +75,22 @@ pub(crate) struct Declared {
     pub(crate) first: Time,
 }
 
-impl Survey {
+impl Probe {
     /// Reads the whole input.
     pub(crate) fn of(path: &Path, cancelled: Cancelled<'_>) -> Result<Self, TranscodeError> {
         let mut reader = Reader::open(path)?;
-        let mut surveyors = surveyors(&rotation::pose_rolls(path), &reader.input);
+        let mut track_probes = track_probes(&rotation::pose_rolls(path), &reader.input);
         let mut skew = Skew::default();
         while let Some(packet) = reader.next(cancelled)? {
-            if let Some(Some(surveyor)) = surveyors.get_mut(packet.stream())
-                && let Some(time) = surveyor.see(&packet)
+            if let Some(Some(track_probe)) = track_probes.get_mut(packet.stream())
+                && let Some(time) = track_probe.see(&packet)
             {
                 skew.see(time);
             }
         }
         let declared = libav::ffi::declared_duration(&reader.input)
             .and_then(|ticks| Time::from_ticks(ticks, ff::rescale::TIME_BASE));
-        let mut tracks: Vec<Track> = surveyors.into_iter().flatten().map(Surveyor::finish).collect();
+        let mut tracks: Vec<Track> = track_probes.into_iter().flatten().map(TrackProbe::finish).collect();
         drop_doubtful_ends(&mut tracks.iter_mut().map(|track| &mut track.runs).collect::<Vec<_>>(), declared);
         tracks.retain_mut(Track::settle);
         if tracks.is_empty() {
@@ -103,8 +103,8 @@ impl Survey {
     /// run for ever.
     pub(crate) fn ahead(reader: &Reader) -> Self {
         let runs = vec![Run::new(Time::MIN, Time::MAX)];
-        let tracks = surveyors(&[], &reader.input).into_iter().flatten();
-        let tracks = tracks.map(|surveyor| Track { runs: runs.clone(), ..surveyor.track }).collect();
+        let tracks = track_probes(&[], &reader.input).into_iter().flatten();
+        let tracks = tracks.map(|track_probe| Track { runs: runs.clone(), ..track_probe.track }).collect();
         Self { tracks, skew: LIVE_SKEW, ahead: true }
     }
 
@@ -202,7 +202,7 @@ impl Skew {
     }
 }
 
-fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Option<Surveyor>> {
+fn track_probes(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Option<TrackProbe>> {
     let tracks = input.streams().take(MAX_TRACKS).map(|stream| {
         // A copy of its own: the stream's keep the whole demuxer.
         let parameters = stream.parameters().clone();
@@ -213,7 +213,7 @@ fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Opti
         };
         let index = stream.index();
         let rotation = rotation::of_stream(&stream).or_else(|| rolls.get(index).copied());
-        Some(Surveyor {
+        Some(TrackProbe {
             track: Track {
                 index,
                 kind,
@@ -235,7 +235,7 @@ fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Opti
     tracks.collect()
 }
 
-struct Surveyor {
+struct TrackProbe {
     track: Track,
     pieces: Pieces,
     /// Once there was a keyframe.
@@ -244,7 +244,7 @@ struct Surveyor {
     decoded: Option<Time>,
 }
 
-impl Surveyor {
+impl TrackProbe {
     /// Notes a packet and tells its time in the order of decoding.
     fn see(&mut self, packet: &ff::Packet) -> Option<Time> {
         let track = &mut self.track;

@@ -7,7 +7,7 @@ use crate::{
     TranscodeError,
     progress::Meter,
     sink::{Container, Mux},
-    source::{Demux, Survey},
+    source::{Demux, Probe},
     time::Time,
 };
 
@@ -39,7 +39,7 @@ pub(super) type OpenLanes<'a> = dyn Fn(&mut Mux<'_>) -> Result<Vec<Box<dyn Lane>
 /// Writes a file of the given lanes, which read `tracks`.
 pub(super) fn write(
     (input, output): (&Path, &Path),
-    survey: &Survey,
+    probe: &Probe,
     container: Container,
     tracks: &[usize],
     open: &OpenLanes<'_>,
@@ -48,8 +48,8 @@ pub(super) fn write(
     let mut mux = Mux::create(output, container, meter.cancelled())?;
     let mut lanes = open(&mut mux)?;
     mux.start()?;
-    let mut demux = Demux::open(input, survey, tracks, meter.cancelled())?;
-    let used = survey.tracks.iter().filter(|track| tracks.contains(&track.index));
+    let mut demux = Demux::open(input, probe, tracks, meter.cancelled())?;
+    let used = probe.tracks.iter().filter(|track| tracks.contains(&track.index));
     let end = used.map(crate::source::Track::end).max().unwrap_or_default();
     let mut until = Time::ZERO;
     loop {

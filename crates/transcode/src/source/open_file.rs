@@ -12,7 +12,7 @@ use crate::TranscodeError;
 
 /// How much of a file may be read: told by one thread, waited for by another.
 #[derive(Default)]
-pub(crate) struct Growth {
+pub(crate) struct FinalBytes {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -26,7 +26,7 @@ struct State {
     fault: Option<TranscodeError>,
 }
 
-impl Growth {
+impl FinalBytes {
     /// The first `until` bytes are final.
     pub(crate) fn grown(&self, until: u64) {
         let mut state = self.lock();
@@ -83,25 +83,25 @@ impl Growth {
 }
 
 /// The file from its beginning to its end. Where what is there isn't final yet, reading waits.
-pub(crate) struct GrowingFile {
+pub(crate) struct OpenFile {
     file: File,
     at: u64,
-    growth: Arc<Growth>,
+    final_bytes: Arc<FinalBytes>,
 }
 
-impl GrowingFile {
+impl OpenFile {
     /// Keeps the file open, whatever it is called later.
     pub(crate) fn open(path: &Path) -> Result<Self, TranscodeError> {
         let file = File::open(path).map_err(|error| TranscodeError::io("opening the input", &error))?;
-        Ok(Self { file, at: 0, growth: Arc::default() })
+        Ok(Self { file, at: 0, final_bytes: Arc::default() })
     }
 
-    pub(crate) fn growth(&self) -> Arc<Growth> {
-        Arc::clone(&self.growth)
+    pub(crate) fn final_bytes(&self) -> Arc<FinalBytes> {
+        Arc::clone(&self.final_bytes)
     }
 
     fn read_final(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let there = self.growth.behind(self.at) - self.at;
+        let there = self.final_bytes.behind(self.at) - self.at;
         let wanted = usize::try_from(there).unwrap_or(usize::MAX).min(buffer.len());
         let count = self.file.read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
         if count == 0 && wanted > 0 {
@@ -111,11 +111,11 @@ impl GrowingFile {
     }
 }
 
-impl Read for GrowingFile {
+impl Read for OpenFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.read_final(buffer).inspect_err(|error| {
             if error.kind() != io::ErrorKind::Interrupted {
-                self.growth.fail(error);
+                self.final_bytes.fail(error);
             }
         })?;
         self.at += count as u64;

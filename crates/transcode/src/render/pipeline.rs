@@ -7,26 +7,25 @@ use ffmpeg_next::codec::Id;
 use super::{
     Made,
     copy::{self, CopyLane},
-    film::{self, Lane},
-    mosaic::{self, MosaicLane},
+    lane::{self, Lane},
+    mosaic_lane::{self, MosaicLane},
     picture_lane::{PictureLane, size_for},
     sound_lane::SoundLane,
     still, waveform,
 };
 use crate::{
     AudioFormat, AudioOptions, BadOption, FilmFormat, Plan, Rendition, StemFormat, TranscodeError,
-    VideoOptions, WebmCodec,
-    check::WAV_RATES,
-    libav,
+    VideoOptions, WebmCodec, libav,
     progress::Meter,
+    rendition::WAV_RATES,
     sink::{Container, Mux, PictureCodec, PictureSpec, SoundCodec, SoundSpec},
-    source::{Kind, Measured, Rotation, Survey, Track, measure},
+    source::{Kind, Measured, Probe, Rotation, Track, measure},
 };
 
 /// Makes the plan's rendition at `output`.
 pub(crate) fn make(plan: &Plan, output: &Path, meter: &mut Meter<'_>) -> Result<Made, TranscodeError> {
-    let survey = Survey::of(&plan.input, meter.cancelled())?;
-    let work = Work { input: &plan.input, output, survey };
+    let probe = Probe::of(&plan.input, meter.cancelled())?;
+    let work = Work { input: &plan.input, output, probe };
     match &plan.rendition {
         Rendition::Mp4 { video, audio } => {
             work.film(Container::Mp4, PictureCodec::H264, video, audio, None, meter)
@@ -44,17 +43,17 @@ pub(crate) fn make(plan: &Plan, output: &Path, meter: &mut Meter<'_>) -> Result<
         }
         Rendition::Stem { track, format } => work.stem(*track, *format, meter),
         Rendition::Thumbnail { at, width } => {
-            still::thumbnail(work.input, output, &work.survey, *at, *width, meter)
+            still::thumbnail(work.input, output, &work.probe, *at, *width, meter)
         }
         Rendition::ContactSheet { columns, rows, width } => {
-            still::contact_sheet(work.input, output, &work.survey, (*columns, *rows), *width, meter)
+            still::contact_sheet(work.input, output, &work.probe, (*columns, *rows), *width, meter)
         }
         Rendition::Waveform { pixels_per_second, samples_per_pixel, bits } => {
             let resolution = (*pixels_per_second, *samples_per_pixel);
-            waveform::make(work.input, output, &work.survey, resolution, *bits, meter)
+            waveform::make(work.input, output, &work.probe, resolution, *bits, meter)
         }
         Rendition::Mosaic { format, width, height, frame_rate, video, audio } => {
-            let shape = mosaic::Shape::new(*width, *height, *frame_rate);
+            let shape = mosaic_lane::Shape::new(*width, *height, *frame_rate);
             work.mosaic(*format, shape, video, audio, meter)
         }
     }
@@ -63,7 +62,7 @@ pub(crate) fn make(plan: &Plan, output: &Path, meter: &mut Meter<'_>) -> Result<
 struct Work<'a> {
     input: &'a Path,
     output: &'a Path,
-    survey: Survey,
+    probe: Probe,
 }
 
 impl Work<'_> {
@@ -78,10 +77,10 @@ impl Work<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<Made, TranscodeError> {
         let wanted = |track: &&Track| only.is_none_or(|index| track.index == index);
-        let sounds: Vec<&Track> = self.survey.of_kind(Kind::Audio).filter(wanted).collect();
+        let sounds: Vec<&Track> = self.probe.of_kind(Kind::Audio).filter(wanted).collect();
         let mut picture = None;
-        for track in self.survey.of_kind(Kind::Video).filter(wanted) {
-            if let Some(measured) = measure(self.input, &self.survey, track, meter.cancelled())? {
+        for track in self.probe.of_kind(Kind::Video).filter(wanted) {
+            if let Some(measured) = measure(self.input, &self.probe, track, meter.cancelled())? {
                 picture = Some((track, measured));
                 break;
             }
@@ -112,7 +111,7 @@ impl Work<'_> {
             }
             Ok(lanes)
         };
-        film::write((self.input, self.output), &self.survey, container, &tracks, &open, meter)
+        lane::write((self.input, self.output), &self.probe, container, &tracks, &open, meter)
     }
 
     /// All sound, or `only` one track.
@@ -124,7 +123,7 @@ impl Work<'_> {
         meter: &mut Meter<'_>,
     ) -> Result<Made, TranscodeError> {
         let wanted = |track: &&Track| only.is_none_or(|index| track.index == index);
-        let sounds: Vec<&Track> = self.survey.of_kind(Kind::Audio).filter(wanted).collect();
+        let sounds: Vec<&Track> = self.probe.of_kind(Kind::Audio).filter(wanted).collect();
         if sounds.is_empty() {
             return Err(TranscodeError::NoSuchTrack { wanted: "track of audio".to_owned() });
         }
@@ -132,13 +131,13 @@ impl Work<'_> {
         let tracks: Vec<usize> = sounds.iter().map(|track| track.index).collect();
         let spec = sound_spec(sound_codec(container), audio, &sounds);
         let open = |mux: &mut Mux<'_>| Ok(vec![sound_lane(&sounds, container, audio, &spec, mux)?]);
-        film::write((self.input, self.output), &self.survey, container, &tracks, &open, meter)
+        lane::write((self.input, self.output), &self.probe, container, &tracks, &open, meter)
     }
 
     fn mosaic(
         &self,
         format: FilmFormat,
-        shape: mosaic::Shape,
+        shape: mosaic_lane::Shape,
         video: &VideoOptions,
         audio: &AudioOptions,
         meter: &mut Meter<'_>,
@@ -147,11 +146,11 @@ impl Work<'_> {
             FilmFormat::Mp4 => (Container::Mp4, PictureCodec::H264),
             FilmFormat::Webm => (Container::Webm, PictureCodec::Vp9),
         };
-        let videos: Vec<&Track> = self.survey.of_kind(Kind::Video).collect();
+        let videos: Vec<&Track> = self.probe.of_kind(Kind::Video).collect();
         if videos.is_empty() {
             return Err(TranscodeError::NoSuchTrack { wanted: "track of video".to_owned() });
         }
-        let sounds: Vec<&Track> = self.survey.of_kind(Kind::Audio).collect();
+        let sounds: Vec<&Track> = self.probe.of_kind(Kind::Audio).collect();
         let tracks: Vec<usize> = videos.iter().chain(&sounds).map(|track| track.index).collect();
         let spec = picture_spec(codec, video);
         let open = |mux: &mut Mux<'_>| {
@@ -163,12 +162,12 @@ impl Work<'_> {
             }
             Ok(lanes)
         };
-        film::write((self.input, self.output), &self.survey, container, &tracks, &open, meter)
+        lane::write((self.input, self.output), &self.probe, container, &tracks, &open, meter)
     }
 
     fn stem(&self, track: u32, format: StemFormat, meter: &mut Meter<'_>) -> Result<Made, TranscodeError> {
         let index = track as usize;
-        let Some(track) = self.survey.track(index) else {
+        let Some(track) = self.probe.track(index) else {
             return Err(TranscodeError::NoSuchTrack {
                 wanted: format!("track {} with media", index.saturating_add(1)),
             });
