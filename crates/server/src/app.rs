@@ -138,7 +138,7 @@ impl App {
         );
         let (base_path, wishes) = (config.blob.base_path.clone(), config.renditions.clone());
         let growing = OpenRecordings::new(capture.clone(), base_path, &wishes);
-        let wanted = move |recording: &_| renditions::wanted(recording, &wishes);
+        let wanted = move |recording: &_| renditions::of_recording(recording, &wishes);
         workers.stream(Arc::new(growing), Arc::new(wanted));
 
         let readiness = Readiness::new().await;

@@ -9,6 +9,7 @@ mod auth;
 mod backends;
 mod cli;
 pub mod config;
+mod descriptors;
 mod downloads;
 mod grpc;
 mod http;

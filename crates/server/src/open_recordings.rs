@@ -21,7 +21,9 @@ impl OpenRecordings {
     pub(crate) fn new(capture: Capture, base_path: String, wishes: &[DefaultRendition]) -> Self {
         let early = wishes.iter().filter(|wish| wish.while_recording);
         let derived = early.filter_map(|wish| {
-            Some((wish.tenant.clone(), renditions::parameters(&wish.rendition).ok()?.into()))
+            // A stem, which names a track, is never made early.
+            let rendition = wish.rendition.resolve(&[]).ok()?;
+            Some((wish.tenant.clone(), renditions::parameters(&rendition).ok()?.into()))
         });
         Self { capture, base_path, derived: derived.collect() }
     }
@@ -34,8 +36,8 @@ impl OpenRecordings {
             self.derived.iter().filter(|(tenant, _)| tenant.as_ref().is_none_or(|one| one == of));
         let configured = configured.map(|(_, parameters)| Arc::clone(parameters));
         let asked = results.iter().filter(|result| early(**result, file.container));
-        let asked =
-            asked.filter_map(|result| Some(renditions::parameters(&renditions::asked(*result)).ok()?.into()));
+        let asked = asked
+            .filter_map(|result| Some(renditions::parameters(&renditions::of_source(*result)).ok()?.into()));
         let mut derived: Vec<Arc<str>> = Vec::new();
         for parameters in configured.chain(asked) {
             if !derived.contains(&parameters) {
@@ -66,7 +68,8 @@ impl OpenRecordings {
 
 /// Opus that is pushed, of which WebM is made, is copied into Ogg at the end, at once and without loss.
 fn early(result: AudioResult, container: Container) -> bool {
-    renditions::asked(result).can_follow() && !(result == AudioResult::Opus && container == Container::Webm)
+    renditions::of_source(result).kind().while_recording()
+        && !(result == AudioResult::Opus && container == Container::Webm)
 }
 
 impl OpenFiles for OpenRecordings {

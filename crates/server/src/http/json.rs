@@ -1,23 +1,12 @@
 //! Protobuf's JSON mapping (proto3): lowerCamelCase out, both spellings in, bytes as base64, enums by name or
 //! number; errors as `google.rpc.Status`.
 
-use std::sync::LazyLock;
-
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use prost::Message;
-use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
-};
+use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
 
-use crate::{api::ApiError, grpc::status::rpc_status};
-
-static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    let made_by_the_build = "the build made the descriptors";
-    let mut pool = DescriptorPool::decode(proto::DESCRIPTORS).expect(made_by_the_build);
-    pool.decode_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET).expect(made_by_the_build);
-    pool
-});
+use crate::{api::ApiError, descriptors::POOL, grpc::status::rpc_status};
 
 fn descriptor(name: &str) -> Result<MessageDescriptor, ApiError> {
     POOL.get_message_by_name(name)

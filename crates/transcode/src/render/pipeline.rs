@@ -1,73 +1,39 @@
-//! From a rendition to tracks, codecs and lanes.
+//! Chooses the tracks of the input, and copies or encodes them.
 
 use std::path::Path;
 
 use ffmpeg_next::codec::Id;
 
 use super::{
-    Made,
     copy::{self, CopyLane},
     lane::{self, Lane},
-    mosaic_lane::{self, MosaicLane},
+    made::Made,
+    mosaic_lane::{Grid, MosaicLane},
     picture_lane::{PictureLane, size_for},
     sound_lane::SoundLane,
-    still, waveform,
 };
 use crate::{
-    AudioFormat, AudioOptions, BadOption, FilmFormat, Plan, Rendition, StemFormat, TranscodeError,
-    VideoOptions, WebmCodec, libav,
+    AudioFormat, AudioOptions, MediaKind, TranscodeError, VideoOptions, libav,
     progress::Meter,
-    rendition::WAV_RATES,
-    sink::{Container, Mux, PictureCodec, PictureSpec, SoundCodec, SoundSpec},
-    source::{Kind, Measured, Probe, Rotation, Track, measure},
+    sink::{Container, Mux, PictureCodec, PictureSpec, SoundCodec, SoundSpec, WAV_RATES},
+    source::{Measured, Probe, Rotation, Track, measure},
 };
 
-/// Makes the plan's rendition at `output`.
-pub(crate) fn make(plan: &Plan, output: &Path, meter: &mut Meter<'_>) -> Result<Made, TranscodeError> {
-    let probe = Probe::of(&plan.input, meter.cancelled())?;
-    let work = Work { input: &plan.input, output, probe };
-    match &plan.rendition {
-        Rendition::Mp4 { video, audio } => {
-            work.film(Container::Mp4, PictureCodec::H264, video, audio, None, meter)
-        }
-        Rendition::Webm { codec, video, audio } => {
-            let codec = match codec {
-                WebmCodec::Vp9 => PictureCodec::Vp9,
-                WebmCodec::Av1 => PictureCodec::Av1,
-            };
-            work.film(Container::Webm, codec, video, audio, None, meter)
-        }
-        Rendition::Mp3 { .. } | Rendition::OggOpus { .. } | Rendition::Wav { .. } | Rendition::Mix { .. } => {
-            let (format, audio) = plan.rendition.sound().unwrap_or_default();
-            work.sound(format, &audio, None, meter)
-        }
-        Rendition::Stem { track, format } => work.stem(*track, *format, meter),
-        Rendition::Thumbnail { at, width } => {
-            still::thumbnail(work.input, output, &work.probe, *at, *width, meter)
-        }
-        Rendition::ContactSheet { columns, rows, width } => {
-            still::contact_sheet(work.input, output, &work.probe, (*columns, *rows), *width, meter)
-        }
-        Rendition::Waveform { pixels_per_second, samples_per_pixel, bits } => {
-            let resolution = (*pixels_per_second, *samples_per_pixel);
-            waveform::make(work.input, output, &work.probe, resolution, *bits, meter)
-        }
-        Rendition::Mosaic { format, width, height, frame_rate, video, audio } => {
-            let shape = mosaic_lane::Shape::new(*width, *height, *frame_rate);
-            work.mosaic(*format, shape, video, audio, meter)
-        }
+/// The input of a rendition and where its output goes.
+pub(crate) struct Pipeline<'a> {
+    pub(crate) input: &'a Path,
+    pub(crate) output: &'a Path,
+    pub(crate) probe: Probe,
+}
+
+impl<'a> Pipeline<'a> {
+    /// Reads the whole input once.
+    pub(crate) fn open(input: &'a Path, output: &'a Path, meter: &Meter<'_>) -> Result<Self, TranscodeError> {
+        Ok(Self { input, output, probe: Probe::of(input, meter.cancelled())? })
     }
-}
 
-struct Work<'a> {
-    input: &'a Path,
-    output: &'a Path,
-    probe: Probe,
-}
-
-impl Work<'_> {
-    /// One video and all sound, or `only` one track.
-    fn film(
+    /// The first video track and the mix of all audio tracks, or `only` one track.
+    pub(crate) fn film(
         &self,
         container: Container,
         codec: PictureCodec,
@@ -76,10 +42,10 @@ impl Work<'_> {
         only: Option<usize>,
         meter: &mut Meter<'_>,
     ) -> Result<Made, TranscodeError> {
-        let wanted = |track: &&Track| only.is_none_or(|index| track.index == index);
-        let sounds: Vec<&Track> = self.probe.of_kind(Kind::Audio).filter(wanted).collect();
+        let selected = |track: &&Track| only.is_none_or(|index| track.index == index);
+        let sounds: Vec<&Track> = self.probe.of_kind(MediaKind::Audio).filter(selected).collect();
         let mut picture = None;
-        for track in self.probe.of_kind(Kind::Video).filter(wanted) {
+        for track in self.probe.of_kind(MediaKind::Video).filter(selected) {
             if let Some(measured) = measure(self.input, &self.probe, track, meter.cancelled())? {
                 picture = Some((track, measured));
                 break;
@@ -96,7 +62,7 @@ impl Work<'_> {
         let open = |mux: &mut Mux<'_>| {
             let mut lanes: Vec<Box<dyn Lane>> = Vec::new();
             if let Some((track, measured)) = picture {
-                let fits = track.codec == codec.id() || only.is_some() && fits_as_it_is(track, container);
+                let fits = track.codec == codec.id() || only.is_some() && holds_codec_of(track, container);
                 let copied = fits && video.allows_copy() && copies_picture(track, &measured, container);
                 let natural = measured.size;
                 lanes.push(if copied {
@@ -114,16 +80,16 @@ impl Work<'_> {
         lane::write((self.input, self.output), &self.probe, container, &tracks, &open, meter)
     }
 
-    /// All sound, or `only` one track.
-    fn sound(
+    /// The mix of all audio tracks, or `only` one track.
+    pub(crate) fn sound(
         &self,
         format: AudioFormat,
         audio: &AudioOptions,
         only: Option<usize>,
         meter: &mut Meter<'_>,
     ) -> Result<Made, TranscodeError> {
-        let wanted = |track: &&Track| only.is_none_or(|index| track.index == index);
-        let sounds: Vec<&Track> = self.probe.of_kind(Kind::Audio).filter(wanted).collect();
+        let selected = |track: &&Track| only.is_none_or(|index| track.index == index);
+        let sounds: Vec<&Track> = self.probe.of_kind(MediaKind::Audio).filter(selected).collect();
         if sounds.is_empty() {
             return Err(TranscodeError::NoSuchTrack { wanted: "track of audio".to_owned() });
         }
@@ -134,28 +100,25 @@ impl Work<'_> {
         lane::write((self.input, self.output), &self.probe, container, &tracks, &open, meter)
     }
 
-    fn mosaic(
+    /// All video tracks in a grid, and the mix of all audio tracks.
+    pub(crate) fn mosaic(
         &self,
-        format: FilmFormat,
-        shape: mosaic_lane::Shape,
+        (container, codec): (Container, PictureCodec),
+        grid: Grid,
         video: &VideoOptions,
         audio: &AudioOptions,
         meter: &mut Meter<'_>,
     ) -> Result<Made, TranscodeError> {
-        let (container, codec) = match format {
-            FilmFormat::Mp4 => (Container::Mp4, PictureCodec::H264),
-            FilmFormat::Webm => (Container::Webm, PictureCodec::Vp9),
-        };
-        let videos: Vec<&Track> = self.probe.of_kind(Kind::Video).collect();
+        let videos: Vec<&Track> = self.probe.of_kind(MediaKind::Video).collect();
         if videos.is_empty() {
             return Err(TranscodeError::NoSuchTrack { wanted: "track of video".to_owned() });
         }
-        let sounds: Vec<&Track> = self.probe.of_kind(Kind::Audio).collect();
+        let sounds: Vec<&Track> = self.probe.of_kind(MediaKind::Audio).collect();
         let tracks: Vec<usize> = videos.iter().chain(&sounds).map(|track| track.index).collect();
         let spec = picture_spec(codec, video);
         let open = |mux: &mut Mux<'_>| {
             let mut lanes: Vec<Box<dyn Lane>> =
-                vec![Box::new(MosaicLane::open(&videos, &sounds, shape, &spec, mux)?)];
+                vec![Box::new(MosaicLane::open(&videos, &sounds, grid, &spec, mux)?)];
             if !sounds.is_empty() {
                 let spec = sound_spec(sound_codec(container), audio, &sounds);
                 lanes.push(sound_lane(&sounds, container, audio, &spec, mux)?);
@@ -164,48 +127,23 @@ impl Work<'_> {
         };
         lane::write((self.input, self.output), &self.probe, container, &tracks, &open, meter)
     }
-
-    fn stem(&self, track: u32, format: StemFormat, meter: &mut Meter<'_>) -> Result<Made, TranscodeError> {
-        let index = track as usize;
-        let Some(track) = self.probe.track(index) else {
-            return Err(TranscodeError::NoSuchTrack {
-                wanted: format!("track {} with media", index.saturating_add(1)),
-            });
-        };
-        let (video, audio) = (VideoOptions::default(), AudioOptions::default());
-        match (format, track.kind) {
-            (StemFormat::Mp4, _) => {
-                self.film(Container::Mp4, PictureCodec::H264, &video, &audio, Some(index), meter)
-            }
-            (StemFormat::Webm, _) => {
-                self.film(Container::Webm, webm_codec(track), &video, &audio, Some(index), meter)
-            }
-            (_, Kind::Video) => Err(TranscodeError::BadOption(BadOption::new(
-                "format",
-                "of a stem of video must be mp4 or webm",
-            ))),
-            (StemFormat::Mp3, _) => self.sound(AudioFormat::Mp3, &audio, Some(index), meter),
-            (StemFormat::OggOpus, _) => self.sound(AudioFormat::OggOpus, &audio, Some(index), meter),
-            (StemFormat::Wav, _) => self.sound(AudioFormat::Wav, &audio, Some(index), meter),
-        }
-    }
 }
 
-/// Whether the container can hold the track's pictures without coding them again.
-fn fits_as_it_is(track: &Track, container: Container) -> bool {
+/// Whether the container can hold the codec of the track.
+fn holds_codec_of(track: &Track, container: Container) -> bool {
     container == Container::Webm && matches!(track.codec, Id::VP8 | Id::VP9 | Id::AV1)
 }
 
-/// AV1 stays AV1 also where it must be coded again.
-fn webm_codec(track: &Track) -> PictureCodec {
+/// The video codec of a stem in `WebM`: AV1 stays AV1 also where it must be encoded.
+pub(crate) fn stem_codec(track: &Track) -> PictureCodec {
     if track.codec == Id::AV1 { PictureCodec::Av1 } else { PictureCodec::Vp9 }
 }
 
-/// Whether nothing is lost if the packets are copied.
+/// Whether the packets can be copied without loss.
 fn copies_picture(track: &Track, measured: &Measured, container: Container) -> bool {
-    // libav writes no rotation into WebM: there the pixels are turned.
+    // libav can't write a rotation into WebM, so the pixels are rotated.
     let upright = track.rotation == Rotation::None || container == Container::Mp4;
-    // MP4 tells what decoders need once, for all pictures.
+    // MP4 has one header for all frames.
     let one_header = !measured.changes || container != Container::Mp4;
     upright && one_header && track.ordered && copy::has_header(track)
 }
@@ -229,7 +167,7 @@ fn sound_lane(
 fn copies_sound(track: &Track, container: Container) -> bool {
     match container {
         Container::Webm => track.codec == Id::OPUS && track.ordered,
-        // Ogg and MP3 have no timestamps that players follow through a hole; with AAC in MP4 they differ.
+        // In Ogg and MP3, players don't follow timestamps through a gap; for AAC in MP4 they behave differently.
         Container::Ogg => track.codec == Id::OPUS && track.is_continuous(),
         Container::Mp3 => track.codec == Id::MP3 && track.is_continuous(),
         Container::Mp4 => track.codec == Id::AAC && track.is_continuous(),
@@ -237,7 +175,7 @@ fn copies_sound(track: &Track, container: Container) -> bool {
     }
 }
 
-pub(super) fn sound_container(format: AudioFormat) -> Container {
+pub(crate) fn sound_container(format: AudioFormat) -> Container {
     match format {
         AudioFormat::Mp3 => Container::Mp3,
         AudioFormat::OggOpus => Container::Ogg,
@@ -245,7 +183,7 @@ pub(super) fn sound_container(format: AudioFormat) -> Container {
     }
 }
 
-pub(super) fn sound_codec(container: Container) -> SoundCodec {
+pub(crate) fn sound_codec(container: Container) -> SoundCodec {
     match container {
         Container::Mp4 => SoundCodec::Aac,
         Container::Webm | Container::Ogg | Container::Matroska => SoundCodec::Opus,
@@ -254,8 +192,8 @@ pub(super) fn sound_codec(container: Container) -> SoundCodec {
     }
 }
 
-/// How `tracks` are coded.
-pub(super) fn sound_spec(codec: SoundCodec, options: &AudioOptions, tracks: &[&Track]) -> SoundSpec {
+/// How the mix of `tracks` is encoded.
+pub(crate) fn sound_spec(codec: SoundCodec, options: &AudioOptions, tracks: &[&Track]) -> SoundSpec {
     SoundSpec {
         codec,
         sample_rate: options.sample_rate.unwrap_or_else(|| natural_rate(codec, tracks)),
@@ -264,8 +202,8 @@ pub(super) fn sound_spec(codec: SoundCodec, options: &AudioOptions, tracks: &[&T
     }
 }
 
-/// PCM of samples that are all of one rate keeps it, so that it has the very samples; what else there is, is best at
-/// 48 kHz.
+/// The default sample rate. PCM of tracks with one common rate has that rate, so that the samples are not changed. All other
+/// audio has 48 kHz.
 fn natural_rate(codec: SoundCodec, tracks: &[&Track]) -> u32 {
     const USUAL: u32 = 48_000;
     let sampled = |track: &&Track| {

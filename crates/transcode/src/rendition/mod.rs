@@ -1,216 +1,237 @@
-//! The kinds of renditions.
+//! The kinds of renditions: one list, from which everything else about them is read.
+//!
+//! A kind is a struct of its parameters. The struct has a constant `ABOUT` and implements [`Parameters`]; its line in
+//! [`kinds!`] makes it a kind.
 
 mod check;
+mod contact_sheet;
+mod film;
+mod mosaic;
+mod parameters;
+mod requested;
+mod sound;
+mod stem;
+mod still;
+mod thumbnail;
+mod waveform;
 
-pub use check::BadOption;
-pub(crate) use check::WAV_RATES;
+use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
-use crate::{AudioFormat, AudioOptions, FilmFormat, PeakBits, StemFormat, VideoOptions, WebmCodec};
+use crate::{
+    AudioFormat, AudioOptions, BadOption, MediaKind, TranscodeError,
+    progress::Meter,
+    render::{Made, Pipeline},
+};
+use parameters::{About, Parameters};
 
-/// What to make of a recording. As JSON: `{"kind": "mp4", "video": {"height": 720}}`; all but `kind` (and the track and
-/// format of a stem) may be left out.
-///
-/// Films that aren't mosaics show the first track of video and play all tracks of audio, mixed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum Rendition {
-    /// H.264 and AAC, with the index in front so that playing begins before all is loaded.
-    Mp4 {
-        /// The picture.
-        #[serde(default)]
-        video: VideoOptions,
-        /// The sound.
-        #[serde(default)]
-        audio: AudioOptions,
-    },
-    /// VP9 or AV1, and Opus, with the cues in front.
-    Webm {
-        /// For the picture.
-        #[serde(default)]
-        codec: WebmCodec,
-        /// The picture.
-        #[serde(default)]
-        video: VideoOptions,
-        /// The sound.
-        #[serde(default)]
-        audio: AudioOptions,
-    },
-    /// All sound mixed, as MP3.
-    Mp3 {
-        /// The sound.
-        #[serde(default)]
-        audio: AudioOptions,
-    },
-    /// All sound mixed, as Opus in Ogg.
-    OggOpus {
-        /// The sound.
-        #[serde(default)]
-        audio: AudioOptions,
-    },
-    /// All sound mixed, as 16-bit PCM.
-    Wav {
-        /// Hertz. Default: the tracks' own rate if all of them are PCM, G.711 or G.722 and have the same, so that the
-        /// samples are the very ones; else 48,000.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        sample_rate: Option<u32>,
-        /// 1 or 2; default as in [`AudioOptions::channels`].
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        channels: Option<u8>,
-    },
-    /// One picture of the first video, as JPEG.
-    Thumbnail {
-        /// Seconds from the recording's start. Default: a tenth of the way in, at most 10 s.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        at: Option<f64>,
-        /// Pixels; the height follows. Default 640, or the video's own if that is less.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        width: Option<u32>,
-    },
-    /// Pictures of the first video at equal distances, in rows, as JPEG.
-    ContactSheet {
-        /// Default 4.
-        #[serde(default = "four")]
-        columns: u32,
-        /// Default 4.
-        #[serde(default = "four")]
-        rows: u32,
-        /// Pixels of the whole sheet; default 1,280.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        width: Option<u32>,
-    },
-    /// Peaks of all sound mixed to mono, as JSON in version 2 of audiowaveform's format.
-    Waveform {
-        /// Pairs of least and greatest value a second. Default 20.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pixels_per_second: Option<u32>,
-        /// The same as a number of samples, at 48 kHz. Not both.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        samples_per_pixel: Option<u32>,
-        /// Default 8.
-        #[serde(default)]
-        bits: PeakBits,
-    },
-    /// All videos in a grid that follows how many of them are active, with all sound mixed.
-    Mosaic {
-        /// Default MP4.
-        #[serde(default)]
-        format: FilmFormat,
-        /// Pixels of the whole picture; default 1,280.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        width: Option<u32>,
-        /// Pixels of the whole picture; default 720.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        height: Option<u32>,
-        /// Pictures a second, constant; default 30.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        frame_rate: Option<u32>,
-        /// Coding of the picture; size and rate are those above.
-        #[serde(default)]
-        video: VideoOptions,
-        /// The sound.
-        #[serde(default)]
-        audio: AudioOptions,
-    },
-    /// All sound mixed, each track at its place in time.
-    Mix {
-        /// Default MP3.
-        #[serde(default)]
-        format: AudioFormat,
-        /// 1 or 2; default as in [`AudioOptions::channels`].
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        channels: Option<u8>,
-    },
-    /// One track alone, on the recording's timeline.
-    Stem {
-        /// Its place in the file, from 0.
-        track: u32,
-        /// Sound as any, video as `mp4` or `webm`.
-        format: StemFormat,
-    },
+pub use contact_sheet::ContactSheet;
+pub use film::{Mp4, Webm};
+pub use mosaic::Mosaic;
+pub use parameters::{FileType, Needs};
+pub use requested::{RequestedRendition, TrackOfRecording};
+pub use sound::{Mix, Mp3, OggOpus, Wav};
+pub use stem::Stem;
+pub use thumbnail::Thumbnail;
+pub use waveform::Waveform;
+
+/// Defines [`Rendition`] and [`RenditionKind`] from the structs of parameters and the names of the kinds.
+macro_rules! kinds {
+    ($($Kind:ident = $name:literal,)+) => {
+        /// What to make of a recording, with every parameter.
+        ///
+        /// As JSON, this is what the store holds. A user's form of the same is [`RequestedRendition`].
+        ///
+        /// ```
+        /// use transcode::{Mp4, Rendition, VideoOptions};
+        ///
+        /// let rendition: Rendition = serde_json::from_str(r#"{"kind": "mp4", "video": {"height": 720}}"#)?;
+        /// let video = VideoOptions { height: Some(720), ..VideoOptions::default() };
+        /// assert_eq!(rendition, Mp4 { video, ..Mp4::default() }.into());
+        /// assert!(rendition.check().is_ok());
+        /// assert_eq!(rendition.file_type().extension(), "mp4");
+        /// # Ok::<(), serde_json::Error>(())
+        /// ```
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "kind")]
+        #[allow(missing_docs)]
+        pub enum Rendition {
+            $(#[serde(rename = $name)] $Kind($Kind),)+
+        }
+
+        /// A kind of renditions: `kind` in JSON and in the configuration, the field of `spec` in calls.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        #[allow(missing_docs)]
+        pub enum RenditionKind {
+            $(#[serde(rename = $name)] $Kind,)+
+        }
+
+        impl RenditionKind {
+            /// All kinds, in the order of the documentation.
+            pub const ALL: &[Self] = &[$(Self::$Kind),+];
+
+            /// Its name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$Kind => $name,)+
+                }
+            }
+
+            const fn about(self) -> &'static About {
+                match self {
+                    $(Self::$Kind => &$Kind::ABOUT,)+
+                }
+            }
+
+            /// Reads the parameters of a rendition of this kind.
+            fn parse(self, parameters: Value) -> Result<Rendition, BadOption> {
+                match self {
+                    $(Self::$Kind => parse(parameters).map(Rendition::$Kind),)+
+                }
+            }
+        }
+
+        impl Rendition {
+            /// Its kind.
+            #[must_use]
+            pub fn kind(&self) -> RenditionKind {
+                match self {
+                    $(Self::$Kind(_) => RenditionKind::$Kind,)+
+                }
+            }
+
+            fn parameters(&self) -> &dyn Parameters {
+                match self {
+                    $(Self::$Kind(parameters) => parameters,)+
+                }
+            }
+        }
+
+        $(impl From<$Kind> for Rendition {
+            fn from(parameters: $Kind) -> Self {
+                Self::$Kind(parameters)
+            }
+        })+
+    };
 }
 
-fn four() -> u32 {
-    4
+kinds! {
+    Mp4 = "mp4",
+    Webm = "webm",
+    Mp3 = "mp3",
+    OggOpus = "ogg_opus",
+    Wav = "wav",
+    Thumbnail = "thumbnail",
+    ContactSheet = "contact_sheet",
+    Waveform = "waveform",
+    Mosaic = "mosaic",
+    Mix = "mix",
+    Stem = "stem",
+}
+
+fn parse<T: DeserializeOwned>(parameters: Value) -> Result<T, BadOption> {
+    serde_path_to_error::deserialize(parameters)
+        .map_err(|error| BadOption::new(&error.path().to_string(), error.inner().to_string()))
+}
+
+impl RenditionKind {
+    /// What a rendition of this kind contains.
+    #[must_use]
+    pub fn summary(self) -> &'static str {
+        self.about().summary
+    }
+
+    /// What a recording must contain.
+    #[must_use]
+    pub fn needs(self) -> Needs {
+        self.about().needs
+    }
+
+    /// The files that a rendition of this kind can be.
+    #[must_use]
+    pub fn files(self) -> &'static [FileType] {
+        self.about().files
+    }
+
+    /// Whether it can be made while the recording is still open: see [`Follow`](crate::Follow).
+    #[must_use]
+    pub fn while_recording(self) -> bool {
+        self.about().while_recording
+    }
+}
+
+impl fmt::Display for RenditionKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for RenditionKind {
+    type Err = BadOption;
+
+    fn from_str(name: &str) -> Result<Self, BadOption> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name).ok_or_else(|| {
+            let all: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
+            BadOption::new("kind", format!("must be one of {}, not {name:?}", all.join(", ")))
+        })
+    }
 }
 
 impl Rendition {
-    /// The end of a file's name, without the dot.
+    /// Checks the range of every parameter. Call it when a rendition is requested, so that the caller sees the mistake;
+    /// [`run()`](crate::run()) repeats it.
+    ///
+    /// # Errors
+    /// The first parameter that is out of its range.
+    pub fn check(&self) -> Result<(), BadOption> {
+        self.parameters().check()
+    }
+
+    /// The file that it is.
     #[must_use]
-    pub fn extension(&self) -> &'static str {
-        match self {
-            Self::Mp4 { .. }
-            | Self::Mosaic { format: FilmFormat::Mp4, .. }
-            | Self::Stem { format: StemFormat::Mp4, .. } => "mp4",
-            Self::Webm { .. }
-            | Self::Mosaic { format: FilmFormat::Webm, .. }
-            | Self::Stem { format: StemFormat::Webm, .. } => "webm",
-            Self::Mp3 { .. }
-            | Self::Mix { format: AudioFormat::Mp3, .. }
-            | Self::Stem { format: StemFormat::Mp3, .. } => "mp3",
-            Self::OggOpus { .. }
-            | Self::Mix { format: AudioFormat::OggOpus, .. }
-            | Self::Stem { format: StemFormat::OggOpus, .. } => "ogg",
-            Self::Wav { .. }
-            | Self::Mix { format: AudioFormat::Wav, .. }
-            | Self::Stem { format: StemFormat::Wav, .. } => "wav",
-            Self::Thumbnail { .. } | Self::ContactSheet { .. } => "jpg",
-            Self::Waveform { .. } => "json",
+    pub fn file_type(&self) -> FileType {
+        self.parameters().file_type()
+    }
+
+    /// Checks that a recording with `tracks`, in the order of its file, has what the rendition is made of.
+    ///
+    /// # Errors
+    /// What is missing.
+    pub fn check_tracks(&self, tracks: &[MediaKind]) -> Result<(), Unfit> {
+        match (self, self.kind().needs()) {
+            (Self::Stem(stem), _) => stem.check_tracks(tracks),
+            (_, Needs::Track(kind)) if !tracks.contains(&kind) => Err(Unfit::Lacks(kind)),
+            (_, Needs::AnyTrack | Needs::Track(_) | Needs::NamedTrack) => Ok(()),
         }
     }
 
-    /// For HTTP. A stem in MP4 or `WebM` is called video even if it holds sound alone, as players accept that.
-    #[must_use]
-    pub fn content_type(&self) -> &'static str {
-        match self.extension() {
-            "mp4" => "video/mp4",
-            "webm" => "video/webm",
-            "mp3" => "audio/mpeg",
-            "ogg" => "audio/ogg",
-            "wav" => "audio/wav",
-            "jpg" => "image/jpeg",
-            _ => "application/json",
-        }
+    pub(crate) fn audio_of_all(&self) -> Option<(AudioFormat, AudioOptions)> {
+        self.parameters().audio_of_all()
     }
 
-    /// Whether it can be made while its recording still grows: sound alone, of all tracks. See [`Follow`](crate::Follow).
-    #[must_use]
-    pub fn can_follow(&self) -> bool {
-        self.sound().is_some()
-    }
-
-    /// Format and coding of a file of all sound.
-    pub(crate) fn sound(&self) -> Option<(AudioFormat, AudioOptions)> {
-        match self {
-            Self::Mp3 { audio } => Some((AudioFormat::Mp3, audio.clone())),
-            Self::OggOpus { audio } => Some((AudioFormat::OggOpus, audio.clone())),
-            Self::Wav { sample_rate, channels } => {
-                let (sample_rate, channels) = (*sample_rate, *channels);
-                Some((AudioFormat::Wav, AudioOptions { sample_rate, channels, ..AudioOptions::default() }))
-            }
-            Self::Mix { format, channels } => {
-                Some((*format, AudioOptions { channels: *channels, ..AudioOptions::default() }))
-            }
-            _ => None,
-        }
-    }
-
-    /// What `kind` says in JSON.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Mp4 { .. } => "mp4",
-            Self::Webm { .. } => "webm",
-            Self::Mp3 { .. } => "mp3",
-            Self::OggOpus { .. } => "ogg_opus",
-            Self::Wav { .. } => "wav",
-            Self::Thumbnail { .. } => "thumbnail",
-            Self::ContactSheet { .. } => "contact_sheet",
-            Self::Waveform { .. } => "waveform",
-            Self::Mosaic { .. } => "mosaic",
-            Self::Mix { .. } => "mix",
-            Self::Stem { .. } => "stem",
-        }
+    pub(crate) fn render(
+        &self,
+        pipeline: &Pipeline<'_>,
+        meter: &mut Meter<'_>,
+    ) -> Result<Made, TranscodeError> {
+        self.parameters().render(pipeline, meter)
     }
 }
+
+/// Why a rendition can't be made of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// It has no track of this kind.
+    Lacks(MediaKind),
+    /// It has no track of this number, from 1.
+    NoTrack(u32),
+    /// The track is video, and the format of the stem holds audio alone.
+    AudioFormat,
+}
+
+#[cfg(test)]
+mod tests;

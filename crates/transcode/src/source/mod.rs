@@ -25,7 +25,7 @@ pub(crate) use demux::Demux;
 pub(crate) use measure::{Measured, measure};
 pub(crate) use open_file::{FinalBytes, OpenFile};
 pub(crate) use picture::{Pace, PictureSource};
-pub(crate) use probe::{Kind, Probe, Track};
+pub(crate) use probe::{Probe, Track};
 pub(crate) use rotation::Rotation;
 pub(crate) use sound::SoundSource;
 

@@ -15,7 +15,7 @@ use super::{
     rotation,
     runs::{MAX_RUNS, Pieces, RUN_GAP, Run, drop_doubtful_ends},
 };
-use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
+use crate::{MediaKind, TranscodeError, libav, progress::Cancelled, time::Time};
 
 /// Tracks beyond this many are ignored: a file that has them is damaged.
 const MAX_TRACKS: usize = 256;
@@ -36,19 +36,12 @@ pub(crate) struct Probe {
     pub(crate) ahead: bool,
 }
 
-/// Picture or sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Video,
-    Audio,
-}
-
 /// One track.
 #[derive(Clone)]
 pub(crate) struct Track {
     /// Its place in the file.
     pub(crate) index: usize,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MediaKind,
     pub(crate) codec: codec::Id,
     pub(crate) parameters: codec::Parameters,
     pub(crate) time_base: ff::Rational,
@@ -109,7 +102,7 @@ impl Probe {
     }
 
     /// Those of a kind, in the order of the file.
-    pub(crate) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Track> {
+    pub(crate) fn of_kind(&self, kind: MediaKind) -> impl Iterator<Item = &Track> {
         self.tracks.iter().filter(move |track| track.kind == kind)
     }
 
@@ -162,7 +155,7 @@ impl Track {
         self.keyframes.sort_unstable();
         let sizes = std::mem::take(&mut self.sizes);
         self.sizes = sizes.into_iter().filter(|declared| !self.is_stray(declared.first)).collect();
-        if self.kind == Kind::Video {
+        if self.kind == MediaKind::Video {
             // Containers don't tell how long a picture lasts: the last of a run lasts as long as others do on average.
             let length = self.frame_length();
             for run in &mut self.runs {
@@ -207,8 +200,8 @@ fn track_probes(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<O
         // A copy of its own: the stream's keep the whole demuxer.
         let parameters = stream.parameters().clone();
         let kind = match parameters.medium() {
-            media::Type::Video => Kind::Video,
-            media::Type::Audio => Kind::Audio,
+            media::Type::Video => MediaKind::Video,
+            media::Type::Audio => MediaKind::Audio,
             _ => return None,
         };
         let index = stream.index();
@@ -251,14 +244,14 @@ impl TrackProbe {
         let time_of = |ticks: i64| Time::from_ticks(ticks, track.time_base);
         let time = time_of(packet.pts().or(packet.dts())?)?;
         // What some containers say of a picture's length is a guess; all get theirs in the end.
-        let length = if track.kind == Kind::Audio { packet.duration().max(0) } else { 0 };
+        let length = if track.kind == MediaKind::Audio { packet.duration().max(0) } else { 0 };
         self.pieces.push(time, time + time_of(length).unwrap_or_default());
         let decoded = packet.dts().and_then(time_of).unwrap_or(time);
         // A step back by more is damage, not order.
         let back = self.decoded.is_some_and(|last| decoded <= last && decoded + RUN_GAP > last);
         track.ordered &= !back && decoded <= time;
         self.decoded = Some(decoded);
-        if track.kind == Kind::Video && packet.is_key() {
+        if track.kind == MediaKind::Video && packet.is_key() {
             self.see_keyframe(packet, time);
         }
         Some(decoded)

@@ -12,7 +12,7 @@ use rustix::process::{self, Resource, Rlimit, Signal};
 
 use super::protocol::{Limits, MAX_LINE, Report, Task, Word, Work};
 use crate::{
-    Produced, TranscodeError, partial, render, run,
+    Produced, TranscodeError, follow, partial, run,
     source::{FinalBytes, OpenFile},
 };
 
@@ -48,7 +48,7 @@ fn execute() -> Result<Produced, TranscodeError> {
             let file = OpenFile::open(&follow.input)?;
             let (final_bytes, segments) = (file.final_bytes(), follow.segments.clone());
             watch_server(move || listen(&final_bytes, &segments))?;
-            render::follow(&follow, file, &mut |segment| tell(&Report::Segment(segment)))
+            follow::follow(&follow, file, &mut |segment| tell(&Report::Segment(segment)))
         }
     }
 }

@@ -76,7 +76,7 @@ impl Bench {
 
     pub fn plan(&self, input: &Path, json: &str) -> Plan {
         let rendition: Rendition = serde_json::from_str(json).expect("the rendition is well-formed");
-        let output = self.path(&format!("{}.{}", rendition.name(), rendition.extension()));
+        let output = self.path(&format!("{}.{}", rendition.kind(), rendition.file_type().extension()));
         Plan { input: input.to_owned(), output, rendition }
     }
 
