@@ -1,38 +1,45 @@
-//! Damaged timestamps in a file that still grows, where what follows isn't known yet.
+//! Filters damaged timestamps of an open file, whose later packets aren't known yet.
 
 use std::collections::VecDeque;
 
 use ffmpeg_next as ff;
 
-use super::runs::{DOUBTFUL, PATIENCE, RUN_GAP};
+use super::runs::{PATIENCE, RUN_GAP, UNCONFIRMED_JUMP};
 use crate::time::Time;
 
-/// More than tracks of sound have packets meanwhile.
+/// The most packets that are held back. Audio tracks have fewer within `PATIENCE`.
 const MAX_HELD: usize = 10_000;
 
-/// Holds packets back that jump ahead, until those behind them tell whether that is a hole in the sound or a damaged
-/// timestamp. Believed at once, a damaged one would become hours of silence.
+/// Holds back packets that jump ahead in time. The packets behind them show whether the jump is a gap in the audio or a
+/// damaged timestamp. Without the filter, a damaged timestamp would become hours of silence.
 #[derive(Default)]
 pub(super) struct TimestampFilter {
-    /// The latest time that is believed.
+    /// The latest accepted time.
     position: Time,
     held: VecDeque<(Time, ff::Packet)>,
-    /// Believed, and not yet asked for.
+    /// Accepted, and not yet taken by [`pop`](Self::pop).
     passed: VecDeque<(Time, ff::Packet)>,
 }
 
 impl TimestampFilter {
-    /// Takes the next packet of the file and its time.
+    /// Adds the next packet of the file and its time.
     pub(super) fn push(&mut self, time: Time, packet: ff::Packet) {
         if let Some((jump, _)) = self.held.front() {
-            // What goes on where the jump began takes it back.
+            // A packet that continues where the jump began disproves the jump.
             if time + RUN_GAP < *jump && time + RUN_GAP >= self.position {
+                let skipped = self.held.len();
+                tracing::debug!(
+                    track = packet.stream(),
+                    pts = jump.seconds(),
+                    skipped,
+                    "damaged timestamp: packets skipped"
+                );
                 self.held.clear();
             } else {
-                let believed = time - *jump >= PATIENCE || self.held.len() >= MAX_HELD;
+                let confirmed = time - *jump >= PATIENCE || self.held.len() >= MAX_HELD;
                 self.held.push_back((time, packet));
-                if believed {
-                    self.believe();
+                if confirmed {
+                    self.accept();
                 }
                 return;
             }
@@ -45,22 +52,22 @@ impl TimestampFilter {
         }
     }
 
-    /// Believes what is held back, as nothing more comes; `None` if it lies so far ahead that something should confirm
-    /// it, for which the whole file is to be looked at.
+    /// Accepts the held packets at the end of the file. `None` if they lie so far ahead that only the whole file can confirm
+    /// them.
     pub(super) fn end(&mut self) -> Option<()> {
-        if self.held.front().is_some_and(|(jump, _)| *jump - self.position >= DOUBTFUL) {
+        if self.held.front().is_some_and(|(jump, _)| *jump - self.position >= UNCONFIRMED_JUMP) {
             return None;
         }
-        self.believe();
+        self.accept();
         Some(())
     }
 
-    fn believe(&mut self) {
+    fn accept(&mut self) {
         self.position = self.held.iter().map(|(time, _)| *time).fold(self.position, Time::max);
         self.passed.append(&mut self.held);
     }
 
-    /// The next packet that is believed.
+    /// The next accepted packet.
     pub(super) fn pop(&mut self) -> Option<(Time, ff::Packet)> {
         self.passed.pop_front()
     }
@@ -71,20 +78,20 @@ mod tests {
     use super::*;
 
     fn passed(seconds: &[i64]) -> (Vec<f64>, Vec<f64>) {
-        let mut doubt = TimestampFilter::default();
+        let mut filter = TimestampFilter::default();
         for second in seconds {
-            doubt.push(Time::from_millis(second * 1_000), ff::Packet::empty());
+            filter.push(Time::from_millis(second * 1_000), ff::Packet::empty());
         }
-        let times = |doubt: &mut TimestampFilter| {
-            std::iter::from_fn(|| doubt.pop()).map(|(time, _)| time.seconds()).collect()
+        let times = |filter: &mut TimestampFilter| {
+            std::iter::from_fn(|| filter.pop()).map(|(time, _)| time.seconds()).collect()
         };
-        let live = times(&mut doubt);
-        doubt.believe();
-        (live, times(&mut doubt))
+        let live = times(&mut filter);
+        filter.accept();
+        (live, times(&mut filter))
     }
 
     #[test]
-    fn a_jump_is_believed_once_it_goes_on_or_the_file_ends() {
+    fn a_jump_is_accepted_when_it_continues_or_the_file_ends() {
         assert_eq!(passed(&[0, 1, 2]), (vec![0.0, 1.0, 2.0], vec![]));
         assert_eq!(passed(&[0, 60, 61, 62]), (vec![0.0], vec![60.0, 61.0, 62.0]));
         assert_eq!(passed(&[0, 60, 62, 64, 66]), (vec![0.0, 60.0, 62.0, 64.0, 66.0], vec![]));
@@ -92,10 +99,10 @@ mod tests {
     }
 
     #[test]
-    fn a_jump_that_is_taken_back_never_was() {
+    fn packets_of_a_jump_that_is_disproved_are_dropped() {
         assert_eq!(passed(&[0, 1, 9_000, 9_001, 2, 3]), (vec![0.0, 1.0, 2.0, 3.0], vec![]));
         assert_eq!(passed(&[9_000, 1, 2]), (vec![1.0, 2.0], vec![]));
-        // Other tracks go on while one jumps.
+        // One track jumps, the others continue.
         assert_eq!(passed(&[1, 9_000, 1, 2, 9_000, 2]), (vec![1.0, 1.0, 2.0, 2.0], vec![]));
     }
 }

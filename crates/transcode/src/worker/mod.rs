@@ -1,6 +1,7 @@
-//! Executing a plan, or following a recording, in a child process.
+//! Executes a plan, or follows an open recording, in a child process.
 
 mod child;
+mod events;
 mod follower;
 mod parent;
 mod protocol;
