@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use blob::BlobStore as _;
 use model::{EndReason, RecordingState};
 use rand::{Rng as _, SeedableRng as _, rngs::SmallRng};
-use support::station::{Cluster, TestNode};
+use support::cluster::{Cluster, TestNode};
 
 const PART: usize = 5 << 20;
 const BYTES_A_SECOND: usize = 2_500_000 / 8;

@@ -1,23 +1,14 @@
 //! Removes the local copy of a recording that is in the object store.
 
-use std::{
-    fs::{self, File},
-    io::{self, ErrorKind},
-    path::Path,
-};
+use std::{fs, io::ErrorKind};
 
 use blob::{BlobError, PartDigest, PartUploads, SentPart};
-use model::Recording;
+use model::{Container, Recording};
+use spool::RecordingDirectory;
 use store::JobOutcome;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    JobError,
-    perform::Context,
-    spool::{FinalizedFile, directory},
-    stream::journal,
-    upload::unless_cancelled,
-};
+use crate::{JobError, dispatch::Context, finalized_file::FinalizedFile, journal, upload::unless_cancelled};
 
 /// Reads the file, asks the store once more, and only if it has exactly what was sealed removes the recording's directory.
 pub(crate) async fn run(
@@ -109,49 +100,35 @@ async fn remove_local(
     recording: &Recording,
     file: &FinalizedFile<'_>,
 ) -> Result<(), JobError> {
-    let (spool, id) = (context.config.spool.clone(), recording.id);
-    let (sealed, bytes) = (file.path.clone(), file.bytes);
+    let directory = RecordingDirectory::new(&context.config.spool, recording.id);
+    let (container, bytes) = (file.container, file.bytes);
     let removal = tokio::task::spawn_blocking(move || {
-        let directory = directory(&spool, id);
-        look_for_other_media(&directory, &sealed, bytes)?;
-        remove(&spool, &directory).map_err(|source| JobError::Spool { path: directory, source })
+        check_only_copy(&directory, container, bytes)?;
+        remove(&directory)
     });
     removal.await.map_err(|_| JobError::Panicked)?
 }
 
-/// The directory goes as a whole, but one file of it alone was verified: it must not have changed since, and no other
-/// may hold media.
-fn look_for_other_media(directory: &Path, sealed: &Path, bytes: u64) -> Result<(), JobError> {
-    let spool_error = |source| JobError::Spool { path: directory.to_owned(), source };
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(spool_error)?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(spool_error)?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let metadata = entry.metadata().map_err(spool_error)?;
-        if path == sealed {
-            if metadata.len() != bytes {
-                return Err(JobError::FileDiffers { path, found: metadata.len(), sealed: bytes });
-            }
-            continue;
+/// The directory is removed as a whole, but only the finished file was verified: it must not have changed since, and no
+/// other file may be media.
+fn check_only_copy(directory: &RecordingDirectory, container: Container, bytes: u64) -> Result<(), JobError> {
+    let spool_error = |source| JobError::Spool { path: directory.path().to_owned(), source };
+    let path = directory.media(container);
+    match fs::metadata(&path) {
+        Ok(file) if file.len() != bytes => {
+            return Err(JobError::FileDiffers { path, found: file.len(), sealed: bytes });
         }
-        let name = name.to_string_lossy();
-        // The manifest, finished or not, is a note about media. Whatever else is there may be media.
-        if !name.ends_with(".json") && !name.ends_with(".json.part") {
-            return Err(JobError::UnstoredMedia { path });
-        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(spool_error(error)),
     }
-    Ok(())
+    match directory.media_besides(container).map_err(spool_error)? {
+        Some(path) => Err(JobError::UnstoredMedia { path }),
+        None => Ok(()),
+    }
 }
 
-/// Removes a recording's directory, for good.
-pub(crate) fn remove(spool: &Path, directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        removed => removed?,
-    }
-    // After a power cut the directory must not be back: the job that would remove it is done.
-    File::open(spool)?.sync_all()
+/// Removes a recording's directory, for good. Blocks.
+pub(crate) fn remove(directory: &RecordingDirectory) -> Result<(), JobError> {
+    directory.remove().map_err(|source| JobError::Spool { path: directory.path().to_owned(), source })
 }

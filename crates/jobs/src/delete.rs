@@ -3,9 +3,10 @@
 use blob::BlobError;
 use chrono::{DateTime, Utc};
 use model::{Container, JobKind, JobState, Recording, RecordingState, RenditionId, RenditionState};
+use spool::RecordingDirectory;
 use store::{JobOutcome, LeasedJob};
 
-use crate::{JobError, clean_up::remove, perform::Context, spool::directory};
+use crate::{JobError, clean_up::remove, dispatch::Context};
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
 
@@ -31,11 +32,8 @@ pub(crate) async fn run(
     }
     objects(context, recording).await?;
     if recording.node == context.config.node {
-        let (spool, id) = (context.config.spool.clone(), recording.id);
-        let removal = tokio::task::spawn_blocking(move || {
-            let directory = directory(&spool, id);
-            remove(&spool, &directory).map_err(|source| JobError::Spool { path: directory, source })
-        });
+        let directory = RecordingDirectory::new(&context.config.spool, recording.id);
+        let removal = tokio::task::spawn_blocking(move || remove(&directory));
         removal.await.map_err(|_| JobError::Panicked)??;
     }
     // The job for the disk leaves the second look to the one that any node can run.

@@ -12,8 +12,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobError, metrics,
-    perform::{Context, perform},
+    JobError,
+    dispatch::{Context, perform},
+    metrics,
     retry::{after_failure, backoff},
 };
 

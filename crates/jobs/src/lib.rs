@@ -7,31 +7,30 @@
 mod clean_up;
 mod config;
 mod delete;
-mod depth;
+mod dispatch;
 mod error;
+mod finalized_file;
+mod journal;
 mod lease;
 mod libav;
-mod lost;
+mod live_render;
+mod live_upload;
+mod maintenance;
 mod metrics;
-mod perform;
-mod progress;
 mod render;
 mod renderer;
-mod retention;
 mod retry;
-mod segments;
-mod spool;
-mod stream;
 mod upload;
-mod work;
+mod work_directory;
 mod worker;
 
 pub use config::{JobsConfig, SegmentsConfig};
 pub use error::JobError;
+pub use live_upload::{OpenFile, OpenFiles};
+pub use maintenance::retention::RetentionRule;
 pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
 pub use renderer::{
     FollowRequest, Followed, FollowedSegment, Following, RenderError, RenderRequest, Rendered, Renderer,
 };
-pub use retention::RetentionRule;
-pub use stream::{OpenFile, OpenFiles};
+
 pub use worker::{DefaultRenditions, Workers};

@@ -15,8 +15,9 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobError, RenderError, RenderRequest, Rendered, delete::abort_uploads, perform::Context, retry::backoff,
-    segments::promote, spool::FinalizedFile, upload::unless_cancelled, work::WorkDirectory,
+    JobError, RenderError, RenderRequest, Rendered, delete::abort_uploads, dispatch::Context,
+    finalized_file::FinalizedFile, live_render::join, retry::backoff, upload::unless_cancelled,
+    work_directory::WorkDirectory,
 };
 
 /// About what it takes to remove an object.
@@ -50,7 +51,7 @@ pub(crate) async fn run(
     let work = WorkDirectory::make(&context.config.work, leased)
         .map_err(|source| JobError::Work { path: context.config.work.clone(), source })?;
     let output = work.path().join(file_name(&rendition));
-    let rendered = match promote::segments_of(context, recording, &rendition, &output, cancel).await? {
+    let rendered = match join::segments_of(context, recording, &rendition, &output, cancel).await? {
         Some(joined) => joined,
         None => {
             let input = fetch(context, recording, &work, cancel).await?;

@@ -11,15 +11,14 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    JobsConfig, OpenFiles, Renderer, depth,
+    JobsConfig, OpenFiles, Renderer,
+    dispatch::Context,
     lease::Lease,
-    lost,
-    perform::Context,
-    retention,
+    live_render::{self, Followers},
+    live_upload::{self, LiveUploads},
+    maintenance::{lost_nodes, old_segments, orphaned_uploads, queue_gauge, retention},
     retry::backoff,
-    segments::{self, Followers},
-    stream::{self, LiveUploads},
-    work,
+    work_directory,
 };
 
 /// Clean-ups at a time: they wait for no upload, and one after the other is quick enough.
@@ -51,11 +50,11 @@ impl Workers {
     ) -> Self {
         let config = config.bounded();
         let tasks = TaskTracker::new();
-        if let Err(error) = work::sweep(&config.work) {
+        if let Err(error) = work_directory::sweep(&config.work) {
             tracing::warn!(path = %config.work.display(), %error, "what renders left can't be removed");
         }
         // No follower lives: what is there is of an earlier run.
-        if let Err(error) = segments::sweep(&config.segments.directory, Duration::ZERO, |_| false) {
+        if let Err(error) = live_render::sweep(&config.segments.directory, Duration::ZERO, |_| false) {
             tracing::warn!(path = %config.segments.directory.display(), %error, "old segments can't be removed");
         }
         let lanes = [
@@ -77,7 +76,7 @@ impl Workers {
             retention::keep(rules, every, &*keeper.store, &stop).await;
         });
         let stop = shutdown.clone();
-        tasks.spawn(async move { depth::keep(&*store, &stop).await });
+        tasks.spawn(async move { queue_gauge::keep(&*store, &stop).await });
         tasks.close();
         Self { tasks, context, shutdown }
     }
@@ -88,11 +87,11 @@ impl Workers {
     /// What a node that is lost had sent is made a recording; `wishes` says what is to be made of it. Recordings of which it
     /// had sent nothing are given up until it is back.
     pub fn stream(&self, growing: Arc<dyn OpenFiles>, wishes: DefaultRenditions) {
-        self.tasks.spawn(stream::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
-        self.tasks.spawn(stream::keeper::run(self.context.clone(), wishes, self.shutdown.clone()));
-        self.tasks.spawn(lost::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
-        self.tasks.spawn(segments::run(self.context.clone(), growing, self.shutdown.clone()));
-        self.tasks.spawn(segments::keeper::run(self.context.clone(), self.shutdown.clone()));
+        self.tasks.spawn(live_upload::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
+        self.tasks.spawn(orphaned_uploads::run(self.context.clone(), wishes, self.shutdown.clone()));
+        self.tasks.spawn(lost_nodes::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
+        self.tasks.spawn(live_render::run(self.context.clone(), growing, self.shutdown.clone()));
+        self.tasks.spawn(old_segments::run(self.context.clone(), self.shutdown.clone()));
     }
 
     /// Returns when all have stopped: within some seconds of the cancellation, if the database answers.

@@ -92,7 +92,7 @@ async fn a_clean_up_that_a_person_repeats_makes_the_recording_available_again() 
     };
     blob::BlobStore::put_file(&*house.blobs, put, &CancellationToken::new()).await.unwrap();
     let job = house.store.job(recording.id, CleanUp).unwrap();
-    store::JobQueue::retry(&*house.store, &recording.tenant, job.id).await.unwrap();
+    store::Store::retry(&*house.store, &recording.tenant, job.id).await.unwrap();
     house.until(&recording, CleanUp, JobState::Done).await;
     assert_eq!(house.state(&recording), RecordingState::Available);
     assert!(!house.file(&recording).exists());

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use blob::{BlobError, BlobStore as _, FilePart, PartRange, PartUploads as _, PutFile};
 use model::{EndReason, Job, JobKind, JobState, Progress, Rendition};
-use store::{Deletions as _, JobQueue as _, NewRendition, Renditions as _};
+use store::{NewRendition, Store as _};
 use support::{
+    cluster::{Cluster, TestNode, TestRecording, wait_for},
     renderer::Render,
-    station::{Cluster, TestNode, TestRecording, wait_for},
 };
 use tokio_util::sync::CancellationToken;
 

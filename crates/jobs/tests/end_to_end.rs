@@ -9,7 +9,7 @@ use std::{fs, path::Path, sync::Arc, time::Duration};
 use blob::{AccessKey, BlobStore, ChecksumMode, LocalDir, S3, S3Config, Secret};
 use jobs::{JobsConfig, Workers};
 use model::{JobKind, JobState, NodeId, Recording, RecordingState};
-use store::{FinalizedRecording, JobQueue, Recordings, Sessions};
+use store::{FinalizedRecording, Store};
 use store_sqlite::SqliteStore;
 use support::{file, renderer::ScriptedRenderer, sealed, sha256, upload};
 use testkit::servers::seaweedfs::SeaweedFs;

@@ -7,8 +7,8 @@ mod support;
 use std::{fs, time::Duration};
 
 use model::{EndReason, JobKind, JobState, RecordingState};
-use store::JobQueue as _;
-use support::station::{Cluster, PART, wait_for};
+use store::Store as _;
+use support::cluster::{Cluster, PART, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_rescued_stays_available_when_its_node_is_back_without_its_disk() {

@@ -17,10 +17,7 @@ use jobs::{JobsConfig, RenderError, RetentionRule, Workers};
 use model::{
     JobKind, JobState, NodeId, Progress, Recording, RecordingState, Rendition, RenditionId, RenditionState,
 };
-use store::{
-    Cancellation, Deletions as _, FinalizedRecording, JobQueue as _, NewRendition, Recordings as _,
-    Renditions as _, Sessions as _,
-};
+use store::{Cancellation, FinalizedRecording, NewRendition, Store as _};
 use store_sqlite::SqliteStore;
 use support::{
     renderer::{Render, ScriptedRenderer},

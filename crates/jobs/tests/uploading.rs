@@ -77,7 +77,7 @@ async fn a_parked_upload_that_a_person_repeats_makes_the_recording_available() {
     house.start();
     house.until(&recording, Upload, JobState::Parked).await;
     let job = house.store.job(recording.id, Upload).unwrap();
-    store::JobQueue::retry(&*house.store, &recording.tenant, job.id).await.unwrap();
+    store::Store::retry(&*house.store, &recording.tenant, job.id).await.unwrap();
     house.until(&recording, CleanUp, JobState::Done).await;
     assert_eq!(house.state(&recording), RecordingState::Available);
 }

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::{
     KeyframeReason, LayerId, NtpTime, RtpPacket, TrackConfig,
+    context::SessionContext,
     stream::{Stream, StreamCounters},
     time::nanos_between,
-    track::Shared,
 };
 
 /// A source that was followed by another is listened to again only after the other has been silent this long.
@@ -82,7 +82,7 @@ impl Layer {
     }
 
     /// Begins anew with another source.
-    pub(crate) fn follow(&mut self, packet: &RtpPacket, track: &TrackConfig, shared: &mut Shared) {
+    pub(crate) fn follow(&mut self, packet: &RtpPacket, track: &TrackConfig, shared: &mut SessionContext) {
         if let Some(before) = self.stream.take() {
             self.former = Some(before.ssrc);
             self.counters += before.counters();
@@ -93,7 +93,7 @@ impl Layer {
     }
 
     /// A report from before the first packet, now that there is a clock that it can tell something.
-    pub(crate) fn take_early_report(&mut self, shared: &mut Shared) {
+    pub(crate) fn take_early_report(&mut self, shared: &mut SessionContext) {
         let Some(early) = self.early_report.filter(|early| self.is_from(early.ssrc)) else { return };
         self.early_report = None;
         self.sender_report(early.ssrc, early.arrival, early.ntp, early.rtp_timestamp, shared);
@@ -105,7 +105,7 @@ impl Layer {
         arrival: Instant,
         ntp: NtpTime,
         rtp_timestamp: u32,
-        shared: &mut Shared,
+        shared: &mut SessionContext,
     ) {
         let local = nanos_between(shared.started, arrival);
         match &mut self.stream {

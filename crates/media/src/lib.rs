@@ -3,6 +3,8 @@
 //! A [`Recorder`] is driven by [`Input`]s and drained by [`Recorder::poll_output`] after each of them, until it
 //! answers [`Output::Timeout`]. What it wants written is data ([`Output::Append`], [`Output::Patch`]).
 
+mod config;
+mod context;
 mod depacketize;
 mod file;
 mod frame;
@@ -20,6 +22,7 @@ mod time;
 mod track;
 mod webm;
 
+pub use config::RecorderConfig;
 pub use input::{
     Anchor, Encoding, Input, LayerId, MediaKind, NtpTime, PayloadFormat, Rotation, RtpPacket, TrackConfig,
     TrackId,
@@ -29,5 +32,5 @@ pub use output::{
     TrackStatistics, TrackSummary,
 };
 pub use pushed::{AudioChunk, AudioError, AudioFormat, AudioFrame, PushedAudio};
-pub use recorder::{Recorder, RecorderConfig};
+pub use recorder::Recorder;
 pub use webm::{RecoverError, Recovery, Repair, recover};

@@ -1,65 +1,27 @@
 //! The recorder: all tracks of a session into one file.
 
-mod beginning;
-mod pausing;
-
 use std::{
     collections::VecDeque,
-    time::{Duration, Instant, SystemTime},
+    time::{Instant, SystemTime},
 };
 
 use bytes::Bytes;
 
 use crate::{
-    FinalBytes, Input, LayerId, MediaKind, MediaTime, NtpTime, Output, RtpPacket, Statistics, TrackConfig,
-    TrackId,
+    FinalBytes, Input, LayerId, MediaKind, MediaTime, NtpTime, Output, RecorderConfig, RtpPacket, Statistics,
+    TrackConfig, TrackId,
+    context::SessionContext,
     file::File,
     frame::BufferPool,
     interleave::Interleaver,
     pause::Pauses,
     sync::SenderClocks,
-    time::LocalNanos,
-    track::{Shared, Track},
+    time::{LocalNanos, nanos_between},
+    track::{Rounding, Track},
 };
 
 /// Frames that bring their time along stand within this of their origin: 36 years.
 const FARTHEST: LocalNanos = 1 << 60;
-
-/// How a recorder works. The defaults suit WebRTC.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecorderConfig {
-    /// How long a missing packet is waited for, from when the hole was first seen.
-    pub max_wait: Duration,
-    /// How long the beginning is held back so that all tracks can be placed on one clock.
-    pub settle: Duration,
-    /// How long a frame waits for frames of other tracks that belong before it.
-    pub interleave: Duration,
-    /// The most bytes held back for order, all tracks together; past it the oldest are written.
-    pub max_held_bytes: usize,
-    /// Written parts are handed out when they reach this size…
-    pub append_bytes: usize,
-    /// …or this age.
-    pub append_age: Duration,
-    /// The longest cluster. A new one begins at each video keyframe, too.
-    pub cluster: Duration,
-    /// `WritingApp` in the file's header.
-    pub writing_app: String,
-}
-
-impl Default for RecorderConfig {
-    fn default() -> Self {
-        Self {
-            max_wait: Duration::from_secs(1),
-            settle: Duration::from_millis(2500),
-            interleave: Duration::from_secs(1),
-            max_held_bytes: 16 << 20,
-            append_bytes: 64 << 10,
-            append_age: Duration::from_millis(500),
-            cluster: Duration::from_secs(5),
-            writing_app: concat!("webrtc-recorder ", env!("CARGO_PKG_VERSION")).to_owned(),
-        }
-    }
-}
 
 /// Where a recording stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +36,7 @@ enum Phase {
 #[derive(Debug, Clone)]
 pub struct Recorder {
     config: RecorderConfig,
-    shared: Shared,
+    shared: SessionContext,
     tracks: Vec<Track>,
     interleaver: Interleaver,
     file: File,
@@ -98,7 +60,7 @@ impl Recorder {
     #[must_use]
     pub fn new(config: RecorderConfig, started: Instant, wall: SystemTime) -> Self {
         Self {
-            shared: Shared {
+            shared: SessionContext {
                 started,
                 max_wait: config.max_wait,
                 senders: SenderClocks::default(),
@@ -379,5 +341,115 @@ impl Recorder {
         let interleave = self.interleaver.deadline();
         let flush = self.file.flush_deadline(self.config.append_age);
         [holes, settle, placing, interleave, flush].into_iter().flatten().min()
+    }
+
+    fn is_settled(&self) -> bool {
+        let Some(first) = self.first_frame else { return false };
+        self.now.saturating_duration_since(first) >= self.config.settle
+            || self.tracks.iter().all(|track| track.ended || track.is_ready())
+    }
+
+    /// What is held back would be lost in a crash. So a draft of it goes to the file: what a finish just now would
+    /// leave, a whole file by itself.
+    fn draft_if_due(&mut self) {
+        if self.next_draft.is_none_or(|due| due > self.now) {
+            return;
+        }
+        self.next_draft = Some(self.now + self.config.append_age);
+        let mut draft = self.clone();
+        draft.outputs.clear();
+        draft.drafted = false;
+        draft.finish(self.now);
+        if draft.file.bytes() == 0 {
+            return;
+        }
+        self.drafted = true;
+        self.outputs.push_back(Output::Restart);
+        let is_write = |output: &Output| matches!(output, Output::Append(_) | Output::Patch { .. });
+        self.outputs.extend(draft.outputs.into_iter().filter(is_write));
+    }
+
+    /// Fixes the recording's origin and begins the file.
+    fn settle(&mut self) {
+        let first = self.tracks.iter().filter_map(|track| track.first_time(&self.shared.senders)).min();
+        let Some(origin) = first else { return };
+        self.phase = Phase::Running;
+        if std::mem::take(&mut self.drafted) {
+            self.outputs.push_back(Output::Restart);
+        }
+        self.shared.senders.place();
+        self.file.begin(origin, &self.config, self.now);
+        for index in 0..self.tracks.len() {
+            self.place(index);
+        }
+    }
+
+    /// A track that joined later waits for its first sender report, though no longer than other tracks wait for it.
+    fn place_late_tracks(&mut self, at_once: bool) {
+        for index in 0..self.tracks.len() {
+            let Some(track) = self.tracks.get(index) else { return };
+            let Some(since) = track.waiting_since() else { continue };
+            let patience = self.config.interleave.min(self.config.settle);
+            let waited = self.now.saturating_duration_since(since) >= patience;
+            if at_once || waited || track.ended || track.is_ready() {
+                self.place(index);
+            }
+        }
+    }
+
+    fn place(&mut self, index: usize) {
+        let Some(track) = self.tracks.get_mut(index) else { return };
+        if track.first_unplaced().is_none() {
+            return;
+        }
+        track.place(&mut self.shared);
+        self.file.declare_first(track, &mut self.outputs);
+        self.take_frames(index);
+    }
+
+    /// Nothing that was captured before waits any longer to be placed: what waits could not be told from what comes.
+    fn pause(&mut self, at: Instant) {
+        let now = self.advance(at);
+        if self.is_paused() {
+            return;
+        }
+        if self.phase == Phase::Settling {
+            self.settle();
+        }
+        self.place_late_tracks(true);
+        if self.phase == Phase::Running {
+            let asked = self.clock(now);
+            let edge = self.boundary(self.shared.pauses.due_begin(asked), Rounding::Up);
+            self.shared.pauses.begin(asked, edge);
+        } else {
+            self.shared.pauses.begin_before_all();
+        }
+        self.write_ready();
+    }
+
+    fn resume(&mut self, at: Instant) {
+        let now = self.advance(at);
+        let asked = self.clock(now);
+        let edge = self.boundary(self.shared.pauses.due_end(asked), Rounding::Nearest);
+        self.shared.pauses.end(asked, edge, now);
+        for index in 0..self.tracks.len() {
+            if let Some(track) = self.tracks.get_mut(index) {
+                track.resume();
+            }
+            self.ask_for_keyframe(index);
+        }
+    }
+
+    /// The session's clock. Frames that bring their times along have a clock of their own, which stands where they end.
+    fn clock(&self, now: Instant) -> LocalNanos {
+        self.frames_end.unwrap_or_else(|| nanos_between(self.shared.started, now))
+    }
+
+    /// A moment where an audio frame ends: cut there, sound has neither a hole nor an overlap.
+    fn boundary(&self, time: LocalNanos, rounding: Rounding) -> LocalNanos {
+        if self.frames_end.is_some() {
+            return time;
+        }
+        self.tracks.iter().find_map(|track| track.boundary(time, rounding)).unwrap_or(time)
     }
 }

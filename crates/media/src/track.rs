@@ -1,37 +1,39 @@
 //! One track of the session: its layers, its place on the timeline, its entries in the file.
 
-mod place;
-mod selection;
-
-pub(crate) use place::Rounding;
-
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
+
 use crate::{
     Anchor, KeyframeReason, LayerId, MediaKind, NtpTime, RtpPacket, TrackConfig, TrackStatistics,
     TrackSummary,
-    frame::{BufferPool, CodedFrame},
+    context::SessionContext,
+    depacketize::codec,
+    frame::{CodedFrame, FrameData},
     interleave::TimedFrame,
     layer::Layer,
     pause::Pauses,
     stream::{Stream, StreamCounters},
     sync::{Lateness, Observed, SenderClocks, StreamClock},
-    time::{LocalNanos, RtpTicks, nanos_between},
+    time::{LocalNanos, MILLISECOND, RtpTicks, nanos_between},
 };
 
-/// What tracks share.
-#[derive(Debug, Clone)]
-pub(crate) struct Shared {
-    pub started: Instant,
-    pub max_wait: Duration,
-    pub senders: SenderClocks,
-    pub pauses: Pauses,
-    pub pool: BufferPool,
-    /// Frames on their way from a stream to its track: empty between calls.
-    pub frames: Vec<CodedFrame>,
+/// Simulcast layers begin within this time of each other; a file that is not begun yet then begins with the best.
+const LAYERS_BEGIN: Duration = Duration::from_millis(500);
+/// Layers beyond these are not listened to.
+const MAX_LAYERS: usize = 8;
+/// A video frame without a successor is taken to be shown as long as the one before; what lies further apart than
+/// this is a pause, and no frame's length.
+const LONGEST_FRAME: i64 = 200 * MILLISECOND;
+
+/// To which of two frames' ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rounding {
+    Up,
+    Nearest,
 }
 
 /// A frame that waits for its track to be placed.
@@ -108,7 +110,13 @@ impl Track {
     }
 
     /// Takes a packet in. Frames that come of it are in [`timed`](Self::timed), or wait to be placed.
-    pub(crate) fn rtp(&mut self, layer: LayerId, arrival: Instant, packet: RtpPacket, shared: &mut Shared) {
+    pub(crate) fn rtp(
+        &mut self,
+        layer: LayerId,
+        arrival: Instant,
+        packet: RtpPacket,
+        shared: &mut SessionContext,
+    ) {
         let Some(index) = self.layer(layer) else { return };
         let Some(layer) = self.layers.get_mut(index) else { return };
         self.ended = false;
@@ -135,13 +143,13 @@ impl Track {
         arrival: Instant,
         ntp: NtpTime,
         rtp_timestamp: u32,
-        shared: &mut Shared,
+        shared: &mut SessionContext,
     ) {
         let Some(layer) = self.layer(layer).and_then(|index| self.layers.get_mut(index)) else { return };
         layer.sender_report(ssrc, arrival, ntp, rtp_timestamp, shared);
     }
 
-    pub(crate) fn timeout(&mut self, now: Instant, shared: &mut Shared) {
+    pub(crate) fn timeout(&mut self, now: Instant, shared: &mut SessionContext) {
         for index in 0..self.layers.len() {
             if let Some(stream) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) {
                 stream.pop(now, &self.config.formats, &mut shared.pool, &mut shared.frames);
@@ -151,7 +159,7 @@ impl Track {
     }
 
     /// Nothing that is missing is waited for any more.
-    pub(crate) fn drain(&mut self, now: Instant, shared: &mut Shared) {
+    pub(crate) fn drain(&mut self, now: Instant, shared: &mut SessionContext) {
         for index in 0..self.layers.len() {
             if let Some(stream) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) {
                 stream.drain(&self.config.formats, &mut shared.pool, &mut shared.frames);
@@ -161,7 +169,7 @@ impl Track {
     }
 
     /// The track is over, until it sends again.
-    pub(crate) fn finish(&mut self, now: Instant, shared: &mut Shared) {
+    pub(crate) fn finish(&mut self, now: Instant, shared: &mut SessionContext) {
         self.ended = true;
         for index in 0..self.layers.len() {
             if let Some(stream) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) {
@@ -194,7 +202,7 @@ impl Track {
     }
 
     /// Fixes the times of the frames that wait; later corrections are slewed.
-    pub(crate) fn place(&mut self, shared: &mut Shared) {
+    pub(crate) fn place(&mut self, shared: &mut SessionContext) {
         self.placed = true;
         self.waiting_since = None;
         if let Some(stream) = self.selected_mut().and_then(|layer| layer.stream.as_mut()) {
@@ -263,7 +271,7 @@ impl Track {
         }
     }
 
-    fn take_frames(&mut self, index: usize, now: Instant, shared: &mut Shared) {
+    fn take_frames(&mut self, index: usize, now: Instant, shared: &mut SessionContext) {
         if shared.frames.is_empty() {
             return;
         }
@@ -274,7 +282,7 @@ impl Track {
         shared.frames = frames;
     }
 
-    fn frame(&mut self, index: usize, frame: CodedFrame, now: Instant, shared: &mut Shared) {
+    fn frame(&mut self, index: usize, frame: CodedFrame, now: Instant, shared: &mut SessionContext) {
         let arrival = nanos_between(shared.started, frame.arrival);
         let Some(ticks) = self.observe(index, &frame, arrival, shared) else { return };
         if let (Some((width, height)), Some(layer)) = (frame.size, self.layers.get_mut(index)) {
@@ -309,7 +317,7 @@ impl Track {
         index: usize,
         frame: &CodedFrame,
         arrival: LocalNanos,
-        shared: &mut Shared,
+        shared: &mut SessionContext,
     ) -> Option<RtpTicks> {
         let layer = self.layers.get_mut(index)?;
         let clock = &mut layer.stream.as_mut()?.clock;
@@ -345,5 +353,187 @@ impl Track {
             waiting.time = Some(self.unplaced_time(waiting, senders));
         }
         self.unplaced = unplaced;
+    }
+
+    fn selected(&self) -> Option<&Layer> {
+        self.layers.get(self.selected?)
+    }
+
+    fn selected_mut(&mut self) -> Option<&mut Layer> {
+        self.layers.get_mut(self.selected?)
+    }
+
+    /// The place of a layer in the list, which it joins if it is new.
+    fn layer(&mut self, id: LayerId) -> Option<usize> {
+        let known = self.layers.iter().position(|layer| layer.id == id);
+        if known.is_none() && self.layers.len() < MAX_LAYERS {
+            self.layers.push(Layer::new(id));
+            return Some(self.layers.len() - 1);
+        }
+        known
+    }
+
+    fn change_source(
+        &mut self,
+        index: usize,
+        arrival: Instant,
+        packet: &RtpPacket,
+        shared: &mut SessionContext,
+    ) {
+        if let Some(before) = self.layers.get_mut(index).and_then(|layer| layer.stream.as_mut()) {
+            before.finish(&self.config.formats, &mut shared.pool, &mut shared.frames);
+            self.take_frames(index, arrival, shared);
+        }
+        if self.selected == Some(index) {
+            self.fix_unplaced(&shared.senders);
+        }
+        if let Some(layer) = self.layers.get_mut(index) {
+            layer.follow(packet, &self.config, shared);
+        }
+    }
+
+    /// A layer that is known to be worse than the one that is written is not put together.
+    fn is_of_no_use(&self, index: usize, now: Instant) -> bool {
+        let (Some(selected), Some(layer)) = (self.selected(), self.layers.get(index)) else { return false };
+        self.selected != Some(index)
+            && layer.area > 0
+            && layer.area <= selected.area
+            && selected.is_alive(now)
+    }
+
+    /// Whether a frame of another layer becomes the next of the track: a keyframe of a better layer does, and one of the
+    /// best that is left once the written one has stalled. Others are asked to send one where they would be better.
+    fn switch_to(&mut self, index: usize, frame: &CodedFrame, now: Instant, senders: &SenderClocks) -> bool {
+        let Some(layer) = self.layers.get(index) else { return false };
+        let better = match self.selected() {
+            None => true,
+            Some(selected) if selected.is_alive(now) => layer.area > selected.area,
+            Some(_) => !self.layers.iter().any(|other| other.is_alive(now) && other.area > layer.area),
+        };
+        if !better {
+            return false;
+        }
+        if !frame.keyframe {
+            if let Some(layer) = self.layers.get_mut(index) {
+                layer.hold(KeyframeReason::LayerSwitch);
+            }
+            return false;
+        }
+        let just_begun =
+            self.waiting_since.is_some_and(|since| now.saturating_duration_since(since) < LAYERS_BEGIN);
+        if just_begun && self.selected.is_some() {
+            self.unplaced.clear();
+            self.unplaced_bytes = 0;
+        }
+        self.fix_unplaced(senders);
+        self.selected = Some(index);
+        true
+    }
+
+    /// A frame that brings its time along; where it ends. None if the track's format is none of audio.
+    pub(crate) fn timed_frame(
+        &mut self,
+        time: LocalNanos,
+        data: Bytes,
+        now: Instant,
+        shared: &mut SessionContext,
+    ) -> Option<LocalNanos> {
+        let format = self.config.formats.first()?;
+        let codec = codec(format.encoding).filter(|codec| codec.kind() == MediaKind::Audio)?;
+        let frame = CodedFrame {
+            codec,
+            channels: format.channels,
+            timestamp: 0,
+            clock_rate: format.clock_rate,
+            arrival: now,
+            keyframe: true,
+            size: None,
+            rotation: None,
+            data: FrameData::Packet(data),
+        };
+        let end = time.saturating_add(frame.sounds());
+        self.ended = false;
+        self.pushed += 1;
+        if self.placed {
+            self.emit(time, frame, shared);
+        } else if !shared.pauses.refuses_all() {
+            self.wait(Unplaced { ticks: RtpTicks(0), time: Some(time), frame }, now);
+        }
+        Some(end)
+    }
+
+    /// A moment near `time` where one of its audio frames ends and the next begins. None if it has none.
+    pub(crate) fn boundary(&self, time: LocalNanos, rounding: Rounding) -> Option<LocalNanos> {
+        let (start, duration) = self.newest.filter(|(_, duration)| *duration > 0)?;
+        let up = match rounding {
+            Rounding::Up => duration - 1,
+            Rounding::Nearest => duration / 2,
+        };
+        let frames = time.saturating_sub(start).saturating_add(up).div_euclid(duration);
+        // What has its place already is past.
+        Some(start.saturating_add(frames.max(1).saturating_mul(duration)))
+    }
+
+    /// A pause is over: video that lost frames in it asks for a keyframe.
+    pub(crate) fn resume(&mut self) {
+        if self.gated
+            && let Some(layer) = self.selected_mut()
+        {
+            layer.hold(KeyframeReason::Resume);
+        }
+    }
+
+    /// Gives a frame its place in the file, unless a pause takes it. A track's times only grow: players reject what
+    /// does not.
+    fn emit(&mut self, time: LocalNanos, frame: CodedFrame, shared: &mut SessionContext) {
+        let kept = match frame.codec.kind() {
+            MediaKind::Audio => self.after_pauses(time, &frame, &shared.pauses),
+            MediaKind::Video => self.picture_after_pauses(time, &frame, &shared.pauses),
+        };
+        let Some(time) = kept else { return shared.pool.give_back(frame.data) };
+        let time = self.last.map_or(time, |(last, _)| time.max(last + MILLISECOND));
+        let duration = match (frame.codec.kind(), self.last) {
+            (MediaKind::Audio, _) => frame.sounds(),
+            (_, Some((last, _))) if time - last <= LONGEST_FRAME => time - last,
+            (_, Some((_, duration))) => duration,
+            (_, None) => 1_000 * MILLISECOND / 30,
+        };
+        self.last = Some((time, duration));
+        self.timed.push_back(TimedFrame { time, duration, frame });
+    }
+
+    /// Where a frame of audio stands. It belongs to where most of it is, so that rounding decides nothing where the
+    /// edges of pauses are those of frames.
+    fn after_pauses(&mut self, time: LocalNanos, frame: &CodedFrame, pauses: &Pauses) -> Option<LocalNanos> {
+        let duration = frame.sounds();
+        self.newest = Some((time, duration));
+        pauses.shift(time.saturating_add(duration / 2)).map(|shift| time.saturating_sub(shift))
+    }
+
+    /// Where a picture stands. Once a pause took one, only a keyframe that came after the pause opens the way for others;
+    /// captured a little before its end, as coding takes time, it stands there.
+    fn picture_after_pauses(
+        &mut self,
+        time: LocalNanos,
+        frame: &CodedFrame,
+        pauses: &Pauses,
+    ) -> Option<LocalNanos> {
+        let time = time.max(self.floor);
+        let shift = pauses.shift(time);
+        if let (Some(shift), false) = (shift, self.gated) {
+            return Some(time.saturating_sub(shift));
+        }
+        self.gated = true;
+        let resumed = pauses.resumed_before(frame.arrival)?;
+        if !frame.keyframe {
+            if let Some(layer) = self.selected_mut() {
+                layer.hold(KeyframeReason::Resume);
+            }
+            return None;
+        }
+        self.gated = false;
+        self.floor = resumed;
+        let time = time.max(resumed);
+        pauses.shift(time).map(|shift| time.saturating_sub(shift))
     }
 }

@@ -73,15 +73,22 @@ fn forged_records_on_a_live_session_change_nothing() {
         ("undersized AEAD of 0", record(23, 1, 999, &[])),
         ("undersized AEAD of 8", record(23, 1, 999, &[0; 8])),
         ("undersized AEAD of 16", record(23, 1, 999, &[0; 16])),
+        ("undersized AEAD of 17", record(23, 1, 999, &[0; 17])),
         ("undersized AEAD of 23", record(23, 1, 999, &[0; 23])),
+        ("empty AEAD of 24", record(23, 1, 999, &[0; 24])),
+        ("shortest AEAD of 25", record(23, 1, 999, &[0; 25])),
         ("highest sequence number", record(23, 1, (1 << 48) - 1, &[0; 60])),
     ];
     for (what, datagram) in table {
-        let mut client = RawClient::connected();
-        client.input(&datagram);
-        assert!(client.events.is_empty() && client.received.is_empty(), "{what}: {:?}", client.events);
-        assert!(client.is_alive(7, 1), "{what}: dead");
-        assert_session_reads_dtls(&mut client, what);
+        for cipher in ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"] {
+            let mut client = RawClient::connected_with(cipher);
+            assert_eq!(client.tls.ssl().current_cipher().map(|cipher| cipher.name()), Some(cipher));
+            client.input(&datagram);
+            let what = format!("{what} with {cipher}");
+            assert!(client.events.is_empty() && client.received.is_empty(), "{what}: {:?}", client.events);
+            assert!(client.is_alive(7, 1), "{what}: dead");
+            assert_session_reads_dtls(&mut client, &what);
+        }
     }
 }
 
@@ -102,6 +109,8 @@ fn forged_records_in_mid_handshake_do_not_prevent_it() {
         ("application data of epoch 0", record(23, 0, 5, &[0; 20])),
         ("alert of epoch 1", record(21, 1, 9, &[2, 40])),
         ("undersized record of epoch 1", record(22, 1, 9, &[2, 40])),
+        ("Finished", record(22, 1, 9, &[7; 48])),
+        ("Finished in the shape of ChaCha20", record(22, 1, 9, &[7; 40])),
         ("garbage", vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 0, 5, 1, 2, 3, 4, 5]),
         ("cut record", vec![22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 9, 9, 9]),
     ];

@@ -25,7 +25,7 @@ fn half_way() -> RawClient {
 #[test]
 fn floods_in_mid_handshake_leave_little_in_memory() {
     type Flood = (&'static str, fn(u64) -> Vec<u8>);
-    let table: [Flood; 9] = [
+    let table: [Flood; 10] = [
         ("one-byte fragments", |n| record(22, 0, n + 50, &fragment(1, 1, 8000, (n % 7999) as u32 + 1, &[0]))),
         ("zero-length fragments", |n| {
             let many: Vec<u8> = (0..90).flat_map(|_| fragment(1, 7, 0, 0, &[])).collect();
@@ -47,6 +47,7 @@ fn floods_in_mid_handshake_leave_little_in_memory() {
         }),
         ("early handshake records of 16 KB", |n| record(22, 1, n, &vec![1; 16_000])),
         ("early handshake records of 500 bytes", |n| record(22, 1, n, &[1; 500])),
+        ("early records in the shape of Finished", |n| record(22, 1, n, &[1; 48])),
         ("early data", |n| record(23, 1, n, &[1; 1000])),
     ];
     for (what, datagram) in table {

@@ -9,23 +9,26 @@ mod changes;
 pub mod conformance;
 mod deletion;
 mod error;
+mod jobs;
 mod lost;
+mod nodes;
+mod recordings;
 mod renditions;
 pub mod row;
-mod segments;
+mod sessions;
 mod signal;
-mod traits;
+mod store;
 mod uploads;
 
 pub use changes::{Change, Changes};
-pub use deletion::{AuditEntry, Deletion, Deletions, Expired, Expiry};
+pub use deletion::{AuditEntry, Deletion, Expired, Expiry};
 pub use error::StoreError;
-pub use lost::{LostRecording, LostRecordings};
-pub use renditions::{Created, NewRendition, REQUEUED, RenderedFile, Renditions};
-pub use segments::Segments;
+pub use jobs::{Cancellation, JobFilter, JobOutcome, LeasedJob, NewJob};
+pub use lost::LostRecording;
+pub use nodes::Node;
+pub use recordings::{Page, RecordingFilter};
+pub use renditions::{Created, NewRendition, REQUEUED, RenderedFile};
+pub use sessions::{FinalizeOutcome, FinalizedRecording};
 pub use signal::JobSignal;
-pub use traits::{
-    Cancellation, FinalizeOutcome, FinalizedRecording, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob,
-    Node, Nodes, Page, RecordingFilter, Recordings, Sessions, Store,
-};
-pub use uploads::{Upload, UploadPart, UploadStatus, Uploads};
+pub use store::Store;
+pub use uploads::{Upload, UploadPart, UploadStatus};

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use model::{JobId, RecordingId, Rendition, RenditionId, TenantId};
-
-use crate::StoreError;
+use model::{JobId, Rendition};
 
 /// A rendition that is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,45 +35,11 @@ pub struct RenderedFile {
     pub sha256: String,
 }
 
-/// What [`Renditions::create_rendition`] did.
+/// What [`Store::create_rendition`](crate::Store::create_rendition) did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {
     /// The rendition, as it is now.
     pub rendition: Rendition,
     /// The job that was made now; none where the rendition was there already.
     pub job: Option<JobId>,
-}
-
-/// Renditions.
-#[async_trait::async_trait]
-pub trait Renditions: Send + Sync {
-    /// Asks for a rendition of the tenant's recording and makes its job: for the node that has the file while the
-    /// object store doesn't have it yet, else for any. One with the same parameters that is there already is returned
-    /// as it is, unless it was cancelled or deleted: then it is made again, and a DELETE job that waits to remove its
-    /// former file is given up.
-    ///
-    /// # Errors
-    /// `NotFound`; `WrongState` if the recording is live, has no media, or was deleted.
-    async fn create_rendition(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-        new: &NewRendition,
-    ) -> Result<Created, StoreError>;
-
-    /// The tenant's rendition.
-    ///
-    /// # Errors
-    /// `NotFound`.
-    async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError>;
-
-    /// Renditions of the tenant's recording, oldest first, deleted ones too.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn renditions_of(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-    ) -> Result<Vec<Rendition>, StoreError>;
 }

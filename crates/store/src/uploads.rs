@@ -1,11 +1,7 @@
 //! The journal of uploads that begin while their file still grows.
 
-use std::time::Duration;
-
 use model::{Container, NodeId, RecordingId, RecordingState, TenantId};
 use uuid::Uuid;
-
-use crate::{NewRendition, StoreError};
 
 /// An upload that was begun for a recording; one at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,79 +56,4 @@ pub struct UploadStatus {
     pub sealed: bool,
     /// Its size, once it is sealed.
     pub bytes: u64,
-}
-
-/// The journal of uploads.
-#[async_trait::async_trait]
-pub trait Uploads: Send + Sync {
-    /// Writes down an upload that was begun. Repeating it changes nothing.
-    ///
-    /// # Errors
-    /// `Conflict` if another upload of the recording is written down; `NotFound` if there is no such recording;
-    /// `Unavailable`.
-    async fn begin_upload(&self, upload: &Upload) -> Result<(), StoreError>;
-
-    /// Writes down a part, in place of an earlier one of its number.
-    ///
-    /// # Errors
-    /// `NotFound` if this upload is not, or no longer, written down; `Unavailable`.
-    async fn note_part(
-        &self,
-        recording: RecordingId,
-        upload_id: &str,
-        part: &UploadPart,
-    ) -> Result<(), StoreError>;
-
-    /// The recording's upload and its parts by number, if there is one.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn upload_of(
-        &self,
-        recording: RecordingId,
-    ) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError>;
-
-    /// Forgets an upload and its parts. If it had been rescued, what the rescue said is missing is taken back, and the
-    /// renditions that were made without that are made anew, as after [`rescue`](Self::rescue). One that is not written
-    /// down is fine.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError>;
-
-    /// The uploads of recordings that `node` has the files of.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn uploads_on(&self, node: &NodeId) -> Result<Vec<UploadStatus>, StoreError>;
-
-    /// The uploads that were not rescued yet, of nodes that have said nothing for so long.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn lost_uploads(&self, silent_for: Duration) -> Result<Vec<UploadStatus>, StoreError>;
-
-    /// Writes down that the object now holds the first `bytes` of the recording and will stay so unless its node comes
-    /// back: AVAILABLE, its error telling what is missing, if anything is; a session that was live is closed as `CRASH`. In
-    /// the same transaction those of `renditions` that there aren't are written down with their jobs, and any node may
-    /// make these and what waited for the lost one. Returns whether it was written, which it is once.
-    ///
-    /// Whoever seals such a session later still does, unless the recording was deleted meanwhile. All its renditions but
-    /// those that were cancelled or deleted are then made anew, by new jobs; earlier jobs that are not done are CANCELLED.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn rescue(
-        &self,
-        upload: &Upload,
-        bytes: u64,
-        missing: Option<&str>,
-        renditions: &[NewRendition],
-    ) -> Result<bool, StoreError>;
-
-    /// The node that received a recording, of whatever tenant; none if there is no such recording.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn owner(&self, recording: RecordingId) -> Result<Option<NodeId>, StoreError>;
 }

@@ -15,7 +15,7 @@ use crate::{
 /// Why a call failed.
 #[derive(Debug, Error)]
 pub enum CallError {
-    /// The recorder said no.
+    /// The recorder returned an error status.
     #[error("the recorder answered {0}")]
     Recorder(#[from] Box<Status>),
     /// The sender can't use the answer.
@@ -30,7 +30,7 @@ pub struct Call {
     pub id: String,
 }
 
-/// What a client asks for when it has nothing to say but its offer.
+/// The request of a client that sets nothing but its offer.
 #[must_use]
 pub fn upload_request(sdp_offer: String, name: &str) -> UploadP2pVideoRequest {
     UploadP2pVideoRequest {
@@ -43,7 +43,7 @@ pub fn upload_request(sdp_offer: String, name: &str) -> UploadP2pVideoRequest {
 }
 
 impl Call {
-    /// Begins to record `session`: it connects and plays by itself from here on.
+    /// Begins to record `session`, which then connects and plays by itself.
     ///
     /// # Errors
     /// See [`CallError`].
@@ -65,7 +65,7 @@ impl Call {
         Ok(session.accept_answer(response.sdp_answer).await?)
     }
 
-    /// Ends the recording; returns when it is sealed.
+    /// Ends the recording; returns when it is finalized.
     ///
     /// # Errors
     /// The recorder's status.

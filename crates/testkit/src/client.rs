@@ -16,30 +16,30 @@ use tokio::{
     time::timeout,
 };
 
-/// No request takes longer, the start of a browser on a busy machine included.
+/// The longest that any request may take. The start of a browser on a busy machine takes tens of seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Why a client doesn't do what the test asks.
+/// Why a client's request failed.
 #[derive(Debug, Error)]
 pub enum ClientError {
-    /// A tool is missing, and how to get it.
+    /// A tool is not installed.
     #[error("{missing} is missing: {remedy}")]
     Missing {
-        /// What.
+        /// Which tool.
         missing: String,
-        /// What to do.
+        /// How to install it.
         remedy: &'static str,
     },
-    /// The program can't be started, or its pipe broke.
+    /// The program can't be started, or its pipe is closed.
     #[error("the client: {0}")]
     Io(#[from] io::Error),
     /// The program ended.
     #[error("the client has ended:\n{stderr}")]
     Ended {
-        /// What it wrote last.
+        /// The end of its standard error.
         stderr: String,
     },
-    /// The program said no, or gave nonsense.
+    /// The program returned an error, or no JSON.
     #[error("the client answered {request} with: {response}")]
     Refused {
         /// The request.
@@ -84,7 +84,7 @@ impl Client {
         Self::start("node", &directory.join("record.mjs"), &[])
     }
 
-    /// aiortc (Python), which sends VP8 or H264, whichever `codec` names as a MIME type, and Opus.
+    /// aiortc (Python). It sends Opus, and VP8 or H264 as `codec` says by its MIME type.
     ///
     /// # Errors
     /// [`ClientError::Missing`] if it isn't installed.
@@ -97,7 +97,7 @@ impl Client {
         Self::start(python, &programs().join("aiortc_client.py"), &[("CODEC", codec.into())])
     }
 
-    /// werift (TypeScript), which sends these clips: VP8 in IVF and Opus in Ogg.
+    /// werift (TypeScript). It sends these clips: VP8 in IVF and Opus in Ogg.
     ///
     /// # Errors
     /// [`ClientError::Missing`] if it isn't installed.
@@ -163,7 +163,7 @@ impl Client {
         self.request(json!({ "do": "open", "page": page, "options": options })).await.map(drop)
     }
 
-    /// An offer of a page (or of the one connection of a client without pages).
+    /// An offer of a page, or of the only connection of a client that has no pages.
     ///
     /// # Errors
     /// See [`ClientError`].
@@ -177,10 +177,10 @@ impl Client {
         })
     }
 
-    /// Takes the answer, and waits until the connection is up.
+    /// Applies the answer and waits until the connection is up.
     ///
     /// # Errors
-    /// [`ClientError::Refused`] if it doesn't come up.
+    /// [`ClientError::Refused`] if the connection doesn't come up.
     pub async fn answer(&mut self, page: &str, sdp: &str) -> Result<(), ClientError> {
         self.request(json!({ "do": "answer", "page": page, "sdp": sdp })).await.map(drop)
     }

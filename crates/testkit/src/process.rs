@@ -1,4 +1,4 @@
-//! Child processes that never outlive their test.
+//! Child processes that end with their test, even if it is killed.
 
 use std::{
     ffi::OsStr,
@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The newest output that is kept of a child, in bytes.
+/// Bytes of a child's standard error that are retained: the newest.
 const KEPT: usize = 1 << 20;
 
 /// A running child: killed when dropped, and by the kernel when the thread that started it dies.
@@ -18,7 +18,7 @@ pub struct Process {
     output: Arc<Mutex<Vec<u8>>>,
 }
 
-/// A command that the kernel kills when the thread that started it dies, however that comes about.
+/// A command that the kernel kills when the thread that started it ends, for whatever reason.
 ///
 /// The program runs under the same process id that [`Child::id`] gives: `setpriv` replaces itself with it.
 pub fn bound_command(program: impl AsRef<OsStr>) -> Command {
@@ -28,7 +28,7 @@ pub fn bound_command(program: impl AsRef<OsStr>) -> Command {
 }
 
 impl Process {
-    /// Starts a command made by [`bound_command`]; what it writes to its standard error is kept for
+    /// Starts a command made by [`bound_command`]; its standard error is retained for
     /// [`Process::output`].
     ///
     /// # Errors
@@ -54,7 +54,7 @@ impl Process {
         &mut self.child
     }
 
-    /// What it has written to its standard error, the newest megabyte.
+    /// The newest megabyte of its standard error.
     #[must_use]
     pub fn output(&self) -> String {
         let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);

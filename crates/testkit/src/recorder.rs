@@ -1,4 +1,4 @@
-//! The recorder's own binary, started for one test on free ports and in a directory of its own.
+//! Runs the recorder's binary for one test, on free ports and in its own directory.
 
 use std::{
     ffi::OsString,
@@ -23,17 +23,17 @@ use crate::process::{Process, bound_command};
 /// The client of the service that records.
 pub type Client = WebRtcServiceClient<Channel>;
 
-/// How long a start may take, recovery of a crashed spool included.
+/// The longest that a start may take, including the recovery of a crashed spool.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
-/// UDP ports a recorder is given: more than it has shards.
+/// UDP ports of one recorder. It has fewer shards.
 const UDP_PORTS: u16 = 8;
 
-/// Starts with other ports, should another process have been quicker to take one of ours.
+/// Attempts with other ports if another process has taken one of them.
 const START_TRIES: usize = 3;
 
-/// Mounts small disks where nobody else sees them, then becomes the recorder. `$1` is their number; each has a directory
-/// and a size; the rest is the recorder's command.
+/// Mounts small disks in a mount namespace of its own, then executes the recorder. `$1` is their number, followed by a
+/// directory and a size for each, and by the recorder's command.
 const ON_SMALL_DISKS: &str = r#"set -e
 disks=$1; shift
 while [ "$disks" -gt 0 ]; do
@@ -43,7 +43,7 @@ while [ "$disks" -gt 0 ]; do
 done
 exec "$@""#;
 
-/// Why no recorder runs.
+/// Why a recorder did not start.
 #[derive(Debug, Error)]
 pub enum RecorderError {
     /// No temporary directory, no free port, no process.
@@ -52,20 +52,20 @@ pub enum RecorderError {
     /// It ended before it was ready.
     #[error("the recorder ended at its start ({status}):\n{log}")]
     Ended {
-        /// How.
+        /// Its exit status.
         status: ExitStatus,
-        /// What it wrote.
+        /// Its log.
         log: String,
     },
     /// It runs but isn't ready.
     #[error("the recorder wasn't SERVING within {START_DEADLINE:?}:\n{log}")]
     NotServing {
-        /// What it wrote.
+        /// Its log.
         log: String,
     },
 }
 
-/// What a recorder is started with.
+/// How a recorder is started.
 #[derive(Clone, Debug)]
 pub struct RecorderConfig {
     binary: PathBuf,
@@ -79,18 +79,18 @@ impl RecorderConfig {
         Self { binary: binary.into(), environment: Vec::new(), disks: Vec::new() }
     }
 
-    /// Sets an environment variable, the usual names of the configuration.
+    /// Sets an environment variable, such as a key of the configuration.
     #[must_use]
     pub fn env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.environment.push((name.into(), value.into()));
         self
     }
 
-    /// Makes a directory below the data directory a disk of its own, of so many bytes, as long as the recorder runs.
+    /// Mounts a disk of `bytes` on a directory below the data directory while the recorder runs.
     ///
-    /// It is a tmpfs in a mount namespace of the recorder's, which needs no privileges where the kernel lets users have
-    /// namespaces: so it is full as a disk is full (ENOSPC), for the recorder, its database and its children alike.
-    /// [`Recorder::inside`] leads to it.
+    /// The disk is a tmpfs in the recorder's own mount namespace. When it is full, the recorder, its database and its
+    /// children get ENOSPC. It needs no privileges if the kernel lets users create namespaces. [`Recorder::inside`]
+    /// gives its path.
     #[must_use]
     pub fn disk(mut self, directory: &'static str, bytes: u64) -> Self {
         self.disks.push((directory, bytes));
@@ -118,7 +118,7 @@ impl RecorderConfig {
     }
 }
 
-/// A running recorder, killed when dropped; its data directory goes with it. If its test has failed, its log is shown.
+/// A running recorder. Dropping it kills it, removes its data directory, and prints its log if the test has failed.
 pub struct Recorder {
     config: RecorderConfig,
     data_dir: TempDir,
@@ -177,7 +177,7 @@ impl Recorder {
         self.data_dir.path()
     }
 
-    /// A path below the data directory as the recorder sees it: on its own disks, if it has some.
+    /// A path below the data directory as the recorder sees it, that is, on its own disks if it has any.
     #[must_use]
     pub fn inside(&self, path: impl AsRef<Path>) -> PathBuf {
         let seen = self.data_dir().join(path);
@@ -191,7 +191,7 @@ impl Recorder {
         files_below(&self.data_dir().join("objects"))
     }
 
-    /// The object of a recording, once it has been uploaded, waited for up to `patience`.
+    /// The object of a recording. Waits up to `patience` for its upload.
     pub async fn object_of(&self, id: &str, patience: Duration) -> Option<PathBuf> {
         let deadline = Instant::now() + patience;
         loop {
@@ -206,18 +206,18 @@ impl Recorder {
         }
     }
 
-    /// What it has logged since its last start.
+    /// Its log since its last start.
     #[must_use]
     pub fn log(&self) -> String {
         self.process.output()
     }
 
-    /// SIGKILL: nothing is flushed, nothing is said.
+    /// Sends SIGKILL: it flushes nothing and closes no session.
     pub fn kill9(&mut self) {
         self.process.kill();
     }
 
-    /// SIGTERM: the recorder seals what is live and ends. `None` if it hasn't ended after `patience`.
+    /// Sends SIGTERM: the recorder finalizes live sessions and exits. `None` if it still runs after `patience`.
     ///
     /// # Errors
     /// The system's.
@@ -225,7 +225,7 @@ impl Recorder {
         self.process.terminate(patience).await
     }
 
-    /// Starts it again on the same ports and the same data.
+    /// Starts it again on the same ports and data.
     ///
     /// # Errors
     /// See [`RecorderError`].
@@ -288,7 +288,7 @@ fn on_small_disks(binary: &Path, data_dir: &Path, disks: &[(&'static str, u64)])
     for (directory, bytes) in disks {
         command.arg(data_dir.join(directory)).arg(bytes.to_string());
     }
-    // Bound once more: what has become root of a namespace is no longer bound.
+    // Bound again: becoming root of a namespace clears the parent-death signal.
     command.args(["setpriv", "--pdeathsig", "KILL", "--"]).arg(binary);
     command
 }
@@ -301,9 +301,8 @@ struct Ports {
 }
 
 impl Ports {
-    /// A block outside of what the system gives to sockets that don't ask for a port, so that no other socket of the
-    /// test takes one between this probe and the recorder's start; another one for each call and, most likely,
-    /// process.
+    /// A block below the system's ephemeral ports, so that no other socket of the test takes one of them between this
+    /// probe and the recorder's start. Each call gets another block, and most likely each process.
     fn free() -> io::Result<Self> {
         const FIRST: u16 = 20_000;
         const BLOCK: u16 = UDP_PORTS + 2;

@@ -99,7 +99,7 @@ fn beep() -> Track {
 }
 
 #[test]
-fn each_codec_arrives_frame_by_frame() {
+fn every_frame_of_each_codec_arrives() {
     for codec in [Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::H264] {
         let config = SenderConfig {
             play_for: Some(Duration::from_secs(2)),
@@ -117,7 +117,7 @@ fn each_codec_arrives_frame_by_frame() {
 }
 
 #[test]
-fn packets_lost_at_random_are_sent_again_until_every_frame_is_there() {
+fn lost_packets_are_resent_until_every_frame_has_arrived() {
     let config = SenderConfig {
         seed: 5,
         outgoing: Impairment { delay: Duration::from_millis(20), ..Impairment::rtp_loss(0.05) },
@@ -137,7 +137,7 @@ fn packets_lost_at_random_are_sent_again_until_every_frame_is_there() {
 }
 
 #[test]
-fn three_layers_of_simulcast_arrive_under_their_rids() {
+fn simulcast_layers_arrive_with_their_rids() {
     let full = ClipSpec { size: (640, 480), ..ClipSpec::small(Codec::Vp8) };
     let quarter = ClipSpec { size: (160, 120), bit_rate: 100_000, ..full };
     let [q, h, f] = [quarter, ClipSpec::small(Codec::Vp8), full].map(|spec| clip(spec).expect("coded"));
@@ -149,7 +149,7 @@ fn three_layers_of_simulcast_arrive_under_their_rids() {
 }
 
 #[test]
-fn track_added_by_renegotiation_begins_where_the_session_is() {
+fn a_track_added_by_renegotiation_starts_at_the_sessions_current_time() {
     let (mut sender, mut receiver, mut now) = connect(SenderConfig::playing([small(Codec::Vp8)]));
     run(&mut sender, &mut receiver, &mut now, Duration::from_secs(2));
     let offer = sender.offer_more(&small(Codec::Vp8), now).expect("an offer");
@@ -163,7 +163,7 @@ fn track_added_by_renegotiation_begins_where_the_session_is() {
 }
 
 #[test]
-fn message_on_the_data_channel_arrives() {
+fn a_data_channel_message_arrives() {
     let config = SenderConfig { data_channel: Some("chat".into()), ..SenderConfig::playing([beep()]) };
     let (mut sender, mut receiver, mut now) = connect(config);
     run(&mut sender, &mut receiver, &mut now, Duration::from_secs(1));

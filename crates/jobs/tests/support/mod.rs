@@ -3,12 +3,11 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod blobs;
+pub mod cluster;
 pub mod follower;
+pub mod harness;
 pub mod queue;
 pub mod renderer;
-pub mod segments;
-pub mod station;
-pub mod studio;
 
 use std::{
     fs,

@@ -1,7 +1,5 @@
 //! Recordings and jobs in memory, by tokio's clock, so that leases and waits pass in virtual time.
 
-mod elsewhere;
-
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard},
@@ -10,11 +8,13 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use model::{
-    Job, JobId, JobKind, JobState, NodeId, Progress, Recording, RecordingId, RecordingState, TenantId,
+    EndReason, Job, JobId, JobKind, JobState, NodeId, Progress, Recording, RecordingId, RecordingState,
+    Rendition, RenditionId, Segment, SessionId, TenantId,
 };
 use store::{
-    Cancellation, Change, Changes, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, Page, RecordingFilter,
-    Recordings, StoreError,
+    AuditEntry, Cancellation, Change, Changes, Created, Deletion, Expired, Expiry, FinalizeOutcome,
+    FinalizedRecording, JobFilter, JobOutcome, LeasedJob, LostRecording, NewJob, NewRendition, Node, Page,
+    RecordingFilter, Store, StoreError, Upload, UploadPart, UploadStatus,
 };
 use tokio::{
     sync::{Notify, broadcast},
@@ -143,7 +143,7 @@ fn absent<T>() -> Result<T, StoreError> {
 }
 
 #[async_trait::async_trait]
-impl JobQueue for MemoryStore {
+impl Store for MemoryStore {
     async fn lease(
         &self,
         node: &NodeId,
@@ -262,10 +262,7 @@ impl JobQueue for MemoryStore {
     async fn wait_for_jobs(&self, at_most: Duration) {
         let _ = tokio::time::timeout(at_most, self.changed.notified()).await;
     }
-}
 
-#[async_trait::async_trait]
-impl Recordings for MemoryStore {
     async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
         let found =
             self.reach()?.recordings.get(&id).filter(|recording| recording.tenant == *tenant).cloned();
@@ -287,5 +284,171 @@ impl Recordings for MemoryStore {
             recording.sha256.get_or_insert_with(|| sha256.to_owned());
         }
         Ok(())
+    }
+
+    async fn begin(&self, _recording: &Recording) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn finalize(&self, _sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
+        absent()
+    }
+
+    async fn set_paused(&self, _: &TenantId, _: SessionId, _: bool) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn session(
+        &self,
+        _tenant: &TenantId,
+        _id: SessionId,
+    ) -> Result<(NodeId, Option<EndReason>), StoreError> {
+        absent()
+    }
+
+    async fn live_on(&self, _node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
+        absent()
+    }
+
+    // No upload is begun before its file is sealed: the objects are in a directory.
+    async fn begin_upload(&self, _upload: &Upload) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn note_part(&self, _: RecordingId, _: &str, _: &UploadPart) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn upload_of(&self, _: RecordingId) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError> {
+        self.reach().map(|_| None)
+    }
+
+    async fn forget_upload(&self, _: RecordingId, _: &str) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn uploads_on(&self, _: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn lost_uploads(&self, _: Duration) -> Result<Vec<UploadStatus>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn rescue(
+        &self,
+        _: &Upload,
+        _: u64,
+        _: Option<&str>,
+        _: &[NewRendition],
+    ) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn owner(&self, id: RecordingId) -> Result<Option<NodeId>, StoreError> {
+        Ok(self.reach()?.recordings.get(&id).map(|recording| recording.node.clone()))
+    }
+
+    async fn lost_recordings(&self, _: Duration) -> Result<Vec<LostRecording>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn park_lost(&self, _: RecordingId, _: Duration, _: &str) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn unpark(&self, _: &NodeId, _: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
+        self.reach().map(|_| Vec::new())
+    }
+
+    async fn heartbeat(&self, _id: &NodeId, _grpc_address: &str, _draining: bool) -> Result<(), StoreError> {
+        absent()
+    }
+
+    async fn node(&self, _id: &NodeId) -> Result<Node, StoreError> {
+        absent()
+    }
+
+    async fn nodes_seen_within(&self, _time: Duration) -> Result<Vec<Node>, StoreError> {
+        absent()
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.reach().map(drop)
+    }
+
+    async fn create_rendition(
+        &self,
+        _tenant: &TenantId,
+        _recording: RecordingId,
+        _new: &NewRendition,
+    ) -> Result<Created, StoreError> {
+        absent()
+    }
+
+    async fn rendition(&self, _tenant: &TenantId, _id: RenditionId) -> Result<Rendition, StoreError> {
+        absent()
+    }
+
+    async fn renditions_of(
+        &self,
+        _tenant: &TenantId,
+        _recording: RecordingId,
+    ) -> Result<Vec<Rendition>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn delete_recording(
+        &self,
+        _tenant: &TenantId,
+        _id: RecordingId,
+        _actor: &str,
+    ) -> Result<Deletion, StoreError> {
+        absent()
+    }
+
+    async fn delete_rendition(
+        &self,
+        _tenant: &TenantId,
+        _id: RenditionId,
+        _actor: &str,
+    ) -> Result<Deletion, StoreError> {
+        absent()
+    }
+
+    async fn expired(&self, _expiry: &Expiry, _limit: u32) -> Result<Vec<Expired>, StoreError> {
+        absent()
+    }
+
+    async fn audit_of(
+        &self,
+        _tenant: &TenantId,
+        _recording: RecordingId,
+    ) -> Result<Vec<AuditEntry>, StoreError> {
+        absent()
+    }
+
+    async fn claim_run(&self, _task: &str, _every: Duration) -> Result<bool, StoreError> {
+        absent()
+    }
+
+    async fn note_segment(&self, _: &Segment) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn begin_segments_again(&self, _: RecordingId, _: &str, _: Option<&str>) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn segments_of(&self, _: &TenantId, _: RecordingId) -> Result<Vec<Segment>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn forget_segments(&self, _: RecordingId, _: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn forget_old_segments(&self, _: DateTime<Utc>) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! The method, its assumptions and what it was chosen over: `docs/time.md`.
 
-mod follower;
+mod mapping;
 mod reports;
 
-use follower::Follower;
+use mapping::ClockMapping;
 use reports::{Reports, nominal};
 
 use crate::{
@@ -36,7 +36,7 @@ const GAP: i64 = SECOND / 2;
 /// The wall clocks of those who send: nearly always one, as a browser's tracks share theirs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SenderClocks {
-    clocks: Vec<(u32, Follower)>,
+    clocks: Vec<(u32, ClockMapping)>,
     next_name: u32,
     placed: bool,
 }
@@ -64,7 +64,7 @@ impl SenderClocks {
         if self.clocks.len() == Self::MAX {
             self.clocks.remove(0);
         }
-        let mut clock = Follower::new(ntp, arrival);
+        let mut clock = ClockMapping::new(ntp, arrival);
         if self.placed {
             clock.place();
         }
@@ -85,7 +85,7 @@ pub(crate) struct StreamClock {
     anchor: Anchor,
     unwrapper: TicksUnwrapper,
     /// The media clock by arrival: all there is before the first report, a check on reports afterwards.
-    by_arrival: Option<Follower>,
+    by_arrival: Option<ClockMapping>,
     reports: Reports,
     /// The clock that the reports were made with.
     sender: Option<u32>,
@@ -178,7 +178,7 @@ impl StreamClock {
         }
         let media = nominal(ticks.0, self.rate);
         if self.by_arrival.is_none() {
-            self.by_arrival = Some(Follower::new(media, arrival));
+            self.by_arrival = Some(ClockMapping::new(media, arrival));
             self.move_on(ticks, arrival, senders);
             return Observed::Steady(ticks);
         }
@@ -233,7 +233,7 @@ impl StreamClock {
         self.sender = None;
         self.lateness = None;
         self.correction = 0;
-        let mut by_arrival = Follower::new(nominal(ticks.0, self.rate), time);
+        let mut by_arrival = ClockMapping::new(nominal(ticks.0, self.rate), time);
         if self.placed {
             by_arrival.place();
         }

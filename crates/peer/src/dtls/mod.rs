@@ -58,6 +58,8 @@ pub(crate) struct DtlsError(pub(crate) String);
 pub(crate) trait Engine: Send {
     /// Takes one datagram.
     fn handle_datagram(&mut self, datagram: &[u8], events: &mut Vec<DtlsEvent>) -> Result<(), DtlsError>;
+    /// Whether the client's ChangeCipherSpec was read and its Finished was not.
+    fn expects_finished(&self) -> bool;
     /// The next datagram to send.
     fn poll_transmit(&mut self) -> Option<Bytes>;
     /// Sends application data.
@@ -101,18 +103,22 @@ impl Dtls {
         now: Instant,
         events: &mut Vec<DtlsEvent>,
     ) -> Result<(), DtlsError> {
-        let admitted = self.filter.admit(datagram);
-        if admitted.is_empty() {
-            return Ok(());
-        }
+        let admitted = self.filter.admit(datagram, self.engine.expects_finished());
         let first = events.len();
-        self.engine.handle_datagram(&admitted, events)?;
+        if !admitted.is_empty() {
+            self.engine.handle_datagram(&admitted, events)?;
+        }
+        while self.engine.expects_finished()
+            && let Some(finished) = self.filter.take_early()
+        {
+            self.engine.handle_datagram(&finished, events)?;
+        }
         let mut data = false;
         for event in &events[first..] {
             match event {
-                DtlsEvent::Established(_) => {
+                DtlsEvent::Established(established) => {
                     self.established = true;
-                    self.filter.handshake_completed();
+                    self.filter.handshake_completed(established.cipher);
                     self.round_trip = self.flight.answered_after(now);
                 }
                 DtlsEvent::Data(_) | DtlsEvent::Closed => data = true,

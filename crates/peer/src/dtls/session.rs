@@ -19,6 +19,9 @@ const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 /// The largest plaintext of a record (RFC 5246 §6.2.1).
 const MAX_PLAINTEXT: usize = 16384;
 
+/// `SSL_state_string` of a server that has read the client's ChangeCipherSpec.
+const CHANGE_CIPHER_SPEC_READ: &str = "TRCCS";
+
 /// What OpenSSL believes to be a socket: a read gives one whole datagram or would block, a write is a datagram.
 #[derive(Debug, Default)]
 struct Datagrams {
@@ -135,6 +138,10 @@ impl Engine for OpensslSession {
         self.stream.get_mut().incoming = None;
         self.over |= result.is_err();
         result
+    }
+
+    fn expects_finished(&self) -> bool {
+        !self.established && self.stream.ssl().state_string() == CHANGE_CIPHER_SPEC_READ
     }
 
     fn poll_transmit(&mut self) -> Option<Bytes> {

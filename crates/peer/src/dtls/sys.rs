@@ -1,4 +1,4 @@
-//! The calls of libssl 3 that the `openssl` crate doesn't offer, made safe. The only unsafe code of the workspace.
+//! Safe wrappers for the calls of libssl 3 that the `openssl` crate doesn't offer. The only unsafe code of this crate.
 
 #![allow(unsafe_code)]
 

@@ -99,8 +99,17 @@ impl RawClient {
         Self::with(Certificate::Ecdsa, "SRTP_AEAD_AES_128_GCM", config())
     }
 
-    #[allow(clippy::disallowed_methods, reason = "an origin for virtual time")]
     pub fn with(certificate: Certificate, srtp_profiles: &str, config: PeerConfig) -> Self {
+        Self::with_ciphers(certificate, srtp_profiles, config, "DEFAULT")
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "an origin for virtual time")]
+    fn with_ciphers(
+        certificate: Certificate,
+        srtp_profiles: &str,
+        config: PeerConfig,
+        ciphers: &str,
+    ) -> Self {
         let key = match certificate {
             Certificate::Ecdsa => {
                 let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
@@ -115,6 +124,7 @@ impl RawClient {
         builder.set_certificate(&certificate).unwrap();
         builder.set_private_key(&key).unwrap();
         builder.set_options(SslOptions::NO_QUERY_MTU);
+        builder.set_cipher_list(ciphers).unwrap();
         builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
         if !srtp_profiles.is_empty() {
             builder.set_tlsext_use_srtp(srtp_profiles).unwrap();
@@ -231,7 +241,12 @@ impl RawClient {
 
     /// Connected and able to send media.
     pub fn connected() -> Self {
-        let mut client = Self::new();
+        Self::connected_with("DEFAULT")
+    }
+
+    /// As [`connected`](Self::connected), of a client that offers these cipher suites alone.
+    pub fn connected_with(ciphers: &str) -> Self {
+        let mut client = Self::with_ciphers(Certificate::Ecdsa, "SRTP_AEAD_AES_128_GCM", config(), ciphers);
         client.start_session();
         assert!(client.shake_hands(), "{:?}", client.events);
         client.events.clear();

@@ -239,7 +239,7 @@ mod tests {
     use chrono::Utc;
     use model::{Channel, Container, JobKind, NodeId, Source};
     use proto::recorder::v1::watch_recording_response::Event as Shown;
-    use store::{FinalizedRecording, NewJob, NewRendition, Renditions as _, Sessions as _};
+    use store::{FinalizedRecording, NewJob, NewRendition, Store as _};
     use store_sqlite::SqliteStore;
     use tokio::sync::Semaphore;
 
@@ -286,7 +286,7 @@ mod tests {
             store: store.clone(),
             tenant: recording.tenant.clone(),
             id: recording.id,
-            changes: store::JobQueue::changes(&*store),
+            changes: store::Store::changes(&*store),
             told: Told::default(),
             sender: sender.clone(),
             closing: CancellationToken::new(),

@@ -10,7 +10,7 @@ use proto::{
     },
     webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest, UploadP2pVideoRequest},
 };
-use store::{Nodes as _, Sessions as _};
+use store::Store as _;
 use store_postgres::{PostgresConfig, PostgresStore};
 use store_sqlite::SqliteStore;
 use testkit::servers::postgres::Postgres;

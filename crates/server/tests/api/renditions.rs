@@ -2,7 +2,7 @@
 
 use model::RecordingState as RowState;
 use proto::recorder::v1::{self as pb, create_download_url_request, rendition_spec::Kind};
-use store::Deletions as _;
+use store::Store as _;
 use store_sqlite::SqliteStore;
 use tonic::{Code, Request, Status};
 use tonic_types::StatusExt as _;

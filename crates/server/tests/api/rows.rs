@@ -7,7 +7,7 @@ use model::{
     RecordingState as RowState, Source, TenantId, Track,
 };
 use proto::recorder::v1::{self as pb, rendition_spec::Kind};
-use store::{FinalizedRecording, Sessions as _};
+use store::{FinalizedRecording, Store as _};
 use store_sqlite::SqliteStore;
 
 use crate::support::TestApp;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::{RecordingId, Segment, SegmentState};
 use proto::recorder::v1::{self as pb, rendition_spec::Kind};
-use store::Segments as _;
+use store::Store as _;
 use store_sqlite::SqliteStore;
 use tonic::Code;
 use tonic_types::StatusExt as _;

@@ -14,7 +14,7 @@ use model::{
 };
 use proto::recorder::v1::{DeleteRecordingRequest, recording_service_client::RecordingServiceClient};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
-use store::{JobQueue as _, RecordingFilter, Recordings as _, Renditions as _, Segments as _};
+use store::{RecordingFilter, Store as _};
 use store_postgres::PostgresStore;
 use testkit::{
     recorder::{Recorder, RecorderConfig},

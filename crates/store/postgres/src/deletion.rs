@@ -3,53 +3,15 @@
 use chrono::Utc;
 use model::{JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, RenditionId, TenantId};
 use sqlx::{PgConnection, PgPool};
-use store::{AuditEntry, Change, Deletion, Deletions, Expired, Expiry, NewJob, StoreError, row};
+use store::{AuditEntry, Change, Deletion, Expired, Expiry, NewJob, StoreError, row};
 use uuid::Uuid;
 
 use crate::{
-    Failure, PostgresStore, begin_transaction, jobs,
+    Failure, begin_transaction, jobs,
     listen::{announce, announce_jobs, announce_recording},
-    turns,
 };
 
-#[async_trait::async_trait]
-impl Deletions for PostgresStore {
-    async fn delete_recording(
-        &self,
-        tenant: &TenantId,
-        id: RecordingId,
-        actor: &str,
-    ) -> Result<Deletion, StoreError> {
-        self.bounded(delete_recording(&self.pool, tenant, id, actor)).await
-    }
-
-    async fn delete_rendition(
-        &self,
-        tenant: &TenantId,
-        id: RenditionId,
-        actor: &str,
-    ) -> Result<Deletion, StoreError> {
-        self.bounded(delete_rendition(&self.pool, tenant, id, actor)).await
-    }
-
-    async fn expired(&self, expiry: &Expiry, limit: u32) -> Result<Vec<Expired>, StoreError> {
-        self.bounded(expired(&self.pool, expiry, limit)).await
-    }
-
-    async fn audit_of(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.bounded(audit_of(&self.pool, tenant, recording)).await
-    }
-
-    async fn claim_run(&self, task: &str, every: std::time::Duration) -> Result<bool, StoreError> {
-        self.bounded(turns::take(&self.pool, task, every)).await
-    }
-}
-
-async fn delete_recording(
+pub(crate) async fn delete_recording(
     pool: &PgPool,
     tenant: &TenantId,
     id: RecordingId,
@@ -118,7 +80,7 @@ async fn is_off_the_disk(connection: &mut PgConnection, id: RecordingId) -> Resu
     .await?)
 }
 
-async fn delete_rendition(
+pub(crate) async fn delete_rendition(
     pool: &PgPool,
     tenant: &TenantId,
     id: RenditionId,
@@ -184,7 +146,7 @@ async fn write_audit(
     Ok(())
 }
 
-async fn audit_of(
+pub(crate) async fn audit_of(
     pool: &PgPool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -207,7 +169,7 @@ async fn audit_of(
     Ok(read.collect())
 }
 
-async fn expired(pool: &PgPool, expiry: &Expiry, limit: u32) -> Result<Vec<Expired>, Failure> {
+pub(crate) async fn expired(pool: &PgPool, expiry: &Expiry, limit: u32) -> Result<Vec<Expired>, Failure> {
     let tenant = expiry.tenant.as_ref().map(TenantId::as_str);
     let except: Vec<String> = expiry.except.iter().map(ToString::to_string).collect();
     let Some(kind) = &expiry.rendition else {

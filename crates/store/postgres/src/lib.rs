@@ -23,10 +23,11 @@ mod renditions;
 mod rescue;
 mod segments;
 mod sessions;
+mod store_impl;
 mod turns;
 mod uploads;
 
-use std::{str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr as _, sync::Arc, time::Duration};
 
 use sqlx::{
     PgPool, Postgres, Transaction,

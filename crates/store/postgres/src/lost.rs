@@ -4,35 +4,18 @@ use std::time::Duration;
 
 use model::{NodeId, RecordingId};
 use sqlx::PgPool;
-use store::{LostRecording, LostRecordings, StoreError, row};
+use store::{LostRecording, row};
 use uuid::Uuid;
 
 use crate::{
-    Failure, PostgresStore, begin_transaction,
+    Failure, begin_transaction,
     listen::{announce_jobs, announce_recording},
 };
 
-#[async_trait::async_trait]
-impl LostRecordings for PostgresStore {
-    async fn lost_recordings(&self, silent_for: Duration) -> Result<Vec<LostRecording>, StoreError> {
-        self.bounded(lost_recordings(&self.pool, silent_for)).await
-    }
-
-    async fn park_lost(
-        &self,
-        recording: RecordingId,
-        silent_for: Duration,
-        error: &str,
-    ) -> Result<bool, StoreError> {
-        self.bounded(park_lost(&self.pool, recording, silent_for, error)).await
-    }
-
-    async fn unpark(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
-        self.bounded(unpark(&self.pool, node, live)).await
-    }
-}
-
-async fn lost_recordings(pool: &PgPool, silent_for: Duration) -> Result<Vec<LostRecording>, Failure> {
+pub(crate) async fn lost_recordings(
+    pool: &PgPool,
+    silent_for: Duration,
+) -> Result<Vec<LostRecording>, Failure> {
     let rows = sqlx::query!(
         r#"SELECT recordings.id, recordings.node, recordings.state = 'PROCESSING' AS "sealed!"
            FROM recordings JOIN nodes ON nodes.id = recordings.node
@@ -49,7 +32,7 @@ async fn lost_recordings(pool: &PgPool, silent_for: Duration) -> Result<Vec<Lost
     rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
 }
 
-async fn park_lost(
+pub(crate) async fn park_lost(
     pool: &PgPool,
     recording: RecordingId,
     silent_for: Duration,
@@ -92,7 +75,11 @@ async fn park_lost(
     Ok(true)
 }
 
-async fn unpark(pool: &PgPool, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, Failure> {
+pub(crate) async fn unpark(
+    pool: &PgPool,
+    node: &NodeId,
+    live: &[RecordingId],
+) -> Result<Vec<RecordingId>, Failure> {
     let live: Vec<Uuid> = live.iter().map(|id| id.as_uuid()).collect();
     let mut transaction = begin_transaction(pool).await?;
     sqlx::query!(

@@ -4,34 +4,16 @@ use std::time::Duration;
 
 use model::NodeId;
 use sqlx::PgPool;
-use store::{Node, Nodes, StoreError, row};
+use store::{Node, StoreError, row};
 
-use crate::{Failure, PostgresStore};
+use crate::Failure;
 
-#[async_trait::async_trait]
-impl Nodes for PostgresStore {
-    async fn heartbeat(&self, id: &NodeId, grpc_address: &str, draining: bool) -> Result<(), StoreError> {
-        self.bounded(heartbeat(&self.pool, id, grpc_address, draining)).await
-    }
-
-    async fn node(&self, id: &NodeId) -> Result<Node, StoreError> {
-        self.bounded(node(&self.pool, id)).await
-    }
-
-    async fn nodes_seen_within(&self, time: Duration) -> Result<Vec<Node>, StoreError> {
-        self.bounded(nodes_seen_within(&self.pool, time)).await
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        self.bounded(async {
-            sqlx::query!("SELECT 1 AS one").fetch_one(&self.pool).await?;
-            Ok(())
-        })
-        .await
-    }
-}
-
-async fn heartbeat(pool: &PgPool, id: &NodeId, grpc_address: &str, draining: bool) -> Result<(), Failure> {
+pub(crate) async fn heartbeat(
+    pool: &PgPool,
+    id: &NodeId,
+    grpc_address: &str,
+    draining: bool,
+) -> Result<(), Failure> {
     sqlx::query!(
         "INSERT INTO nodes (id, grpc_address, seen_at, draining) VALUES ($1, $2, now(), $3)
          ON CONFLICT (id) DO UPDATE
@@ -45,7 +27,7 @@ async fn heartbeat(pool: &PgPool, id: &NodeId, grpc_address: &str, draining: boo
     Ok(())
 }
 
-async fn node(pool: &PgPool, id: &NodeId) -> Result<Node, Failure> {
+pub(crate) async fn node(pool: &PgPool, id: &NodeId) -> Result<Node, Failure> {
     let row = sqlx::query!("SELECT grpc_address, seen_at, draining FROM nodes WHERE id = $1", id.as_str())
         .fetch_optional(pool)
         .await?
@@ -53,7 +35,7 @@ async fn node(pool: &PgPool, id: &NodeId) -> Result<Node, Failure> {
     Ok(Node { id: id.clone(), grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
 }
 
-async fn nodes_seen_within(pool: &PgPool, time: Duration) -> Result<Vec<Node>, Failure> {
+pub(crate) async fn nodes_seen_within(pool: &PgPool, time: Duration) -> Result<Vec<Node>, Failure> {
     let rows = sqlx::query!(
         "SELECT id, grpc_address, seen_at, draining FROM nodes
          WHERE seen_at >= now() - make_interval(secs => $1) ORDER BY id",
@@ -66,4 +48,9 @@ async fn nodes_seen_within(pool: &PgPool, time: Duration) -> Result<Vec<Node>, F
         Ok(Node { id, grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
     });
     read.collect()
+}
+
+pub(crate) async fn ping(pool: &PgPool) -> Result<(), Failure> {
+    sqlx::query!("SELECT 1 AS one").fetch_one(pool).await?;
+    Ok(())
 }

@@ -4,43 +4,12 @@ use chrono::{DateTime, Utc};
 use model::{Recording, RecordingId, TenantId};
 use sqlx::{PgConnection, PgPool};
 use store::{
-    Page, RecordingFilter, Recordings, StoreError,
+    Page, RecordingFilter, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
 use uuid::Uuid;
 
-use crate::{Failure, PostgresStore, begin_snapshot};
-
-#[async_trait::async_trait]
-impl Recordings for PostgresStore {
-    async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
-        self.bounded(recording(&self.pool, tenant, id)).await
-    }
-
-    async fn list(
-        &self,
-        tenant: &TenantId,
-        filter: &RecordingFilter,
-        after: Option<(DateTime<Utc>, RecordingId)>,
-        limit: u32,
-    ) -> Result<Page, StoreError> {
-        self.bounded(list(&self.pool, tenant, filter, after, limit)).await
-    }
-
-    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
-        self.bounded(async {
-            sqlx::query!(
-                "UPDATE recordings SET sha256 = $2 WHERE id = $1 AND sha256 IS NULL",
-                id.as_uuid(),
-                sha256
-            )
-            .execute(&self.pool)
-            .await?;
-            Ok(())
-        })
-        .await
-    }
-}
+use crate::{Failure, begin_snapshot};
 
 /// Holds a recording against others that are about to change it, until the transaction ends. New rows may refer to it
 /// meanwhile.
@@ -64,7 +33,11 @@ macro_rules! recordings {
     };
 }
 
-async fn recording(pool: &PgPool, tenant: &TenantId, id: RecordingId) -> Result<Recording, Failure> {
+pub(crate) async fn recording(
+    pool: &PgPool,
+    tenant: &TenantId,
+    id: RecordingId,
+) -> Result<Recording, Failure> {
     let mut snapshot = begin_snapshot(pool).await?;
     let row = recordings!(["WHERE id = $1 AND tenant = $2"], id.as_uuid(), tenant.as_str())
         .fetch_optional(&mut *snapshot)
@@ -76,7 +49,7 @@ async fn recording(pool: &PgPool, tenant: &TenantId, id: RecordingId) -> Result<
     Ok(row.read(tracks)?)
 }
 
-async fn list(
+pub(crate) async fn list(
     pool: &PgPool,
     tenant: &TenantId,
     filter: &RecordingFilter,
@@ -150,6 +123,13 @@ async fn page(
     } else {
         page_by!("true")
     }
+}
+
+pub(crate) async fn note_sha256(pool: &PgPool, id: RecordingId, sha256: &str) -> Result<(), Failure> {
+    sqlx::query!("UPDATE recordings SET sha256 = $2 WHERE id = $1 AND sha256 IS NULL", id.as_uuid(), sha256)
+        .execute(pool)
+        .await?;
+    Ok(())
 }
 
 async fn tracks(connection: &mut PgConnection, recordings: &[Uuid]) -> Result<Vec<TrackRow>, sqlx::Error> {

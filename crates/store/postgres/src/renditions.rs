@@ -6,38 +6,14 @@ use model::{
 };
 use sqlx::{PgConnection, PgPool};
 use store::{
-    Change, Created, NewJob, NewRendition, REQUEUED, RenderedFile, Renditions, StoreError,
+    Change, Created, NewJob, NewRendition, REQUEUED, RenderedFile, StoreError,
     row::{self, RenditionRow},
 };
 
 use crate::{
-    Failure, PostgresStore, begin_transaction, jobs,
+    Failure, begin_transaction, jobs,
     listen::{announce, announce_jobs, announce_recording},
 };
-
-#[async_trait::async_trait]
-impl Renditions for PostgresStore {
-    async fn create_rendition(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-        new: &NewRendition,
-    ) -> Result<Created, StoreError> {
-        self.bounded(create(&self.pool, tenant, recording, new)).await
-    }
-
-    async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError> {
-        self.bounded(one(&self.pool, tenant, id)).await
-    }
-
-    async fn renditions_of(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-    ) -> Result<Vec<Rendition>, StoreError> {
-        self.bounded(all_of(&self.pool, tenant, recording)).await
-    }
-}
 
 /// A query for renditions: its conditions as a literal, then its arguments.
 macro_rules! renditions {
@@ -52,7 +28,7 @@ macro_rules! renditions {
     };
 }
 
-async fn create(
+pub(crate) async fn create(
     pool: &PgPool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -256,7 +232,7 @@ pub(crate) async fn rendered(
     Ok(())
 }
 
-async fn one(pool: &PgPool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
+pub(crate) async fn one(pool: &PgPool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
     let row = renditions!("WHERE id = $1 AND tenant = $2", id.as_uuid(), tenant.as_str())
         .fetch_optional(pool)
         .await?
@@ -264,7 +240,11 @@ async fn one(pool: &PgPool, tenant: &TenantId, id: RenditionId) -> Result<Rendit
     Ok(row.read()?)
 }
 
-async fn all_of(pool: &PgPool, tenant: &TenantId, recording: RecordingId) -> Result<Vec<Rendition>, Failure> {
+pub(crate) async fn all_of(
+    pool: &PgPool,
+    tenant: &TenantId,
+    recording: RecordingId,
+) -> Result<Vec<Rendition>, Failure> {
     let rows = renditions!(
         "WHERE recording = $1 AND tenant = $2 ORDER BY created_at, id",
         recording.as_uuid(),

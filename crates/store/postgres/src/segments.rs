@@ -4,45 +4,13 @@ use chrono::{DateTime, Utc};
 use model::{RecordingId, Segment, TenantId};
 use sqlx::PgPool;
 use store::{
-    Segments, StoreError,
+    StoreError,
     row::{self, SegmentRow},
 };
 
-use crate::{Failure, PostgresStore};
+use crate::Failure;
 
-#[async_trait::async_trait]
-impl Segments for PostgresStore {
-    async fn note_segment(&self, segment: &Segment) -> Result<(), StoreError> {
-        self.bounded(note(&self.pool, segment)).await
-    }
-
-    async fn begin_segments_again(
-        &self,
-        recording: RecordingId,
-        parameters: &str,
-        error: Option<&str>,
-    ) -> Result<(), StoreError> {
-        self.bounded(begin_again(&self.pool, recording, parameters, error)).await
-    }
-
-    async fn segments_of(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-    ) -> Result<Vec<Segment>, StoreError> {
-        self.bounded(all_of(&self.pool, tenant, recording)).await
-    }
-
-    async fn forget_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
-        self.bounded(forget(&self.pool, recording, parameters)).await
-    }
-
-    async fn forget_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.bounded(forget_old(&self.pool, before)).await
-    }
-}
-
-async fn note(pool: &PgPool, segment: &Segment) -> Result<(), Failure> {
+pub(crate) async fn note(pool: &PgPool, segment: &Segment) -> Result<(), Failure> {
     let row = SegmentRow::from(segment);
     let written = sqlx::query!(
         "INSERT INTO segments
@@ -69,7 +37,7 @@ async fn note(pool: &PgPool, segment: &Segment) -> Result<(), Failure> {
     if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::NotFound { what: "recording" }.into()) }
 }
 
-async fn begin_again(
+pub(crate) async fn begin_again(
     pool: &PgPool,
     recording: RecordingId,
     parameters: &str,
@@ -90,7 +58,11 @@ async fn begin_again(
     Ok(())
 }
 
-async fn all_of(pool: &PgPool, tenant: &TenantId, recording: RecordingId) -> Result<Vec<Segment>, Failure> {
+pub(crate) async fn all_of(
+    pool: &PgPool,
+    tenant: &TenantId,
+    recording: RecordingId,
+) -> Result<Vec<Segment>, Failure> {
     let rows = sqlx::query_as!(
         SegmentRow,
         "SELECT s.recording, s.parameters, s.number, s.node, s.state, s.start_ns, s.duration_ns, s.media_bytes,
@@ -105,7 +77,7 @@ async fn all_of(pool: &PgPool, tenant: &TenantId, recording: RecordingId) -> Res
     Ok(rows.into_iter().map(SegmentRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn forget(pool: &PgPool, recording: RecordingId, parameters: &str) -> Result<(), Failure> {
+pub(crate) async fn forget(pool: &PgPool, recording: RecordingId, parameters: &str) -> Result<(), Failure> {
     sqlx::query!(
         "DELETE FROM segments WHERE recording = $1 AND parameters = $2",
         recording.as_uuid(),
@@ -116,7 +88,7 @@ async fn forget(pool: &PgPool, recording: RecordingId, parameters: &str) -> Resu
     Ok(())
 }
 
-async fn forget_old(pool: &PgPool, before: DateTime<Utc>) -> Result<u64, Failure> {
+pub(crate) async fn forget_old(pool: &PgPool, before: DateTime<Utc>) -> Result<u64, Failure> {
     let forgotten = sqlx::query!(
         "DELETE FROM segments s USING recordings r WHERE r.id = s.recording AND r.ended_at < $1",
         before

@@ -3,44 +3,15 @@
 use model::{EndReason, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{PgConnection, PgPool};
 use store::{
-    FinalizeOutcome, FinalizedRecording, Sessions, StoreError,
+    FinalizeOutcome, FinalizedRecording, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
 
-use crate::{
-    Failure, PostgresStore, begin_transaction, jobs, listen::announce_recording, recordings, renditions,
-};
+use crate::{Failure, begin_transaction, jobs, listen::announce_recording, recordings, renditions};
 
 const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
 
-#[async_trait::async_trait]
-impl Sessions for PostgresStore {
-    async fn begin(&self, recording: &Recording) -> Result<(), StoreError> {
-        self.bounded(begin(&self.pool, recording)).await
-    }
-
-    async fn set_paused(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), StoreError> {
-        self.bounded(set_paused(&self.pool, tenant, id, paused)).await
-    }
-
-    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
-        self.bounded(finalize(&self.pool, sealed)).await
-    }
-
-    async fn session(
-        &self,
-        tenant: &TenantId,
-        id: SessionId,
-    ) -> Result<(NodeId, Option<EndReason>), StoreError> {
-        self.bounded(session(&self.pool, tenant, id)).await
-    }
-
-    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
-        self.bounded(live_on(&self.pool, node)).await
-    }
-}
-
-async fn begin(pool: &PgPool, recording: &Recording) -> Result<(), Failure> {
+pub(crate) async fn begin(pool: &PgPool, recording: &Recording) -> Result<(), Failure> {
     let row = RecordingRow::from(recording);
     let mut transaction = begin_transaction(pool).await?;
     let written = sqlx::query!(
@@ -76,7 +47,12 @@ async fn begun_before(connection: &mut PgConnection, row: &RecordingRow) -> Resu
     if same { Ok(()) } else { Err(CONFLICT.into()) }
 }
 
-async fn set_paused(pool: &PgPool, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), Failure> {
+pub(crate) async fn set_paused(
+    pool: &PgPool,
+    tenant: &TenantId,
+    id: SessionId,
+    paused: bool,
+) -> Result<(), Failure> {
     let state = RecordingState::of_live(paused).as_str();
     let found = sqlx::query!(
         "UPDATE recordings SET state = CASE WHEN state IN ('RECORDING', 'PAUSED') THEN $3 ELSE state END
@@ -90,7 +66,7 @@ async fn set_paused(pool: &PgPool, tenant: &TenantId, id: SessionId, paused: boo
     if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
-async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, Failure> {
+pub(crate) async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, Failure> {
     let mut row = RecordingRow::from(&sealed.recording);
     // Whoever seals without a reason knows of none: nobody was there to see the end.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
@@ -218,7 +194,7 @@ async fn write_track(connection: &mut PgConnection, row: &TrackRow) -> Result<()
     Ok(())
 }
 
-async fn session(
+pub(crate) async fn session(
     pool: &PgPool,
     tenant: &TenantId,
     id: SessionId,
@@ -234,7 +210,7 @@ async fn session(
     Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
 }
 
-async fn live_on(pool: &PgPool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
+pub(crate) async fn live_on(pool: &PgPool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
     let ids = sqlx::query_scalar!(
         "SELECT id FROM sessions WHERE node = $1 AND closed_at IS NULL ORDER BY id",
         node.as_str()

@@ -5,62 +5,13 @@ use std::time::Duration;
 use model::{NodeId, RecordingId};
 use sqlx::PgPool;
 use store::{
-    NewRendition, StoreError, Upload, UploadPart, UploadStatus, Uploads,
+    StoreError, Upload, UploadPart, UploadStatus,
     row::{self, UploadPartRow, UploadRow, UploadStatusRow},
 };
 
-use crate::{Failure, PostgresStore, begin_snapshot, begin_transaction, rescue};
+use crate::{Failure, begin_snapshot, begin_transaction, rescue};
 
-#[async_trait::async_trait]
-impl Uploads for PostgresStore {
-    async fn begin_upload(&self, upload: &Upload) -> Result<(), StoreError> {
-        self.bounded(begin_upload(&self.pool, upload)).await
-    }
-
-    async fn note_part(
-        &self,
-        recording: RecordingId,
-        upload_id: &str,
-        part: &UploadPart,
-    ) -> Result<(), StoreError> {
-        self.bounded(note_part(&self.pool, recording, upload_id, part)).await
-    }
-
-    async fn upload_of(
-        &self,
-        recording: RecordingId,
-    ) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError> {
-        self.bounded(upload_of(&self.pool, recording)).await
-    }
-
-    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
-        self.bounded(forget_upload(&self.pool, recording, upload_id)).await
-    }
-
-    async fn uploads_on(&self, node: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {
-        self.bounded(uploads_on(&self.pool, node)).await
-    }
-
-    async fn lost_uploads(&self, silent_for: Duration) -> Result<Vec<UploadStatus>, StoreError> {
-        self.bounded(lost_uploads(&self.pool, silent_for)).await
-    }
-
-    async fn rescue(
-        &self,
-        upload: &Upload,
-        bytes: u64,
-        missing: Option<&str>,
-        renditions: &[NewRendition],
-    ) -> Result<bool, StoreError> {
-        self.bounded(rescue::rescue(&self.pool, upload, bytes, missing, renditions)).await
-    }
-
-    async fn owner(&self, recording: RecordingId) -> Result<Option<NodeId>, StoreError> {
-        self.bounded(owner(&self.pool, recording)).await
-    }
-}
-
-async fn begin_upload(pool: &PgPool, upload: &Upload) -> Result<(), Failure> {
+pub(crate) async fn begin_upload(pool: &PgPool, upload: &Upload) -> Result<(), Failure> {
     let (recording, node) = (upload.recording.as_uuid(), upload.node.as_str());
     let container = upload.container.as_str();
     let mut transaction = begin_transaction(pool).await?;
@@ -87,7 +38,7 @@ async fn begin_upload(pool: &PgPool, upload: &Upload) -> Result<(), Failure> {
     }
 }
 
-async fn note_part(
+pub(crate) async fn note_part(
     pool: &PgPool,
     recording: RecordingId,
     upload_id: &str,
@@ -117,7 +68,7 @@ async fn note_part(
     if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::NotFound { what: "upload" }.into()) }
 }
 
-async fn upload_of(
+pub(crate) async fn upload_of(
     pool: &PgPool,
     recording: RecordingId,
 ) -> Result<Option<(Upload, Vec<UploadPart>)>, Failure> {
@@ -147,7 +98,11 @@ async fn upload_of(
     Ok(Some((upload.read()?, parts)))
 }
 
-async fn forget_upload(pool: &PgPool, recording: RecordingId, upload_id: &str) -> Result<(), Failure> {
+pub(crate) async fn forget_upload(
+    pool: &PgPool,
+    recording: RecordingId,
+    upload_id: &str,
+) -> Result<(), Failure> {
     let mut transaction = begin_transaction(pool).await?;
     rescue::take_back(&mut transaction, recording, upload_id).await?;
     let recording = recording.as_uuid();
@@ -173,13 +128,13 @@ macro_rules! statuses {
     };
 }
 
-async fn uploads_on(pool: &PgPool, node: &NodeId) -> Result<Vec<UploadStatus>, Failure> {
+pub(crate) async fn uploads_on(pool: &PgPool, node: &NodeId) -> Result<Vec<UploadStatus>, Failure> {
     let node = node.as_str();
     let rows = statuses!("WHERE uploads.node = $1 ORDER BY uploads.recording", node).fetch_all(pool).await?;
     Ok(rows.into_iter().map(UploadStatusRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn lost_uploads(pool: &PgPool, silent_for: Duration) -> Result<Vec<UploadStatus>, Failure> {
+pub(crate) async fn lost_uploads(pool: &PgPool, silent_for: Duration) -> Result<Vec<UploadStatus>, Failure> {
     // Longer than a century is never.
     const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
     let seconds = silent_for.as_secs_f64().min(CENTURY);
@@ -193,7 +148,7 @@ async fn lost_uploads(pool: &PgPool, silent_for: Duration) -> Result<Vec<UploadS
     Ok(rows.into_iter().map(UploadStatusRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn owner(pool: &PgPool, recording: RecordingId) -> Result<Option<NodeId>, Failure> {
+pub(crate) async fn owner(pool: &PgPool, recording: RecordingId) -> Result<Option<NodeId>, Failure> {
     let recording = recording.as_uuid();
     let node = sqlx::query_scalar!("SELECT node FROM recordings WHERE id = $1", recording)
         .fetch_optional(pool)

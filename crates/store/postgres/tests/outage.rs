@@ -11,8 +11,7 @@ use std::{
 
 use model::{JobKind, NodeId, Recording};
 use store::{
-    FinalizeOutcome, FinalizedRecording, JobQueue as _, Nodes as _, Recordings as _, Sessions as _,
-    StoreError,
+    FinalizeOutcome, FinalizedRecording, Store as _, StoreError,
     conformance::sample::{LONG, begun, sealed, tenant, upload, write_with_jobs},
 };
 use store_postgres::{PostgresConfig, PostgresStore};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use store::{
-    JobQueue as _, Nodes as _, Recordings as _, Sessions as _, StoreError,
+    Store as _, StoreError,
     conformance::sample::{LONG, begun, node, tenant, upload, write_with_jobs},
 };
 use store_postgres::{PostgresConfig, PostgresStore};

@@ -6,8 +6,7 @@ use std::{sync::Arc, time::Duration};
 use model::{Container, JobKind, Recording, RecordingState};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres as Sql, Transaction};
 use store::{
-    Created, Deletions as _, FinalizeOutcome, FinalizedRecording, JobQueue as _, Recordings as _,
-    Renditions as _, Sessions as _, StoreError, Upload, Uploads as _,
+    Created, FinalizeOutcome, FinalizedRecording, Store as _, StoreError, Upload,
     conformance::sample::{LONG, begun, mp3, node, sealed, tenant, upload, write_with_jobs},
 };
 use store_postgres::{PostgresConfig, PostgresStore};

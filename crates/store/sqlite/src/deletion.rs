@@ -1,62 +1,15 @@
 //! Removing recordings and renditions.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use model::{JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, RenditionId, TenantId};
 use serde_json::Value;
 use sqlx::{SqliteConnection, SqlitePool};
-use store::{AuditEntry, Change, Deletion, Deletions, Expired, Expiry, NewJob, StoreError, row};
+use store::{AuditEntry, Deletion, Expired, Expiry, NewJob, StoreError, row};
 use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::{Failure, SqliteStore, begin_write, jobs, turns};
+use crate::{Failure, begin_write, jobs};
 
-#[async_trait::async_trait]
-impl Deletions for SqliteStore {
-    async fn delete_recording(
-        &self,
-        tenant: &TenantId,
-        id: RecordingId,
-        actor: &str,
-    ) -> Result<Deletion, StoreError> {
-        let (deletion, cancelled) = delete_recording(&self.writer, tenant, id, actor).await?;
-        for job in cancelled {
-            self.changes.publish(Change::Cancelled(job));
-        }
-        self.changed(id);
-        Ok(deletion)
-    }
-
-    async fn delete_rendition(
-        &self,
-        tenant: &TenantId,
-        id: RenditionId,
-        actor: &str,
-    ) -> Result<Deletion, StoreError> {
-        let (deletion, recording, job) = delete_rendition(&self.writer, tenant, id, actor).await?;
-        self.changes.publish(Change::Cancelled(job));
-        self.changed(recording);
-        Ok(deletion)
-    }
-
-    async fn expired(&self, expiry: &Expiry, limit: u32) -> Result<Vec<Expired>, StoreError> {
-        Ok(expired(&self.readers, expiry, limit).await?)
-    }
-
-    async fn audit_of(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-    ) -> Result<Vec<AuditEntry>, StoreError> {
-        Ok(audit_of(&self.readers, tenant, recording).await?)
-    }
-
-    async fn claim_run(&self, task: &str, every: Duration) -> Result<bool, StoreError> {
-        Ok(turns::take(&self.writer, task, every).await?)
-    }
-}
-
-async fn delete_recording(
+pub(crate) async fn delete_recording(
     pool: &SqlitePool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -126,7 +79,7 @@ async fn is_off_the_disk(
 }
 
 /// The recording and the job that made the rendition come with it.
-async fn delete_rendition(
+pub(crate) async fn delete_rendition(
     pool: &SqlitePool,
     tenant: &TenantId,
     rendition: RenditionId,
@@ -192,7 +145,7 @@ async fn write_audit(
     Ok(())
 }
 
-async fn audit_of(
+pub(crate) async fn audit_of(
     pool: &SqlitePool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -217,7 +170,7 @@ async fn audit_of(
     Ok(read.collect())
 }
 
-async fn expired(pool: &SqlitePool, expiry: &Expiry, limit: u32) -> Result<Vec<Expired>, Failure> {
+pub(crate) async fn expired(pool: &SqlitePool, expiry: &Expiry, limit: u32) -> Result<Vec<Expired>, Failure> {
     let tenant = expiry.tenant.as_ref().map(TenantId::as_str);
     let except = Value::from_iter(expiry.except.iter().map(TenantId::as_str)).to_string();
     let before = expiry.before;

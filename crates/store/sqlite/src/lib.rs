@@ -17,6 +17,7 @@ mod renditions;
 mod rescue;
 mod segments;
 mod sessions;
+mod store_impl;
 mod turns;
 mod uploads;
 

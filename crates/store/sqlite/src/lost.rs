@@ -6,43 +6,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use model::{NodeId, RecordingId};
 use serde_json::Value;
 use sqlx::SqlitePool;
-use store::{Change, LostRecording, LostRecordings, StoreError, row};
+use store::{LostRecording, row};
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, SqliteStore, begin_write};
-
-#[async_trait::async_trait]
-impl LostRecordings for SqliteStore {
-    async fn lost_recordings(&self, silent_for: Duration) -> Result<Vec<LostRecording>, StoreError> {
-        Ok(lost_recordings(&self.readers, silent_for).await?)
-    }
-
-    async fn park_lost(
-        &self,
-        recording: RecordingId,
-        silent_for: Duration,
-        error: &str,
-    ) -> Result<bool, StoreError> {
-        let given_up = park_lost(&self.writer, recording, silent_for, error).await?;
-        if given_up {
-            self.changes.publish(Change::Recording(recording));
-        }
-        Ok(given_up)
-    }
-
-    async fn unpark(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
-        let back = unpark(&self.writer, node, live).await?;
-        back.iter().for_each(|id| self.changed(*id));
-        Ok(back)
-    }
-}
+use crate::{Failure, begin_write};
 
 /// When a node that has been silent for so long was last heard of at the latest; none: longer than there is time.
 fn since(silent_for: Duration) -> Option<DateTime<Utc>> {
     Utc::now().checked_sub_signed(TimeDelta::from_std(silent_for).ok()?)
 }
 
-async fn lost_recordings(pool: &SqlitePool, silent_for: Duration) -> Result<Vec<LostRecording>, Failure> {
+pub(crate) async fn lost_recordings(
+    pool: &SqlitePool,
+    silent_for: Duration,
+) -> Result<Vec<LostRecording>, Failure> {
     let Some(since) = since(silent_for) else { return Ok(Vec::new()) };
     let rows = sqlx::query!(
         r#"SELECT recordings.id AS "id: Hyphenated", recordings.node,
@@ -61,7 +38,7 @@ async fn lost_recordings(pool: &SqlitePool, silent_for: Duration) -> Result<Vec<
     rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
 }
 
-async fn park_lost(
+pub(crate) async fn park_lost(
     pool: &SqlitePool,
     recording: RecordingId,
     silent_for: Duration,
@@ -102,7 +79,11 @@ async fn park_lost(
     Ok(true)
 }
 
-async fn unpark(pool: &SqlitePool, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, Failure> {
+pub(crate) async fn unpark(
+    pool: &SqlitePool,
+    node: &NodeId,
+    live: &[RecordingId],
+) -> Result<Vec<RecordingId>, Failure> {
     let node = node.as_str();
     let live = Value::from_iter(live.iter().map(ToString::to_string)).to_string();
     let mut transaction = begin_write(pool).await?;

@@ -5,31 +5,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use model::NodeId;
 use sqlx::SqlitePool;
-use store::{Node, Nodes, StoreError, row};
+use store::{Node, StoreError, row};
 
-use crate::{Failure, SqliteStore};
+use crate::Failure;
 
-#[async_trait::async_trait]
-impl Nodes for SqliteStore {
-    async fn heartbeat(&self, id: &NodeId, grpc_address: &str, draining: bool) -> Result<(), StoreError> {
-        Ok(heartbeat(&self.writer, id, grpc_address, draining).await?)
-    }
-
-    async fn node(&self, id: &NodeId) -> Result<Node, StoreError> {
-        Ok(node(&self.readers, id).await?)
-    }
-
-    async fn nodes_seen_within(&self, time: Duration) -> Result<Vec<Node>, StoreError> {
-        Ok(nodes_seen_within(&self.readers, time).await?)
-    }
-
-    async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query!("SELECT 1 AS one").fetch_one(&self.readers).await.map_err(Failure::from)?;
-        Ok(())
-    }
-}
-
-async fn heartbeat(
+pub(crate) async fn heartbeat(
     pool: &SqlitePool,
     id: &NodeId,
     grpc_address: &str,
@@ -51,7 +31,7 @@ async fn heartbeat(
     Ok(())
 }
 
-async fn node(pool: &SqlitePool, id: &NodeId) -> Result<Node, Failure> {
+pub(crate) async fn node(pool: &SqlitePool, id: &NodeId) -> Result<Node, Failure> {
     let name = id.as_str();
     let row = sqlx::query!(
         r#"SELECT grpc_address, seen_at AS "seen_at: DateTime<Utc>", draining AS "draining: bool"
@@ -64,7 +44,7 @@ async fn node(pool: &SqlitePool, id: &NodeId) -> Result<Node, Failure> {
     Ok(Node { id: id.clone(), grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
 }
 
-async fn nodes_seen_within(pool: &SqlitePool, time: Duration) -> Result<Vec<Node>, Failure> {
+pub(crate) async fn nodes_seen_within(pool: &SqlitePool, time: Duration) -> Result<Vec<Node>, Failure> {
     let since = chrono::TimeDelta::from_std(time).ok().and_then(|time| Utc::now().checked_sub_signed(time));
     let since = since.unwrap_or(DateTime::UNIX_EPOCH);
     let rows = sqlx::query!(
@@ -79,4 +59,9 @@ async fn nodes_seen_within(pool: &SqlitePool, time: Duration) -> Result<Vec<Node
         Ok(Node { id, grpc_address: row.grpc_address, seen_at: row.seen_at, draining: row.draining })
     });
     read.collect()
+}
+
+pub(crate) async fn ping(pool: &SqlitePool) -> Result<(), Failure> {
+    sqlx::query!("SELECT 1 AS one").fetch_one(pool).await?;
+    Ok(())
 }

@@ -5,38 +5,12 @@ use model::{Recording, RecordingId, RecordingState, Source, TenantId};
 use serde_json::Value;
 use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
 use store::{
-    Page, RecordingFilter, Recordings, StoreError,
+    Page, RecordingFilter, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
 use uuid::{Uuid, fmt::Hyphenated};
 
-use crate::{Failure, SqliteStore};
-
-#[async_trait::async_trait]
-impl Recordings for SqliteStore {
-    async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
-        Ok(recording(&self.readers, tenant, id).await?)
-    }
-
-    async fn list(
-        &self,
-        tenant: &TenantId,
-        filter: &RecordingFilter,
-        after: Option<(DateTime<Utc>, RecordingId)>,
-        limit: u32,
-    ) -> Result<Page, StoreError> {
-        Ok(list(&self.readers, tenant, filter, after, limit).await?)
-    }
-
-    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
-        let id = id.as_uuid().hyphenated();
-        sqlx::query!("UPDATE recordings SET sha256 = ?2 WHERE id = ?1 AND sha256 IS NULL", id, sha256)
-            .execute(&self.writer)
-            .await
-            .map_err(Failure::from)?;
-        Ok(())
-    }
-}
+use crate::Failure;
 
 /// A query for recordings: its conditions as literals that are joined, then its arguments.
 macro_rules! recordings {
@@ -52,7 +26,11 @@ macro_rules! recordings {
     };
 }
 
-async fn recording(pool: &SqlitePool, tenant: &TenantId, id: RecordingId) -> Result<Recording, Failure> {
+pub(crate) async fn recording(
+    pool: &SqlitePool,
+    tenant: &TenantId,
+    id: RecordingId,
+) -> Result<Recording, Failure> {
     let (id, tenant) = (id.as_uuid().hyphenated(), tenant.as_str());
     let mut snapshot = snapshot(pool).await?;
     let row = recordings!(["WHERE id = ?1 AND tenant = ?2"], id, tenant)
@@ -65,7 +43,7 @@ async fn recording(pool: &SqlitePool, tenant: &TenantId, id: RecordingId) -> Res
     Ok(row.read(tracks)?)
 }
 
-async fn list(
+pub(crate) async fn list(
     pool: &SqlitePool,
     tenant: &TenantId,
     filter: &RecordingFilter,
@@ -145,6 +123,14 @@ async fn page(
     } else {
         page_by!("true")
     }
+}
+
+pub(crate) async fn note_sha256(pool: &SqlitePool, id: RecordingId, sha256: &str) -> Result<(), Failure> {
+    let id = id.as_uuid().hyphenated();
+    sqlx::query!("UPDATE recordings SET sha256 = ?2 WHERE id = ?1 AND sha256 IS NULL", id, sha256)
+        .execute(pool)
+        .await?;
+    Ok(())
 }
 
 async fn tracks(

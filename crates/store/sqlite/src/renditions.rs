@@ -6,40 +6,12 @@ use model::{
 };
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
-    Created, NewJob, NewRendition, REQUEUED, RenderedFile, Renditions, StoreError,
+    Created, NewJob, NewRendition, REQUEUED, RenderedFile, StoreError,
     row::{self, RenditionRow},
 };
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, SqliteStore, begin_write, jobs};
-
-#[async_trait::async_trait]
-impl Renditions for SqliteStore {
-    async fn create_rendition(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-        new: &NewRendition,
-    ) -> Result<Created, StoreError> {
-        let created = create(&self.writer, tenant, recording, new).await?;
-        if created.job.is_some() {
-            self.changed(recording);
-        }
-        Ok(created)
-    }
-
-    async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError> {
-        Ok(one(&self.readers, tenant, id).await?)
-    }
-
-    async fn renditions_of(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-    ) -> Result<Vec<Rendition>, StoreError> {
-        Ok(all_of(&self.readers, tenant, recording).await?)
-    }
-}
+use crate::{Failure, begin_write, jobs};
 
 /// A query for renditions: its conditions as a literal, then its arguments.
 macro_rules! renditions {
@@ -55,7 +27,7 @@ macro_rules! renditions {
     };
 }
 
-async fn create(
+pub(crate) async fn create(
     pool: &SqlitePool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -262,7 +234,7 @@ pub(crate) async fn rendered(
     Ok(())
 }
 
-async fn one(pool: &SqlitePool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
+pub(crate) async fn one(pool: &SqlitePool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
     let (id, tenant) = (id.as_uuid().hyphenated(), tenant.as_str());
     let row = renditions!("WHERE id = ?1 AND tenant = ?2", id, tenant)
         .fetch_optional(pool)
@@ -271,7 +243,7 @@ async fn one(pool: &SqlitePool, tenant: &TenantId, id: RenditionId) -> Result<Re
     Ok(row.read()?)
 }
 
-async fn all_of(
+pub(crate) async fn all_of(
     pool: &SqlitePool,
     tenant: &TenantId,
     recording: RecordingId,

@@ -4,46 +4,14 @@ use chrono::{DateTime, Utc};
 use model::{RecordingId, Segment, TenantId};
 use sqlx::SqlitePool;
 use store::{
-    Segments, StoreError,
+    StoreError,
     row::{self, SegmentRow},
 };
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, SqliteStore};
+use crate::Failure;
 
-#[async_trait::async_trait]
-impl Segments for SqliteStore {
-    async fn note_segment(&self, segment: &Segment) -> Result<(), StoreError> {
-        Ok(note(&self.writer, segment).await?)
-    }
-
-    async fn begin_segments_again(
-        &self,
-        recording: RecordingId,
-        parameters: &str,
-        error: Option<&str>,
-    ) -> Result<(), StoreError> {
-        Ok(begin_again(&self.writer, recording, parameters, error).await?)
-    }
-
-    async fn segments_of(
-        &self,
-        tenant: &TenantId,
-        recording: RecordingId,
-    ) -> Result<Vec<Segment>, StoreError> {
-        Ok(all_of(&self.readers, tenant, recording).await?)
-    }
-
-    async fn forget_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
-        Ok(forget(&self.writer, recording, parameters).await?)
-    }
-
-    async fn forget_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        Ok(forget_old(&self.writer, before).await?)
-    }
-}
-
-async fn note(pool: &SqlitePool, segment: &Segment) -> Result<(), Failure> {
+pub(crate) async fn note(pool: &SqlitePool, segment: &Segment) -> Result<(), Failure> {
     let row = SegmentRow::from(segment);
     let recording = row.recording.hyphenated();
     let written = sqlx::query!(
@@ -71,7 +39,7 @@ async fn note(pool: &SqlitePool, segment: &Segment) -> Result<(), Failure> {
     if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::NotFound { what: "recording" }.into()) }
 }
 
-async fn begin_again(
+pub(crate) async fn begin_again(
     pool: &SqlitePool,
     recording: RecordingId,
     parameters: &str,
@@ -93,7 +61,7 @@ async fn begin_again(
     Ok(())
 }
 
-async fn all_of(
+pub(crate) async fn all_of(
     pool: &SqlitePool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -113,7 +81,11 @@ async fn all_of(
     Ok(rows.into_iter().map(SegmentRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn forget(pool: &SqlitePool, recording: RecordingId, parameters: &str) -> Result<(), Failure> {
+pub(crate) async fn forget(
+    pool: &SqlitePool,
+    recording: RecordingId,
+    parameters: &str,
+) -> Result<(), Failure> {
     let (recording, parameters) = (recording.as_uuid().hyphenated(), &*row::text(parameters));
     sqlx::query!("DELETE FROM segments WHERE recording = ?1 AND parameters = ?2", recording, parameters)
         .execute(pool)
@@ -121,7 +93,7 @@ async fn forget(pool: &SqlitePool, recording: RecordingId, parameters: &str) -> 
     Ok(())
 }
 
-async fn forget_old(pool: &SqlitePool, before: DateTime<Utc>) -> Result<u64, Failure> {
+pub(crate) async fn forget_old(pool: &SqlitePool, before: DateTime<Utc>) -> Result<u64, Failure> {
     let forgotten = sqlx::query!(
         "DELETE FROM segments WHERE recording IN
             (SELECT r.id FROM recordings r JOIN segments s ON s.recording = r.id WHERE r.ended_at < ?1)",

@@ -4,48 +4,16 @@ use chrono::Utc;
 use model::{EndReason, JobId, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
-    Change, FinalizeOutcome, FinalizedRecording, Sessions, StoreError,
+    FinalizeOutcome, FinalizedRecording, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, SqliteStore, begin_write, jobs, renditions};
+use crate::{Failure, begin_write, jobs, renditions};
 
 const CONFLICT: StoreError = StoreError::Conflict { what: "session" };
 
-#[async_trait::async_trait]
-impl Sessions for SqliteStore {
-    async fn begin(&self, recording: &Recording) -> Result<(), StoreError> {
-        begin(&self.writer, recording).await?;
-        self.changes.publish(Change::Recording(recording.id));
-        Ok(())
-    }
-
-    async fn set_paused(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), StoreError> {
-        Ok(set_paused(&self.writer, tenant, id, paused).await?)
-    }
-
-    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
-        let (outcome, void) = finalize(&self.writer, sealed).await?;
-        self.cancelled(void);
-        self.changed(sealed.recording.id);
-        Ok(outcome)
-    }
-
-    async fn session(
-        &self,
-        tenant: &TenantId,
-        id: SessionId,
-    ) -> Result<(NodeId, Option<EndReason>), StoreError> {
-        Ok(session(&self.readers, tenant, id).await?)
-    }
-
-    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
-        Ok(live_on(&self.readers, node).await?)
-    }
-}
-
-async fn begin(pool: &SqlitePool, recording: &Recording) -> Result<(), Failure> {
+pub(crate) async fn begin(pool: &SqlitePool, recording: &Recording) -> Result<(), Failure> {
     let row = RecordingRow::from(recording);
     let id = row.id.hyphenated();
     let mut transaction = begin_write(pool).await?;
@@ -82,7 +50,7 @@ async fn begun_before(connection: &mut SqliteConnection, row: &RecordingRow) -> 
     if same { Ok(()) } else { Err(CONFLICT.into()) }
 }
 
-async fn set_paused(
+pub(crate) async fn set_paused(
     pool: &SqlitePool,
     tenant: &TenantId,
     id: SessionId,
@@ -103,7 +71,7 @@ async fn set_paused(
 }
 
 /// Also returns the jobs that are void by it.
-async fn finalize(
+pub(crate) async fn finalize(
     pool: &SqlitePool,
     sealed: &FinalizedRecording,
 ) -> Result<(FinalizeOutcome, Vec<JobId>), Failure> {
@@ -233,7 +201,7 @@ async fn write_track(connection: &mut SqliteConnection, row: &TrackRow) -> Resul
     Ok(())
 }
 
-async fn session(
+pub(crate) async fn session(
     pool: &SqlitePool,
     tenant: &TenantId,
     id: SessionId,
@@ -246,7 +214,7 @@ async fn session(
     Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
 }
 
-async fn live_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
+pub(crate) async fn live_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
     let node = node.as_str();
     let ids = sqlx::query_scalar!(
         r#"SELECT id AS "id: Hyphenated" FROM sessions WHERE node = ?1 AND closed_at IS NULL ORDER BY id"#,

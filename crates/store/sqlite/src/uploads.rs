@@ -6,68 +6,14 @@ use chrono::Utc;
 use model::{JobId, NodeId, RecordingId};
 use sqlx::SqlitePool;
 use store::{
-    NewRendition, StoreError, Upload, UploadPart, UploadStatus, Uploads,
+    StoreError, Upload, UploadPart, UploadStatus,
     row::{self, UploadPartRow, UploadRow, UploadStatusRow},
 };
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, SqliteStore, begin_write, rescue};
+use crate::{Failure, begin_write, rescue};
 
-#[async_trait::async_trait]
-impl Uploads for SqliteStore {
-    async fn begin_upload(&self, upload: &Upload) -> Result<(), StoreError> {
-        Ok(begin_upload(&self.writer, upload).await?)
-    }
-
-    async fn note_part(
-        &self,
-        recording: RecordingId,
-        upload_id: &str,
-        part: &UploadPart,
-    ) -> Result<(), StoreError> {
-        Ok(note_part(&self.writer, recording, upload_id, part).await?)
-    }
-
-    async fn upload_of(
-        &self,
-        recording: RecordingId,
-    ) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError> {
-        Ok(upload_of(&self.readers, recording).await?)
-    }
-
-    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
-        let void = forget_upload(&self.writer, recording, upload_id).await?;
-        self.cancelled(void);
-        self.changed(recording);
-        Ok(())
-    }
-
-    async fn uploads_on(&self, node: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {
-        Ok(uploads_on(&self.readers, node).await?)
-    }
-
-    async fn lost_uploads(&self, silent_for: Duration) -> Result<Vec<UploadStatus>, StoreError> {
-        Ok(lost_uploads(&self.readers, silent_for).await?)
-    }
-
-    async fn rescue(
-        &self,
-        upload: &Upload,
-        bytes: u64,
-        missing: Option<&str>,
-        renditions: &[NewRendition],
-    ) -> Result<bool, StoreError> {
-        let rescued = rescue::rescue(&self.writer, upload, bytes, missing, renditions).await?;
-        self.changed(upload.recording);
-        Ok(rescued)
-    }
-
-    async fn owner(&self, recording: RecordingId) -> Result<Option<NodeId>, StoreError> {
-        Ok(owner(&self.readers, recording).await?)
-    }
-}
-
-async fn begin_upload(pool: &SqlitePool, upload: &Upload) -> Result<(), Failure> {
+pub(crate) async fn begin_upload(pool: &SqlitePool, upload: &Upload) -> Result<(), Failure> {
     let (recording, node) = (upload.recording.as_uuid().hyphenated(), upload.node.as_str());
     let (container, now) = (upload.container.as_str(), Utc::now());
     let mut transaction = begin_write(pool).await?;
@@ -95,7 +41,7 @@ async fn begin_upload(pool: &SqlitePool, upload: &Upload) -> Result<(), Failure>
     }
 }
 
-async fn note_part(
+pub(crate) async fn note_part(
     pool: &SqlitePool,
     recording: RecordingId,
     upload_id: &str,
@@ -126,7 +72,7 @@ async fn note_part(
     if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::NotFound { what: "upload" }.into()) }
 }
 
-async fn upload_of(
+pub(crate) async fn upload_of(
     pool: &SqlitePool,
     recording: RecordingId,
 ) -> Result<Option<(Upload, Vec<UploadPart>)>, Failure> {
@@ -157,7 +103,7 @@ async fn upload_of(
 }
 
 /// Returns the jobs that are void by it.
-async fn forget_upload(
+pub(crate) async fn forget_upload(
     pool: &SqlitePool,
     recording: RecordingId,
     upload_id: &str,
@@ -187,13 +133,16 @@ macro_rules! statuses {
     };
 }
 
-async fn uploads_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<UploadStatus>, Failure> {
+pub(crate) async fn uploads_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<UploadStatus>, Failure> {
     let node = node.as_str();
     let rows = statuses!("WHERE uploads.node = ?1 ORDER BY uploads.recording", node).fetch_all(pool).await?;
     Ok(rows.into_iter().map(UploadStatusRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn lost_uploads(pool: &SqlitePool, silent_for: Duration) -> Result<Vec<UploadStatus>, Failure> {
+pub(crate) async fn lost_uploads(
+    pool: &SqlitePool,
+    silent_for: Duration,
+) -> Result<Vec<UploadStatus>, Failure> {
     let Ok(silent_for) = chrono::TimeDelta::from_std(silent_for) else { return Ok(Vec::new()) };
     let Some(since) = Utc::now().checked_sub_signed(silent_for) else { return Ok(Vec::new()) };
     let rows = statuses!(
@@ -206,7 +155,7 @@ async fn lost_uploads(pool: &SqlitePool, silent_for: Duration) -> Result<Vec<Upl
     Ok(rows.into_iter().map(UploadStatusRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn owner(pool: &SqlitePool, recording: RecordingId) -> Result<Option<NodeId>, Failure> {
+pub(crate) async fn owner(pool: &SqlitePool, recording: RecordingId) -> Result<Option<NodeId>, Failure> {
     let recording = recording.as_uuid().hyphenated();
     let node = sqlx::query_scalar!("SELECT node FROM recordings WHERE id = ?1", recording)
         .fetch_optional(pool)

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use model::{JobKind, RecordingState};
 use sqlx::{Connection as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use store::{
-    JobOutcome, JobQueue as _, Nodes as _, Recordings as _, Sessions as _, Store, StoreError,
+    JobOutcome, Store, StoreError,
     conformance::sample::{LONG, begun, node, tenant, upload, write_with_jobs},
 };
 use store_sqlite::SqliteStore;

@@ -1,6 +1,6 @@
-//! What this machine takes for the least that any recorder does: to receive the same datagrams as in `load` and to write
-//! their bytes to one file a session. No decryption, no container. The figures of a recorder mean something beside it:
-//! shared machines differ twofold from one hour to the next.
+//! Measures the machine's floor: the cost of receiving the same datagrams as in `load` and writing their bytes to one
+//! file per session, with no decryption and no container. Quote a recorder's figures beside it: shared machines differ
+//! twofold from one hour to the next.
 //!
 //! ```text
 //! cargo run --release -p testkit --bin floor -- --sessions 50 --seconds 10
@@ -31,7 +31,7 @@ use nix::{
     },
 };
 
-/// Packets of a session a second, and their mean size in bytes, of 720p VP8 at 1.5 Mbit/s with Opus.
+/// Packets per second of a session, and their mean size in bytes: 720p VP8 at 1.5 Mbit/s with Opus.
 const RATE: f64 = 237.0;
 const DATAGRAM: usize = 860;
 const BATCH: usize = 64;
@@ -48,7 +48,7 @@ struct Options {
     /// Milliseconds between two drains of the socket.
     #[arg(long, default_value_t = 20)]
     tick: u64,
-    /// Where the files are written, and removed afterwards.
+    /// Where the files are written. They are removed afterwards.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
 }
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let socket = UdpSocket::bind("127.0.0.1:0")?;
     socket.set_nonblocking(true)?;
-    // Without the privilege the usual buffer has to do.
+    // Without the privilege the default buffer is used.
     let _ = setsockopt(&socket, RcvBufForce, &(8 << 20));
     let to = socket.local_addr()?;
     let senders: Vec<UdpSocket> = (0..options.sessions)

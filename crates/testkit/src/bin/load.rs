@@ -1,4 +1,4 @@
-//! Loads a running recorder with sessions of 720p VP8 (1.5 Mbit/s) and Opus, and reports what they cost it.
+//! Loads a running recorder with sessions of 720p VP8 (1.5 Mbit/s) and Opus, and reports its cost.
 //!
 //! ```text
 //! cargo run --release -p testkit --bin load -- --sessions 50 --seconds 60 --grpc 127.0.0.1:50011 --pid $(pidof webrtc-recorder)
@@ -23,9 +23,7 @@ use testkit::{
 use tokio::time::sleep;
 
 #[derive(Parser)]
-#[command(
-    about = "Loads a running recorder with sessions of 720p VP8 and Opus, and reports what they cost it."
-)]
+#[command(about = "Loads a running recorder with sessions of 720p VP8 and Opus, and reports its cost.")]
 struct Options {
     /// Sessions at a time.
     #[arg(long, default_value_t = 50)]
@@ -50,13 +48,13 @@ struct Options {
     settle: u64,
 }
 
-/// What `/proc` says of a process.
+/// Figures of a process from `/proc`.
 #[derive(Clone, Copy)]
 struct Usage {
     at: Instant,
-    /// Seconds of all its threads, in the program and in the kernel for it.
+    /// CPU seconds of all its threads, user and system.
     cpu: f64,
-    /// Bytes that are in memory.
+    /// Resident memory in bytes.
     resident: f64,
 }
 
@@ -142,7 +140,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
 }
 
 impl Load {
-    /// One after the other, and spread over the time of a frame, so that sessions don't all send at the same instant.
+    /// Starts sessions one after the other, spread over the duration of a frame, so that they don't all send at once.
     async fn begin_all(&mut self) -> Result<Vec<Live>, Box<dyn Error>> {
         let mut sessions = Vec::new();
         for index in 0..self.options.sessions {
@@ -191,7 +189,7 @@ async fn total(sessions: &[Live]) -> SenderStats {
     total
 }
 
-/// The value below which half, and 99 of 100, are.
+/// The median and the 99th percentile.
 fn quantiles(times: &mut [Duration]) -> String {
     times.sort_unstable();
     let at = |share: f64| {

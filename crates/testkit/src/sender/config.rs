@@ -1,4 +1,4 @@
-//! What a sender plays, and through which network.
+//! What a sender plays, and the network that it sends through.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,9 +10,9 @@ use crate::signal::Clip;
 pub struct Track {
     /// One layer without a rid; or several with one each: simulcast, lowest first.
     pub layers: Vec<Layer>,
-    /// How long after the session's begin the track begins to send.
+    /// Delay of the track's first frame after the session's start.
     pub delay: Duration,
-    /// How long each frame takes from its capture to the wire, as in an encoder; sender reports don't show it.
+    /// Delay of each frame from its capture to the wire, as in an encoder. Sender reports don't show it.
     pub lag: Duration,
 }
 
@@ -32,7 +32,7 @@ impl Track {
         Self { layers: vec![Layer { rid: None, clip }], delay: Duration::ZERO, lag: Duration::ZERO }
     }
 
-    /// Three simulcast layers with the rids that browsers use by habit: quarter, half, full.
+    /// Three simulcast layers with the rids that browsers commonly use: quarter, half, full.
     #[must_use]
     pub fn simulcast(quarter: Arc<Clip>, half: Arc<Clip>, full: Arc<Clip>) -> Self {
         let layers =
@@ -40,7 +40,7 @@ impl Track {
         Self { layers: layers.into(), delay: Duration::ZERO, lag: Duration::ZERO }
     }
 
-    /// The same, but silent for `delay` after the session has begun.
+    /// The same, but the first frame is sent `delay` after the session's start.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
@@ -68,7 +68,7 @@ pub struct SenderConfig {
     pub tracks: Vec<Track>,
     /// The label of a data channel to open, if any.
     pub data_channel: Option<String>,
-    /// For the network's dice and for where RTP timestamps begin.
+    /// Seed of the network's random numbers and of the first RTP timestamp.
     pub seed: u64,
     /// What happens to datagrams from the sender.
     pub outgoing: Impairment,
@@ -79,7 +79,7 @@ pub struct SenderConfig {
 }
 
 impl SenderConfig {
-    /// These tracks over a network without fault.
+    /// Sends these tracks over a network without faults.
     #[must_use]
     pub fn playing(tracks: impl Into<Vec<Track>>) -> Self {
         Self { tracks: tracks.into(), ..Self::default() }

@@ -29,12 +29,12 @@ pub struct DriverGone;
 
 type Command = Box<dyn FnOnce(&mut Sessions) + Send>;
 
-/// How many commands may wait; a caller beyond that spins until there is room.
+/// Commands that may wait. Further callers spin until there is room.
 const COMMANDS: usize = 256;
 
 const WAKE: u64 = u64::MAX;
 
-/// One thread that plays senders, each on a UDP socket of its own. Dropping it ends them all without a goodbye.
+/// One thread that plays senders, each on its own UDP socket. Dropping it ends them all without BYE or close_notify.
 pub struct Driver {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -137,7 +137,7 @@ impl Session {
     /// The first offer; see [`Sender::offer`].
     ///
     /// # Errors
-    /// The sender's; [`DriverGone`] as a panic's text can't be had here, so it reads as nothing to negotiate.
+    /// The sender's; a panic of the driver reads as nothing to negotiate.
     pub async fn offer(&self) -> Result<String, SenderError> {
         self.with(|sender, _| sender.offer()).await.unwrap_or(Err(SenderError::NothingToNegotiate))
     }
@@ -151,7 +151,7 @@ impl Session {
         offer.unwrap_or(Err(SenderError::NothingToNegotiate))
     }
 
-    /// Takes the answer; see [`Sender::accept_answer`].
+    /// Applies the answer; see [`Sender::accept_answer`].
     ///
     /// # Errors
     /// As [`Session::offer`].
@@ -160,7 +160,7 @@ impl Session {
         accepted.unwrap_or(Err(SenderError::NothingToNegotiate))
     }
 
-    /// The counters up to now; the default ones if the session is gone.
+    /// The counters up to now; zeros if the session is gone.
     pub async fn stats(&self) -> SenderStats {
         self.with(|sender, _| sender.stats()).await.unwrap_or_default()
     }
@@ -170,13 +170,13 @@ impl Session {
         let _ = self.with(move |sender, _| sender.set_impairment(outgoing, incoming)).await;
     }
 
-    /// Says goodbye, and removes the sender.
+    /// Sends BYE and close_notify, and removes the sender.
     pub async fn close(&self) {
         let _ = self.with(Sender::close).await;
         self.vanish().await;
     }
 
-    /// Removes the sender without a word, as a pulled cable would.
+    /// Removes the sender without sending anything, like a pulled cable.
     pub async fn vanish(&self) {
         let id = self.id;
         let _ = self.shared.call(move |sessions| sessions.live.remove(&id).is_some()).await;
@@ -243,7 +243,7 @@ impl Sessions {
 impl Live {
     fn receive(&mut self, now: Instant) {
         let mut buffer = [0; 2048];
-        // Any error is the end of what can be read now: a refused port shows itself as silence soon enough.
+        // Any error ends this round of reads. A refused port shows as silence.
         while let Ok((length, source)) = self.socket.recv_from(&mut buffer) {
             self.sender.handle_datagram(now, source, buffer[..length].to_vec());
         }

@@ -1,4 +1,4 @@
-//! A network that loses, delays, reorders and repeats datagrams, by a seed.
+//! A network that loses, delays, reorders and repeats datagrams, reproducibly by a seed.
 
 use std::{
     cmp::Reverse,
@@ -8,7 +8,7 @@ use std::{
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 
-/// Which datagrams are hit.
+/// Which datagrams are affected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scope {
     /// Every one: STUN, DTLS, RTP and RTCP.
@@ -20,18 +20,18 @@ pub enum Scope {
     Dtls,
 }
 
-/// What a direction of the network does to datagrams. The default does nothing.
+/// Faults of one direction of the network. The default has none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Impairment {
-    /// Which datagrams it concerns; others pass untouched and at once.
+    /// Which datagrams are affected. Others pass at once and unchanged.
     pub scope: Scope,
     /// Share of datagrams that are lost, 0 to 1.
     pub loss: f64,
     /// Share of datagrams that arrive twice, 0 to 1.
     pub duplicate: f64,
-    /// Every datagram takes this long.
+    /// Delay of every datagram.
     pub delay: Duration,
-    /// And up to this long more, drawn for each: what exceeds the spacing of packets reorders them.
+    /// Random additional delay of each datagram, at most this. If it exceeds the spacing of packets it reorders them.
     pub jitter: Duration,
 }
 
@@ -57,7 +57,7 @@ pub fn is_rtp(datagram: &[u8]) -> bool {
     matches!(datagram, [first, second, ..] if first >> 6 == 2 && !(64..96).contains(&(second & 0x7f)))
 }
 
-/// One direction. `T` goes with each datagram: its address, say.
+/// One direction. `T` travels with each datagram, for example its address.
 pub struct Network<T> {
     impairment: Impairment,
     dice: StdRng,
@@ -90,7 +90,7 @@ impl<T> Ord for Datagram<T> {
 }
 
 impl<T: Clone> Network<T> {
-    /// An empty network whose dice fall the same way for the same seed.
+    /// An empty network. The same seed gives the same faults.
     #[must_use]
     pub fn new(impairment: Impairment, seed: u64) -> Self {
         Self { impairment, dice: StdRng::seed_from_u64(seed), order: 0, waiting: BinaryHeap::new() }
@@ -101,7 +101,7 @@ impl<T: Clone> Network<T> {
         self.impairment = impairment;
     }
 
-    /// Takes a datagram in. Returns false if it is lost.
+    /// Accepts a datagram. Returns false if it is lost.
     pub fn push(&mut self, now: Instant, with: T, bytes: Vec<u8>) -> bool {
         let Impairment { loss, duplicate, delay, jitter, .. } = self.impairment;
         if !self.impairment.concerns(&bytes) {

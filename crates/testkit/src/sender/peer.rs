@@ -25,7 +25,7 @@ use super::{
 };
 use crate::signal::Codec;
 
-/// Why a sender can't go on.
+/// Why a sender failed.
 #[derive(Debug, Error)]
 pub enum SenderError {
     /// The answer is not SDP, or doesn't fit the offer.
@@ -37,7 +37,7 @@ pub enum SenderError {
     /// The recorder took none of the codecs of a track.
     #[error("the answer has no payload type for {0}")]
     NotAccepted(Codec),
-    /// str0m gave up.
+    /// str0m failed.
     #[error("str0m: {0}")]
     Rtc(#[from] RtcError),
 }
@@ -53,9 +53,9 @@ pub struct Sender {
     outgoing: Network<SocketAddr>,
     incoming: Network<SocketAddr>,
     resend_types: HashSet<u8>,
-    /// When media time is zero: the moment of the connection.
+    /// Media time zero: the instant at which the connection came up.
     origin: Option<Instant>,
-    /// When str0m wants to be called next.
+    /// When str0m has to be called next.
     wake: Instant,
     channel: Option<ChannelId>,
     stats: SenderStats,
@@ -72,7 +72,7 @@ impl Sender {
             .set_crypto_provider(Arc::new(str0m::crypto::from_feature_flags()))
             .clear_codecs()
             .set_stats_interval(None)
-            // At 5 % loss of a 720p stream this still holds some seconds of packets to send again.
+            // At 5 % loss of a 720p stream this holds a few seconds of packets for resends.
             .set_send_buffer_video(2000)
             .enable_opus(true, false);
         let codecs = config.tracks.iter().flat_map(|track| &track.layers).map(|layer| layer.clip.spec.codec);
@@ -123,7 +123,7 @@ impl Sender {
         Ok(offer.to_sdp_string())
     }
 
-    /// An offer that adds a track, which begins to play now.
+    /// An offer that adds a track. It plays from now on.
     ///
     /// # Errors
     /// [`SenderError::NothingToNegotiate`] can't happen here, but is what str0m's interface allows.
@@ -148,7 +148,7 @@ impl Sender {
         Ok(offer.to_sdp_string())
     }
 
-    /// Takes the answer to the last offer.
+    /// Applies the answer to the last offer.
     ///
     /// # Errors
     /// [`SenderError::Answer`] if it doesn't fit; [`SenderError::NotAccepted`] if a track was refused.
@@ -173,17 +173,17 @@ impl Sender {
         Ok(())
     }
 
-    /// Takes a datagram from the network.
+    /// Handles a received datagram.
     pub fn handle_datagram(&mut self, now: Instant, source: SocketAddr, datagram: Vec<u8>) {
         self.incoming.push(now, source, datagram);
         self.handle_timeout(now);
     }
 
-    /// Does what is due by `now`: delayed datagrams, timers of ICE, DTLS and RTCP, frames whose time has come.
+    /// Handles what is due by `now`: delayed datagrams, timers of ICE, DTLS and RTCP, frames to send.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some((source, datagram)) = self.incoming.pop(now) {
             let received = Receive::new(Protocol::Udp, source, self.local, &datagram);
-            // What isn't a WebRTC datagram is not for str0m.
+            // str0m accepts only WebRTC datagrams.
             if let Ok(received) = received {
                 self.input(now, Input::Receive(now, received));
             }
@@ -282,7 +282,7 @@ impl Sender {
         self.wake = self.wake.max(self.wake + Duration::from_secs(3600));
     }
 
-    /// A datagram for the network: to whom, and its bytes.
+    /// The next datagram to send: its destination and its bytes.
     pub fn poll_transmit(&mut self, now: Instant) -> Option<(SocketAddr, Vec<u8>)> {
         self.outgoing.pop(now)
     }
@@ -313,7 +313,7 @@ impl Sender {
         self.incoming.set_impairment(incoming);
     }
 
-    /// Says goodbye: RTCP BYE and DTLS close_notify.
+    /// Sends RTCP BYE and DTLS close_notify.
     pub fn close(&mut self, now: Instant) {
         let _ = self.rtc.close();
         self.stats.closed = true;
@@ -326,7 +326,7 @@ impl Sender {
         SenderStats { frames: self.streams.iter().map(|stream| stream.sent).collect(), ..self.stats.clone() }
     }
 
-    /// What made str0m give up, if it did.
+    /// Why str0m failed, if it did.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.failure.as_deref()
@@ -347,7 +347,7 @@ fn add_track(
         simulcast
     });
     let mid = change.add_media(kind, Direction::SendOnly, Some("signal".into()), None, simulcast);
-    // Any first timestamp is allowed (RFC 3550 §5.1); one near the wrap is the one that finds faults.
+    // Any first timestamp is allowed (RFC 3550 §5.1). One near the wrap finds faults.
     let first_tick =
         if seed.is_multiple_of(2) { u32::MAX - 90_000 } else { (seed as u32).wrapping_mul(0x9e37_79b9) };
     Stream::of_track(mid, track, begin, first_tick)

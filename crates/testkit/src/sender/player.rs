@@ -1,4 +1,4 @@
-//! One RTP stream's place in its clip.
+//! One RTP stream's position in its clip.
 
 use std::{
     sync::Arc,
@@ -23,7 +23,7 @@ pub(super) struct Stream {
     /// From a frame's capture to the wire.
     lag: Duration,
     next: usize,
-    /// Media time of the clip's current round.
+    /// Media time at which the current repetition of the clip began.
     round: Duration,
     /// Where RTP timestamps begin, in ticks.
     first_tick: u64,
@@ -56,12 +56,12 @@ impl Stream {
         Some(self.begin + self.round + self.frame()?.time)
     }
 
-    /// When it is to be sent, from the session's origin. None if its media time isn't before `end`.
+    /// When it is sent, from the session's origin. None if its media time isn't before `end`.
     pub fn next_due(&self, end: Duration) -> Option<Duration> {
         self.next_time().filter(|time| *time < end).map(|time| time.saturating_add(self.lag))
     }
 
-    /// Takes the next frame if its time has come: when it was captured, its RTP time, its bytes.
+    /// The next frame if it is due: its capture time, RTP timestamp and bytes.
     pub fn pop(&mut self, origin: Instant, now: Instant) -> Option<(Instant, MediaTime, Arc<[u8]>)> {
         let time = self.next_time()?;
         let captured = origin + time;

@@ -1,4 +1,4 @@
-//! What a sender has counted.
+//! Counters of a sender.
 
 /// Counters of one sender since its start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -9,11 +9,11 @@ pub struct SenderStats {
     pub closed: bool,
     /// Frames written, for each stream in the order of tracks and layers.
     pub frames: Vec<u64>,
-    /// RTP packets sent first-hand, lost ones included.
+    /// RTP packets sent for the first time, including lost ones.
     pub packets: u64,
     /// Of these, lost in the network.
     pub packets_lost: u64,
-    /// RTP packets sent again as RTX (RFC 4588), lost ones included.
+    /// RTP packets resent as RTX (RFC 4588), including lost ones.
     pub resends: u64,
     /// Of these, lost in the network.
     pub resends_lost: u64,

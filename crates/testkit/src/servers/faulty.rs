@@ -12,22 +12,22 @@ use tokio::{
     task::JoinSet,
 };
 
-/// What happens to a request.
+/// A fault of one request.
 #[derive(Debug, Clone, Copy)]
 pub enum Fault {
-    /// Its body is cut after so many bytes, and the connection with it.
+    /// The connection is cut after this many bytes of its body.
     CutBody(usize),
-    /// It is answered with this status and never reaches the server.
+    /// The proxy answers with this status. The server does not receive it.
     Answer(u16),
     /// It is read and never answered.
     Hang,
-    /// The byte of its body at this place is changed.
+    /// The byte of its body at this offset is changed.
     FlipByte(usize),
-    /// The server handles it, and the connection is cut after so many bytes of the answer.
+    /// The server handles it, and the connection is cut after this many bytes of the response.
     CutAnswer(usize),
-    /// Its answer falls silent after so many bytes.
+    /// The response stalls after this many bytes.
     StallAnswer(usize),
-    /// The byte of the answer at this place is changed, headers counted.
+    /// The byte of the response at this offset is changed, counted from the status line.
     FlipAnswer(usize),
 }
 
@@ -67,24 +67,24 @@ impl Proxy {
             let mut connections = JoinSet::new();
             while let Ok((client, _)) = listener.accept().await {
                 let state = for_task.clone();
-                // A broken connection is what the tests want.
+                // Tests break connections on purpose.
                 connections.spawn(async move { drop(state.serve(client).await) });
             }
         });
         Ok(Self { url, state, _accept: accept })
     }
 
-    /// The next `times` requests whose line has `request` in it go wrong.
+    /// Applies the fault to the next `times` requests whose request line contains `request`.
     pub fn breaks(&self, request: &'static str, times: usize, fault: Fault) {
         lock(&self.state.rules).push(Rule { request, fault, times });
     }
 
-    /// Nothing goes wrong from now on.
+    /// Removes all faults.
     pub fn mend(&self) {
         lock(&self.state.rules).clear();
     }
 
-    /// How many requests had this in their line.
+    /// The number of requests whose request line contained this.
     pub fn seen(&self, request: &str) -> usize {
         lock(&self.state.seen).iter().filter(|line| line.contains(request)).count()
     }

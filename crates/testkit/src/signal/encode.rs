@@ -1,4 +1,4 @@
-//! Coding the signal with the `ffmpeg` command, once for each machine.
+//! Encodes the signal with the `ffmpeg` command, once per machine.
 
 use std::{
     collections::HashMap,
@@ -14,10 +14,10 @@ use thiserror::Error;
 
 use super::{BEEP_MS, Clip, ClipSpec, Codec, FRAME_RATE, SAMPLE_RATE, bitstream, picture};
 
-/// Part of the names of cached files: to be raised when what is drawn or how it is coded changes.
+/// Part of the names of cached files. Raise it when the drawing or the encoding changes.
 const REVISION: u32 = 2;
 
-/// Why there is no clip.
+/// Why a clip could not be made.
 #[derive(Debug, Error)]
 pub enum SignalError {
     /// The tool isn't there: install it.
@@ -31,7 +31,7 @@ pub enum SignalError {
         /// What the tool said.
         stderr: String,
     },
-    /// What the tool wrote isn't what it should be.
+    /// The tool's output can't be parsed.
     #[error("the coded {codec} can't be read: {reason}")]
     Bitstream {
         /// What was coded.
@@ -44,13 +44,13 @@ pub enum SignalError {
     Cache(#[from] io::Error),
 }
 
-/// The clip that `spec` names: from memory, else from the cache directory, else coded now (about a second).
+/// The clip of `spec`: from memory, else from the cache directory, else encoded now (about a second).
 ///
 /// # Errors
-/// See [`SignalError`]: all of them mean that the machine lacks something.
+/// See [`SignalError`]. Each means that the machine lacks something.
 pub fn clip(spec: ClipSpec) -> Result<Arc<Clip>, SignalError> {
     static CLIPS: OnceLock<Mutex<HashMap<ClipSpec, Arc<Clip>>>> = OnceLock::new();
-    // Held while coding: a second test that wants the same clip waits for it rather than code it again.
+    // Held while encoding: a second test that needs the same clip waits for it.
     let mut clips = CLIPS.get_or_init(Mutex::default).lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(clip) = clips.get(&spec) {
         return Ok(clip.clone());
@@ -60,7 +60,7 @@ pub fn clip(spec: ClipSpec) -> Result<Arc<Clip>, SignalError> {
     Ok(clip)
 }
 
-/// The file of a clip, coded now if it isn't in the cache: IVF, Annex B or Ogg.
+/// The file of a clip (IVF, Annex B or Ogg), encoded now if it isn't in the cache.
 ///
 /// # Errors
 /// See [`SignalError`].
@@ -126,7 +126,7 @@ fn encode(spec: ClipSpec, path: &Path) -> Result<(), SignalError> {
     let input = ffmpeg.stdin.take();
     let fed = input.map_or(Ok(()), |mut input| feed(spec, &mut input));
     let output = ffmpeg.wait_with_output()?;
-    // A tool that died closes its input: what it said is the better error.
+    // A tool that died closes its input. Its standard error says why.
     if output.status.success() && fed.is_ok() {
         return Ok(());
     }
@@ -162,7 +162,7 @@ fn beeps(seconds: u32) -> Vec<u8> {
 fn audio_arguments(spec: ClipSpec, command: &mut Command) {
     command.args(["-f", "s16le", "-ar", &SAMPLE_RATE.to_string(), "-ac", "1", "-i", "-"]);
     command.args(["-c:a", "libopus", "-application", "voip", "-frame_duration", "20", "-vbr", "on"]);
-    // Else the serial number of the Ogg stream is a random one.
+    // Otherwise the serial number of the Ogg stream is random.
     command.args(["-fflags", "+bitexact", "-b:a", &spec.bit_rate.to_string(), "-f", "ogg"]);
 }
 
@@ -181,13 +181,13 @@ fn video_arguments(spec: ClipSpec, command: &mut Command) {
         "-i",
         "-",
     ]);
-    // One thread: with more, what the rate control of x264 knows depends on which thread is ahead.
+    // One thread: with more, x264's rate control depends on which thread is ahead.
     command.args(["-g", &gop, "-b:v", &bits, "-maxrate", &bits, "-bufsize", &bits, "-threads", "1"]);
     // As a browser codes: in one pass, without looking ahead, one visible picture a frame.
     match spec.codec {
         Codec::Vp8 | Codec::Vp9 => {
             let encoder = if spec.codec == Codec::Vp8 { "libvpx" } else { "libvpx-vp9" };
-            // VP8's positive speeds follow the clock, so that a busy machine codes other bytes; the negative are fixed.
+            // VP8's positive speeds follow the clock, so a busy machine writes other bytes. Negative speeds are fixed.
             let speed = if spec.codec == Codec::Vp8 { "-8" } else { "8" };
             command.args(["-c:v", encoder, "-deadline", "realtime", "-cpu-used", speed]);
             command.args([
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_codec_gives_a_whole_clip_that_begins_with_a_keyframe() {
+    fn a_clip_of_each_codec_is_complete_and_starts_with_a_keyframe() {
         for codec in [Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::H264] {
             let clip = clip(ClipSpec::small(codec)).expect("ffmpeg codes the clip");
             assert_eq!(clip.frames.len(), 12 * 30, "{codec}");
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clip_is_the_same_however_busy_the_machine_is() {
+    fn a_clip_has_the_same_bytes_on_a_busy_machine() {
         let dir = tempfile::tempdir().expect("a temporary directory");
         for codec in [Codec::Vp8, Codec::Vp9, Codec::Av1, Codec::H264, Codec::Opus] {
             let bit_rate = if codec.is_video() { 1_000_000 } else { 64_000 };

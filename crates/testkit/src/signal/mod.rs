@@ -1,8 +1,8 @@
 //! The A/V test signal: each second, at the same instant, the picture turns white for one frame and a 1 kHz beep
 //! sounds; a frame counter is drawn into each picture as a bar of black and white cells.
 //!
-//! Clips are coded by the `ffmpeg` command when first asked for and kept in a cache directory, so that a test run
-//! codes each of them once.
+//! Clips are coded by the `ffmpeg` command when first requested, and cached in a directory, so that a test run
+//! encodes each of them once.
 
 mod bitstream;
 mod clip;

@@ -1,4 +1,4 @@
-//! Drawing the test picture, and reading the counter from a decoded one.
+//! Draws the test picture, and reads the counter from a decoded one.
 
 use super::FRAME_RATE;
 
@@ -25,7 +25,7 @@ fn cell(number: u16, index: usize) -> bool {
 }
 
 /// Draws picture `number` as planar YUV 4:2:0. `texture` is the share of the picture that is new noise in each frame,
-/// 0 to 255: it gives the encoder something to spend its bits on.
+/// 0 to 255. It raises the bit rate to what a camera's picture needs.
 pub(super) fn draw(number: u32, (width, height): (usize, usize), texture: u8, into: &mut Vec<u8>) {
     into.clear();
     let flash = number.is_multiple_of(FRAME_RATE);

@@ -29,7 +29,7 @@ pub struct Sound {
     pub samples: Vec<i16>,
 }
 
-/// What the counters of a track tell.
+/// The frame counters of a track.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     /// The first counter seen.
@@ -45,7 +45,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// Of pictures in the order of time. `length` is the number of frames of the clip that was played in a loop.
+    /// Evaluates pictures in the order of time. `length` is the number of frames of the clip that was played in a loop.
     #[must_use]
     pub fn of(pictures: &[Picture], length: u16) -> Self {
         let mut counters = Self::default();
@@ -69,7 +69,7 @@ impl Counters {
         counters
     }
 
-    /// Nothing missing, nothing twice, everything readable.
+    /// Whether no picture is missing, repeated or unreadable.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.first.is_some() && self.missing.is_empty() && self.repeated.is_empty() && self.unreadable == 0
@@ -102,7 +102,7 @@ pub fn pictures(file: &Path, nth: usize) -> Result<Vec<Picture>, VerifyError> {
     Ok(times.into_iter().zip(planes).map(picture).collect())
 }
 
-/// Decodes the `nth` audio track and puts each decoded frame where its timestamp says.
+/// Decodes the `nth` audio track and places each decoded frame by its timestamp.
 ///
 /// # Errors
 /// See [`VerifyError`].
@@ -111,7 +111,7 @@ pub fn sound(file: &Path, nth: usize) -> Result<Sound, VerifyError> {
     let rate = SAMPLE_RATE.to_string();
     let mut arguments: Vec<OsString> = READ.map(Into::into).into();
     arguments.push(file.into());
-    // The format filter comes first, so that times and lengths that are shown are those of the samples that come out.
+    // The format filter comes first, so that the times and lengths shown are those of the output samples.
     let filter = format!("aformat=sample_fmts=s16:sample_rates={rate}:channel_layouts=mono,ashowinfo");
     arguments.extend(["-map", &map, "-af", &filter, "-f", "s16le", "-"].map(Into::into));
     let output = run("ffmpeg", arguments)?;
@@ -132,7 +132,7 @@ pub fn sound(file: &Path, nth: usize) -> Result<Sound, VerifyError> {
     Ok(Sound { samples })
 }
 
-/// The number that follows `name` in each line of a filter that shows what passes it.
+/// The number after `name` in each line of a `showinfo` filter.
 fn field_of_lines(log: &[u8], filter: &str, name: &str) -> Vec<f64> {
     let log = String::from_utf8_lossy(log);
     let frames =
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn clip_that_begins_again_is_no_loss() {
+    fn a_repetition_of_the_clip_is_not_a_loss() {
         assert!(Counters::of(&shown(&[357, 358, 359, 0, 1, 2]), 360).is_whole());
         assert_eq!(Counters::of(&shown(&[358, 1]), 360).missing, [359, 0]);
         assert!(Counters::of(&shown(&[0, 1, 2]), u16::MAX).is_whole());

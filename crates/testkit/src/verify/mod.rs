@@ -1,4 +1,4 @@
-//! What a finished file must hold, read with the `ffprobe` and `ffmpeg` commands: nothing here trusts the writer.
+//! Checks of finished files with the `ffprobe` and `ffmpeg` commands. Nothing here trusts the writer.
 
 mod frames;
 mod probe;

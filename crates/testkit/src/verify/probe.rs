@@ -70,7 +70,7 @@ impl Probe {
         self.streams.iter().filter(move |stream| stream.codec_type == kind)
     }
 
-    /// Whether every codec may stand in WebM rather than in Matroska alone.
+    /// Whether every codec is allowed in WebM, not only in Matroska.
     #[must_use]
     pub fn is_webm(&self) -> bool {
         self.streams
@@ -79,7 +79,7 @@ impl Probe {
     }
 }
 
-/// One coded frame as the container holds it.
+/// One coded frame of the container.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Packet {
     /// Which track.
@@ -141,7 +141,7 @@ pub fn packets(file: &Path) -> Result<Vec<Packet>, VerifyError> {
     answer.packets.into_iter().map(packet).collect()
 }
 
-/// Decodes every track to its end and stops at the first error, also at those that players pass over in silence.
+/// Decodes every track to its end and stops at the first error, including errors that players ignore.
 ///
 /// # Errors
 /// [`VerifyError::Refused`] with what the decoder said.
@@ -151,7 +151,7 @@ pub fn decode_strictly(file: &Path) -> Result<(), VerifyError> {
             .map(Into::into)
             .into();
     arguments.extend([OsString::from("-i"), file.into()]);
-    // Every picture once and at its own time: otherwise ffmpeg complains of the rate that it has guessed.
+    // Every picture once and at its own time. Otherwise ffmpeg complains about the rate that it guessed.
     arguments.extend(["-map", "0:v?", "-map", "0:a?", "-fps_mode", "passthrough"].map(Into::into));
     arguments.extend(["-enc_time_base", "-1", "-f", "null", "-"].map(Into::into));
     let output = run("ffmpeg", arguments)?;

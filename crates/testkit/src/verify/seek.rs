@@ -1,4 +1,4 @@
-//! Whether a player can jump into a file.
+//! Checks that a player can seek in a file.
 
 use std::{ffi::OsString, path::Path};
 
@@ -22,22 +22,22 @@ pub enum SeekFault {
     /// It has no duration in its header.
     #[error("the file has no duration")]
     NoDuration,
-    /// A jump lands elsewhere than at the keyframe before its target.
+    /// A seek lands elsewhere than on the keyframe before its target.
     #[error(
         "a jump to {target:.3} s lands at {landed:.3} s, but the keyframe before it is at {keyframe:.3} s"
     )]
     Off {
-        /// Where to.
+        /// The target.
         target: f64,
-        /// The first packet read after the jump.
+        /// The first packet read after the seek.
         landed: f64,
         /// Where it should land.
         keyframe: f64,
     },
 }
 
-/// Jumps to `count` places, drawn by `seed`, in the first video track (or, without one, the first track), and checks
-/// that each jump lands on the keyframe before its target: within one group of pictures.
+/// Seeks to `count` positions, drawn by `seed`, in the first video track (or the first track if there is no video), and
+/// checks that each seek lands on the keyframe before its target: within one group of pictures.
 ///
 /// # Errors
 /// The first fault found.
@@ -60,7 +60,7 @@ pub fn seek_everywhere(file: &Path, count: usize, seed: u64) -> Result<(), SeekF
         let target = dice.random_range(first..duration.max(first + 0.001));
         let keyframe = keyframes.iter().copied().rfind(|time| *time <= target).unwrap_or(first);
         let landed = landing(file, stream, target)?;
-        // Audio alone is cued in steps of a few seconds at most; video by its keyframes.
+        // Cues of audio alone are a few seconds apart at most; cues of video are its keyframes.
         let allowed = if video.is_some() { 0.002 } else { 5.0 };
         if (landed - keyframe).abs() > allowed {
             return Err(SeekFault::Off { target, landed, keyframe });
@@ -69,7 +69,7 @@ pub fn seek_everywhere(file: &Path, count: usize, seed: u64) -> Result<(), SeekF
     Ok(())
 }
 
-/// The time of the first packet that is read after a jump.
+/// The time of the first packet after a seek.
 fn landing(file: &Path, stream: usize, target: f64) -> Result<f64, VerifyError> {
     let interval = format!("{target:.6}%+#1");
     let stream = stream.to_string();

@@ -1,4 +1,4 @@
-//! Running a tool, and its errors.
+//! Runs a tool, and defines its errors.
 
 use std::{
     ffi::OsStr,
@@ -8,7 +8,7 @@ use std::{
 
 use thiserror::Error;
 
-/// Why a file wasn't judged, or what is wrong with it.
+/// Why a file was rejected, or could not be checked.
 #[derive(Debug, Error)]
 pub enum VerifyError {
     /// The tool isn't there: install it.
@@ -19,7 +19,7 @@ pub enum VerifyError {
         /// Why.
         error: io::Error,
     },
-    /// The tool found the file at fault.
+    /// The tool rejected the file.
     #[error("{tool} {arguments}:\n{stderr}")]
     Refused {
         /// Which.
@@ -29,7 +29,7 @@ pub enum VerifyError {
         /// What it said.
         stderr: String,
     },
-    /// The tool's answer isn't what this version of it should say.
+    /// The tool's output can't be parsed.
     #[error("{tool}'s answer can't be read: {reason}")]
     Answer {
         /// Which.

@@ -13,7 +13,7 @@ use crate::{
 
 /// Only renders can be cancelled: the other kinds keep a promise. What runs of this one may have stored, another job
 /// removes.
-pub(super) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<Cancellation, Failure> {
+pub(crate) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<Cancellation, Failure> {
     let mut transaction = begin_transaction(pool).await?;
     let cancelled = sqlx::query!(
         "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = now()

@@ -12,7 +12,7 @@ use crate::{
     recordings, renditions,
 };
 
-pub(super) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), Failure> {
+pub(crate) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), Failure> {
     let mut transaction = begin_transaction(pool).await?;
     if changes_recording(&outcome, leased) {
         recordings::lock(&mut transaction, leased.job.recording).await?;
@@ -128,7 +128,7 @@ async fn park(connection: &mut PgConnection, recording: Uuid, error: Option<&str
 }
 
 /// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
-pub(super) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<(), Failure> {
+pub(crate) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<(), Failure> {
     let none = || StoreError::NotFound { what: "parked, failed or cancelled job" };
     let mut transaction = begin_transaction(pool).await?;
     let recording = sqlx::query_scalar!(

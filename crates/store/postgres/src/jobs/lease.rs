@@ -12,7 +12,7 @@ use crate::Failure;
 
 /// One statement, committed by itself. A row that another worker is taking at this moment is passed over; the node
 /// that a job is bound to is looked at before the row is locked.
-pub(super) async fn lease(
+pub(crate) async fn lease(
     pool: &PgPool,
     node: &NodeId,
     kinds: &[JobKind],
@@ -63,7 +63,7 @@ pub(super) async fn lease(
 }
 
 /// A lease that has run out is still good while nobody else has taken the job.
-pub(super) async fn renew(
+pub(crate) async fn renew(
     pool: &PgPool,
     leased: &LeasedJob,
     length: Duration,
@@ -82,7 +82,7 @@ pub(super) async fn renew(
 }
 
 /// How long until the next job becomes due that isn't yet.
-pub(super) async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Failure> {
+pub(crate) async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Failure> {
     let seconds = sqlx::query_scalar!(
         "SELECT EXTRACT(EPOCH FROM min(due_at) - now())::float8 FROM jobs WHERE due_at > now()"
     )

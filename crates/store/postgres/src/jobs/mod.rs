@@ -1,87 +1,19 @@
 //! Jobs and their leases.
 
-mod cancel;
-mod finish;
-mod lease;
-mod progress;
-
-use std::time::Duration;
+pub(crate) mod cancel;
+pub(crate) mod finish;
+pub(crate) mod lease;
+pub(crate) mod progress;
 
 use chrono::{DateTime, Utc};
-use model::{Job, JobId, JobKind, JobState, NodeId, Progress, RecordingId, RenditionId, TenantId};
+use model::{Job, JobId, JobKind, JobState, NodeId, RecordingId, RenditionId, TenantId};
 use sqlx::{PgConnection, PgPool};
 use store::{
-    Cancellation, Change, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, StoreError,
+    JobFilter, NewJob, StoreError,
     row::{self, JobRow},
 };
-use tokio::sync::broadcast;
 
-use crate::{Failure, PostgresStore, listen::announce_jobs};
-
-#[async_trait::async_trait]
-impl JobQueue for PostgresStore {
-    async fn lease(
-        &self,
-        node: &NodeId,
-        kinds: &[JobKind],
-        length: Duration,
-    ) -> Result<Option<LeasedJob>, StoreError> {
-        self.bounded(lease::lease(&self.pool, node, kinds, length)).await
-    }
-
-    async fn renew(&self, leased: &LeasedJob, length: Duration) -> Result<DateTime<Utc>, StoreError> {
-        self.bounded(lease::renew(&self.pool, leased, length)).await
-    }
-
-    async fn finish(&self, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), StoreError> {
-        self.bounded(finish::finish(&self.pool, leased, outcome)).await
-    }
-
-    async fn jobs_of(&self, recording: RecordingId) -> Result<Vec<Job>, StoreError> {
-        self.bounded(jobs_of(&self.pool, recording)).await
-    }
-
-    async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Job, StoreError> {
-        self.bounded(job(&self.pool, tenant, id)).await
-    }
-
-    async fn list_jobs(
-        &self,
-        tenant: &TenantId,
-        filter: &JobFilter,
-        before: Option<JobId>,
-        limit: u32,
-    ) -> Result<Vec<Job>, StoreError> {
-        self.bounded(list(&self.pool, tenant, filter, before, limit)).await
-    }
-
-    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
-        self.bounded(progress::note(&self.pool, leased, progress)).await
-    }
-
-    async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
-        self.bounded(finish::retry(&self.pool, tenant, job)).await
-    }
-
-    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancellation, StoreError> {
-        self.bounded(cancel::cancel(&self.pool, tenant, job)).await
-    }
-
-    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
-        self.bounded(depth(&self.pool)).await
-    }
-
-    fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
-    }
-
-    async fn wait_for_jobs(&self, at_most: Duration) {
-        // Without an answer the worker looks when its time is up.
-        let next = tokio::time::timeout(at_most, lease::next_due(&self.pool)).await;
-        let next = next.ok().and_then(Result::ok).flatten().unwrap_or(at_most);
-        self.signal.wait(next.min(at_most)).await;
-    }
-}
+use crate::{Failure, listen::announce_jobs};
 
 /// Writes new jobs, and tells every node of them when the transaction is committed.
 pub(crate) async fn insert(
@@ -156,13 +88,13 @@ macro_rules! jobs {
     };
 }
 
-async fn jobs_of(pool: &PgPool, recording: RecordingId) -> Result<Vec<Job>, Failure> {
+pub(crate) async fn jobs_of(pool: &PgPool, recording: RecordingId) -> Result<Vec<Job>, Failure> {
     let rows =
         jobs!("WHERE recording = $1 ORDER BY created_at, id", recording.as_uuid()).fetch_all(pool).await?;
     Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn job(pool: &PgPool, tenant: &TenantId, id: JobId) -> Result<Job, Failure> {
+pub(crate) async fn job(pool: &PgPool, tenant: &TenantId, id: JobId) -> Result<Job, Failure> {
     let row = jobs!("WHERE id = $1 AND tenant = $2", id.as_uuid(), tenant.as_str())
         .fetch_optional(pool)
         .await?
@@ -170,7 +102,7 @@ async fn job(pool: &PgPool, tenant: &TenantId, id: JobId) -> Result<Job, Failure
     Ok(row.read()?)
 }
 
-async fn list(
+pub(crate) async fn list(
     pool: &PgPool,
     tenant: &TenantId,
     filter: &JobFilter,
@@ -197,7 +129,7 @@ async fn list(
     Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn depth(pool: &PgPool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
+pub(crate) async fn depth(pool: &PgPool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
     let rows = sqlx::query!(
         r#"SELECT kind, state, count(*) AS "jobs!" FROM jobs WHERE state NOT IN ('DONE', 'CANCELLED')
            GROUP BY kind, state ORDER BY kind, state"#

@@ -6,7 +6,7 @@ use store::{LeasedJob, StoreError, row};
 
 use crate::{Failure, begin_transaction, listen::announce_recording};
 
-pub(super) async fn note(pool: &PgPool, leased: &LeasedJob, progress: &Progress) -> Result<(), Failure> {
+pub(crate) async fn note(pool: &PgPool, leased: &LeasedJob, progress: &Progress) -> Result<(), Failure> {
     let mut transaction = begin_transaction(pool).await?;
     let noted = sqlx::query!(
         "UPDATE jobs SET fraction = $3, speed = $4, remaining_ns = $5

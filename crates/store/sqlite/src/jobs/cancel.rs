@@ -10,7 +10,7 @@ use crate::{Failure, begin_write, jobs, renditions};
 
 /// Only renders can be cancelled: the other kinds keep a promise. What runs of this one may have stored, another job
 /// removes.
-pub(super) async fn cancel(
+pub(crate) async fn cancel(
     pool: &SqlitePool,
     tenant: &TenantId,
     job: JobId,

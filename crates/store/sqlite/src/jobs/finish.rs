@@ -12,7 +12,7 @@ use crate::{
     renditions,
 };
 
-pub(super) async fn finish(
+pub(crate) async fn finish(
     pool: &SqlitePool,
     leased: &LeasedJob,
     outcome: JobOutcome,
@@ -124,7 +124,7 @@ async fn park(
 }
 
 /// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
-pub(super) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> Result<RecordingId, Failure> {
+pub(crate) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> Result<RecordingId, Failure> {
     let mut transaction = begin_write(pool).await?;
     let (id, tenant, now) = (job.as_uuid().hyphenated(), tenant.as_str(), Utc::now());
     // An older job of a rendition is not run again beside the one that makes it now.

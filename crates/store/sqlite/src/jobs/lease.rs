@@ -12,7 +12,7 @@ use uuid::{Uuid, fmt::Hyphenated};
 use crate::Failure;
 
 /// One statement, committed by itself: SQLite lets no other writer between its look and its mark.
-pub(super) async fn lease(
+pub(crate) async fn lease(
     pool: &SqlitePool,
     node: &NodeId,
     kinds: &[JobKind],
@@ -50,7 +50,7 @@ pub(super) async fn lease(
 }
 
 /// A lease that has run out is still good while nobody else has taken the job.
-pub(super) async fn renew(
+pub(crate) async fn renew(
     pool: &SqlitePool,
     leased: &LeasedJob,
     length: Duration,
@@ -69,7 +69,7 @@ pub(super) async fn renew(
 }
 
 /// How long until the next job becomes due that isn't yet.
-pub(super) async fn next_due(pool: &SqlitePool) -> Result<Option<Duration>, Failure> {
+pub(crate) async fn next_due(pool: &SqlitePool) -> Result<Option<Duration>, Failure> {
     let now = Utc::now();
     let due =
         sqlx::query_scalar!(r#"SELECT min(due_at) AS "due: DateTime<Utc>" FROM jobs WHERE due_at > ?1"#, now)

@@ -1,100 +1,20 @@
 //! Jobs and their leases.
 
-mod cancel;
-mod finish;
-mod lease;
-mod progress;
-
-use std::time::Duration;
+pub(crate) mod cancel;
+pub(crate) mod finish;
+pub(crate) mod lease;
+pub(crate) mod progress;
 
 use chrono::{DateTime, Utc};
-use model::{Job, JobId, JobKind, JobState, NodeId, Progress, RecordingId, RenditionId, TenantId};
+use model::{Job, JobId, JobKind, JobState, NodeId, RecordingId, RenditionId, TenantId};
 use sqlx::{SqliteConnection, SqlitePool};
 use store::{
-    Cancellation, Change, JobFilter, JobOutcome, JobQueue, LeasedJob, NewJob, StoreError,
+    JobFilter, NewJob, StoreError,
     row::{self, JobRow},
 };
-use tokio::sync::broadcast;
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, SqliteStore};
-
-#[async_trait::async_trait]
-impl JobQueue for SqliteStore {
-    async fn lease(
-        &self,
-        node: &NodeId,
-        kinds: &[JobKind],
-        length: Duration,
-    ) -> Result<Option<LeasedJob>, StoreError> {
-        Ok(lease::lease(&self.writer, node, kinds, length).await?)
-    }
-
-    async fn renew(&self, leased: &LeasedJob, length: Duration) -> Result<DateTime<Utc>, StoreError> {
-        Ok(lease::renew(&self.writer, leased, length).await?)
-    }
-
-    async fn finish(&self, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), StoreError> {
-        finish::finish(&self.writer, leased, outcome).await?;
-        self.changed(leased.job.recording);
-        Ok(())
-    }
-
-    async fn jobs_of(&self, recording: RecordingId) -> Result<Vec<Job>, StoreError> {
-        Ok(jobs_of(&self.readers, recording).await?)
-    }
-
-    async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Job, StoreError> {
-        Ok(job(&self.readers, tenant, id).await?)
-    }
-
-    async fn list_jobs(
-        &self,
-        tenant: &TenantId,
-        filter: &JobFilter,
-        before: Option<JobId>,
-        limit: u32,
-    ) -> Result<Vec<Job>, StoreError> {
-        Ok(list(&self.readers, tenant, filter, before, limit).await?)
-    }
-
-    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
-        progress::note(&self.writer, leased, progress).await?;
-        self.changes.publish(Change::Recording(leased.job.recording));
-        Ok(())
-    }
-
-    async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
-        let recording = finish::retry(&self.writer, tenant, job).await?;
-        self.changed(recording);
-        Ok(())
-    }
-
-    async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancellation, StoreError> {
-        let (cancellation, recording) = cancel::cancel(&self.writer, tenant, job).await?;
-        if cancellation == Cancellation::Now {
-            self.changes.publish(Change::Cancelled(job));
-            self.changes.publish(Change::Recording(recording));
-            self.signal.notify();
-        }
-        Ok(cancellation)
-    }
-
-    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
-        Ok(depth(&self.readers).await?)
-    }
-
-    fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
-    }
-
-    async fn wait_for_jobs(&self, at_most: Duration) {
-        // Without an answer the worker looks when its time is up.
-        let next = tokio::time::timeout(at_most, lease::next_due(&self.readers)).await;
-        let next = next.ok().and_then(Result::ok).flatten().unwrap_or(at_most);
-        self.signal.wait(next.min(at_most)).await;
-    }
-}
+use crate::Failure;
 
 /// Writes new jobs. Whoever commits them notifies the waiting workers.
 pub(crate) async fn insert(
@@ -169,13 +89,13 @@ macro_rules! jobs {
     };
 }
 
-async fn jobs_of(pool: &SqlitePool, recording: RecordingId) -> Result<Vec<Job>, Failure> {
+pub(crate) async fn jobs_of(pool: &SqlitePool, recording: RecordingId) -> Result<Vec<Job>, Failure> {
     let recording = recording.as_uuid().hyphenated();
     let rows = jobs!("WHERE recording = ?1 ORDER BY created_at, id", recording).fetch_all(pool).await?;
     Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn job(pool: &SqlitePool, tenant: &TenantId, id: JobId) -> Result<Job, Failure> {
+pub(crate) async fn job(pool: &SqlitePool, tenant: &TenantId, id: JobId) -> Result<Job, Failure> {
     let (id, tenant) = (id.as_uuid().hyphenated(), tenant.as_str());
     let row = jobs!("WHERE id = ?1 AND tenant = ?2", id, tenant)
         .fetch_optional(pool)
@@ -184,7 +104,7 @@ async fn job(pool: &SqlitePool, tenant: &TenantId, id: JobId) -> Result<Job, Fai
     Ok(row.read()?)
 }
 
-async fn list(
+pub(crate) async fn list(
     pool: &SqlitePool,
     tenant: &TenantId,
     filter: &JobFilter,
@@ -216,7 +136,7 @@ async fn list(
     Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
 }
 
-async fn depth(pool: &SqlitePool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
+pub(crate) async fn depth(pool: &SqlitePool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
     let rows = sqlx::query!(
         r#"SELECT kind, state, count(*) AS "jobs!: i64" FROM jobs WHERE state NOT IN ('DONE', 'CANCELLED')
            GROUP BY kind, state ORDER BY kind, state"#

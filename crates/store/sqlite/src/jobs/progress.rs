@@ -6,7 +6,7 @@ use store::{LeasedJob, StoreError, row};
 
 use crate::{Failure, begin_write};
 
-pub(super) async fn note(pool: &SqlitePool, leased: &LeasedJob, progress: &Progress) -> Result<(), Failure> {
+pub(crate) async fn note(pool: &SqlitePool, leased: &LeasedJob, progress: &Progress) -> Result<(), Failure> {
     let mut transaction = begin_write(pool).await?;
     let (id, lease) = (leased.job.id.as_uuid().hyphenated(), leased.lease.hyphenated());
     let remaining = progress.remaining.map(row::nanoseconds);

@@ -1,0 +1,399 @@
+//! A node whose recordings grow: a spool, SQLite, S3.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use blob::{AccessKey, BlobStore, ChecksumMode, PartUploads, S3, S3Config, Secret};
+use chrono::Utc;
+use jobs::{JobsConfig, OpenFile, OpenFiles, Workers};
+use model::{
+    Channel, Container, EndReason, JobKind, JobState, Recording, RecordingId, RecordingState, Rendition,
+    Source, TenantId,
+};
+use rand::{RngCore, SeedableRng, rngs::SmallRng};
+use store::{FinalizedRecording, NewJob, NewRendition, Store};
+use store_sqlite::SqliteStore;
+use testkit::servers::seaweedfs::SeaweedFs;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{renderer::ScriptedRenderer, sha256};
+
+pub const PART: usize = 5 << 20;
+/// Bytes of a header, which change when the recording ends.
+const HEADER: usize = 8000;
+
+/// The files that grow.
+#[derive(Default)]
+struct Live(Mutex<Vec<OpenFile>>);
+
+impl OpenFiles for Live {
+    fn files(&self) -> Vec<OpenFile> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A bucket and a database that stations share.
+pub struct Cluster {
+    pub server: SeaweedFs,
+    pub store: Arc<SqliteStore>,
+    pub part_bytes: u64,
+    /// How long a request may take: long enough for a machine that does other things, unless a test lets requests hang.
+    pub attempt_timeout: Duration,
+    directory: tempfile::TempDir,
+}
+
+impl Cluster {
+    pub async fn new() -> Self {
+        Self::with_parts_of(PART as u64).await
+    }
+
+    pub async fn with_parts_of(part_bytes: u64) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(directory.path().join("recorder.db")).await.unwrap();
+        store.migrate().await.unwrap();
+        let server = SeaweedFs::start().await.unwrap();
+        Self {
+            server,
+            store: Arc::new(store),
+            part_bytes,
+            attempt_timeout: Duration::from_secs(30),
+            directory,
+        }
+    }
+
+    pub async fn s3(&self, url: String) -> S3 {
+        let key = AccessKey {
+            id: self.server.access_key().into(),
+            secret: Secret::new(self.server.secret_key()),
+            session_token: None,
+        };
+        let config = S3Config {
+            endpoint: Some(url),
+            path_style: true,
+            access_key: Some(key),
+            checksums: ChecksumMode::WhenRequired,
+            part_bytes: self.part_bytes,
+            attempts: 1,
+            attempt_timeout: self.attempt_timeout,
+            slowest: std::num::NonZeroU64::MAX,
+            ..S3Config::new(self.server.bucket(), "us-east-1")
+        };
+        S3::connect(&config).await.unwrap()
+    }
+
+    pub async fn station(&self, name: &str) -> TestNode {
+        self.station_through(name, self.server.url()).await
+    }
+
+    pub async fn station_through(&self, name: &str, url: String) -> TestNode {
+        let spool = self.directory.path().join(name);
+        fs::create_dir(&spool).unwrap();
+        let config = JobsConfig {
+            first_backoff: Duration::from_millis(50),
+            max_backoff: Duration::from_millis(400),
+            max_attempts: 1000,
+            poll: Duration::from_millis(100),
+            base_path: "media".into(),
+            keep: Duration::from_millis(200),
+            ..JobsConfig::new(name.parse().unwrap(), spool)
+        };
+        let blobs = Arc::new(self.s3(url).await);
+        let (store, renderer) = (self.store.clone(), Arc::default());
+        TestNode { config, store, blobs, renderer, wanted: Vec::new(), live: Arc::default(), running: None }
+    }
+
+    /// No upload in parts is open.
+    pub async fn assert_no_orphans(&self) {
+        let s3 = self.s3(self.server.url()).await;
+        let open = s3.open("").await.unwrap();
+        assert_eq!(open, [], "uploads were left open");
+    }
+
+    /// The object's content.
+    pub async fn object(&self, key: &str) -> Vec<u8> {
+        let path = self.directory.path().join("download");
+        self.s3(self.server.url()).await.get_file(key, &path).await.unwrap();
+        fs::read(path).unwrap()
+    }
+}
+
+/// What the scripted renderer makes: a copy.
+fn rendition(recording: &Recording, kind: &str) -> NewRendition {
+    let key = recording.object_key.as_deref().unwrap();
+    NewRendition {
+        kind: kind.to_owned(),
+        parameters: format!("{{\"kind\":\"{kind}\"}}"),
+        object_key: Rendition::object_key(key, kind, "bin"),
+        content_type: "application/octet-stream".to_owned(),
+    }
+}
+
+pub struct TestNode {
+    pub config: JobsConfig,
+    pub store: Arc<SqliteStore>,
+    pub blobs: Arc<S3>,
+    pub renderer: Arc<ScriptedRenderer>,
+    /// Kinds of renditions that are made of every recording.
+    pub wanted: Vec<&'static str>,
+    live: Arc<Live>,
+    running: Option<(CancellationToken, Workers)>,
+}
+
+impl TestNode {
+    pub fn start(&mut self) {
+        self.start_without_streaming();
+        if let Some((_, workers)) = &self.running {
+            let wanted = self.wanted.clone();
+            let wishes = move |recording: &Recording| -> Vec<NewRendition> {
+                let kinds = wanted.iter();
+                kinds.map(|kind| rendition(recording, kind)).collect()
+            };
+            workers.stream(self.live.clone(), Arc::new(wishes));
+        }
+    }
+
+    pub fn start_without_streaming(&mut self) {
+        let (store, blobs): (_, Arc<dyn BlobStore>) = (self.store.clone(), self.blobs.clone());
+        let shutdown = CancellationToken::new();
+        let renderer = self.renderer.clone();
+        let workers = Workers::spawn(self.config.clone(), store, blobs, renderer, shutdown.clone());
+        self.running = Some((shutdown, workers));
+    }
+
+    pub async fn stop(&mut self) {
+        if let Some((shutdown, workers)) = self.running.take() {
+            shutdown.cancel();
+            workers.stopped().await;
+        }
+    }
+
+    /// As after a crash: nothing grows any more.
+    pub async fn crash(&mut self) {
+        self.stop().await;
+        self.live.0.lock().unwrap().clear();
+    }
+
+    pub async fn beat(&self) {
+        self.store.heartbeat(&self.config.node, "127.0.0.1:1", false).await.unwrap();
+    }
+
+    /// Beats like a node that lives, until what is returned is dropped.
+    pub async fn keep_beating(&self) -> JoinSet<()> {
+        self.beat().await;
+        let (store, node) = (self.store.clone(), self.config.node.clone());
+        let mut beats = JoinSet::new();
+        beats.spawn(async move {
+            loop {
+                store.heartbeat(&node, "127.0.0.1:1", false).await.unwrap();
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        beats
+    }
+
+    /// A session that begins.
+    pub async fn begin(&self) -> TestRecording {
+        self.begin_as(Container::Webm).await
+    }
+
+    pub async fn begin_as(&self, container: Container) -> TestRecording {
+        let (id, started_at) = (RecordingId::new(), Utc::now());
+        let begun = Recording {
+            id,
+            tenant: TenantId::default(),
+            name: id.to_string(),
+            correlation_id: String::new(),
+            channel: Channel::Call,
+            source: Source::Webrtc,
+            node: self.config.node.clone(),
+            state: RecordingState::Recording,
+            started_at,
+            ended_at: None,
+            end_reason: None,
+            container: None,
+            object_key: None,
+            duration: Duration::ZERO,
+            bytes: 0,
+            sha256: None,
+            error: None,
+            tracks: Vec::new(),
+            results: Vec::new(),
+        };
+        self.store.begin(&begun).await.unwrap();
+        let directory = self.config.spool.join(id.to_string());
+        fs::create_dir(&directory).unwrap();
+        let file = File::create_new(directory.join("media.part")).unwrap();
+        let mut take = TestRecording {
+            begun,
+            directory,
+            file,
+            content: Vec::new(),
+            container,
+            entries: 1,
+            live: self.live.clone(),
+        };
+        take.grow(HEADER);
+        take
+    }
+
+    /// Waits until the take's journal has so many parts, the provisional one among them.
+    pub async fn until_sent(&self, take: &TestRecording, parts: usize) {
+        let sent =
+            async || self.store.upload_of(take.begun.id).await.unwrap().map_or(0, |(_, parts)| parts.len());
+        wait_for(&format!("{parts} parts sent"), async || sent().await >= parts).await;
+    }
+
+    pub async fn row(&self, take: &TestRecording) -> Recording {
+        self.store.recording(&take.begun.tenant, take.begun.id).await.unwrap()
+    }
+
+    /// Waits until it is available; how long that took.
+    pub async fn until_available(&self, take: &TestRecording) -> Duration {
+        let begun = Instant::now();
+        wait_for("available", async || self.row(take).await.state == RecordingState::Available).await;
+        begun.elapsed()
+    }
+
+    /// Waits until the local copy is gone.
+    pub async fn until_tidy(&self, take: &TestRecording) {
+        let id = take.begun.id;
+        wait_for("tidy", async || {
+            let jobs = self.store.jobs_of(id).await.unwrap();
+            jobs.len() >= 2 && jobs.iter().all(|job| job.state == JobState::Done)
+        })
+        .await;
+        assert!(!take.directory.exists());
+    }
+
+    pub async fn attempts(&self, take: &TestRecording, kind: JobKind) -> u32 {
+        let jobs = self.store.jobs_of(take.begun.id).await.unwrap();
+        jobs.iter().filter(|job| job.kind == kind).map(|job| job.attempts).sum()
+    }
+}
+
+pub async fn wait_for(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    while !is().await {
+        assert!(Instant::now() < deadline, "not within two minutes: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// A recording that grows.
+pub struct TestRecording {
+    pub begun: Recording,
+    pub directory: PathBuf,
+    file: File,
+    pub content: Vec<u8>,
+    pub container: Container,
+    entries: usize,
+    live: Arc<Live>,
+}
+
+impl TestRecording {
+    /// Appends random bytes, all of which are final.
+    pub fn grow(&mut self, bytes: usize) {
+        let mut more = vec![0; bytes];
+        SmallRng::seed_from_u64(self.content.len() as u64).fill_bytes(&mut more);
+        self.file.write_all(&more).unwrap();
+        self.content.extend(more);
+        self.tell();
+    }
+
+    /// Changes the header, as when a track joins.
+    pub fn join_track(&mut self) {
+        self.patch(100, &[self.entries as u8; 500]);
+        self.entries += 1;
+        self.tell();
+    }
+
+    /// The format turns out to be another.
+    pub fn change_container(&mut self, container: Container) {
+        self.container = container;
+        self.tell();
+    }
+
+    pub fn patch(&mut self, offset: usize, bytes: &[u8]) {
+        self.file.write_all_at(bytes, offset as u64).unwrap();
+        self.content[offset..offset + bytes.len()].copy_from_slice(bytes);
+    }
+
+    pub fn sync(&self) {
+        self.file.sync_all().unwrap();
+    }
+
+    /// As recovery does it.
+    pub fn truncate(&mut self, bytes: usize) {
+        self.file.set_len(bytes as u64).unwrap();
+        self.content.truncate(bytes);
+    }
+
+    fn tell(&self) {
+        let grown = OpenFile {
+            recording: self.begun.id,
+            key: self.key(),
+            container: self.container,
+            path: self.directory.join("media.part"),
+            from: HEADER as u64,
+            until: self.content.len() as u64,
+            time: Duration::ZERO,
+            entries: self.entries,
+            recorded: Duration::ZERO,
+            bytes: self.content.len() as u64,
+            derived: Arc::default(),
+        };
+        let mut live = self.live.0.lock().unwrap();
+        live.retain(|file| file.recording != self.begun.id);
+        live.push(grown);
+    }
+
+    pub fn key(&self) -> String {
+        Recording::object_key("media", self.begun.id, self.begun.started_at, self.container)
+    }
+
+    pub fn sha256(&self) -> String {
+        sha256(&self.content)
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.directory.join(format!("{}.{}", self.begun.id, self.container.extension()))
+    }
+
+    /// Stops: header, index, name, row, job.
+    pub async fn finalize(&mut self, station: &TestNode, reason: EndReason) -> Recording {
+        self.live.0.lock().unwrap().retain(|file| file.recording != self.begun.id);
+        self.patch(10, &[0xAB; 3000]);
+        let index = vec![0xCD; 1234];
+        self.file.write_all_at(&index, self.content.len() as u64).unwrap();
+        self.content.extend(index);
+        self.file.sync_all().unwrap();
+        fs::write(self.directory.join("manifest.json"), "{}").unwrap();
+        fs::rename(self.directory.join("media.part"), self.file()).unwrap();
+        let recording = Recording {
+            state: RecordingState::Processing,
+            ended_at: Some(Utc::now()),
+            end_reason: Some(reason),
+            container: Some(self.container),
+            object_key: Some(self.key()),
+            duration: Duration::from_secs(1),
+            bytes: self.content.len() as u64,
+            ..self.begun.clone()
+        };
+        let node = Some(station.config.node.clone());
+        let upload = NewJob { kind: JobKind::Upload, node, run_at: Utc::now() };
+        let renditions = station.wanted.iter().map(|kind| rendition(&recording, kind)).collect();
+        station
+            .store
+            .finalize(&FinalizedRecording { recording: recording.clone(), jobs: vec![upload], renditions })
+            .await
+            .unwrap();
+        recording
+    }
+}

@@ -1,0 +1,197 @@
+//! A node with a recording that goes on, and a follower that does what its script says.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use blob::LocalDir;
+use chrono::Utc;
+use jobs::{JobsConfig, OpenFile, OpenFiles, SegmentsConfig, Workers};
+use model::{
+    Container, JobKind, Recording, RecordingState, Rendition, RenditionState, Segment, SegmentState,
+};
+use store::{FinalizedRecording, NewJob, NewRendition, Store};
+use store_sqlite::SqliteStore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    follower::{Fault, SEGMENT},
+    renderer::ScriptedRenderer,
+    sealed,
+};
+
+pub const MP3: &str = r#"{"kind":"mp3"}"#;
+/// How long anything may take on a machine that does other things, too.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a segment is.
+pub const INTERVAL: Duration = Duration::from_secs(10);
+
+#[derive(Default)]
+pub struct Live(pub Mutex<Vec<OpenFile>>);
+
+impl OpenFiles for Live {
+    fn files(&self) -> Vec<OpenFile> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+/// A node with a recording that goes on.
+pub struct Harness {
+    pub directory: tempfile::TempDir,
+    pub store: Arc<SqliteStore>,
+    pub renderer: Arc<ScriptedRenderer>,
+    pub live: Arc<Live>,
+    pub shutdown: CancellationToken,
+    pub workers: Option<Workers>,
+    pub config: JobsConfig,
+    /// As it will be when it has ended.
+    pub whole: Recording,
+}
+
+impl Harness {
+    pub async fn new(faults: impl IntoIterator<Item = Fault>) -> Self {
+        Self::with(faults, |_| {}).await
+    }
+
+    pub async fn with(
+        faults: impl IntoIterator<Item = Fault>,
+        change: impl FnOnce(&mut SegmentsConfig),
+    ) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("spool")).unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path().join("recorder.db")).await.unwrap());
+        store.migrate().await.unwrap();
+        let renderer = Arc::new(ScriptedRenderer::default());
+        renderer.followers.script(faults);
+        let mut config = JobsConfig {
+            poll: Duration::from_millis(50),
+            first_backoff: Duration::from_millis(10),
+            max_backoff: Duration::from_millis(20),
+            ..JobsConfig::new("a".parse().unwrap(), directory.path().join("spool"))
+        };
+        change(&mut config.segments);
+        let whole = sealed(&config, &[7; 3_500]);
+        let begun = Recording {
+            state: RecordingState::Recording,
+            ended_at: None,
+            end_reason: None,
+            container: None,
+            object_key: None,
+            bytes: 0,
+            sha256: None,
+            ..whole.clone()
+        };
+        store.begin(&begun).await.unwrap();
+        let (live, shutdown) = (Arc::new(Live::default()), CancellationToken::new());
+        let mut studio = Self { directory, store, renderer, live, shutdown, workers: None, config, whole };
+        studio.start();
+        studio
+    }
+
+    pub fn start(&mut self) {
+        let blobs = Arc::new(LocalDir::open(&self.directory.path().join("objects")).unwrap());
+        let (config, store, renderer) = (self.config.clone(), self.store.clone(), self.renderer.clone());
+        self.shutdown = CancellationToken::new();
+        let workers = Workers::spawn(config, store, blobs, renderer, self.shutdown.clone());
+        workers.stream(self.live.clone(), Arc::new(|_: &Recording| Vec::new()));
+        self.workers = Some(workers);
+    }
+
+    /// The recording has come to this time. Segments of the scripted follower are of `SEGMENT` bytes.
+    pub fn grows_to(&self, time: Duration, entries: usize) {
+        let until = time.as_millis() as u64 * SEGMENT / INTERVAL.as_millis() as u64;
+        *self.live.0.lock().unwrap() = vec![OpenFile {
+            recording: self.whole.id,
+            key: "key".to_owned(),
+            container: Container::Webm,
+            path: self.directory.path().join("spool/media.part"),
+            from: 10,
+            until,
+            time,
+            entries,
+            recorded: time,
+            bytes: until,
+            derived: Arc::from([Arc::from(MP3)]),
+        }];
+    }
+
+    /// It ends, and the rendition is asked for.
+    pub async fn finalize(&self) -> Recording {
+        let recording = self.whole.clone();
+        self.live.0.lock().unwrap().clear();
+        let key = recording.object_key.clone().unwrap();
+        let mp3 = NewRendition {
+            kind: "mp3".to_owned(),
+            parameters: MP3.to_owned(),
+            object_key: Rendition::object_key(&key, "mp3", "mp3"),
+            content_type: "audio/mpeg".to_owned(),
+        };
+        let jobs =
+            vec![NewJob { kind: JobKind::Upload, node: Some(recording.node.clone()), run_at: Utc::now() }];
+        let sealed = FinalizedRecording { recording: recording.clone(), jobs, renditions: vec![mp3] };
+        self.store.finalize(&sealed).await.unwrap();
+        recording
+    }
+
+    pub async fn segments(&self) -> Vec<Segment> {
+        self.store.segments_of(&self.whole.tenant, self.whole.id).await.unwrap()
+    }
+
+    /// Waits until the segments have these states.
+    pub async fn states(&self, wanted: &[SegmentState]) -> Vec<Segment> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let segments = self.segments().await;
+            if segments.iter().map(|segment| segment.state).eq(wanted.iter().copied()) {
+                return segments;
+            }
+            assert!(Instant::now() < deadline, "{wanted:?} wanted, not {segments:#?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Waits until the rendition is there, and tells what its file has.
+    pub async fn rendition(&self) -> (Rendition, Vec<u8>) {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let renditions = self.store.renditions_of(&self.whole.tenant, self.whole.id).await.unwrap();
+            if let Some(rendition) =
+                renditions.into_iter().find(|rendition| rendition.state == RenditionState::Available)
+            {
+                let path = self.directory.path().join("objects").join(&rendition.object_key);
+                return (rendition, fs::read(path).unwrap());
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("no rendition: {:#?}", self.store.jobs_of(self.whole.id).await);
+    }
+
+    /// Files of segments. Directories may go while they are counted.
+    pub fn files(&self) -> usize {
+        let below =
+            |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
+        let recordings = below(self.directory.path().join("segments"));
+        recordings.flat_map(below).flat_map(below).count()
+    }
+
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        self.workers.take().unwrap().stopped().await;
+    }
+}
+
+/// Waits until it is so.
+pub async fn until(what: &str, so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !so() {
+        assert!(Instant::now() < deadline, "not so: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
