@@ -138,7 +138,7 @@ impl App {
         );
         let (base_path, default_renditions) = (config.blob.base_path.clone(), config.renditions.clone());
         let open_recordings = OpenRecordings::new(capture.clone(), base_path, &default_renditions);
-        let renditions_of = move |recording: &_| renditions::wanted(recording, &default_renditions);
+        let renditions_of = move |recording: &_| renditions::of_recording(recording, &default_renditions);
         workers.watch_open_files(Arc::new(open_recordings), Arc::new(renditions_of));
 
         let readiness = Readiness::new().await;

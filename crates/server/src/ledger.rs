@@ -33,7 +33,7 @@ impl StoreLedger {
         }
         recording.state = RecordingState::Processing;
         let upload = NewJob { kind: JobKind::Upload, node: Some(self.node.clone()), run_at: Utc::now() };
-        let renditions = renditions::wanted(&recording, &self.default_renditions);
+        let renditions = renditions::of_recording(&recording, &self.default_renditions);
         FinalizedRecording { recording, jobs: vec![upload], renditions }
     }
 }

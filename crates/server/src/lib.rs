@@ -11,6 +11,7 @@ mod calls;
 mod cli;
 mod cluster;
 pub mod config;
+mod descriptors;
 pub mod doctor;
 mod downloads;
 mod error;

@@ -21,7 +21,9 @@ impl OpenRecordings {
     pub(crate) fn new(capture: Capture, base_path: String, default_renditions: &[DefaultRendition]) -> Self {
         let early = default_renditions.iter().filter(|one| one.while_recording);
         let derived = early.filter_map(|one| {
-            Some((one.tenant.clone(), renditions::parameters(&one.rendition).ok()?.into()))
+            // A stem, which names a track, is never made early.
+            let rendition = one.rendition.resolve(&[]).ok()?;
+            Some((one.tenant.clone(), renditions::parameters(&rendition).ok()?.into()))
         });
         Self { capture, base_path, derived: derived.collect() }
     }
@@ -34,8 +36,8 @@ impl OpenRecordings {
             self.derived.iter().filter(|(tenant, _)| tenant.as_ref().is_none_or(|one| one == of));
         let configured = configured.map(|(_, parameters)| Arc::clone(parameters));
         let asked = results.iter().filter(|result| is_made_early(**result, file.container));
-        let asked =
-            asked.filter_map(|result| Some(renditions::parameters(&renditions::asked(*result)).ok()?.into()));
+        let asked = asked
+            .filter_map(|result| Some(renditions::parameters(&renditions::of_source(*result)).ok()?.into()));
         let mut derived: Vec<Arc<str>> = Vec::new();
         for parameters in configured.chain(asked) {
             if !derived.contains(&parameters) {
@@ -67,7 +69,8 @@ impl OpenRecordings {
 /// Whether a result is made while recording. Opus in WebM is not: at the end it is copied into Ogg, quickly and without
 /// loss.
 fn is_made_early(result: AudioResult, container: Container) -> bool {
-    renditions::asked(result).can_follow() && !(result == AudioResult::Opus && container == Container::Webm)
+    renditions::of_source(result).kind().while_recording()
+        && !(result == AudioResult::Opus && container == Container::Webm)
 }
 
 impl OpenFiles for OpenRecordings {

@@ -143,7 +143,7 @@ forward! {
     fn session(tenant: &TenantId, id: SessionId) -> (NodeId, Option<EndReason>);
     fn live_sessions_on(node: &NodeId) -> Vec<SessionId>;
     fn recording(tenant: &TenantId, id: RecordingId) -> Recording;
-    fn list(
+    fn list_recordings(
         tenant: &TenantId,
         filter: &RecordingFilter,
         after: Option<(DateTime<Utc>, RecordingId)>,

@@ -8,7 +8,7 @@ use super::{Api, RequestLimits, check, record_session_id};
 use crate::{
     auth::Caller,
     error::{ApiError, FieldViolation},
-    renditions::{asked, new_rendition},
+    renditions::{new_rendition, of_source},
     wire,
 };
 
@@ -170,7 +170,8 @@ fn audio_result(recording: &Recording, result: AudioResult) -> pb::AudioResult {
         AudioResult::Opus => pb::AudioFormat::OggOpus,
         AudioResult::Mp3 => pb::AudioFormat::Mp3,
     };
-    let object_key = new_rendition(recording, &asked(result)).map(|new| new.object_key).unwrap_or_default();
+    let object_key =
+        new_rendition(recording, &of_source(result)).map(|new| new.object_key).unwrap_or_default();
     pb::AudioResult { format: format.into(), object_key, rendition_id: String::new() }
 }
 

@@ -1,23 +1,12 @@
 //! Protobuf's JSON mapping (proto3): writes lowerCamelCase, reads both spellings, bytes as base64, enums by name or
 //! number. Errors are `google.rpc.Status`.
 
-use std::sync::LazyLock;
-
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use prost::Message;
-use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
-};
+use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
 
-use crate::{error::ApiError, grpc::status::rpc_status};
-
-static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    let valid = "the build generates valid descriptors";
-    let mut pool = DescriptorPool::decode(proto::DESCRIPTORS).expect(valid);
-    pool.decode_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET).expect(valid);
-    pool
-});
+use crate::{descriptors::POOL, error::ApiError, grpc::status::rpc_status};
 
 fn descriptor(name: &str) -> Result<MessageDescriptor, ApiError> {
     POOL.get_message_by_name(name)

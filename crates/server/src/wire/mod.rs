@@ -13,7 +13,7 @@ use model::{
 use proto::recorder::v1 as pb;
 
 pub(crate) use segment::{segment, segment_progress, segment_state};
-pub(crate) use spec::rendition as asked_rendition;
+pub(crate) use spec::requested_rendition;
 
 pub(crate) fn recording(recording: &Recording) -> pb::Recording {
     pb::Recording {

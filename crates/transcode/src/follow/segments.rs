@@ -1,43 +1,38 @@
-//! Sound of a file that still grows: what a film's lanes would make of the whole, cut into segments as it comes.
+//! Renders the audio of an open file into segments.
 
-use super::{
-    Made,
-    film::STEP,
-    join::join,
-    order::{sound_codec, sound_container, sound_spec},
-    sound_lane::Mix,
-};
+use super::{Follow, Segment, join::join};
 use crate::{
-    Follow, Produced, Segment, TranscodeError, libav,
+    MediaKind, Produced, TranscodeError, libav,
     partial::Partial,
     progress::Cancelled,
+    render::{Made, MixedTracks, STEP, sound_codec, sound_container, sound_spec},
     sink::{Cutter, SoundEncoder},
-    source::{Demux, GrowingFile, Kind, Reader, Survey, Track},
+    source::{Demux, OpenFile, Probe, Reader, Track},
     time::Time,
 };
 
-/// Makes segments while `file` grows, and when it has ended the whole.
+/// Writes segments while `file` is written, and joins them when it has ended.
 pub(crate) fn follow(
     follow: &Follow,
-    file: GrowingFile,
+    file: OpenFile,
     report: &mut dyn FnMut(Segment),
 ) -> Result<Produced, TranscodeError> {
     follow.check().map_err(TranscodeError::BadOption)?;
     libav::init()?;
-    let (format, audio) = follow.rendition.sound().unwrap_or_default();
+    let (format, audio) = follow.rendition.audio_of_all().unwrap_or_default();
     let container = sound_container(format);
     let cancelled = Cancelled::never();
-    let growth = file.growth();
+    let final_bytes = file.final_bytes();
     let reader = Reader::follow(file)?;
-    let survey = Survey::ahead(&reader);
-    let sounds: Vec<&Track> = survey.of_kind(Kind::Audio).collect();
+    let probe = Probe::ahead(&reader);
+    let sounds: Vec<&Track> = probe.of_kind(MediaKind::Audio).collect();
     if sounds.is_empty() {
         return Err(TranscodeError::NoSuchTrack { wanted: "track of audio".to_owned() });
     }
     let spec = sound_spec(sound_codec(container), &audio, &sounds);
     let tracks: Vec<usize> = sounds.iter().map(|track| track.index).collect();
-    let mut demux = Demux::new(reader, &survey, &tracks, cancelled);
-    let mut mix = Mix::open(&sounds, spec.sample_rate, spec.channels)?;
+    let mut demux = Demux::new(reader, &probe, &tracks, cancelled);
+    let mut mix = MixedTracks::open(&sounds, spec.sample_rate, spec.channels)?;
     let mut cutter = Cutter::new(&follow.segments, follow.interval, cancelled, report);
     let mut encoder = SoundEncoder::open(&spec, mix.channels(), &mut cutter)?;
     let mut until = Time::ZERO;
@@ -48,10 +43,10 @@ pub(crate) fn follow(
         }
         until = until + STEP;
     }
-    growth.check()?;
+    final_bytes.check()?;
     let present: Vec<&Track> = sounds.into_iter().filter(|track| demux.has_seen(track.index)).collect();
-    if !present.is_empty() && mix.is_shaped_by_others(&present, &sound_spec(spec.codec, &audio, &present)) {
-        let detail = "a track that has no sound has another rate or more channels than those that have";
+    if !present.is_empty() && mix.depends_on_others(&present, &sound_spec(spec.codec, &audio, &present)) {
+        let detail = "a track without media has another sample rate or more channels than the others";
         return Err(TranscodeError::CantFollow { detail: detail.to_owned() });
     }
     encoder.push(&mix.finish()?, &mut cutter)?;
@@ -60,9 +55,9 @@ pub(crate) fn follow(
         return Err(TranscodeError::Unreadable { detail: libav::with_log("nothing in it can be decoded") });
     };
     drop(demux);
-    // Also where damage ended the reading early.
-    let partial = Partial::new(&growth.output());
+    // Waits for the end of the recording also if damage ended the reading before.
+    let partial = Partial::new(&final_bytes.output());
     let end = join(&pieces, partial.path(), container, cancelled)?;
     let made = Made { end, size: (0, 0) };
-    Ok(made.produced(partial.keep()?))
+    Ok(made.produced(partial.finish()?))
 }

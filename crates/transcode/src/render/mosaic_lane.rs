@@ -1,10 +1,10 @@
-//! All videos in a grid, which follows how many of them are active.
+//! Draws all video tracks in a grid that follows how many of them are active.
 
 use std::collections::VecDeque;
 
 use ffmpeg_next::{Rational, format::Pixel, frame};
 
-use super::film::Lane;
+use super::lane::Lane;
 use crate::{
     TranscodeError,
     picture::{Colour, Fit, blank, inside, paint},
@@ -13,60 +13,60 @@ use crate::{
     time::Time,
 };
 
-/// Decoders hold pictures back for less than this; those of earlier ticks have arrived.
+/// The most that decoders hold frames back. The frames of earlier ticks are complete.
 const HELD: Time = Time::from_millis(100);
 
-/// A video that sends no picture for longer has left; what is shorter is one that stands still.
+/// A longer gap between frames means that the participant has left; a shorter one is a still picture.
 const STILL: Time = Time::from_millis(10_000);
 
-/// Size and rate of the whole picture.
+/// Size and frame rate of the whole picture.
 #[derive(Clone, Copy)]
-pub(super) struct Shape {
+pub(crate) struct Grid {
     size: (u32, u32),
     rate: u32,
 }
 
-impl Shape {
-    pub(super) fn new(width: Option<u32>, height: Option<u32>, rate: Option<u32>) -> Self {
+impl Grid {
+    pub(crate) fn new(width: Option<u32>, height: Option<u32>, rate: Option<u32>) -> Self {
         let size = (width.unwrap_or(1_280) / 2 * 2, height.unwrap_or(720) / 2 * 2);
         Self { size, rate: rate.unwrap_or(30) }
     }
 }
 
-/// Draws a picture of the whole grid at each tick of a constant rate.
+/// Draws the whole grid at each tick of a constant frame rate.
 pub(super) struct MosaicLane {
     cells: Vec<Cell>,
-    shape: Shape,
+    grid: Grid,
     encoder: PictureEncoder,
     tick: i64,
-    /// Where the last track of any kind ends.
+    /// The end of the last track, video or audio.
     end: Time,
 }
 
-/// One video.
+/// One video track.
 struct Cell {
     track: Track,
     pace: Pace,
     begun: bool,
-    /// While it has anything to decode: a decoder takes memory.
+    /// Only while it has packets to decode, since a decoder needs memory.
     source: Option<PictureSource>,
-    /// From when to when it is active; the past is taken away.
+    /// The intervals in which it is active; past ones are removed.
     active: VecDeque<(Time, Time)>,
     rotation: Rotation,
-    /// Decoded and not yet due.
-    coming: VecDeque<(Time, frame::Video)>,
+    /// Decoded frames of later ticks.
+    upcoming: VecDeque<(Time, frame::Video)>,
     shown: Option<frame::Video>,
     fit: Option<Fit>,
-    /// `shown` as it was last drawn.
+    /// `shown`, scaled to its cell.
     fitted: Option<frame::Video>,
 }
 
 impl MosaicLane {
-    /// Tracks that libav has no decoder for are left out, unless that leaves none.
+    /// Tracks without a decoder are left out. Fails if none is left.
     pub(super) fn open(
         videos: &[&Track],
         sounds: &[&Track],
-        shape: Shape,
+        grid: Grid,
         spec: &PictureSpec,
         mux: &mut Mux<'_>,
     ) -> Result<Self, TranscodeError> {
@@ -84,14 +84,14 @@ impl MosaicLane {
             return Err(error);
         }
         let end = videos.iter().chain(sounds).map(|track| track.end()).max().unwrap_or_default();
-        let pictures = Pictures { size: shape.size, colour: Colour::default(), usual_rate: shape.rate, end };
+        let pictures = Pictures { size: grid.size, colour: Colour::default(), usual_rate: grid.rate, end };
         let encoder = PictureEncoder::open(spec, pictures, mux)?;
-        Ok(Self { cells, shape, encoder, tick: 0, end })
+        Ok(Self { cells, grid, encoder, tick: 0, end })
     }
 
     /// Draws all ticks before `until`.
     fn draw(&mut self, until: Time, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
-        let base = Rational(1, self.shape.rate.cast_signed());
+        let base = Rational(1, self.grid.rate.cast_signed());
         while let Some(now) = Time::from_ticks(self.tick, base).filter(|now| *now < until.min(self.end)) {
             self.tick += 1;
             let mut active: Vec<&mut Cell> = Vec::new();
@@ -100,9 +100,9 @@ impl MosaicLane {
                     active.push(cell);
                 }
             }
-            let mut canvas = blank(self.shape.size, Pixel::YUV420P)?;
-            let places = grid(active.len(), self.shape.size);
-            for (cell, (at, size)) in active.into_iter().zip(places) {
+            let mut canvas = blank(self.grid.size, Pixel::YUV420P)?;
+            let cells = cells(active.len(), self.grid.size);
+            for (cell, (at, size)) in active.into_iter().zip(cells) {
                 if let Some(picture) = cell.picture(size)? {
                     let margin = |room: u32, side: u32| (room - side.min(room)) / 4 * 2;
                     let at =
@@ -118,7 +118,7 @@ impl MosaicLane {
 
 impl Cell {
     fn new(track: &Track, pace: Pace) -> Self {
-        // Of one that sends a picture now and then, the last stands as others do.
+        // The last frame of a track with rare frames is shown for as long as others are.
         let stays = if track.frame_rate() <= 1 { STILL } else { Time::ZERO };
         let mut active: VecDeque<(Time, Time)> = VecDeque::new();
         for run in &track.runs {
@@ -134,14 +134,14 @@ impl Cell {
             source: None,
             active,
             rotation: track.rotation,
-            coming: VecDeque::new(),
+            upcoming: VecDeque::new(),
             shown: None,
             fit: None,
             fitted: None,
         }
     }
 
-    /// Decodes what is due at `until` or before.
+    /// Decodes packets up to `until`.
     fn decode(&mut self, demux: &mut Demux<'_>, until: Time) -> Result<(), TranscodeError> {
         if until < self.track.start() {
             return Ok(());
@@ -151,38 +151,38 @@ impl Cell {
             self.source = Some(PictureSource::open(&self.track, self.pace)?);
         }
         let Some(source) = &mut self.source else { return Ok(()) };
-        let coming = &mut self.coming;
+        let upcoming = &mut self.upcoming;
         source.advance(demux, until, &mut |picture, time| {
-            coming.push_back((time, picture));
+            upcoming.push_back((time, picture));
             Ok(())
         })?;
         if until > self.track.end() { self.finish() } else { Ok(()) }
     }
 
-    /// Takes what the decoder still holds, and gives it up.
+    /// Takes the last frames from the decoder and drops it.
     fn finish(&mut self) -> Result<(), TranscodeError> {
         let Some(mut source) = self.source.take() else { return Ok(()) };
         source.finish(&mut |picture, time| {
-            self.coming.push_back((time, picture));
+            self.upcoming.push_back((time, picture));
             Ok(())
         })
     }
 
-    /// Goes on to `now`, and tells whether the video is to be seen then.
+    /// Advances to `now`. Returns whether the track is active then.
     fn is_active(&mut self, now: Time) -> bool {
         while self.active.pop_front_if(|(_, end)| *end <= now).is_some() {
-            // What it showed before a pause is not what it shows after.
+            // The last frame before a pause is not shown after it.
             self.shown = None;
             self.fitted = None;
         }
-        while let Some((_, picture)) = self.coming.pop_front_if(|(time, _)| *time <= now) {
+        while let Some((_, picture)) = self.upcoming.pop_front_if(|(time, _)| *time <= now) {
             self.shown = Some(picture);
             self.fitted = None;
         }
         self.active.front().is_some_and(|(start, _)| *start <= now)
     }
 
-    /// What it shows, within `size`.
+    /// Its current frame, scaled to fit `size`.
     fn picture(&mut self, size: (u32, u32)) -> Result<Option<&frame::Video>, TranscodeError> {
         let Some(shown) = &self.shown else { return Ok(None) };
         let inner = inside(self.rotation.turned((shown.width(), shown.height())), size);
@@ -219,12 +219,12 @@ impl Lane for MosaicLane {
     }
 
     fn size(&self) -> (u32, u32) {
-        self.shape.size
+        self.grid.size
     }
 }
 
-/// Upper left corner and size of each of `count` places: as square a grid as can be, with its last row in the middle.
-fn grid(count: usize, size: (u32, u32)) -> impl Iterator<Item = ((u32, u32), (u32, u32))> {
+/// Upper left corner and size of each of `count` cells: in a grid that is as square as possible, with a centred last row.
+fn cells(count: usize, size: (u32, u32)) -> impl Iterator<Item = ((u32, u32), (u32, u32))> {
     let count = u32::try_from(count).unwrap_or(u32::MAX).max(1);
     let columns = (1..).find(|side: &u32| side.saturating_mul(*side) >= count).unwrap_or(count);
     let rows = count.div_ceil(columns);
@@ -242,9 +242,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_grid_grows_with_the_number_of_videos() {
+    fn the_grid_follows_the_number_of_videos() {
         let size = (1_280, 720);
-        let all = |count| grid(count, size).collect::<Vec<_>>();
+        let all = |count| cells(count, size).collect::<Vec<_>>();
         assert_eq!(all(1), [((0, 0), (1_280, 720))]);
         assert_eq!(all(2), [((0, 0), (640, 720)), ((640, 0), (640, 720))]);
         assert_eq!(all(3)[2], ((320, 360), (640, 360)));

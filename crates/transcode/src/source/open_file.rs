@@ -10,23 +10,23 @@ use std::{
 
 use crate::TranscodeError;
 
-/// How much of a file may be read: told by one thread, waited for by another.
+/// How many bytes of an open file are final. One thread updates it, another waits for it.
 #[derive(Default)]
-pub(crate) struct Growth {
+pub(crate) struct FinalBytes {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
-    /// Bytes from the beginning that are final.
+    /// The number of final bytes, from the start of the file.
     until: u64,
-    /// The file is whole, and this is where what is made of it goes.
+    /// Set at the end of the file: the path of the rendition.
     output: Option<PathBuf>,
     fault: Option<TranscodeError>,
 }
 
-impl Growth {
+impl FinalBytes {
     /// The first `until` bytes are final.
     pub(crate) fn grown(&self, until: u64) {
         let mut state = self.lock();
@@ -34,7 +34,7 @@ impl Growth {
         self.changed.notify_all();
     }
 
-    /// The file is whole and has so many bytes.
+    /// The file is complete and has `bytes` bytes. `output` is the path of the rendition.
     pub(crate) fn end(&self, bytes: u64, output: PathBuf) {
         let mut state = self.lock();
         state.until = state.until.max(bytes);
@@ -42,7 +42,7 @@ impl Growth {
         self.changed.notify_all();
     }
 
-    /// Waits for the end, and tells where the result goes.
+    /// Waits for the end of the file. Returns the path of the rendition.
     pub(crate) fn output(&self) -> PathBuf {
         let mut state = self.lock();
         loop {
@@ -53,17 +53,17 @@ impl Growth {
         }
     }
 
-    /// The same without waiting.
+    /// The same without waiting; `None` before the end.
     pub(crate) fn output_if_ended(&self) -> Option<PathBuf> {
         self.lock().output.clone()
     }
 
-    /// Whether the file could be read so far.
+    /// Fails if the file could not be read.
     pub(crate) fn check(&self) -> Result<(), TranscodeError> {
         self.lock().fault.clone().map_or(Ok(()), Err)
     }
 
-    /// Waits until there is something behind `at`, and tells up to where; `at` itself if nothing more comes.
+    /// Waits for final bytes behind position `at`. Returns their end; `at` itself at the end of the file.
     fn behind(&self, at: u64) -> u64 {
         let mut state = self.lock();
         while state.until <= at && state.output.is_none() {
@@ -77,45 +77,48 @@ impl Growth {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is whole between any two statements.
+        // Each update of the state is one statement, so a panic leaves it valid.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The file from its beginning to its end. Where what is there isn't final yet, reading waits.
-pub(crate) struct GrowingFile {
+/// An open file, read from start to end. A read waits for final bytes.
+pub(crate) struct OpenFile {
     file: File,
     at: u64,
-    growth: Arc<Growth>,
+    final_bytes: Arc<FinalBytes>,
 }
 
-impl GrowingFile {
-    /// Keeps the file open, whatever it is called later.
+impl OpenFile {
+    /// Opens the file. It may be renamed later.
     pub(crate) fn open(path: &Path) -> Result<Self, TranscodeError> {
         let file = File::open(path).map_err(|error| TranscodeError::io("opening the input", &error))?;
-        Ok(Self { file, at: 0, growth: Arc::default() })
+        Ok(Self { file, at: 0, final_bytes: Arc::default() })
     }
 
-    pub(crate) fn growth(&self) -> Arc<Growth> {
-        Arc::clone(&self.growth)
+    pub(crate) fn final_bytes(&self) -> Arc<FinalBytes> {
+        Arc::clone(&self.final_bytes)
     }
 
     fn read_final(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let there = self.growth.behind(self.at) - self.at;
-        let wanted = usize::try_from(there).unwrap_or(usize::MAX).min(buffer.len());
-        let count = self.file.read_at(buffer.get_mut(..wanted).unwrap_or_default(), self.at)?;
-        if count == 0 && wanted > 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "shorter than it was said to be"));
+        let there = self.final_bytes.behind(self.at) - self.at;
+        let count = usize::try_from(there).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read_at(buffer.get_mut(..count).unwrap_or_default(), self.at)?;
+        if read == 0 && count > 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                "the file is shorter than its final bytes",
+            ));
         }
-        Ok(count)
+        Ok(read)
     }
 }
 
-impl Read for GrowingFile {
+impl Read for OpenFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.read_final(buffer).inspect_err(|error| {
             if error.kind() != io::ErrorKind::Interrupted {
-                self.growth.fail(error);
+                self.final_bytes.fail(error);
             }
         })?;
         self.at += count as u64;

@@ -1,28 +1,28 @@
-//! No more pictures a second than were asked for.
+//! Limits the frame rate.
 
 use crate::time::Time;
 
-/// Takes pictures at a rate on average: one that comes up to half a period early is taken, so that a track which is no
-/// faster loses none to the unevenness of its times.
-pub(super) struct Pacing {
+/// Accepts frames up to an average rate. A frame is accepted up to half a period early, so that a track of at most this rate
+/// loses no frame because its times are uneven.
+pub(super) struct FrameRateLimit {
     period: Time,
     half: Time,
     due: Option<Time>,
 }
 
-impl Pacing {
-    /// At most so many a second.
+impl FrameRateLimit {
+    /// At most `rate` frames a second.
     pub(super) fn new(rate: u32) -> Self {
         let seconds = 1.0 / f64::from(rate.max(1));
         Self { period: Time::from_seconds(seconds), half: Time::from_seconds(seconds / 2.0), due: None }
     }
 
-    pub(super) fn takes(&self, time: Time) -> bool {
+    pub(super) fn accepts(&self, time: Time) -> bool {
         self.due.is_none_or(|due| time + self.half >= due)
     }
 
-    /// A picture of this time was taken.
-    pub(super) fn took(&mut self, time: Time) {
+    /// A frame of this time was encoded.
+    pub(super) fn accepted(&mut self, time: Time) {
         let due = self.due.map_or(time, |due| due.max(time - self.half));
         self.due = Some(due + self.period);
     }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_an_average_that_unevenness_doesnt_lower() {
+    fn uneven_times_do_not_lower_the_average_rate() {
         for (rate, every_ms, jitter, least, most) in [
             (30, 33.333_f32, 0, 301, 301),
             (30, 33.333, 16, 300, 301),
@@ -42,14 +42,14 @@ mod tests {
             (60, 33.333, 9, 301, 301),
             (1, 3_000.0, 500, 4, 4),
         ] {
-            let mut pacing = Pacing::new(rate);
+            let mut limit = FrameRateLimit::new(rate);
             let mut taken = 0;
             for number in 0..(10_000.0 / f64::from(every_ms)).ceil() as i64 {
                 let time = Time::from_millis(
                     (number as f64 * f64::from(every_ms)).round() as i64 + number * 7 % (jitter + 1),
                 );
-                if pacing.takes(time) {
-                    pacing.took(time);
+                if limit.accepts(time) {
+                    limit.accepted(time);
                     taken += 1;
                 }
             }

@@ -1,8 +1,8 @@
-//! A first reading of the input without decoding: what is in it and when.
+//! Reads the input once without decoding, to find its tracks and their times.
 //!
-//! A recording that was cut off has no duration in its header, a browser begins small and grows, and tracks come and
-//! go. All of this must be known before the first byte of the output is written, and reading the packets once is
-//! cheap beside decoding them.
+//! A truncated recording has no duration in its header, a browser's video begins small and grows, and tracks can start late
+//! and pause. All of this must be known before the first byte of the output is written. Reading the packets once is cheap
+//! compared with decoding them.
 
 use std::path::Path;
 
@@ -13,53 +13,46 @@ use super::{
     keyframe::Keyframes,
     measure::is_possible,
     rotation,
-    runs::{MAX_RUNS, Pieces, RUN_GAP, Run, drop_doubtful_ends},
+    runs::{MAX_RUNS, Pieces, RUN_GAP, Run, drop_unconfirmed_ends},
 };
-use crate::{TranscodeError, libav, progress::Cancelled, time::Time};
+use crate::{MediaKind, TranscodeError, libav, progress::Cancelled, time::Time};
 
-/// Tracks beyond this many are ignored: a file that has them is damaged.
+/// Further tracks are ignored: a file that has them is damaged.
 const MAX_TRACKS: usize = 256;
-/// Different sizes that are remembered of a track.
+/// The most different sizes of a track that are stored.
 const MAX_SIZES: usize = 1_000;
-/// Reading ahead further than this for a track that lags is not worth the memory.
+/// The most that other tracks are read ahead for a track that lags. More costs too much memory.
 const MAX_SKEW: Time = Time::from_millis(30_000);
-/// A recorder waits about a second for a track that lags before it writes the others.
+/// The same for an open file. The recorder waits about a second for a track that lags before it writes the others.
 const LIVE_SKEW: Time = Time::from_millis(3_000);
 
-/// What is in the input.
-pub(crate) struct Survey {
-    /// Those with packets, in the order of the file.
+/// The tracks of the input and their times.
+pub(crate) struct Probe {
+    /// The tracks that have packets, in the order of the file.
     pub(crate) tracks: Vec<Track>,
-    /// How far, in the order of the file, a packet can come behind packets of a later time.
+    /// The most by which the time of a packet is before the latest time of the packets in front of it.
     pub(crate) skew: Time,
-    /// Only the header was read.
+    /// Whether only the header was read.
     pub(crate) ahead: bool,
-}
-
-/// Picture or sound.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Video,
-    Audio,
 }
 
 /// One track.
 #[derive(Clone)]
 pub(crate) struct Track {
-    /// Its place in the file.
+    /// Its position in the file, from 0.
     pub(crate) index: usize,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MediaKind,
     pub(crate) codec: codec::Id,
     pub(crate) parameters: codec::Parameters,
     pub(crate) time_base: ff::Rational,
     pub(crate) rotation: Rotation,
     /// In the order of time; never empty.
     pub(crate) runs: Vec<Run>,
-    /// Where decoding can start.
+    /// The times where decoding can start.
     pub(crate) keyframes: Vec<Time>,
-    /// Sizes that keyframes declare, as coded; none if that isn't known.
+    /// The sizes that keyframes declare, before rotation; empty if unknown.
     pub(crate) sizes: Vec<Declared>,
-    /// Whether its packets, as the container has them, are in the order of decoding and tell when that is.
+    /// Whether its packets are in the order of decoding and have valid decoding times.
     pub(crate) ordered: bool,
     /// Pictures a second.
     frame_rate: u32,
@@ -69,51 +62,54 @@ pub(crate) struct Track {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Declared {
     pub(crate) size: (u32, u32),
-    /// How many of them.
+    /// How many keyframes declare it.
     pub(crate) keyframes: u32,
-    /// The first of them.
+    /// The first of these keyframes.
     pub(crate) first: Time,
 }
 
-impl Survey {
+impl Probe {
     /// Reads the whole input.
     pub(crate) fn of(path: &Path, cancelled: Cancelled<'_>) -> Result<Self, TranscodeError> {
         let mut reader = Reader::open(path)?;
-        let mut surveyors = surveyors(&rotation::pose_rolls(path), &reader.input);
+        let mut track_probes = track_probes(&rotation::pose_rolls(path), &reader.input);
         let mut skew = Skew::default();
         while let Some(packet) = reader.next(cancelled)? {
-            if let Some(Some(surveyor)) = surveyors.get_mut(packet.stream())
-                && let Some(time) = surveyor.see(&packet)
+            if let Some(Some(track_probe)) = track_probes.get_mut(packet.stream())
+                && let Some(time) = track_probe.add(&packet)
             {
-                skew.see(time);
+                skew.add(time);
             }
         }
         let declared = libav::ffi::declared_duration(&reader.input)
             .and_then(|ticks| Time::from_ticks(ticks, ff::rescale::TIME_BASE));
-        let mut tracks: Vec<Track> = surveyors.into_iter().flatten().map(Surveyor::finish).collect();
-        drop_doubtful_ends(&mut tracks.iter_mut().map(|track| &mut track.runs).collect::<Vec<_>>(), declared);
-        tracks.retain_mut(Track::settle);
+        let mut tracks: Vec<Track> = track_probes.into_iter().flatten().map(TrackProbe::finish).collect();
+        drop_unconfirmed_ends(
+            &mut tracks.iter_mut().map(|track| &mut track.runs).collect::<Vec<_>>(),
+            declared,
+        );
+        tracks.retain_mut(Track::finish);
         if tracks.is_empty() {
             return Err(TranscodeError::Unreadable { detail: libav::with_log("no packet of media in it") });
         }
         Ok(Self { tracks, skew: skew.most.min(MAX_SKEW), ahead: false })
     }
 
-    /// Of a file that still grows: what its header declares. When packets come isn't known, so each track is taken to
-    /// run for ever.
+    /// The tracks that the header of an open file declares. The times of their packets aren't known, so each track has one
+    /// run without end.
     pub(crate) fn ahead(reader: &Reader) -> Self {
         let runs = vec![Run::new(Time::MIN, Time::MAX)];
-        let tracks = surveyors(&[], &reader.input).into_iter().flatten();
-        let tracks = tracks.map(|surveyor| Track { runs: runs.clone(), ..surveyor.track }).collect();
+        let tracks = track_probes(&[], &reader.input).into_iter().flatten();
+        let tracks = tracks.map(|track_probe| Track { runs: runs.clone(), ..track_probe.track }).collect();
         Self { tracks, skew: LIVE_SKEW, ahead: true }
     }
 
-    /// Those of a kind, in the order of the file.
-    pub(crate) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Track> {
+    /// The tracks of a kind, in the order of the file.
+    pub(crate) fn of_kind(&self, kind: MediaKind) -> impl Iterator<Item = &Track> {
         self.tracks.iter().filter(move |track| track.kind == kind)
     }
 
-    /// The track at a place in the file.
+    /// The track at a position in the file.
     pub(crate) fn track(&self, index: usize) -> Option<&Track> {
         self.tracks.iter().find(|track| track.index == index)
     }
@@ -128,7 +124,7 @@ impl Track {
         self.runs.last().map_or(Time::ZERO, |run| run.end)
     }
 
-    /// Whether `time` lies in none of the runs: the timestamp is damaged.
+    /// Whether `time` lies outside of all runs, so that the timestamp is damaged.
     pub(crate) fn is_stray(&self, time: Time) -> bool {
         let after = self.runs.partition_point(|run| run.start <= time);
         after.checked_sub(1).and_then(|at| self.runs.get(at)).is_none_or(|run| time > run.end)
@@ -139,12 +135,12 @@ impl Track {
         self.frame_rate
     }
 
-    /// How long a picture is shown, usually.
+    /// The usual duration of a frame.
     pub(crate) fn frame_length(&self) -> Time {
         Time::from_millis(1_000 / i64::from(self.frame_rate))
     }
 
-    /// Whether its packets follow one another so closely, from the start on, that nothing is lost with their times.
+    /// Whether its packets follow each other without gaps from time 0, so that a format without timestamps can hold them.
     pub(crate) fn is_continuous(&self) -> bool {
         /// Timestamps are whole milliseconds.
         const SHORT: Time = Time::from_millis(10);
@@ -152,8 +148,8 @@ impl Track {
         matches!(self.runs.as_slice(), [run] if run.start.abs() <= SHORT && run.longest_gap <= SHORT && run.drift <= DRIFT)
     }
 
-    /// What follows from the runs, once they are known. False if there is none.
-    fn settle(&mut self) -> bool {
+    /// Derives what follows from the runs. Returns false if there is no run.
+    fn finish(&mut self) -> bool {
         let runs = std::mem::take(&mut self.runs);
         self.frame_rate = frame_rate(&runs);
         self.runs = runs;
@@ -162,8 +158,8 @@ impl Track {
         self.keyframes.sort_unstable();
         let sizes = std::mem::take(&mut self.sizes);
         self.sizes = sizes.into_iter().filter(|declared| !self.is_stray(declared.first)).collect();
-        if self.kind == Kind::Video {
-            // Containers don't tell how long a picture lasts: the last of a run lasts as long as others do on average.
+        if self.kind == MediaKind::Video {
+            // Containers don't store the duration of a frame. The last one of a run gets the average.
             let length = self.frame_length();
             for run in &mut self.runs {
                 run.end = run.end + length;
@@ -173,9 +169,9 @@ impl Track {
     }
 }
 
-/// Pictures a second: their number by the time from the first to the last, where long holes don't count.
+/// Frames a second: the number of frames divided by the time from the first to the last. Long gaps don't count.
 fn frame_rate(runs: &[Run]) -> u32 {
-    /// A picture of a screen that is shared may stand for so long; what is longer is a pause.
+    /// A frame of a shared screen can be shown for this long. A longer gap is a pause.
     const LONGEST: Time = Time::from_millis(10_000);
     let within: f64 = runs.iter().map(|run| (run.end - run.start).seconds()).sum();
     let between = runs.windows(2).filter_map(|pair| match pair {
@@ -188,7 +184,7 @@ fn frame_rate(runs: &[Run]) -> u32 {
     ((intervals / seconds.max(0.04)).round() as u32).clamp(1, 120)
 }
 
-/// The largest step back in the order of the file.
+/// The largest step back in time, in the order of the file.
 #[derive(Default)]
 struct Skew {
     latest: Time,
@@ -196,24 +192,24 @@ struct Skew {
 }
 
 impl Skew {
-    fn see(&mut self, time: Time) {
+    fn add(&mut self, time: Time) {
         self.latest = self.latest.max(time);
         self.most = self.most.max(self.latest - time);
     }
 }
 
-fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Option<Surveyor>> {
+fn track_probes(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Option<TrackProbe>> {
     let tracks = input.streams().take(MAX_TRACKS).map(|stream| {
-        // A copy of its own: the stream's keep the whole demuxer.
+        // A copy, since the stream's parameters hold a reference to the demuxer.
         let parameters = stream.parameters().clone();
         let kind = match parameters.medium() {
-            media::Type::Video => Kind::Video,
-            media::Type::Audio => Kind::Audio,
+            media::Type::Video => MediaKind::Video,
+            media::Type::Audio => MediaKind::Audio,
             _ => return None,
         };
         let index = stream.index();
         let rotation = rotation::of_stream(&stream).or_else(|| rolls.get(index).copied());
-        Some(Surveyor {
+        Some(TrackProbe {
             track: Track {
                 index,
                 kind,
@@ -228,49 +224,49 @@ fn surveyors(rolls: &[Rotation], input: &ff::format::context::Input) -> Vec<Opti
                 frame_rate: 1,
             },
             pieces: Pieces::default(),
-            heads: None,
+            keyframes: None,
             decoded: None,
         })
     });
     tracks.collect()
 }
 
-struct Surveyor {
+struct TrackProbe {
     track: Track,
     pieces: Pieces,
-    /// Once there was a keyframe.
-    heads: Option<Keyframes>,
-    /// When the packet before was to be decoded.
+    /// Set at the first keyframe.
+    keyframes: Option<Keyframes>,
+    /// The decoding time of the previous packet.
     decoded: Option<Time>,
 }
 
-impl Surveyor {
-    /// Notes a packet and tells its time in the order of decoding.
-    fn see(&mut self, packet: &ff::Packet) -> Option<Time> {
+impl TrackProbe {
+    /// Adds a packet. Returns its decoding time.
+    fn add(&mut self, packet: &ff::Packet) -> Option<Time> {
         let track = &mut self.track;
         let time_of = |ticks: i64| Time::from_ticks(ticks, track.time_base);
         let time = time_of(packet.pts().or(packet.dts())?)?;
-        // What some containers say of a picture's length is a guess; all get theirs in the end.
-        let length = if track.kind == Kind::Audio { packet.duration().max(0) } else { 0 };
+        // Some containers guess the duration of a frame. `finish` computes it.
+        let length = if track.kind == MediaKind::Audio { packet.duration().max(0) } else { 0 };
         self.pieces.push(time, time + time_of(length).unwrap_or_default());
         let decoded = packet.dts().and_then(time_of).unwrap_or(time);
-        // A step back by more is damage, not order.
+        // A larger step back is damage, not the order of the track.
         let back = self.decoded.is_some_and(|last| decoded <= last && decoded + RUN_GAP > last);
         track.ordered &= !back && decoded <= time;
         self.decoded = Some(decoded);
-        if track.kind == Kind::Video && packet.is_key() {
-            self.see_keyframe(packet, time);
+        if track.kind == MediaKind::Video && packet.is_key() {
+            self.add_keyframe(packet, time);
         }
         Some(decoded)
     }
 
-    fn see_keyframe(&mut self, packet: &ff::Packet, time: Time) {
+    fn add_keyframe(&mut self, packet: &ff::Packet, time: Time) {
         let track = &mut self.track;
         if track.keyframes.len() < MAX_RUNS {
             track.keyframes.push(time);
         }
-        let heads = self.heads.get_or_insert_with(|| Keyframes::of(track.codec, &track.parameters));
-        let Some(size) = heads.size(packet).filter(|size| is_possible(*size)) else { return };
+        let keyframes = self.keyframes.get_or_insert_with(|| Keyframes::of(track.codec, &track.parameters));
+        let Some(size) = keyframes.size(packet).filter(|size| is_possible(*size)) else { return };
         let full = track.sizes.len() >= MAX_SIZES;
         match track.sizes.iter_mut().find(|declared| declared.size == size) {
             Some(declared) => declared.keyframes += 1,
@@ -280,6 +276,15 @@ impl Surveyor {
     }
 
     fn finish(self) -> Track {
-        Track { runs: self.pieces.runs(), ..self.track }
+        let (runs, skipped) = self.pieces.runs();
+        if skipped.packets > 0 {
+            tracing::debug!(
+                track = self.track.index,
+                pts = skipped.first.map(Time::seconds),
+                skipped = skipped.packets,
+                "damaged timestamps: packets skipped"
+            );
+        }
+        Track { runs, ..self.track }
     }
 }

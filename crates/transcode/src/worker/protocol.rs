@@ -1,30 +1,31 @@
-//! What a server and its worker tell each other: one line of JSON each.
+//! The protocol of a server and its worker: lines of JSON.
 
 use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::events::ChildEvent;
 use crate::{Follow, Plan, Produced, Progress, Segment, TranscodeError, seconds};
 
 /// The subcommand that runs [`worker_main`](crate::worker_main).
 pub(super) const SUBCOMMAND: &str = "transcode-worker";
-/// Longest line that either side takes, in bytes.
+/// The longest line that either side accepts, in bytes.
 pub(super) const MAX_LINE: usize = 64 * 1024;
 
-/// What a child may take of the machine.
+/// The resources that a child may use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Added to the server's own niceness, so that live recordings come first. Default 10.
+    /// Added to the niceness of the server, so that live recordings have priority. Default 10.
     pub nice: i32,
-    /// Address space. Beyond it codecs fail with [`TranscodeError::OutOfMemory`] or crash, which is
-    /// [`TranscodeError::Killed`]. Default 2 GiB; AV1 of large pictures may need more.
+    /// Address space. Beyond it codecs fail with [`TranscodeError::OutOfMemory`] or crash
+    /// ([`TranscodeError::Killed`]). Default 2 GiB. AV1 of large video can need more.
     pub memory_bytes: Option<u64>,
-    /// Processor time, of all threads together. Default: no limit.
+    /// CPU time of all threads together. Default: no limit.
     #[serde(with = "seconds::optional")]
     pub cpu: Option<Duration>,
-    /// Time by the clock, after which it is killed: [`TranscodeError::TimedOut`]. Default 12 hours, so that nothing
-    /// ever hangs for good.
+    /// Wall time after which the child is killed: [`TranscodeError::TimedOut`]. Default 12 hours, so that no job hangs
+    /// forever.
     #[serde(with = "seconds::optional")]
     pub wall: Option<Duration>,
 }
@@ -35,7 +36,7 @@ impl Default for Limits {
     }
 }
 
-/// From the server, as the first line.
+/// The first line of the server.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Task {
     #[serde(flatten)]
@@ -46,26 +47,27 @@ pub(super) struct Task {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Work {
-    /// Nothing more is said.
+    /// No line follows.
     Plan(Plan),
-    /// Any number of [`Word`]s follow.
+    /// Any number of [`Message`]s follow.
     Follow(Follow),
 }
 
-/// From the server to a worker that follows a file.
+/// A line of the server to a worker that follows a file.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Word {
-    /// So many bytes of the file are final.
+pub(super) enum Message {
+    /// The number of final bytes of the file.
     Until(u64),
-    /// The file is whole: the last word.
+    /// The file is complete. The last message.
     End { bytes: u64, output: PathBuf },
 }
 
-/// From the worker: any number of the first two, then one of the others.
+/// A line of the worker: any number of the first three, then one of the others.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Report {
+    Event(ChildEvent),
     Progress(Progress),
     Segment(Segment),
     Produced(Produced),

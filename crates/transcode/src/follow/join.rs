@@ -1,4 +1,4 @@
-//! Segments to one file.
+//! Joins segments to one file.
 
 use std::path::Path;
 
@@ -10,8 +10,8 @@ use crate::{
     time::Time,
 };
 
-/// Writes the packets of all segments into one container, with the times that their encoder gave them: byte for byte
-/// what would have been written at once. Tells where the last packet ends.
+/// Writes the packets of all segments into one container with the timestamps of their encoder. The file equals, byte for
+/// byte, one that was written without segments. Returns the end of the last packet.
 pub(super) fn join(
     pieces: &Pieces,
     output: &Path,
@@ -26,7 +26,7 @@ pub(super) fn join(
         let mut reader = Reader::open(&segment_path(&pieces.directory, segment))?;
         let mut missing = *packets;
         while let Some(packet) = reader.next(cancelled)? {
-            let packet = pieces.rhythm.restore(number, packet.data().unwrap_or_default());
+            let packet = pieces.timing.restore(number, packet.data().unwrap_or_default());
             mux.write(stream, packet, pieces.time_base)?;
             number += 1;
             missing = missing.saturating_sub(1);

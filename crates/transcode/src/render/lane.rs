@@ -1,22 +1,22 @@
-//! A file of picture, sound or both: lanes that are driven side by side through time.
+//! Lanes, the streams of an output, and the loop that advances them together in time.
 
 use std::path::Path;
 
-use super::Made;
+use super::made::Made;
 use crate::{
     TranscodeError,
     progress::Meter,
     sink::{Container, Mux},
-    source::{Demux, Survey},
+    source::{Demux, Probe},
     time::Time,
 };
 
-/// How far all lanes are driven before the next step. What a lane holds is bounded by it.
-pub(super) const STEP: Time = Time::from_millis(200);
+/// Media time by which all lanes advance in a step. It bounds what a lane holds in memory.
+pub(crate) const STEP: Time = Time::from_millis(200);
 
-/// One stream of the output and all that it is made of.
+/// One stream of the output, and its sources.
 pub(super) trait Lane {
-    /// Reads and writes what is due at `until` or before.
+    /// Reads packets up to `until`, and writes what follows from them.
     fn advance(
         &mut self,
         demux: &mut Demux<'_>,
@@ -24,22 +24,22 @@ pub(super) trait Lane {
         mux: &mut Mux<'_>,
     ) -> Result<(), TranscodeError>;
 
-    /// Writes what is held back.
+    /// Writes what is still held back.
     fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError>;
 
-    /// Size of the picture, if it has one.
+    /// The size of its video; zero without video.
     fn size(&self) -> (u32, u32) {
         (0, 0)
     }
 }
 
-/// Opens lanes on a container that hasn't started.
+/// Opens lanes on a container before its start.
 pub(super) type OpenLanes<'a> = dyn Fn(&mut Mux<'_>) -> Result<Vec<Box<dyn Lane>>, TranscodeError> + 'a;
 
-/// Writes a file of the given lanes, which read `tracks`.
+/// Writes a file of the lanes that `open` opens. They read `tracks`.
 pub(super) fn write(
     (input, output): (&Path, &Path),
-    survey: &Survey,
+    probe: &Probe,
     container: Container,
     tracks: &[usize],
     open: &OpenLanes<'_>,
@@ -48,8 +48,8 @@ pub(super) fn write(
     let mut mux = Mux::create(output, container, meter.cancelled())?;
     let mut lanes = open(&mut mux)?;
     mux.start()?;
-    let mut demux = Demux::open(input, survey, tracks, meter.cancelled())?;
-    let used = survey.tracks.iter().filter(|track| tracks.contains(&track.index));
+    let mut demux = Demux::open(input, probe, tracks, meter.cancelled())?;
+    let used = probe.tracks.iter().filter(|track| tracks.contains(&track.index));
     let end = used.map(crate::source::Track::end).max().unwrap_or_default();
     let mut until = Time::ZERO;
     loop {
