@@ -53,7 +53,7 @@ async fn abort_if_unknown(
 pub(super) async fn abort_needless(context: &Context) -> Result<(), JobError> {
     let Some(parts) = context.blobs.parts() else { return Ok(()) };
     for status in context.store.uploads_on(&context.config.node).await? {
-        let no_media = status.sealed && status.object_key.is_none();
+        let no_media = status.finalized && status.object_key.is_none();
         if no_media || status.state == RecordingState::Deleted {
             abort(context, parts, &status).await?;
         }
