@@ -27,7 +27,7 @@ pub(crate) async fn run(
     }
     remove_local(context, recording, &file).await?;
     if let Some((upload, _)) = upload {
-        context.store.forget_upload(recording.id, &upload.id).await?;
+        context.store.delete_upload(recording.id, &upload.id).await?;
     }
     Ok(JobOutcome::Done { recording_state: None, next: Vec::new() })
 }
@@ -43,7 +43,7 @@ async fn compare_whole(
         Some(sha256) => sha256.to_owned(),
         None => {
             let digest = blob::file_digest(&file.path, cancel).await?;
-            context.store.note_sha256(recording.id, &digest.sha256).await?;
+            context.store.set_sha256(recording.id, &digest.sha256).await?;
             digest.sha256
         }
     };
@@ -88,7 +88,7 @@ async fn compare_parts(
     if file.sha256.is_some_and(|known| known != whole.sha256) {
         return Err(differs(file, "the file's SHA-256 is not the one in the recording's row"));
     }
-    Ok(context.store.note_sha256(recording.id, &whole.sha256).await?)
+    Ok(context.store.set_sha256(recording.id, &whole.sha256).await?)
 }
 
 fn differs(file: &FinalizedFile<'_>, detail: &str) -> JobError {

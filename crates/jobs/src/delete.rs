@@ -24,7 +24,7 @@ pub(crate) async fn run(
         }
         abort_uploads(context, &rendition.object_key).await?;
         context.blobs.delete(&rendition.object_key).await?;
-        context.store.forget_segments(recording.id, &rendition.parameters).await?;
+        context.store.delete_segments(recording.id, &rendition.parameters).await?;
         return done_or_repeat(context, leased, Some(id)).await;
     }
     if recording.state != RecordingState::Deleted {
@@ -54,7 +54,7 @@ pub(crate) async fn objects(context: &Context, recording: &Recording) -> Result<
     for rendition in context.store.renditions_of(&recording.tenant, recording.id).await? {
         abort_uploads(context, &rendition.object_key).await?;
         context.blobs.delete(&rendition.object_key).await?;
-        context.store.forget_segments(recording.id, &rendition.parameters).await?;
+        context.store.delete_segments(recording.id, &rendition.parameters).await?;
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(crate) async fn run(
         return Ok(JobOutcome::Later { at: Utc::now() + REMOVAL });
     }
     // Fails if the job was cancelled before this run subscribed to changes.
-    context.store.note_progress(leased, &Progress::default()).await?;
+    context.store.set_progress(leased, &Progress::default()).await?;
     // Uploads of a killed run. This run may fail before it stores anything.
     abort_uploads(context, &rendition.object_key).await?;
     let work = WorkDirectory::make(&context.config.work, leased)
@@ -60,7 +60,7 @@ pub(crate) async fn run(
         }
     };
     let file = store_file(context, &rendition, &output, rendered, cancel).await?;
-    if let Err(error) = context.store.forget_segments(recording.id, &rendition.parameters).await {
+    if let Err(error) = context.store.delete_segments(recording.id, &rendition.parameters).await {
         tracing::debug!(%error, "rows of segments not removed; the periodic task will");
     }
     Ok(JobOutcome::Rendered(file))
@@ -166,7 +166,7 @@ async fn commit_progress(
             std::future::pending::<()>().await;
         }
         let now = *progress.borrow_and_update();
-        match context.store.note_progress(leased, &now).await {
+        match context.store.set_progress(leased, &now).await {
             Err(lost @ StoreError::LeaseLost(_)) => return lost,
             Err(error) => tracing::debug!(%error, "progress not committed"),
             Ok(()) => {}

@@ -62,7 +62,7 @@ async fn recordings_become_available_with_sqlite_and_s3_that_is_away_at_first() 
         assert!(cluster.object(&recording.key()).await == recording.content);
     }
     node.stop().await;
-    assert_eq!(node.store.depth().await.unwrap(), Vec::<(JobKind, JobState, u64)>::new());
+    assert_eq!(node.store.count_jobs().await.unwrap(), Vec::<(JobKind, JobState, u64)>::new());
 }
 
 #[tokio::test]

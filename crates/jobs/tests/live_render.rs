@@ -218,7 +218,7 @@ async fn old_segments_that_were_not_joined_are_removed() {
     node.states(&[SegmentState::Done]).await;
     node.store.finalize(&row).await.unwrap();
     let left = Segment { recording: recording.id, ..node.segments().await[0].clone() };
-    node.store.note_segment(&left).await.unwrap();
+    node.store.write_segment(&left).await.unwrap();
     age(25);
     wait_for("the old directory is gone", async || !directory.exists()).await;
     loop {
@@ -253,7 +253,7 @@ async fn a_deletion_removes_the_rows_of_segments() {
         error: None,
         created_at: Utc::now(),
     };
-    node.store.note_segment(&left).await.unwrap();
+    node.store.write_segment(&left).await.unwrap();
     node.store.delete_recording(&recording.tenant, recording.id, "").await.unwrap();
     node.states(&[]).await;
     let read = node.store.recording(&recording.tenant, recording.id).await.unwrap();

@@ -246,7 +246,7 @@ async fn orphaned_uploads_are_aborted() {
     node.crash().await;
     // As if the process had crashed before it journaled the upload.
     let (upload, _) = node.store.upload_of(lost.begun.id).await.unwrap().unwrap();
-    node.store.forget_upload(lost.begun.id, &upload.id).await.unwrap();
+    node.store.delete_upload(lost.begun.id, &upload.id).await.unwrap();
     deleted.finalize(&node, EndReason::Requested).await;
     let leased = node.store.lease(&node.config.node, JobKind::ALL, Duration::from_secs(60)).await;
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Deleted), next: Vec::new() };

@@ -94,7 +94,7 @@ impl SegmentTracker {
         self.segments.clear();
         self.unwritten.clear();
         (self.reset, self.counted) = (None, 0);
-        if let Err(error) = self.store.forget_segments(self.recording, &self.parameters).await {
+        if let Err(error) = self.store.delete_segments(self.recording, &self.parameters).await {
             tracing::debug!(%error, "rows of segments not removed; the periodic task will");
         }
     }
@@ -109,12 +109,12 @@ impl SegmentTracker {
     async fn try_write(&mut self) -> Result<(), StoreError> {
         if let Some(error) = &self.reset {
             let (recording, parameters) = (self.recording, &self.parameters);
-            self.store.begin_segments_again(recording, parameters, error.as_deref()).await?;
+            self.store.requeue_segments(recording, parameters, error.as_deref()).await?;
             self.reset = None;
         }
         while let Some(number) = self.unwritten.first().copied() {
             match self.segments.get(number as usize) {
-                Some(segment) => self.store.note_segment(segment).await?,
+                Some(segment) => self.store.write_segment(segment).await?,
                 None => debug_assert!(false, "only numbers of segments are inserted"),
             }
             self.unwritten.remove(&number);

@@ -101,7 +101,7 @@ async fn step(
     if let Some(other) = guard.upload.clone().filter(|upload| upload.key != file.key) {
         tracing::info!(from = other.key, to = file.key, "upload starts again: the file format has changed");
         parts.abort(&other).await?;
-        context.store.forget_upload(file.recording, &other.id).await?;
+        context.store.delete_upload(file.recording, &other.id).await?;
         guard.reset();
     }
     let upload = match guard.upload.clone() {
@@ -113,7 +113,7 @@ async fn step(
                     return Ok(());
                 }
                 parts.abort(&journal::open(&earlier)).await?;
-                context.store.forget_upload(file.recording, &earlier.id).await?;
+                context.store.delete_upload(file.recording, &earlier.id).await?;
             }
             let upload = parts.begin(&file.key, file.container.content_type()).await?;
             tracing::debug!(key = upload.key, upload_id = upload.id, "live upload begun");
@@ -133,7 +133,7 @@ async fn step(
         guard.journaled = true;
     }
     if let Some(part) = &guard.unjournaled_part {
-        context.store.note_part(file.recording, &upload.id, part).await?;
+        context.store.write_part(file.recording, &upload.id, part).await?;
         guard.unjournaled_part = None;
     }
     let Some(next) = next(parts, file, guard) else { return Ok(()) };
@@ -152,7 +152,7 @@ async fn step(
         }
     }
     guard.unjournaled_part = Some(part.clone());
-    context.store.note_part(file.recording, &upload.id, &part).await?;
+    context.store.write_part(file.recording, &upload.id, &part).await?;
     guard.unjournaled_part = None;
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) async fn remove_files(context: Arc<Context>) -> Result<(), JobError> 
 
 /// Removes the rows of all nodes.
 pub(super) async fn remove_rows(context: &Context) -> Result<(), JobError> {
-    let rows = context.store.forget_old_segments(Utc::now() - context.config.segments.keep).await?;
+    let rows = context.store.delete_old_segments(Utc::now() - context.config.segments.keep).await?;
     if rows > 0 {
         tracing::info!(rows, "old segment rows removed");
     }

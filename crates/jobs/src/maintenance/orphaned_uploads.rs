@@ -78,7 +78,7 @@ pub(super) async fn abort(
     tracing::info!(recording_id = %recording, key = status.upload.key, "aborting an upload that is not needed");
     parts.abort(&journal::open(&status.upload)).await?;
     metrics::upload_aborted();
-    Ok(context.store.forget_upload(recording, &status.upload.id).await?)
+    Ok(context.store.delete_upload(recording, &status.upload.id).await?)
 }
 
 /// The recording whose own file has this key. None for other objects, such as renditions.

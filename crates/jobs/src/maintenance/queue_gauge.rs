@@ -8,7 +8,7 @@ use crate::{JobError, context::Context, metrics};
 
 /// Counts the queue.
 pub(super) async fn run(context: &Context) -> Result<(), JobError> {
-    let counts = context.store.depth().await?;
+    let counts = context.store.count_jobs().await?;
     let counts: HashMap<_, _> = counts.into_iter().map(|(kind, state, jobs)| ((kind, state), jobs)).collect();
     for &kind in JobKind::ALL {
         // Jobs that are DONE or CANCELLED are not in the queue any more.

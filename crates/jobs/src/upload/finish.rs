@@ -117,7 +117,7 @@ impl Unfinished<'_> {
         let sent = sent?;
         self.confirmed.send_modify(|bytes| *bytes = bytes.saturating_add(range.bytes));
         let note = journal::entry(&sent, false, self.context.run);
-        self.context.store.note_part(self.recording.id, &self.upload.id, &note).await?;
+        self.context.store.write_part(self.recording.id, &self.upload.id, &note).await?;
         Ok(sent)
     }
 
@@ -130,7 +130,7 @@ impl Unfinished<'_> {
     }
 
     async fn forget(&self) -> Result<Finished, JobError> {
-        self.context.store.forget_upload(self.recording.id, &self.upload.id).await?;
+        self.context.store.delete_upload(self.recording.id, &self.upload.id).await?;
         Ok(Finished::SendWhole)
     }
 }

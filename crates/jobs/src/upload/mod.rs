@@ -89,7 +89,7 @@ async fn upload(
     put_whole(context, recording, file, confirmed, cancel).await?;
     if let Some((upload, _)) = begun.filter(|(upload, _)| upload.rescued) {
         // The object of the rescue has been replaced by the whole file.
-        context.store.forget_upload(recording.id, &upload.id).await?;
+        context.store.delete_upload(recording.id, &upload.id).await?;
     }
     Ok(done(context))
 }
@@ -111,7 +111,7 @@ async fn put_whole(
     let stored = context.blobs.put_file(put, cancel).await?;
     file.check(&stored)?;
     if let (None, Some(sha256)) = (file.sha256, &stored.sha256) {
-        context.store.note_sha256(recording.id, sha256).await?;
+        context.store.set_sha256(recording.id, sha256).await?;
     }
     Ok(())
 }
@@ -135,7 +135,7 @@ async fn finish(
             "the file format has changed: sending the whole file"
         );
         parts.abort(&journal::open(upload)).await?;
-        context.store.forget_upload(recording.id, &upload.id).await?;
+        context.store.delete_upload(recording.id, &upload.id).await?;
         return Ok(Finished::SendWhole);
     }
     Unfinished { context, parts, recording, file, upload, confirmed }.finish(journaled, cancel).await

@@ -29,7 +29,7 @@ pub(super) async fn commit(
             (since, before) = (now, bytes);
         }
         let progress = progress(recording.duration, recording.bytes, before, bytes, now - since);
-        match context.store.note_progress(leased, &progress).await {
+        match context.store.set_progress(leased, &progress).await {
             Err(lost @ StoreError::LeaseLost(_)) => return lost,
             Err(error) => tracing::debug!(%error, "progress not committed"),
             Ok(()) => {}

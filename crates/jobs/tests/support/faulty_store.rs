@@ -125,8 +125,8 @@ forward! {
             Ok(())
         }
 
-        async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
-            self.reach_with(leased)?.note_progress(leased, progress).await
+        async fn set_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
+            self.reach_with(leased)?.set_progress(leased, progress).await
         }
 
         fn changes(&self) -> broadcast::Receiver<Change> {
@@ -141,23 +141,23 @@ forward! {
     fn set_paused(tenant: &TenantId, id: SessionId, paused: bool) -> ();
     fn finalize(recording: &FinalizedRecording) -> FinalizeOutcome;
     fn session(tenant: &TenantId, id: SessionId) -> (NodeId, Option<EndReason>);
-    fn live_on(node: &NodeId) -> Vec<SessionId>;
+    fn live_sessions_on(node: &NodeId) -> Vec<SessionId>;
     fn recording(tenant: &TenantId, id: RecordingId) -> Recording;
-    fn list(
+    fn list_recordings(
         tenant: &TenantId,
         filter: &RecordingFilter,
         after: Option<(DateTime<Utc>, RecordingId)>,
         limit: u32
     ) -> Page;
-    fn note_sha256(id: RecordingId, sha256: &str) -> ();
+    fn set_sha256(id: RecordingId, sha256: &str) -> ();
     fn create_rendition(tenant: &TenantId, recording: RecordingId, new: &NewRendition) -> Created;
     fn rendition(tenant: &TenantId, id: RenditionId) -> Rendition;
     fn renditions_of(tenant: &TenantId, recording: RecordingId) -> Vec<Rendition>;
-    fn note_segment(segment: &Segment) -> ();
-    fn begin_segments_again(recording: RecordingId, parameters: &str, error: Option<&str>) -> ();
+    fn write_segment(segment: &Segment) -> ();
+    fn requeue_segments(recording: RecordingId, parameters: &str, error: Option<&str>) -> ();
     fn segments_of(tenant: &TenantId, recording: RecordingId) -> Vec<Segment>;
-    fn forget_segments(recording: RecordingId, parameters: &str) -> ();
-    fn forget_old_segments(before: DateTime<Utc>) -> u64;
+    fn delete_segments(recording: RecordingId, parameters: &str) -> ();
+    fn delete_old_segments(before: DateTime<Utc>) -> u64;
     fn delete_recording(tenant: &TenantId, id: RecordingId, actor: &str) -> Deletion;
     fn delete_rendition(tenant: &TenantId, id: RenditionId, actor: &str) -> Deletion;
     fn expired(expiry: &Expiry, limit: u32) -> Vec<Expired>;
@@ -168,11 +168,11 @@ forward! {
     fn list_jobs(tenant: &TenantId, filter: &JobFilter, before: Option<JobId>, limit: u32) -> Vec<Job>;
     fn retry(tenant: &TenantId, job: JobId) -> ();
     fn cancel(tenant: &TenantId, job: JobId) -> Cancellation;
-    fn depth() -> Vec<(JobKind, JobState, u64)>;
+    fn count_jobs() -> Vec<(JobKind, JobState, u64)>;
     fn begin_upload(upload: &Upload) -> ();
-    fn note_part(recording: RecordingId, upload_id: &str, part: &UploadPart) -> ();
+    fn write_part(recording: RecordingId, upload_id: &str, part: &UploadPart) -> ();
     fn upload_of(recording: RecordingId) -> Option<(Upload, Vec<UploadPart>)>;
-    fn forget_upload(recording: RecordingId, upload_id: &str) -> ();
+    fn delete_upload(recording: RecordingId, upload_id: &str) -> ();
     fn uploads_on(node: &NodeId) -> Vec<UploadStatus>;
     fn lost_uploads(silent_for: Duration) -> Vec<UploadStatus>;
     fn rescue(upload: &Upload, bytes: u64, error: Option<&str>, renditions: &[NewRendition]) -> bool;
