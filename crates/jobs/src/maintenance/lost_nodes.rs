@@ -46,7 +46,10 @@ impl LostNodes {
 
         let mut result = Ok(());
         for status in uploads.iter().filter(|status| before.contains(&status.upload.node)) {
-            let Some(parts) = parts else { break };
+            let Some(parts) = parts else {
+                debug_assert!(false, "without parts no uploads were listed");
+                break;
+            };
             if let Err(error) = self.rescue(context, parts, status).await {
                 let (recording, node) = (status.upload.recording, &status.upload.node);
                 tracing::debug!(recording_id = %recording, %node, %error, "a lost node's upload was not completed");
