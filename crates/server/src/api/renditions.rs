@@ -1,19 +1,20 @@
-//! Renditions, asked for.
+//! `CreateRendition`.
 
-use model::{JobKind, Recording, RecordingId};
+use model::{JobKind, Recording};
 use proto::recorder::v1 as pb;
 use store::StoreError;
 use transcode::MediaKind;
 
-use super::{Api, ApiError};
+use super::{Api, check};
 use crate::{
     auth::Caller,
+    error::ApiError,
     renditions::{Unfit, new_rendition, resolve},
     wire,
 };
 
 impl Api {
-    /// Asks for a rendition of a recording.
+    /// Requests a rendition of a recording. Requesting it again returns the existing one.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Precondition`, `Store`.
@@ -22,8 +23,7 @@ impl Api {
         caller: &Caller,
         request: pb::CreateRenditionRequest,
     ) -> Result<pb::CreateRenditionResponse, ApiError> {
-        let id: RecordingId =
-            request.recording_id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+        let id = check::recording_id("recording_id", &request.recording_id)?;
         let spec = request.spec.ok_or_else(|| ApiError::invalid("spec", "is missing"))?;
         let requested =
             wire::requested_rendition(&spec).map_err(|problem| ApiError::Invalid(vec![problem]))?;
@@ -57,14 +57,14 @@ fn refused(unfit: Unfit, recording: &Recording) -> ApiError {
             };
             ApiError::Precondition {
                 reason: "NO_SUCH_MEDIA",
-                problem: format!("the recording has no {kind} to make this of"),
+                problem: format!("the recording has no {kind}, which this rendition needs"),
             }
         }
         Unfit::Tracks(transcode::Unfit::NoTrack(number)) => {
             ApiError::invalid("spec.stem.track", format!("the recording has no track {number}"))
         }
         Unfit::Tracks(transcode::Unfit::AudioFormat) => {
-            ApiError::invalid("spec.stem.format", "of a track of video must be MP4 or WEBM")
+            ApiError::invalid("spec.stem.format", "must be MP4 or WEBM for a video track")
         }
         Unfit::Unwritable(error) => ApiError::Internal(error),
     }

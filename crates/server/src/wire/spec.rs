@@ -11,7 +11,7 @@ use proto::recorder::v1 as pb;
 use serde_json::{Map, Value};
 use transcode::{Rendition, RenditionKind, RequestedRendition};
 
-use crate::{api::FieldViolation, descriptors::POOL};
+use crate::{descriptors::POOL, error::FieldViolation};
 
 const DURATION: &str = "google.protobuf.Duration";
 

@@ -1,4 +1,4 @@
-//! Nodes, and whether the database answers.
+//! Nodes and their heartbeats.
 
 use std::time::Duration;
 

@@ -1,20 +1,29 @@
-//! What the log says first.
+//! The first lines of the log: versions, addresses, directories, and settings that deserve a warning.
 
 use crate::{
     App,
     config::{BlobConfig, Origin},
 };
 
+/// What is wrong with the installed OpenSSL, and what to do about it. None: nothing is known to be wrong.
+pub fn openssl_fault() -> Option<String> {
+    peer::openssl_predates_dtls_fixes().then(|| {
+        format!(
+            "{} lacks security fixes of DTLS, with which clients connect: upgrade the package libssl3, then restart the \
+             recorder",
+            peer::openssl_version()
+        )
+    })
+}
+
 impl App {
-    /// Says where everything is, a line each.
-    pub fn introduce(&self) {
+    /// Logs where everything is, one line each.
+    pub fn log_startup(&self) {
         let config = &self.config;
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %self.api.node, "webrtc-recorder");
-        let openssl = peer::openssl_version();
-        if peer::openssl_predates_dtls_fixes() {
-            tracing::warn!(openssl, "OpenSSL serves DTLS and lacks fixes of its DTLS code: update it");
-        } else {
-            tracing::info!(openssl, "DTLS");
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), node = %self.calls.api().cluster.node, "webrtc-recorder");
+        match openssl_fault() {
+            Some(fault) => tracing::error!("{fault}"),
+            None => tracing::info!(openssl = peer::openssl_version(), "DTLS"),
         }
         tracing::info!(address = %self.grpc_address, tls = config.tls.certificate.is_some(), "gRPC");
         tracing::info!(address = %self.http_address, tls = config.tls.certificate.is_some(), "HTTP");
@@ -29,16 +38,16 @@ impl App {
             }
         }
         if !config.authenticates() && config.insecure {
-            tracing::warn!("no authentication: whoever reaches the ports may record");
+            tracing::warn!("no authentication: every client that reaches the ports may record");
         }
         let open = !config.grpc.listen.is_loopback() || !config.http.listen.is_loopback();
         if open && config.authenticates() && config.tls.certificate.is_none() {
-            tracing::warn!("no TLS: tokens travel readable unless something in front encrypts");
+            tracing::warn!("no TLS: tokens are sent in plain text unless a proxy in front encrypts");
         }
-        self.warn_of_what_has_no_effect();
+        self.warn_of_keys_without_effect();
     }
 
-    fn warn_of_what_has_no_effect(&self) {
+    fn warn_of_keys_without_effect(&self) {
         if let Some(address) = &self.config.consul.address {
             tracing::warn!(address, "Consul: registration is not part of this version");
         }

@@ -1,4 +1,4 @@
-//! Where a recorder under test keeps its metadata and its objects.
+//! The database and the object store of a recorder under test.
 
 use std::{
     path::PathBuf,
@@ -16,8 +16,8 @@ use testkit::{
 
 use super::{UPLOAD, config, object, ok};
 
-/// One of the two configurations that everything must work on.
-pub enum Place {
+/// The two configurations that every scenario runs on.
+pub enum TestBackend {
     /// SQLite and a directory.
     Embedded,
     /// Postgres and S3.
@@ -31,17 +31,17 @@ pub struct Production {
     downloads: TempDir,
 }
 
-impl Place {
+impl TestBackend {
     pub fn embedded() -> Self {
         Self::Embedded
     }
 
-    /// A database of its own on the Postgres that this process shares, and a SeaweedFS of its own.
+    /// A new database on the Postgres that the process shares, and a new SeaweedFS.
     pub async fn production() -> Self {
         Self::production_with(Postgres::shared()).await
     }
 
-    /// The same on a Postgres that a test may stop.
+    /// As [`production`](Self::production), on a Postgres that the test may stop.
     pub async fn production_with(postgres: &Postgres) -> Self {
         let s3 = ok(SeaweedFs::start().await, "SeaweedFS");
         let access_key = AccessKey {
@@ -77,16 +77,16 @@ impl Place {
         ok(self.config().start().await, "the recorder starts")
     }
 
-    /// Overwrites the object of a recording with as many bytes that are no media.
-    pub async fn spoil(&self, recorder: &Recorder, id: &str) {
-        assert!(matches!(self, Self::Embedded), "only a directory can be spoiled from outside");
+    /// Overwrites the object of a recording with as many bytes that are not media.
+    pub async fn corrupt(&self, recorder: &Recorder, id: &str) {
+        assert!(matches!(self, Self::Embedded), "only an object in a directory can be overwritten");
         let object = object(recorder, id).await;
         let bytes = ok(std::fs::metadata(&object), "the object").len();
-        let noise: Vec<u8> = (0..bytes).map(|place| (place * 151 % 251) as u8).collect();
+        let noise: Vec<u8> = (0..bytes).map(|index| (index * 151 % 251) as u8).collect();
         ok(std::fs::write(&object, noise), "the object");
     }
 
-    /// The bucket, where there is one.
+    /// The bucket, of the production configuration.
     pub fn bucket(&self) -> Option<&S3> {
         match self {
             Self::Embedded => None,
@@ -94,14 +94,14 @@ impl Place {
         }
     }
 
-    /// Postgres, as one more node would see it.
+    /// A connection to Postgres, like that of another node.
     pub async fn database(&self) -> Option<PostgresStore> {
         let Self::Production(production) = self else { return None };
         let config = PostgresConfig { max_connections: 2, ..PostgresConfig::new(&production.database) };
         Some(ok(PostgresStore::connect(&config).await, "a connection of the test"))
     }
 
-    /// How many uploads in parts are open.
+    /// Number of open multipart uploads.
     pub async fn uploads(&self) -> usize {
         match self.bucket() {
             Some(bucket) => ok(bucket.open("").await, "open uploads").len(),
@@ -117,7 +117,7 @@ impl Place {
         }
     }
 
-    /// The object of a recording as a local file, waited for.
+    /// Waits for the object of a recording. Returns it as a local file.
     pub async fn object(&self, recorder: &Recorder, id: &str) -> PathBuf {
         match self {
             Self::Embedded => object(recorder, id).await,
@@ -126,7 +126,7 @@ impl Place {
     }
 }
 
-/// A page of what SeaweedFS lists.
+/// A page of a SeaweedFS directory listing.
 #[derive(serde::Deserialize)]
 struct Listing {
     #[serde(rename = "Entries")]
@@ -148,7 +148,7 @@ impl Entry {
 
 impl Production {
     async fn keys(&self) -> Vec<String> {
-        // Refused if another test was first, which is as good.
+        // Fails if another test has installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (http, root) = (reqwest::Client::new(), self.s3.folders());
         let (mut folders, mut keys) = (vec![String::new()], Vec::new());
@@ -174,7 +174,7 @@ impl Production {
         let deadline = Instant::now() + UPLOAD;
         loop {
             let mut missing = None;
-            // Begun yesterday, if midnight has passed since.
+            // The key has the day on which the recording began.
             for day in [Utc::now(), Utc::now() - TimeDelta::days(1)] {
                 for extension in ["webm", "mkv"] {
                     let key = format!("records/{}/{id}.{extension}", day.format("%Y/%m/%d"));

@@ -9,15 +9,18 @@ use http::HeaderMap;
 use proto::webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest, UploadP2pVideoRequest};
 
 use super::{HttpState, json};
-use crate::{api::observed, auth::Permission};
+use crate::{
+    api::Api,
+    auth::Caller,
+    calls::{Method, Transport},
+};
 
 pub(super) async fn upload(State(state): State<HttpState>, headers: HeaderMap, body: Bytes) -> Response {
-    let call = async {
-        let caller = state.auth.caller(&headers, Permission::Record)?;
+    let handler = async |api: &Api, caller: &Caller, body: Bytes| {
         let request: UploadP2pVideoRequest = json::read("webrtc_recorder.UploadP2PVideoRequest", &body)?;
-        state.api.upload(&caller, request).await
+        api.upload(caller, request).await
     };
-    let result = observed("http", "UploadP2PVideo", &headers, call).await;
+    let result = state.calls.run(Transport::Http, Method::UploadP2pVideo, &headers, body, handler).await;
     json::answer("webrtc_recorder.UploadP2PVideoResponse", result)
 }
 
@@ -27,14 +30,13 @@ pub(super) async fn renegotiate(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let call = async {
-        let caller = state.auth.caller(&headers, Permission::Record)?;
+    let handler = async |api: &Api, caller: &Caller, body: Bytes| {
         let request: RenegotiateP2pVideoRequest =
             json::read("webrtc_recorder.RenegotiateP2PVideoRequest", &body)?;
-        // The path names the session, whatever the body says.
-        state.api.renegotiate(&caller, RenegotiateP2pVideoRequest { id, ..request }).await
+        // The id of the path counts, not one of the body.
+        api.renegotiate(caller, RenegotiateP2pVideoRequest { id, ..request }).await
     };
-    let result = observed("http", "RenegotiateP2PVideo", &headers, call).await;
+    let result = state.calls.run(Transport::Http, Method::RenegotiateP2pVideo, &headers, body, handler).await;
     json::answer("webrtc_recorder.RenegotiateP2PVideoResponse", result)
 }
 
@@ -43,10 +45,7 @@ pub(super) async fn stop(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let call = async {
-        let caller = state.auth.caller(&headers, Permission::Record)?;
-        state.api.stop(&caller, StopP2pVideoRequest { id }).await
-    };
-    let result = observed("http", "StopP2PVideo", &headers, call).await;
+    let request = StopP2pVideoRequest { id };
+    let result = state.calls.run(Transport::Http, Method::StopP2pVideo, &headers, request, Api::stop).await;
     json::answer("webrtc_recorder.StopP2PVideoResponse", result)
 }

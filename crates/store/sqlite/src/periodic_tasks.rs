@@ -1,4 +1,4 @@
-//! Work that one process does for all every so often.
+//! Claims of periodic tasks that one process runs for all. The table is `turns`.
 
 use std::time::Duration;
 
@@ -7,11 +7,11 @@ use sqlx::SqlitePool;
 
 use crate::Failure;
 
-pub(crate) async fn take(pool: &SqlitePool, task: &str, every: Duration) -> Result<bool, Failure> {
+pub(crate) async fn claim_run(pool: &SqlitePool, task: &str, interval: Duration) -> Result<bool, Failure> {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     let now = Utc::now();
-    let next = now + every.min(CENTURY);
-    let taken = sqlx::query!(
+    let next = now + interval.min(CENTURY);
+    let claimed = sqlx::query!(
         "INSERT INTO turns (task, next_at) VALUES (?1, ?3)
          ON CONFLICT (task) DO UPDATE SET next_at = excluded.next_at WHERE turns.next_at <= ?2",
         task,
@@ -20,5 +20,5 @@ pub(crate) async fn take(pool: &SqlitePool, task: &str, every: Duration) -> Resu
     )
     .execute(pool)
     .await?;
-    Ok(taken.rows_affected() > 0)
+    Ok(claimed.rows_affected() > 0)
 }

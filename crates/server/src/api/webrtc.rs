@@ -1,28 +1,26 @@
 //! Upload, renegotiate and stop: the three calls of `WebRTCService`.
 
 use capture::{CaptureError, NewSession};
-use model::{Channel, EndReason, SessionId};
+use model::EndReason;
 use proto::webrtc_recorder::{
     RenegotiateP2pVideoRequest, RenegotiateP2pVideoResponse, StopP2pVideoRequest, StopP2pVideoResponse,
     UploadP2pVideoRequest, UploadP2pVideoResponse,
 };
-use tracing::Span;
 
-use super::{Api, ApiError, check, owner::Owner, to_the_end};
-use crate::auth::Caller;
+use super::{Api, check, record_session_id, run_detached};
+use crate::{auth::Caller, cluster::Owner, error::ApiError};
 
 impl Api {
     /// Answers an offer and begins to record.
     ///
     /// # Errors
-    /// As in the table of the service.
+    /// As documented at the service in `/proto`.
     pub async fn upload(
         &self,
         caller: &Caller,
         request: UploadP2pVideoRequest,
     ) -> Result<UploadP2pVideoResponse, ApiError> {
-        note(caller, None);
-        let channel: Channel = check::upload(&request, self.limits)?;
+        let channel = check::upload(&request, self.limits)?;
         let session = NewSession {
             tenant: caller.tenant.clone(),
             name: request.name,
@@ -31,22 +29,21 @@ impl Api {
             sdp_offer: request.sdp_offer,
         };
         let capture = self.capture.clone();
-        let begun = to_the_end(&self.work, async move { capture.begin(session).await }).await??;
-        Span::current().record("session_id", tracing::field::display(begun.id));
+        let begun = run_detached(&self.work, async move { capture.begin(session).await }).await??;
+        record_session_id(begun.id);
         Ok(UploadP2pVideoResponse { sdp_answer: begun.sdp_answer, id: begun.id.to_string() })
     }
 
-    /// Answers another offer of a live session, wherever in the cluster it is.
+    /// Answers another offer of a live session on any node.
     ///
     /// # Errors
-    /// As in the table of the service.
+    /// As documented at the service in `/proto`.
     pub async fn renegotiate(
         &self,
         caller: &Caller,
         request: RenegotiateP2pVideoRequest,
     ) -> Result<RenegotiateP2pVideoResponse, ApiError> {
         let id = check::session_id(&request.id)?;
-        note(caller, Some(id));
         let mut violations = Vec::new();
         check::offer(&request.sdp_offer, self.limits, &mut violations);
         if !violations.is_empty() {
@@ -55,52 +52,40 @@ impl Api {
         let (capture, tenant, offer) =
             (self.capture.clone(), caller.tenant.clone(), request.sdp_offer.clone());
         let answer =
-            to_the_end(&self.work, async move { capture.renegotiate(&tenant, id, offer).await }).await?;
+            run_detached(&self.work, async move { capture.renegotiate(&tenant, id, offer).await }).await?;
         match answer {
             Ok(sdp_answer) => Ok(RenegotiateP2pVideoResponse { sdp_answer }),
-            Err(CaptureError::NotFound(_)) => match self.owner(caller, id).await? {
+            Err(CaptureError::NotFound(_)) => match self.cluster.owner(caller, id).await? {
                 Owner::Nobody => Err(ApiError::Ended(id)),
-                Owner::Other(address) => {
-                    self.forwarder.renegotiate(&address, caller, id, request.sdp_offer).await
+                Owner::Node(address) => {
+                    self.cluster.client.renegotiate(&address, caller, id, request.sdp_offer).await
                 }
             },
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Ends a recording and returns when it is sealed, wherever in the cluster it is.
+    /// Ends a recording on any node and returns once it is finalized. Stopping it again is no error.
     ///
     /// # Errors
-    /// As in the table of the service.
+    /// As documented at the service in `/proto`.
     pub async fn stop(
         &self,
         caller: &Caller,
         request: StopP2pVideoRequest,
     ) -> Result<StopP2pVideoResponse, ApiError> {
         let id = check::session_id(&request.id)?;
-        note(caller, Some(id));
         let (capture, tenant) = (self.capture.clone(), caller.tenant.clone());
         let stopped =
-            to_the_end(&self.work, async move { capture.stop(&tenant, id, EndReason::Requested).await })
+            run_detached(&self.work, async move { capture.stop(&tenant, id, EndReason::Requested).await })
                 .await?;
         match stopped {
             Ok(_) => Ok(StopP2pVideoResponse {}),
-            Err(CaptureError::NotFound(_)) => match self.owner(caller, id).await? {
+            Err(CaptureError::NotFound(_)) => match self.cluster.owner(caller, id).await? {
                 Owner::Nobody => Ok(StopP2pVideoResponse {}),
-                Owner::Other(address) => self.forwarder.stop(&address, caller, id).await,
+                Owner::Node(address) => self.cluster.client.stop(&address, caller, id).await,
             },
             Err(error) => Err(error.into()),
         }
-    }
-}
-
-pub(super) fn note(caller: &Caller, id: Option<SessionId>) {
-    let span = Span::current();
-    span.record("tenant", caller.tenant.as_str());
-    if !caller.name.is_empty() {
-        span.record("caller", caller.name.as_str());
-    }
-    if let Some(id) = id {
-        span.record("session_id", tracing::field::display(id));
     }
 }

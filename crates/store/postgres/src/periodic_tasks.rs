@@ -1,4 +1,4 @@
-//! Work that one node does for all every so often.
+//! Claims of periodic tasks that one node runs for all. The table is `turns`.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use sqlx::PgPool;
 
 use crate::Failure;
 
-pub(crate) async fn take(pool: &PgPool, task: &str, every: Duration) -> Result<bool, Failure> {
-    let taken = sqlx::query!(
+pub(crate) async fn claim_run(pool: &PgPool, task: &str, interval: Duration) -> Result<bool, Failure> {
+    let claimed = sqlx::query!(
         "INSERT INTO turns (task, next_at) VALUES ($1, now() + make_interval(secs => $2))
          ON CONFLICT (task) DO UPDATE SET next_at = excluded.next_at WHERE turns.next_at <= now()",
         task,
-        every.as_secs_f64(),
+        interval.as_secs_f64(),
     )
     .execute(pool)
     .await?;
-    Ok(taken.rows_affected() > 0)
+    Ok(claimed.rows_affected() > 0)
 }

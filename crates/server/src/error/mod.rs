@@ -1,4 +1,6 @@
-//! The one error vocabulary of the API. `grpc/status.rs` says what each becomes on the wire.
+//! The errors of the API. `response` gives each its code, message and details; `grpc/status.rs` makes the status.
+
+mod response;
 
 use capture::CaptureError;
 use model::{RecordingId, SessionId};
@@ -6,10 +8,12 @@ use store::StoreError;
 
 use crate::config::Role;
 
-/// A field of a request that can't be used.
+pub(crate) use response::ErrorResponse;
+
+/// An invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldViolation {
-    /// Its path, such as `ice_servers[0].urls[1]`.
+    /// The field's path, such as `ice_servers[0].urls[1]`.
     pub field: String,
     /// What is wrong.
     pub description: String,
@@ -21,7 +25,7 @@ impl FieldViolation {
     }
 }
 
-/// What another node answered, handed on as it is.
+/// Another node's answer, relayed unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relayed {
     /// A gRPC code.
@@ -35,64 +39,64 @@ pub struct Relayed {
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
-    /// The caller did not say who they are.
+    /// No token, or an unknown one.
     #[error("{0}")]
     Unauthenticated(&'static str),
-    /// The caller's role is not enough.
+    /// The caller's role lacks the permission.
     #[error("the role {role} may not do this")]
     Denied {
         /// The caller's role.
         role: Role,
     },
-    /// Fields of the request can't be used. The caller's fault.
+    /// Invalid fields of the request. The caller must change them.
     #[error("bad request")]
     Invalid(Vec<FieldViolation>),
-    /// Audio that was streamed can't be used. The caller's fault; what came before is kept.
+    /// Invalid audio in a stream. The caller must change it. The audio before it is recorded.
     #[error("{}: {} (recording {recording})", .violation.field, .violation.description)]
     Audio {
-        /// What was kept of it; PARKED if nothing had come.
+        /// The recording of the audio before it; PARKED if there was none.
         recording: RecordingId,
         /// What is wrong.
         violation: FieldViolation,
     },
-    /// No recording of the tenant has this id.
+    /// The tenant has no recording with this id.
     #[error("no recording {0}")]
     NotFound(String),
-    /// The tenant has nothing of this id.
+    /// The tenant has no object of this kind with this id.
     #[error("no {what} {id}")]
     Missing {
-        /// What was looked for.
+        /// The kind of object: `rendition`, `job`.
         what: &'static str,
         /// The id.
         id: String,
     },
-    /// It can't be done as things are; the caller may change them.
+    /// The state of the recording, rendition or job does not allow the call.
     #[error("{problem}")]
     Precondition {
-        /// A word for programs, such as `NO_SUCH_MEDIA`.
+        /// The `reason` of the `ErrorInfo`, for programs, such as `NO_SUCH_MEDIA`.
         reason: &'static str,
-        /// Why, for a person.
+        /// The reason as a sentence.
         problem: String,
     },
-    /// There are too many watchers.
+    /// The node has its maximum of watchers.
     #[error("{limit} callers watch recordings on this node already")]
     WatchLimit {
-        /// The most that are allowed.
+        /// The maximum.
         limit: usize,
     },
-    /// The recorder is about to stop.
+    /// The recorder shuts down.
     #[error("the recorder is about to stop")]
     Stopping,
-    /// The object store does not answer.
+    /// The object store failed.
     #[error("the object store: {0}")]
     Blob(blob::BlobError),
-    /// The session is over.
+    /// The session has ended.
     #[error("session {0} has ended")]
     Ended(SessionId),
-    /// The node that has the session does not answer; it may come back.
+    /// The session's node does not answer. A later call may reach it.
     #[error("session {0} can not be reached just now: the node that has it does not answer")]
     OwnerAway(SessionId),
-    /// The node that has the session refused.
+    /// The session's node refused.
     #[error("{}", .0.message)]
     Relayed(Relayed),
     /// Capture refused.
@@ -101,10 +105,10 @@ pub enum ApiError {
     /// The store refused.
     #[error(transparent)]
     Store(StoreError),
-    /// A fault of ours.
+    /// An internal error. `calls` logs it and replaces it by `Logged`.
     #[error("{0}")]
     Internal(String),
-    /// A fault of ours whose cause is in the log under this id.
+    /// An internal error whose cause is in the log under this id.
     #[error("internal error {0}")]
     Logged(uuid::Uuid),
 }
@@ -114,7 +118,7 @@ impl ApiError {
         Self::Invalid(vec![FieldViolation::new(field, description)])
     }
 
-    /// Whether the cause concerns nobody but us, so that the caller only gets an id by which to find it in the log.
+    /// Whether the cause must not reach the caller, who gets the id of its log line instead.
     #[must_use]
     pub fn is_internal(&self) -> bool {
         matches!(
@@ -131,7 +135,7 @@ impl ApiError {
         )
     }
 
-    /// Whether the database's absence is the cause, which the operator has to see in the log.
+    /// Whether the cause is an unavailable database, which is logged as a warning.
     #[must_use]
     pub fn is_database_away(&self) -> bool {
         matches!(self, Self::Store(StoreError::Unavailable(_)) | Self::Capture(CaptureError::Ledger(_)))

@@ -1,4 +1,4 @@
-//! Small files that are made at the first start and kept.
+//! Small files of the data directory that only the recorder may read.
 
 use std::{
     fs,
@@ -7,8 +7,8 @@ use std::{
     path::Path,
 };
 
-/// Writes a line into a new file that its owner alone can read. The file appears when it is whole and on disk: with half of
-/// what it should hold the recorder would not start again.
+/// Writes a line to a new file with mode 0600. The file is complete and on disk before it gets its name: the recorder
+/// refuses to start with a truncated one.
 pub(crate) fn write_line(path: &Path, line: &str) -> io::Result<()> {
     let part = path.with_extension("part");
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_crash_left_half_written_is_written_anew() {
+    fn a_file_that_a_crash_left_incomplete_is_replaced() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         fs::write(directory.path().join("key.part"), "a longer line than the one that follows").unwrap();
@@ -34,7 +34,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_can_read_it() {
+    fn other_users_can_not_read_the_file() {
         let directory = tempfile::tempdir().unwrap();
         write_line(&directory.path().join("key"), "secret").unwrap();
         assert_eq!(fs::metadata(directory.path().join("key")).unwrap().mode() & 0o777, 0o600);
