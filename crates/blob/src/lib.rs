@@ -9,8 +9,8 @@ mod digest;
 mod error;
 mod key;
 mod local;
+mod part_uploads;
 mod partial;
-mod parts;
 mod s3;
 mod store;
 
@@ -19,6 +19,6 @@ pub use digest::{FileDigest, file_digest};
 pub use error::BlobError;
 pub use key::ObjectKey;
 pub use local::LocalDir;
-pub use parts::{FilePart, OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
+pub use part_uploads::{FilePart, OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
 pub use s3::{AccessKey, ChecksumMode, S3, S3Config, Secret};
 pub use store::{BlobStore, ObjectInfo, PutFile};

@@ -61,15 +61,15 @@ impl BlobStore for LocalDir {
     async fn put_file(&self, file: PutFile<'_>, cancel: &CancellationToken) -> Result<ObjectInfo, BlobError> {
         let target = self.path_of(file.key)?;
         let (root, key, source) = (self.root.clone(), file.key.to_owned(), file.path.to_owned());
-        let wanted = file.sha256.map(str::to_owned);
+        let expected = file.sha256.map(str::to_owned);
         let stored = blocking(cancel, move |cancel| {
             if cancel.is_cancelled() {
                 return Err(BlobError::Cancelled);
             }
             let partial = Partial::name_in(&root.join(INCOMING));
-            let sent = link_or_copy(&source, partial.path(), cancel)?;
+            let copied = link_or_copy(&source, partial.path(), cancel)?;
             let stored = File::open(partial.path()).map_err(|error| store_error(partial.path(), &error))?;
-            let arrived = match (&wanted, &sent) {
+            let arrived = match (&expected, &copied) {
                 // The source by another name: there is nothing to hold it against, and reading it would tell nothing.
                 (None, None) => {
                     let metadata = stored.metadata().map_err(|error| store_error(partial.path(), &error))?;
@@ -77,10 +77,10 @@ impl BlobStore for LocalDir {
                 }
                 _ => info(digest(&stored, cancel).map_err(|error| stored_error(partial.path(), error))?),
             };
-            let wanted = wanted.or(sent.map(|sent| sent.sha256));
-            if let Some(wanted) = wanted.filter(|wanted| arrived.sha256.as_ref() != Some(wanted)) {
+            let expected = expected.or(copied.map(|copied| copied.sha256));
+            if let Some(expected) = expected.filter(|expected| arrived.sha256.as_ref() != Some(expected)) {
                 let found = arrived.sha256.as_deref().unwrap_or("unknown");
-                let detail = format!("its SHA-256 is {found}, not {wanted}");
+                let detail = format!("its SHA-256 is {found}, not {expected}");
                 return Err(BlobError::Mismatch { key, detail });
             }
             let parent = target.parent().unwrap_or(&root);

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{S3, error, error::s3_error, fingerprint::PartHasher, stat::META_SHA256};
+use super::{S3, error, error::s3_error, fingerprint::PartHasher, head::META_SHA256};
 use crate::{
     BlobError, ObjectInfo, ObjectKey, PartDigest, PartRange,
     digest::{blocking, hex},
@@ -20,19 +20,19 @@ pub(super) struct Download {
     key: String,
     body: ByteStream,
     /// The longest silence. The client's own timeouts end with the head of the answer.
-    patience: Duration,
-    announced: Option<u64>,
+    read_timeout: Duration,
+    content_length: Option<u64>,
     bytes: u64,
     hash: Sha256,
     /// The SHA-256 in the object's metadata.
-    noted: Option<String>,
+    recorded: Option<String>,
 }
 
 impl Download {
     /// The next piece; none at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
         let failed = |what: String| BlobError::Unavailable(format!("{}: the download {what}", self.key));
-        let next = tokio::time::timeout(self.patience, self.body.next()).await;
+        let next = tokio::time::timeout(self.read_timeout, self.body.next()).await;
         match next.map_err(|_| failed("fell silent".to_owned()))? {
             Some(Ok(piece)) => {
                 self.bytes += piece.len() as u64;
@@ -40,7 +40,7 @@ impl Download {
                 Ok(Some(piece))
             }
             Some(Err(error)) => Err(failed(format!("broke off: {}", error::chain(&error)))),
-            None if self.announced.is_some_and(|announced| announced != self.bytes) => {
+            None if self.content_length.is_some_and(|content_length| content_length != self.bytes) => {
                 Err(failed(format!("ended after {} bytes, too early", self.bytes)))
             }
             None => Ok(None),
@@ -50,8 +50,8 @@ impl Download {
     /// What came, once all has; or that it is not what was put there.
     fn finish(self) -> Result<ObjectInfo, BlobError> {
         let sha256 = hex(&self.hash.finalize());
-        if let Some(noted) = self.noted.filter(|noted| *noted != sha256) {
-            let detail = format!("its SHA-256 is {sha256}, not {noted}");
+        if let Some(recorded) = self.recorded.filter(|recorded| *recorded != sha256) {
+            let detail = format!("its SHA-256 is {sha256}, not {recorded}");
             return Err(BlobError::Mismatch { key: self.key, detail });
         }
         Ok(ObjectInfo { bytes: self.bytes, sha256: Some(sha256) })
@@ -64,10 +64,10 @@ impl S3 {
         let object = request.send().await.map_err(|error| s3_error(&error, key.as_str()))?;
         Ok(Download {
             key: key.to_string(),
-            announced: object.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
-            noted: object.metadata().and_then(|metadata| metadata.get(META_SHA256)).cloned(),
+            content_length: object.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
+            recorded: object.metadata().and_then(|metadata| metadata.get(META_SHA256)).cloned(),
             body: object.body,
-            patience: self.config.attempt_timeout,
+            read_timeout: self.config.attempt_timeout,
             bytes: 0,
             hash: Sha256::new(),
         })

@@ -4,11 +4,11 @@ mod config;
 mod error;
 mod fingerprint;
 mod get;
+mod head;
 mod multipart;
-mod pace;
-mod parts;
+mod part_uploads;
 mod put;
-mod stat;
+mod rate_limit;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{BlobError, BlobStore, ObjectInfo, ObjectKey, PartUploads, PutFile, attachment};
 use error::s3_error;
-use pace::Pace;
+use rate_limit::RateLimiter;
 
 pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
 
@@ -41,8 +41,8 @@ pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
 pub struct S3 {
     client: Client,
     config: S3Config,
-    /// Clones share it.
-    pace: Option<Arc<Pace>>,
+    /// Shared by all clones.
+    rate_limit: Option<Arc<RateLimiter>>,
 }
 
 impl S3 {
@@ -93,8 +93,8 @@ impl S3 {
                     .build(),
             );
         sdk.set_endpoint_url(config.endpoint.clone());
-        let pace = config.bytes_a_second.map(|rate| Arc::new(Pace::new(rate)));
-        Ok(Self { client: Client::from_conf(sdk.build()), config: config.clone(), pace })
+        let rate_limit = config.bytes_a_second.map(|rate| Arc::new(RateLimiter::new(rate)));
+        Ok(Self { client: Client::from_conf(sdk.build()), config: config.clone(), rate_limit })
     }
 
     fn uses_checksums(&self) -> bool {

@@ -13,8 +13,8 @@ use super::{
     S3,
     error::s3_error,
     fingerprint::{Fingerprint, Part},
+    head::metadata,
     put::cancellable,
-    stat::metadata,
 };
 use crate::{BlobError, ObjectKey, PutFile};
 
@@ -116,7 +116,7 @@ impl S3 {
             .set_checksum_sha256(part.checksum())
             .body(self.body(path, part).await?)
             .customize()
-            .config_override(self.patience(part.bytes))
+            .config_override(self.with_attempt_timeout(part.bytes))
             .send()
             .await
             .map_err(|error| s3_error(&error, key.as_str()))?;

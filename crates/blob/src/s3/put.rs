@@ -10,8 +10,8 @@ use super::{
     S3,
     error::s3_error,
     fingerprint::{Fingerprint, Part},
-    pace,
-    stat::metadata,
+    head::metadata,
+    rate_limit,
 };
 use crate::{BlobError, ObjectInfo, ObjectKey, PutFile, digest::source_error};
 
@@ -27,8 +27,8 @@ impl S3 {
         let key: ObjectKey = file.key.parse()?;
         let (part_bytes, mode) = (self.config.part_bytes, self.config.checksums);
         let fingerprint = Fingerprint::of(file.path, part_bytes, mode, cancel).await?;
-        if let Some(wanted) = file.sha256.filter(|wanted| *wanted != fingerprint.sha256) {
-            let detail = format!("the local file's SHA-256 is {}, not {wanted}", fingerprint.sha256);
+        if let Some(expected) = file.sha256.filter(|expected| *expected != fingerprint.sha256) {
+            let detail = format!("the local file's SHA-256 is {}, not {expected}", fingerprint.sha256);
             return Err(BlobError::Mismatch { key: key.to_string(), detail });
         }
         match fingerprint.parts.as_slice() {
@@ -55,7 +55,7 @@ impl S3 {
             .set_checksum_sha256(part.checksum())
             .body(self.body(file.path, part).await?)
             .customize()
-            .config_override(self.patience(part.bytes))
+            .config_override(self.with_attempt_timeout(part.bytes))
             .send()
             .await
             .map_err(|error| s3_error(&error, key.as_str()))?;
@@ -65,8 +65,8 @@ impl S3 {
 
     /// One part of a file, read while it is sent.
     pub(super) async fn body(&self, path: &Path, part: &Part) -> Result<ByteStream, BlobError> {
-        if let Some(pace) = &self.pace {
-            let body = pace::body(Arc::clone(pace), path.to_owned(), part.offset, part.bytes);
+        if let Some(limiter) = &self.rate_limit {
+            let body = rate_limit::body(Arc::clone(limiter), path.to_owned(), part.offset, part.bytes);
             return Ok(ByteStream::new(body));
         }
         ByteStream::read_from()
@@ -80,10 +80,10 @@ impl S3 {
     }
 
     /// What is paced takes longer, and is not therefore lost; nor is what a slow line carries.
-    pub(super) fn patience(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
-        let paced = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.patience(bytes));
+    pub(super) fn with_attempt_timeout(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
+        let limited = self.rate_limit.as_ref().map_or(Duration::ZERO, |limiter| limiter.longest_time(bytes));
         let slow = Duration::from_secs(bytes / self.config.slowest.get());
-        let attempt = self.config.attempt_timeout.saturating_add(paced).saturating_add(slow);
+        let attempt = self.config.attempt_timeout.saturating_add(limited).saturating_add(slow);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(attempt)

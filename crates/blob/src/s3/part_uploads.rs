@@ -110,16 +110,16 @@ impl PartUploads for S3 {
     async fn confirm(&self, key: &str, parts: &[SentPart]) -> Result<ObjectInfo, BlobError> {
         let key: ObjectKey = key.parse()?;
         let bytes = parts.iter().map(|part| part.range.bytes).sum();
-        let stat = self.stat(&key).await?;
+        let head = self.head_object(&key).await?;
         let mismatch = |detail| Err(BlobError::Mismatch { key: key.to_string(), detail });
-        if stat.bytes != bytes {
-            return mismatch(format!("it has {} bytes, its parts have {bytes}", stat.bytes));
+        if head.bytes != bytes {
+            return mismatch(format!("it has {} bytes, its parts have {bytes}", head.bytes));
         }
         let digests: Vec<PartDigest> = parts.iter().map(|part| part.digest).collect();
         let (etag, checksum) = (etag_of_parts(&digests), checksum_of_parts(&digests));
-        let says = |told: &Option<String>, expected: &str| told.as_deref() == Some(expected);
-        let by_checksum = checksum.is_some_and(|expected| says(&stat.checksum, &expected));
-        if by_checksum || says(&stat.etag, &etag) {
+        let equals = |found: &Option<String>, expected: &str| found.as_deref() == Some(expected);
+        let by_checksum = checksum.is_some_and(|expected| equals(&head.checksum, &expected));
+        if by_checksum || equals(&head.etag, &etag) {
             return Ok(ObjectInfo { bytes, sha256: None });
         }
         tracing::debug!(%key, "neither ETag nor checksum proves the object: reading it back");

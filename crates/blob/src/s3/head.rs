@@ -26,7 +26,7 @@ pub(super) fn metadata(fingerprint: &Fingerprint) -> HashMap<String, String> {
 
 /// The answer to HEAD.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Stat {
+pub(super) struct Head {
     pub bytes: u64,
     /// Without quotes.
     pub etag: Option<String>,
@@ -40,40 +40,40 @@ enum Proof {
     /// The store computed what we computed from content with this SHA-256.
     Proven(String),
     /// There is a note of a SHA-256, but nothing that the store computed bears it out.
-    Claimed,
+    Unproven,
     /// We did not write this object.
-    Nothing,
+    Absent,
 }
 
-impl Stat {
+impl Head {
     fn proof(&self) -> Proof {
-        let Some(sha256) = self.metadata.get(META_SHA256) else { return Proof::Nothing };
-        let confirms = |computed: &Option<String>, expected| {
+        let Some(sha256) = self.metadata.get(META_SHA256) else { return Proof::Absent };
+        let proves = |computed: &Option<String>, expected| {
             computed.as_ref().is_some_and(|computed| self.metadata.get(expected) == Some(computed))
         };
-        if confirms(&self.etag, META_ETAG) || confirms(&self.checksum, META_CHECKSUM) {
+        if proves(&self.etag, META_ETAG) || proves(&self.checksum, META_CHECKSUM) {
             return Proof::Proven(sha256.clone());
         }
-        Proof::Claimed
+        Proof::Unproven
     }
 }
 
 impl S3 {
     /// Size and proven SHA-256 of an object; reads it back where nothing less proves it.
     pub(super) async fn info(&self, key: &ObjectKey) -> Result<ObjectInfo, BlobError> {
-        let stat = self.stat(key).await?;
-        let sha256 = match stat.proof() {
+        let head = self.head_object(key).await?;
+        let sha256 = match head.proof() {
             Proof::Proven(sha256) => Some(sha256),
-            Proof::Nothing => None,
-            Proof::Claimed => {
+            Proof::Absent => None,
+            Proof::Unproven => {
                 tracing::debug!(%key, "neither ETag nor checksum proves the object: reading it back");
                 return self.read_back(key).await;
             }
         };
-        Ok(ObjectInfo { bytes: stat.bytes, sha256 })
+        Ok(ObjectInfo { bytes: head.bytes, sha256 })
     }
 
-    pub(super) async fn stat(&self, key: &ObjectKey) -> Result<Stat, BlobError> {
+    pub(super) async fn head_object(&self, key: &ObjectKey) -> Result<Head, BlobError> {
         let head = self
             .client
             .head_object()
@@ -84,7 +84,7 @@ impl S3 {
             .await
             .map_err(|error| s3_error(&error, key.as_str()))?;
         let bytes = head.content_length().and_then(|bytes| u64::try_from(bytes).ok());
-        Ok(Stat {
+        Ok(Head {
             bytes: bytes.ok_or_else(|| BlobError::Unavailable("HEAD told no size".to_owned()))?,
             etag: head.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
             checksum: head.checksum_sha256().map(str::to_owned),
@@ -97,20 +97,20 @@ impl S3 {
 mod tests {
     use super::*;
 
-    fn stat(etag: &str, checksum: Option<&str>, metadata: &[(&str, &str)]) -> Stat {
+    fn head(etag: &str, checksum: Option<&str>, metadata: &[(&str, &str)]) -> Head {
         let metadata = metadata.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
-        Stat { bytes: 1, etag: Some(etag.to_owned()), checksum: checksum.map(str::to_owned), metadata }
+        Head { bytes: 1, etag: Some(etag.to_owned()), checksum: checksum.map(str::to_owned), metadata }
     }
 
     #[test]
     fn a_note_alone_proves_nothing() {
-        let note = [(META_SHA256, "abc"), (META_ETAG, "e-2"), (META_CHECKSUM, "c-2")];
+        let recorded = [(META_SHA256, "abc"), (META_ETAG, "e-2"), (META_CHECKSUM, "c-2")];
         let proven = Proof::Proven("abc".to_owned());
-        assert_eq!(stat("e-2", None, &note).proof(), proven);
-        assert_eq!(stat("of-kms", Some("c-2"), &note).proof(), proven);
-        assert_eq!(stat("of-kms", None, &note).proof(), Proof::Claimed);
-        assert_eq!(stat("of-kms", Some("other"), &note).proof(), Proof::Claimed);
-        assert_eq!(stat("e-2", None, &note[..1]).proof(), Proof::Claimed);
-        assert_eq!(stat("e-2", None, &[]).proof(), Proof::Nothing);
+        assert_eq!(head("e-2", None, &recorded).proof(), proven);
+        assert_eq!(head("of-kms", Some("c-2"), &recorded).proof(), proven);
+        assert_eq!(head("of-kms", None, &recorded).proof(), Proof::Unproven);
+        assert_eq!(head("of-kms", Some("other"), &recorded).proof(), Proof::Unproven);
+        assert_eq!(head("e-2", None, &recorded[..1]).proof(), Proof::Unproven);
+        assert_eq!(head("e-2", None, &[]).proof(), Proof::Absent);
     }
 }

@@ -28,24 +28,24 @@ const MIN_PIECE: u64 = 4 * 1024;
 /// Pieces a second: so many that none waits long enough to look like a stalled connection.
 const PIECES_A_SECOND: u64 = 8;
 /// Streams among which the rate may have to be divided while a part is on its way: what its patience allows for.
-const STREAMS: u32 = 32;
+const MAX_STREAMS: u32 = 32;
 
 /// Gives each piece its time to leave. Pieces of all streams share one rate, in the order in which they come.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     bytes_a_second: NonZeroU64,
     /// When the next piece may leave.
     next: Mutex<Instant>,
 }
 
-impl Pace {
+impl RateLimiter {
     pub fn new(bytes_a_second: NonZeroU64) -> Self {
         Self { bytes_a_second, next: Mutex::new(Instant::now()) }
     }
 
     /// The time that so many bytes may take, with others beside them.
-    pub fn patience(&self, bytes: u64) -> Duration {
-        self.time(bytes).saturating_mul(STREAMS)
+    pub fn longest_time(&self, bytes: u64) -> Duration {
+        self.time(bytes).saturating_mul(MAX_STREAMS)
     }
 
     fn time(&self, bytes: u64) -> Duration {
@@ -53,11 +53,11 @@ impl Pace {
     }
 
     fn piece_bytes(&self) -> usize {
-        let wanted = (self.bytes_a_second.get() / PIECES_A_SECOND).clamp(MIN_PIECE, SEND_BUFFER as u64);
-        usize::try_from(wanted).unwrap_or(SEND_BUFFER)
+        let bytes = (self.bytes_a_second.get() / PIECES_A_SECOND).clamp(MIN_PIECE, SEND_BUFFER as u64);
+        usize::try_from(bytes).unwrap_or(SEND_BUFFER)
     }
 
-    /// Waits until a piece may leave. Time in which nothing left is not made up for later.
+    /// Waits until a piece may leave. Time in which nothing remaining is not made up for later.
     async fn wait(&self, bytes: u64) {
         let at = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -70,42 +70,42 @@ impl Pace {
 }
 
 /// A range of a file as a body, read and paced as it is sent, and again for another try.
-pub(super) fn body(pace: Arc<Pace>, path: PathBuf, offset: u64, bytes: u64) -> SdkBody {
+pub(super) fn body(limiter: Arc<RateLimiter>, path: PathBuf, offset: u64, bytes: u64) -> SdkBody {
     SdkBody::retryable(move || {
-        let pieces = pieces(Arc::clone(&pace), path.clone(), offset, bytes);
-        SdkBody::from_body_1_x(Paced { pieces: Box::pin(pieces), left: bytes })
+        let pieces = pieces(Arc::clone(&limiter), path.clone(), offset, bytes);
+        SdkBody::from_body_1_x(LimitedBody { pieces: Box::pin(pieces), remaining: bytes })
     })
 }
 
 fn pieces(
-    pace: Arc<Pace>,
+    limiter: Arc<RateLimiter>,
     path: PathBuf,
     offset: u64,
     bytes: u64,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + Sync {
-    let piece_bytes = pace.piece_bytes();
+    let piece_bytes = limiter.piece_bytes();
     let opened = async move {
         let mut file = File::open(path).await?;
         file.seek(SeekFrom::Start(offset)).await?;
         Ok::<_, io::Error>(ReaderStream::with_capacity(file.take(bytes), piece_bytes))
     };
     stream::once(opened).try_flatten().then(move |piece| {
-        let pace = Arc::clone(&pace);
+        let limiter = Arc::clone(&limiter);
         async move {
             if let Ok(piece) = &piece {
-                pace.wait(piece.len() as u64).await;
+                limiter.wait(piece.len() as u64).await;
             }
             piece
         }
     })
 }
 
-struct Paced {
+struct LimitedBody {
     pieces: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>,
-    left: u64,
+    remaining: u64,
 }
 
-impl Body for Paced {
+impl Body for LimitedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -115,13 +115,13 @@ impl Body for Paced {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let next = std::task::ready!(self.pieces.poll_next_unpin(context));
         if let Some(Ok(piece)) = &next {
-            self.left = self.left.saturating_sub(piece.len() as u64);
+            self.remaining = self.remaining.saturating_sub(piece.len() as u64);
         }
         Poll::Ready(next.map(|piece| piece.map(Frame::data)))
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.remaining)
     }
 }
 
@@ -134,10 +134,10 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let content: Vec<u8> = (0..400_000_u32).map(|n| n as u8).collect();
         std::fs::write(file.path(), &content).unwrap();
-        let pace = Arc::new(Pace::new(NonZeroU64::new(100_000).unwrap()));
+        let limiter = Arc::new(RateLimiter::new(NonZeroU64::new(100_000).unwrap()));
         let begun = Instant::now();
         let read = |offset: u64| {
-            let pieces = pieces(Arc::clone(&pace), file.path().to_owned(), offset, 150_000);
+            let pieces = pieces(Arc::clone(&limiter), file.path().to_owned(), offset, 150_000);
             pieces.try_fold(Vec::new(), |mut all, piece| async move {
                 all.extend_from_slice(&piece);
                 Ok(all)
@@ -152,11 +152,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn time_in_which_nothing_was_sent_is_not_made_up_for() {
-        let pace = Pace::new(NonZeroU64::new(1000).unwrap());
+        let limiter = RateLimiter::new(NonZeroU64::new(1000).unwrap());
         tokio::time::sleep(Duration::from_secs(60)).await;
         let begun = Instant::now();
         for _ in 0..5 {
-            pace.wait(1000).await;
+            limiter.wait(1000).await;
         }
         assert_eq!(begun.elapsed().as_secs(), 4);
     }
