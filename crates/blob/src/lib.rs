@@ -22,3 +22,6 @@ pub use local::LocalDir;
 pub use part_uploads::{FilePart, OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
 pub use s3::{AccessKey, ChecksumMode, S3, S3Config, Secret};
 pub use store::{BlobStore, ObjectInfo, PutFile};
+
+/// The target of all spans and events of the object store: `RUST_LOG=blob=debug` shows them.
+pub(crate) const TARGET: &str = "blob";

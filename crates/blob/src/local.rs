@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BlobError, BlobStore, ObjectInfo, ObjectKey, PutFile,
+    BlobError, BlobStore, ObjectInfo, ObjectKey, PutFile, TARGET,
     digest::{FileDigest, ReadError, blocking, digest, hex, read_all, source_error},
     partial::{Partial, sync_directory},
 };
@@ -216,7 +216,7 @@ fn sweep(incoming: &Path, now: SystemTime) -> io::Result<()> {
         let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed.try_into().unwrap_or_default());
         if now.duration_since(changed).is_ok_and(|age| age > INCOMING_MAX_AGE) {
             let removed = fs::remove_file(entry.path()).is_ok();
-            tracing::info!(path = %entry.path().display(), removed, "half-written object swept");
+            tracing::info!(target: TARGET, path = %entry.path().display(), removed, "half-written object removed");
         }
     }
     Ok(())

@@ -64,7 +64,7 @@ fn classify(status: u16, code: &str, text: String, key: &str) -> BlobError {
         ) => BlobError::Mismatch { key: key.to_owned(), detail: text },
         // The store did not get the whole body in time, or at all.
         (400, "RequestTimeout" | "IncompleteBody") => BlobError::Unavailable(text),
-        (404, "NoSuchUpload") => BlobError::NoUpload(key.to_owned()),
+        (_, "NoSuchUpload") => BlobError::NoUpload(key.to_owned()),
         (404, _) => BlobError::NotFound(key.to_owned()),
         (408 | 409 | 412 | 425 | 429 | 500.., _) => BlobError::Unavailable(text),
         _ => BlobError::Refused(text),

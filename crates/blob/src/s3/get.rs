@@ -8,7 +8,12 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{S3, error, error::s3_error, fingerprint::PartHasher, head::META_SHA256};
+use super::{
+    S3, error,
+    fingerprint::PartHasher,
+    head::META_SHA256,
+    request::{request_span, traced},
+};
 use crate::{
     BlobError, ObjectInfo, ObjectKey, PartDigest, PartRange,
     digest::{blocking, hex},
@@ -61,7 +66,7 @@ impl Download {
 impl S3 {
     async fn download(&self, key: &ObjectKey) -> Result<Download, BlobError> {
         let request = self.client.get_object().bucket(&self.config.bucket).key(key.as_str());
-        let object = request.send().await.map_err(|error| s3_error(&error, key.as_str()))?;
+        let object = traced(request_span!("s3.get", %key), key.as_str(), request.send()).await?;
         Ok(Download {
             key: key.to_string(),
             content_length: object.content_length().and_then(|bytes| u64::try_from(bytes).ok()),

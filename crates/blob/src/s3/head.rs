@@ -4,8 +4,12 @@ use std::collections::HashMap;
 
 use aws_sdk_s3::types::ChecksumMode as AskForChecksum;
 
-use super::{S3, error::s3_error, fingerprint::Fingerprint};
-use crate::{BlobError, ObjectInfo, ObjectKey};
+use super::{
+    S3,
+    fingerprint::Fingerprint,
+    request::{request_span, traced},
+};
+use crate::{BlobError, ObjectInfo, ObjectKey, TARGET};
 
 /// Metadata: SHA-256 of the content, hexadecimal.
 pub(super) const META_SHA256: &str = "sha256";
@@ -66,7 +70,7 @@ impl S3 {
             Proof::Proven(sha256) => Some(sha256),
             Proof::Absent => None,
             Proof::Unproven => {
-                tracing::debug!(%key, "neither ETag nor checksum proves the object: reading it back");
+                tracing::debug!(target: TARGET, %key, "neither ETag nor checksum proves the object: reading it back");
                 return self.read_back(key).await;
             }
         };
@@ -74,15 +78,13 @@ impl S3 {
     }
 
     pub(super) async fn head_object(&self, key: &ObjectKey) -> Result<Head, BlobError> {
-        let head = self
+        let request = self
             .client
             .head_object()
             .bucket(&self.config.bucket)
             .key(key.as_str())
-            .set_checksum_mode(self.uses_checksums().then_some(AskForChecksum::Enabled))
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, key.as_str()))?;
+            .set_checksum_mode(self.uses_checksums().then_some(AskForChecksum::Enabled));
+        let head = traced(request_span!("s3.head", %key), key.as_str(), request.send()).await?;
         let bytes = head.content_length().and_then(|bytes| u64::try_from(bytes).ok());
         Ok(Head {
             bytes: bytes.ok_or_else(|| BlobError::Unavailable("HEAD told no size".to_owned()))?,

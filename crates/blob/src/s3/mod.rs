@@ -9,6 +9,7 @@ mod multipart;
 mod part_uploads;
 mod put;
 mod rate_limit;
+mod request;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{BlobError, BlobStore, ObjectInfo, ObjectKey, PartUploads, PutFile, attachment};
 use error::s3_error;
 use rate_limit::RateLimiter;
+use request::{request_span, traced};
 
 pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
 
@@ -127,7 +129,7 @@ impl BlobStore for S3 {
     async fn delete(&self, key: &str) -> Result<(), BlobError> {
         let key: ObjectKey = key.parse()?;
         let request = self.client.delete_object().bucket(&self.config.bucket).key(key.as_str());
-        match request.send().await.map_err(|error| s3_error(&error, key.as_str())) {
+        match traced(request_span!("s3.delete", %key), key.as_str(), request.send()).await {
             Ok(_) | Err(BlobError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -159,8 +161,8 @@ impl BlobStore for S3 {
 
     async fn ping(&self) -> Result<(), BlobError> {
         let bucket = &self.config.bucket;
-        match self.client.head_bucket().bucket(bucket).send().await.map_err(|error| s3_error(&error, bucket))
-        {
+        let request = self.client.head_bucket().bucket(bucket);
+        match traced(request_span!("s3.head_bucket", bucket), bucket, request.send()).await {
             Ok(_) => Ok(()),
             Err(BlobError::NotFound(_)) => Err(BlobError::Refused(format!("no bucket {bucket:?}"))),
             Err(error) => Err(error),

@@ -2,23 +2,20 @@
 
 use std::path::Path;
 
-use aws_sdk_s3::{
-    error::ProvideErrorMetadata,
-    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     S3,
     config::MAX_PART_BYTES,
-    error::s3_error,
     fingerprint::{Part, checksum_of_parts, digest, etag_of_parts},
     put::cancellable,
+    request::{request_span, traced},
 };
 use crate::{
     BlobError, FileDigest, FilePart, ObjectInfo, ObjectKey, OpenUpload, PartDigest, PartRange, PartUploads,
-    SentPart,
+    SentPart, TARGET,
     digest::{ReadError, blocking, hex, source_error},
 };
 
@@ -34,16 +31,15 @@ impl PartUploads for S3 {
 
     async fn begin(&self, key: &str, content_type: &str) -> Result<OpenUpload, BlobError> {
         let key: ObjectKey = key.parse()?;
-        let created = self
+        let request = self
             .client
             .create_multipart_upload()
             .bucket(&self.config.bucket)
             .key(key.as_str())
             .content_type(content_type)
-            .set_checksum_algorithm(self.uses_checksums().then_some(ChecksumAlgorithm::Sha256))
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, key.as_str()))?;
+            .set_checksum_algorithm(self.uses_checksums().then_some(ChecksumAlgorithm::Sha256));
+        let span = request_span!("s3.create_multipart_upload", %key);
+        let created = traced(span, key.as_str(), request.send()).await?;
         let id = created.upload_id().map(str::to_owned);
         let id = id.ok_or_else(|| BlobError::Unavailable("the new upload has no id".to_owned()))?;
         Ok(OpenUpload { key: key.to_string(), id })
@@ -95,15 +91,15 @@ impl PartUploads for S3 {
                 .build()
         });
         let parts = CompletedMultipartUpload::builder().set_parts(Some(completed.collect())).build();
-        self.client
+        let request = self
+            .client
             .complete_multipart_upload()
             .bucket(&self.config.bucket)
             .key(&upload.key)
             .upload_id(&upload.id)
-            .multipart_upload(parts)
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, &upload.key))?;
+            .multipart_upload(parts);
+        let span = request_span!("s3.complete_multipart_upload", key = upload.key);
+        traced(span, &upload.key, request.send()).await?;
         Ok(())
     }
 
@@ -122,7 +118,7 @@ impl PartUploads for S3 {
         if by_checksum || equals(&head.etag, &etag) {
             return Ok(ObjectInfo { bytes, sha256: None });
         }
-        tracing::debug!(%key, "neither ETag nor checksum proves the object: reading it back");
+        tracing::debug!(target: TARGET, %key, "neither ETag nor checksum proves the object: reading it back");
         let ranges: Vec<PartRange> = parts.iter().map(|part| part.range).collect();
         if self.read_parts(&key, &ranges).await? == digests {
             return Ok(ObjectInfo { bytes, sha256: None });
@@ -131,34 +127,21 @@ impl PartUploads for S3 {
     }
 
     async fn abort(&self, upload: &OpenUpload) -> Result<(), BlobError> {
-        let aborted = self
-            .client
-            .abort_multipart_upload()
-            .bucket(&self.config.bucket)
-            .key(&upload.key)
-            .upload_id(&upload.id)
-            .send()
-            .await;
-        match aborted {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
-            Err(error) => Err(s3_error(&error, &upload.key)),
-        }
+        self.abort_upload(&upload.key, &upload.id).await
     }
 
     async fn open(&self, prefix: &str) -> Result<Vec<OpenUpload>, BlobError> {
         let (mut open, mut key_marker, mut id_marker) = (Vec::new(), None, None);
         loop {
-            let listed = self
+            let request = self
                 .client
                 .list_multipart_uploads()
                 .bucket(&self.config.bucket)
                 .prefix(prefix)
                 .set_key_marker(key_marker.take())
-                .set_upload_id_marker(id_marker.take())
-                .send()
-                .await
-                .map_err(|error| s3_error(&error, prefix))?;
+                .set_upload_id_marker(id_marker.take());
+            let span = request_span!("s3.list_multipart_uploads", prefix);
+            let listed = traced(span, prefix, request.send()).await?;
             let before = open.len();
             open.extend(listed.uploads().iter().filter_map(|upload| {
                 Some(OpenUpload { key: upload.key()?.to_owned(), id: upload.upload_id()?.to_owned() })

@@ -8,10 +8,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     S3,
-    error::s3_error,
     fingerprint::{Fingerprint, Part},
     head::metadata,
     rate_limit,
+    request::{request_span, traced},
 };
 use crate::{BlobError, ObjectInfo, ObjectKey, PutFile, digest::source_error};
 
@@ -45,7 +45,8 @@ impl S3 {
         fingerprint: &Fingerprint,
         part: &Part,
     ) -> Result<(), BlobError> {
-        self.client
+        let request = self
+            .client
             .put_object()
             .bucket(&self.config.bucket)
             .key(key.as_str())
@@ -55,10 +56,9 @@ impl S3 {
             .set_checksum_sha256(part.checksum())
             .body(self.body(file.path, part).await?)
             .customize()
-            .config_override(self.with_attempt_timeout(part.bytes))
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, key.as_str()))?;
+            .config_override(self.with_attempt_timeout(part.bytes));
+        let span = request_span!("s3.put", %key, bytes = part.bytes);
+        traced(span, key.as_str(), request.send()).await?;
         file.confirm(part.bytes);
         Ok(())
     }
