@@ -1,8 +1,8 @@
-//! Objects under keys: a local directory (the embedded default), or S3.
+//! Object stores: a local directory (the embedded default), or S3.
 //!
-//! Whoever deletes a local file because "it is in the store" relies on two promises that every back end here keeps:
-//! an object appears whole or not at all, and the SHA-256 that [`BlobStore::head`] reports is that of the bytes which
-//! the store holds, not a note that the writer once left beside them.
+//! The clean-up job deletes a local file because its object is stored. It relies on two guarantees of every back end: an
+//! object appears whole or not at all, and the SHA-256 that [`BlobStore::head`] returns is that of the stored bytes, not
+//! only a value that the writer recorded with them.
 
 mod attachment;
 mod digest;

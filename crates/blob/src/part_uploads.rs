@@ -1,4 +1,4 @@
-//! Objects that are sent part by part while their file still grows.
+//! Uploads of open files, part by part.
 
 use std::path::Path;
 
@@ -6,83 +6,83 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{BlobError, FileDigest, ObjectInfo};
 
-/// Where a part lies in its file.
+/// The range of a part in its file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartRange {
-    /// From 1.
+    /// The part number, from 1.
     pub number: u32,
-    /// Its first byte.
+    /// The position of its first byte.
     pub offset: u64,
     /// Its size in bytes.
     pub bytes: u64,
 }
 
 impl PartRange {
-    /// The first byte behind it.
+    /// The position after its last byte.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.offset.saturating_add(self.bytes)
     }
 }
 
-/// What a part's content must be when it arrives.
+/// The digests by which the store verifies a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartDigest {
-    /// MD5.
+    /// MD5 of its bytes.
     pub md5: [u8; 16],
-    /// SHA-256, where the store checks those.
+    /// SHA-256 of its bytes; none if the store does not verify SHA-256.
     pub sha256: Option<[u8; 32]>,
 }
 
-/// A part that the store has taken.
+/// A part that the store has stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SentPart {
-    /// Where it lies.
+    /// Its range in the file.
     pub range: PartRange,
-    /// What was sent.
+    /// Its digests.
     pub digest: PartDigest,
-    /// The tag by which the store knows it.
+    /// The ETag that the store returned.
     pub etag: String,
 }
 
-/// An upload that was begun and is neither complete nor aborted.
+/// A multipart upload that is neither completed nor aborted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OpenUpload {
     /// The key that the object will have.
     pub key: String,
-    /// The store's name for the upload.
+    /// The upload id that the store assigned.
     pub id: String,
 }
 
-/// A part's bytes, on the local disk.
+/// The bytes of a part in a local file.
 #[derive(Debug, Clone, Copy)]
 pub struct FilePart<'a> {
-    /// The file. Within the range it must not change until the part is sent.
+    /// The file. Its bytes in the range must not change until the part is sent.
     pub path: &'a Path,
-    /// Which bytes.
+    /// The range.
     pub range: PartRange,
 }
 
-/// A store that takes an object in parts, in any order, over any time: S3's multipart upload. A part that is sent again
-/// replaces the one before. The object appears when the upload is completed, and not before.
+/// S3's multipart uploads: parts are sent in any order, and a part that is sent again replaces the one before. The object
+/// appears when the upload is completed.
 ///
-/// Whoever drops a future of these leaves it open whether the store has done what was asked.
+/// If a future is dropped, the store may or may not have executed the request.
 #[async_trait::async_trait]
 pub trait PartUploads: Send + Sync + std::fmt::Debug {
-    /// Where part `number` (from 1) lies in a file that is large enough. The parts cover the file without a gap; all
-    /// but the last are sent whole.
+    /// The range of part `number` (from 1) in a file that is large enough. The ranges cover the file without a gap. Only the
+    /// last part may be shorter than its range.
     fn range(&self, number: u32) -> PartRange;
 
     /// Begins an upload.
     ///
     /// # Errors
-    /// [`BlobError`]; whether it is worth repeating says [`BlobError::is_transient`].
+    /// Any [`BlobError`]. [`BlobError::is_transient`] returns whether the call may succeed later.
     async fn begin(&self, key: &str, content_type: &str) -> Result<OpenUpload, BlobError>;
 
-    /// Reads ranges of a file and digests each.
+    /// The digests of ranges of a file.
     ///
     /// # Errors
-    /// `Source` if the file can't be read or ends earlier, `Cancelled`.
+    /// `Source` if the file can't be read or is shorter; `Cancelled`.
     async fn digest(
         &self,
         path: &Path,
@@ -90,10 +90,10 @@ pub trait PartUploads: Send + Sync + std::fmt::Debug {
         cancel: &CancellationToken,
     ) -> Result<Vec<PartDigest>, BlobError>;
 
-    /// Reads ranges that cover a file in order, and digests each and all of them together.
+    /// The digest of a whole file, and those of ranges that cover it in order, in one pass.
     ///
     /// # Errors
-    /// As above.
+    /// As [`digest`](Self::digest).
     async fn digest_file(
         &self,
         path: &Path,
@@ -101,10 +101,10 @@ pub trait PartUploads: Send + Sync + std::fmt::Debug {
         cancel: &CancellationToken,
     ) -> Result<(FileDigest, Vec<PartDigest>), BlobError>;
 
-    /// Sends a part. The store has compared what arrived with its digest.
+    /// Sends a part, which the store verifies by its digests.
     ///
     /// # Errors
-    /// `NoUpload` if it was completed or aborted; or as above.
+    /// `NoUpload` if the upload was completed or aborted; otherwise as [`begin`](Self::begin).
     async fn send(
         &self,
         upload: &OpenUpload,
@@ -112,27 +112,28 @@ pub trait PartUploads: Send + Sync + std::fmt::Debug {
         cancel: &CancellationToken,
     ) -> Result<SentPart, BlobError>;
 
-    /// Makes the parts, in the order of their numbers, the object.
+    /// Completes the upload: the parts, in the order of their numbers, become the object.
     ///
     /// # Errors
-    /// `NoUpload` if it was completed or aborted before: [`confirm`](Self::confirm) tells which; or as above.
+    /// `NoUpload` if it was completed or aborted before ([`confirm`](Self::confirm) shows which); otherwise as
+    /// [`begin`](Self::begin).
     async fn complete(&self, upload: &OpenUpload, parts: &[SentPart]) -> Result<(), BlobError>;
 
-    /// Asks the store whether the object is made of exactly these parts. It is read back only where nothing less tells.
+    /// Verifies that the object consists of exactly these parts. Reads the object back only if nothing else proves it.
     ///
     /// # Errors
-    /// `NotFound`; `Mismatch` if it is another; or as above.
+    /// `NotFound`; `Mismatch` if the object differs; otherwise as [`begin`](Self::begin).
     async fn confirm(&self, key: &str, parts: &[SentPart]) -> Result<ObjectInfo, BlobError>;
 
-    /// Drops an upload with its parts. One that is not there is fine.
+    /// Aborts an upload and removes its parts. A missing upload is not an error.
     ///
     /// # Errors
-    /// As above.
+    /// As [`begin`](Self::begin).
     async fn abort(&self, upload: &OpenUpload) -> Result<(), BlobError>;
 
-    /// The uploads that are open, to keys that begin with `prefix`.
+    /// The open uploads to keys that begin with `prefix`.
     ///
     /// # Errors
-    /// `Refused` where that is not permitted; or as above.
+    /// `Refused` if the credentials may not list uploads; otherwise as [`begin`](Self::begin).
     async fn open(&self, prefix: &str) -> Result<Vec<OpenUpload>, BlobError>;
 }

@@ -1,4 +1,4 @@
-//! Reading an object as it comes.
+//! Downloads, which are hashed while they are received.
 
 use std::{fs::File, path::Path, time::Duration};
 
@@ -20,11 +20,11 @@ use crate::{
     partial::Partial,
 };
 
-/// An object on its way to us.
+/// An object that is being received.
 pub(super) struct Download {
     key: String,
     body: ByteStream,
-    /// The longest silence. The client's own timeouts end with the head of the answer.
+    /// Maximum time between two pieces. The time-outs of the SDK end with the head of the answer.
     read_timeout: Duration,
     content_length: Option<u64>,
     bytes: u64,
@@ -38,7 +38,7 @@ impl Download {
     async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
         let failed = |what: String| BlobError::Unavailable(format!("{}: the download {what}", self.key));
         let next = tokio::time::timeout(self.read_timeout, self.body.next()).await;
-        match next.map_err(|_| failed("fell silent".to_owned()))? {
+        match next.map_err(|_| failed("stalled".to_owned()))? {
             Some(Ok(piece)) => {
                 self.bytes += piece.len() as u64;
                 self.hash.update(&piece);
@@ -52,7 +52,10 @@ impl Download {
         }
     }
 
-    /// What came, once all has; or that it is not what was put there.
+    /// The properties of the complete object.
+    ///
+    /// # Errors
+    /// `Mismatch` if it differs from the SHA-256 in its metadata.
     fn finish(self) -> Result<ObjectInfo, BlobError> {
         let sha256 = hex(&self.hash.finalize());
         if let Some(recorded) = self.recorded.filter(|recorded| *recorded != sha256) {
@@ -78,14 +81,14 @@ impl S3 {
         })
     }
 
-    /// Reads an object and hashes what comes.
+    /// Reads an object and hashes it.
     pub(super) async fn read_back(&self, key: &ObjectKey) -> Result<ObjectInfo, BlobError> {
         let mut download = self.download(key).await?;
         while download.next().await?.is_some() {}
         download.finish()
     }
 
-    /// Reads an object and digests each of these ranges, which cover it in order.
+    /// Reads an object and computes the digests of these ranges, which cover it in order.
     pub(super) async fn read_parts(
         &self,
         key: &ObjectKey,
@@ -101,9 +104,9 @@ impl S3 {
                     digests.push(std::mem::replace(&mut part, new_part()).finish());
                     left = ranges.next().map_or(u64::MAX, |range| range.bytes);
                 }
-                let now = piece.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(piece.len()));
-                part.update(&now);
-                left -= now.len() as u64;
+                let head = piece.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(piece.len()));
+                part.update(&head);
+                left -= head.len() as u64;
             }
         }
         digests.push(part.finish());

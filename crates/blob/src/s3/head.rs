@@ -1,4 +1,4 @@
-//! What the store says of an object, and whether that proves its SHA-256.
+//! The answer to HEAD, and whether it proves the SHA-256 of an object.
 
 use std::collections::HashMap;
 
@@ -13,12 +13,12 @@ use crate::{BlobError, ObjectInfo, ObjectKey, TARGET};
 
 /// Metadata: SHA-256 of the content, hexadecimal.
 pub(super) const META_SHA256: &str = "sha256";
-/// Metadata: the ETag that the store arrives at if it holds that content.
+/// Metadata: the ETag that the store computes from this content.
 const META_ETAG: &str = "expected-etag";
-/// Metadata: the checksum that the store arrives at if it holds that content.
+/// Metadata: the checksum that the store computes from this content.
 const META_CHECKSUM: &str = "expected-checksum";
 
-/// The metadata that goes with an object.
+/// The metadata of an object.
 pub(super) fn metadata(fingerprint: &Fingerprint) -> HashMap<String, String> {
     let mut metadata = HashMap::from([
         (META_SHA256.to_owned(), fingerprint.sha256.clone()),
@@ -38,14 +38,14 @@ pub(super) struct Head {
     metadata: HashMap<String, String>,
 }
 
-/// What a HEAD tells of the content's SHA-256.
+/// Whether the answer to HEAD proves the SHA-256 of the content.
 #[derive(Debug, PartialEq, Eq)]
 enum Proof {
-    /// The store computed what we computed from content with this SHA-256.
+    /// The store computed the same ETag or checksum as the writer, from content with this SHA-256.
     Proven(String),
-    /// There is a note of a SHA-256, but nothing that the store computed bears it out.
+    /// The metadata has a SHA-256, but nothing that the store computed proves it.
     Unproven,
-    /// We did not write this object.
+    /// The metadata has no SHA-256: another program wrote the object.
     Absent,
 }
 
@@ -63,14 +63,14 @@ impl Head {
 }
 
 impl S3 {
-    /// Size and proven SHA-256 of an object; reads it back where nothing less proves it.
+    /// Size and proven SHA-256 of an object. Reads it back if the answer to HEAD is not a proof.
     pub(super) async fn info(&self, key: &ObjectKey) -> Result<ObjectInfo, BlobError> {
         let head = self.head_object(key).await?;
         let sha256 = match head.proof() {
             Proof::Proven(sha256) => Some(sha256),
             Proof::Absent => None,
             Proof::Unproven => {
-                tracing::debug!(target: TARGET, %key, "neither ETag nor checksum proves the object: reading it back");
+                tracing::debug!(target: TARGET, %key, "object read back: neither ETag nor checksum proves it");
                 return self.read_back(key).await;
             }
         };
@@ -87,7 +87,8 @@ impl S3 {
         let head = traced(request_span!("s3.head", %key), key.as_str(), request.send()).await?;
         let bytes = head.content_length().and_then(|bytes| u64::try_from(bytes).ok());
         Ok(Head {
-            bytes: bytes.ok_or_else(|| BlobError::Unavailable("HEAD told no size".to_owned()))?,
+            bytes: bytes
+                .ok_or_else(|| BlobError::Unavailable("the answer to HEAD has no size".to_owned()))?,
             etag: head.e_tag().map(|etag| etag.trim_matches('"').to_owned()),
             checksum: head.checksum_sha256().map(str::to_owned),
             metadata: head.metadata().cloned().unwrap_or_default(),
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_alone_proves_nothing() {
+    fn metadata_alone_proves_nothing() {
         let recorded = [(META_SHA256, "abc"), (META_ETAG, "e-2"), (META_CHECKSUM, "c-2")];
         let proven = Proof::Proven("abc".to_owned());
         assert_eq!(head("e-2", None, &recorded).proof(), proven);

@@ -1,4 +1,4 @@
-//! Objects in a bucket of Amazon S3, or of a store that speaks its API.
+//! An object store in a bucket of Amazon S3, or of a service with the same API.
 
 mod config;
 mod error;
@@ -34,11 +34,10 @@ pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
 
 /// A bucket.
 ///
-/// A put reads the file twice: once to hash it, once to send it, so that neither a part nor the whole is ever in memory.
-/// Each part carries its MD5 (and SHA-256, by [`ChecksumMode`]) for the store to check, and the object carries, as
-/// metadata, its SHA-256 together with the ETag and checksum that the store must arrive at by itself if it holds those
-/// very bytes. So `head` can tell by one request whether that SHA-256 holds; where the store's ETag is something else
-/// (KMS or customer keys) and it has no checksum, `head` reads the object back and hashes it.
+/// `put_file` reads the file twice: to hash it, and to send it. Neither a part nor the file is ever in memory as a whole.
+/// The store verifies each part by its MD5 (and SHA-256, see [`ChecksumMode`]). The object's metadata has its SHA-256, and
+/// the ETag and checksum that the store must compute if it has exactly these bytes. So one request of `head` proves the
+/// SHA-256. If the store's ETag is no MD5 (KMS or customer keys) and it has no checksum, `head` reads the object back.
 #[derive(Clone)]
 pub struct S3 {
     client: Client,
@@ -48,11 +47,10 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Makes a client. Nothing is sent to the store yet ([`BlobStore::ping`] does); AWS's chain of credentials may
-    /// read its files.
+    /// Creates a client. Sends nothing to the store ([`BlobStore::ping`] does). AWS's chain of credentials may read files.
     ///
     /// # Errors
-    /// `BadSetting`; `Refused` if no credentials are to be had.
+    /// `BadSetting`; `Refused` if there are no credentials.
     pub async fn connect(config: &S3Config) -> Result<Self, BlobError> {
         config.check()?;
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
@@ -77,8 +75,8 @@ impl S3 {
                 .credentials_provider()
                 .ok_or_else(|| BlobError::Refused("no credentials found".to_owned()))?,
         };
-        // Checksums that the client would compute by itself go in trailers, which many stores don't know. Ours are
-        // computed beforehand and sent as headers.
+        // The SDK would send its checksums as trailers, which many stores do not support. This client computes them
+        // beforehand and sends them as headers.
         let mut sdk = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http)

@@ -1,4 +1,4 @@
-//! Uploads in parts (Amazon S3 User Guide, "Uploading and copying objects using multipart upload").
+//! Multipart uploads of whole files (Amazon S3 User Guide, "Uploading and copying objects using multipart upload").
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{BlobError, ObjectKey, PutFile, TARGET};
 
-/// An upload that was begun and neither completed nor aborted yet.
+/// A multipart upload that is neither completed nor aborted.
 struct Upload<'a> {
     key: &'a ObjectKey,
     id: String,
@@ -30,7 +30,7 @@ impl S3 {
         cancel: &CancellationToken,
     ) -> Result<(), BlobError> {
         cancellable(cancel, Box::pin(self.abort_abandoned(key))).await?;
-        // Not cancellable: whoever gives up here does not learn the id of the upload, and can't abort it.
+        // Not cancellable: without the answer the id of the upload is unknown, and it can't be aborted.
         let upload = Upload { key, id: self.create_upload(key, file, fingerprint).await? };
         let sending = Box::pin(async {
             let parts = self.send_parts(&upload, file, &fingerprint.parts).await?;
@@ -60,10 +60,12 @@ impl S3 {
         let span = request_span!("s3.create_multipart_upload", %key);
         let created = traced(span, key.as_str(), request.send()).await?;
         let id = created.upload_id().map(str::to_owned);
-        id.ok_or_else(|| BlobError::Unavailable("the new upload has no id".to_owned()))
+        id.ok_or_else(|| {
+            BlobError::Unavailable("the answer to CreateMultipartUpload has no upload id".to_owned())
+        })
     }
 
-    /// Sends the parts, some at a time; the first failure ends it.
+    /// Sends the parts, `parts_at_once` at a time, until the first error.
     async fn send_parts(
         &self,
         upload: &Upload<'_>,
@@ -93,7 +95,7 @@ impl S3 {
             .build())
     }
 
-    /// Sends one part; its tag.
+    /// Sends one part and returns its ETag.
     pub(super) async fn upload_part(
         &self,
         key: &ObjectKey,
@@ -116,7 +118,7 @@ impl S3 {
         let span = request_span!("s3.put_part", %key, part = part.number, bytes = part.bytes);
         let sent = traced(span, key.as_str(), request.send()).await?;
         let etag = sent.e_tag().map(str::to_owned);
-        etag.ok_or_else(|| BlobError::Unavailable("the part has no tag".to_owned()))
+        etag.ok_or_else(|| BlobError::Unavailable("the answer to UploadPart has no ETag".to_owned()))
     }
 
     async fn complete(&self, upload: &Upload<'_>, parts: CompletedMultipartUpload) -> Result<(), BlobError> {
@@ -131,15 +133,15 @@ impl S3 {
         let span = request_span!("s3.complete_multipart_upload", %key);
         match traced(span, key.as_str(), request.send()).await {
             Ok(_) => Ok(()),
-            // The answer to an earlier try was lost, and that try had succeeded. Whether it did is seen next, when the
-            // object is confirmed.
+            // The answer to an earlier attempt was lost, but it had succeeded. The verification of the object shows whether
+            // it did.
             Err(BlobError::NoUpload(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// Aborts, so that the store drops the parts. It is tried and no more: what stays behind goes when the file is put
-    /// again, or by the bucket's lifecycle rule.
+    /// Aborts a failed upload, so that the store removes its parts. If that fails, the next upload of the file removes them,
+    /// or the bucket's lifecycle rule.
     async fn abort(&self, upload: &Upload<'_>) {
         if let Err(error) = self.abort_upload(upload.key.as_str(), &upload.id).await {
             tracing::warn!(target: TARGET, key = %upload.key, %error, "parts of a failed upload remain");
@@ -156,14 +158,14 @@ impl S3 {
         }
     }
 
-    /// Aborts uploads to this key that were begun earlier: by a run that was killed, or by one that lost its lease
-    /// and does not know it yet.
+    /// Aborts earlier uploads to this key: of a run that was killed, or of one that has lost its lease and did not notice
+    /// yet.
     async fn abort_abandoned(&self, key: &ObjectKey) -> Result<(), BlobError> {
         let request = self.client.list_multipart_uploads().bucket(&self.config.bucket).prefix(key.as_str());
         let span = request_span!("s3.list_multipart_uploads", prefix = %key);
         let uploads = match traced(span, key.as_str(), request.send()).await {
             Ok(listed) => listed,
-            // Without the permission to list, the lifecycle rule has to do.
+            // Without the permission to list, only the lifecycle rule removes them.
             Err(BlobError::Refused(reason)) => {
                 tracing::debug!(target: TARGET, %key, reason, "abandoned uploads can't be listed");
                 return Ok(());

@@ -1,4 +1,4 @@
-//! Uploads that stay open while their file grows.
+//! Multipart uploads of open files.
 
 use std::path::Path;
 
@@ -19,8 +19,8 @@ use crate::{
     digest::{ReadError, blocking, hex, source_error},
 };
 
-/// After so many parts their size doubles: 10,000 parts, the most that an upload can have, then hold more than any
-/// object can, though nobody knows beforehand how large the file will be.
+/// The size of parts doubles after this number of parts. So 10,000 parts, the maximum of an upload, hold more than the
+/// largest object, although the size of the file is not known beforehand.
 const DOUBLES_AFTER: u32 = 1000;
 
 #[async_trait::async_trait]
@@ -41,7 +41,9 @@ impl PartUploads for S3 {
         let span = request_span!("s3.create_multipart_upload", %key);
         let created = traced(span, key.as_str(), request.send()).await?;
         let id = created.upload_id().map(str::to_owned);
-        let id = id.ok_or_else(|| BlobError::Unavailable("the new upload has no id".to_owned()))?;
+        let id = id.ok_or_else(|| {
+            BlobError::Unavailable("the answer to CreateMultipartUpload has no upload id".to_owned())
+        })?;
         Ok(OpenUpload { key: key.to_string(), id })
     }
 
@@ -118,7 +120,7 @@ impl PartUploads for S3 {
         if by_checksum || equals(&head.etag, &etag) {
             return Ok(ObjectInfo { bytes, sha256: None });
         }
-        tracing::debug!(target: TARGET, %key, "neither ETag nor checksum proves the object: reading it back");
+        tracing::debug!(target: TARGET, %key, "object read back: neither ETag nor checksum proves it");
         let ranges: Vec<PartRange> = parts.iter().map(|part| part.range).collect();
         if self.read_parts(&key, &ranges).await? == digests {
             return Ok(ObjectInfo { bytes, sha256: None });
@@ -149,7 +151,7 @@ impl PartUploads for S3 {
             let marker = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
             key_marker = marker(listed.next_key_marker());
             id_marker = marker(listed.next_upload_id_marker());
-            // A page that brings nothing new would be asked for again and again.
+            // A page without a new upload would be requested forever.
             if listed.is_truncated() != Some(true) || key_marker.is_none() || open.len() == before {
                 return Ok(open);
             }
@@ -157,7 +159,7 @@ impl PartUploads for S3 {
     }
 }
 
-/// Where part `number` lies when the first ones have `first_bytes`.
+/// The range of part `number` if the first parts have `first_bytes`.
 fn range(first_bytes: u64, number: u32) -> PartRange {
     let (mut offset, mut bytes, mut left) = (0_u64, first_bytes, number.saturating_sub(1));
     while left >= DOUBLES_AFTER {
@@ -170,7 +172,7 @@ fn range(first_bytes: u64, number: u32) -> PartRange {
 }
 
 impl S3 {
-    /// Digests ranges, and adds all that is read to `whole`.
+    /// The digests of ranges. The bytes are also added to `whole`.
     async fn digest_ranges(
         &self,
         path: &Path,

@@ -1,4 +1,4 @@
-//! Sending a file and making sure that it arrived.
+//! Uploads of whole files, which are verified afterwards.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{BlobError, ObjectInfo, ObjectKey, PutFile, digest::source_error};
 
-/// Bytes read from disk at a time while sending: each read is a way to another thread and back.
+/// Bytes of one read while a file is sent. Each read runs on another thread, so small ones are slow.
 pub(super) const SEND_BUFFER: usize = 512 * 1024;
 
 impl S3 {
@@ -63,7 +63,7 @@ impl S3 {
         Ok(())
     }
 
-    /// One part of a file, read while it is sent.
+    /// The body of a request: a part of a file, which is read while it is sent.
     pub(super) async fn body(&self, path: &Path, part: &Part) -> Result<ByteStream, BlobError> {
         if let Some(limiter) = &self.rate_limit {
             let body = rate_limit::body(Arc::clone(limiter), path.to_owned(), part.offset, part.bytes);
@@ -79,7 +79,8 @@ impl S3 {
             .map_err(|error| source_error(path, std::io::Error::other(error)))
     }
 
-    /// What is paced takes longer, and is not therefore lost; nor is what a slow line carries.
+    /// The time-out of one attempt to send `bytes`: longer by the time that the rate limit, and the slowest accepted
+    /// connection, need for them.
     pub(super) fn with_attempt_timeout(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
         let limited = self.rate_limit.as_ref().map_or(Duration::ZERO, |limiter| limiter.longest_time(bytes));
         let slow = Duration::from_secs(bytes / self.config.slowest.get());
@@ -91,20 +92,23 @@ impl S3 {
         aws_sdk_s3::Config::builder().timeout_config(timeouts)
     }
 
-    /// Asks the store what it holds now. What is not what was sent stays there: it may be what another run has sent since,
-    /// and verified; if it is damaged, it is overwritten by the next.
+    /// Verifies the stored object. An object that differs is not deleted: another run may have uploaded and verified it
+    /// since. A damaged one is replaced by the next upload.
     async fn confirm(&self, key: &ObjectKey, sent: &Fingerprint) -> Result<ObjectInfo, BlobError> {
         let detail = match self.info(key).await {
             Ok(info) if info.bytes == sent.bytes && info.sha256.as_ref() == Some(&sent.sha256) => {
                 return Ok(info);
             }
             Ok(info) => {
-                format!("the store has {info:?}, sent were {} bytes, {}", sent.bytes, sent.sha256)
+                format!(
+                    "the store has {info:?}, but {} bytes with SHA-256 {} were sent",
+                    sent.bytes, sent.sha256
+                )
             }
             Err(BlobError::Mismatch { detail, .. }) => detail,
-            // It said that it had stored it.
+            // The store had acknowledged it.
             Err(BlobError::NotFound(key)) => {
-                return Err(BlobError::Mismatch { key, detail: "it is not there".to_owned() });
+                return Err(BlobError::Mismatch { key, detail: "it is missing after the upload".to_owned() });
             }
             Err(error) => return Err(error),
         };
@@ -112,7 +116,7 @@ impl S3 {
     }
 }
 
-/// Awaits `work` unless it is cancelled first.
+/// Awaits `work` until `cancel` is cancelled.
 pub(super) async fn cancellable<T>(
     cancel: &CancellationToken,
     work: impl Future<Output = Result<T, BlobError>>,

@@ -1,4 +1,4 @@
-//! A limit on what goes out in a second, shared by all that is sent.
+//! A limit of the bytes per second of all uploads together.
 
 use std::{
     io::{self, SeekFrom},
@@ -23,18 +23,19 @@ use tokio_util::io::ReaderStream;
 
 use super::put::SEND_BUFFER;
 
-/// The smallest piece that is paced: below it the system calls would cost more than the bytes.
+/// The smallest piece: with smaller ones the system calls would cost more than the bytes.
 const MIN_PIECE: u64 = 4 * 1024;
-/// Pieces a second: so many that none waits long enough to look like a stalled connection.
+/// Pieces per second: enough that no wait looks like a stalled connection.
 const PIECES_A_SECOND: u64 = 8;
-/// Streams among which the rate may have to be divided while a part is on its way: what its patience allows for.
+/// The number of streams that may share the rate while a part is sent, for its time-out.
 const MAX_STREAMS: u32 = 32;
 
-/// Gives each piece its time to leave. Pieces of all streams share one rate, in the order in which they come.
+/// Delays each piece of a body so that all streams together send at most `bytes_a_second`. Pieces of all streams are sent in
+/// the order of their requests.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
     bytes_a_second: NonZeroU64,
-    /// When the next piece may leave.
+    /// When the next piece may be sent.
     next: Mutex<Instant>,
 }
 
@@ -43,7 +44,7 @@ impl RateLimiter {
         Self { bytes_a_second, next: Mutex::new(Instant::now()) }
     }
 
-    /// The time that so many bytes may take, with others beside them.
+    /// The longest time that these bytes take while other streams share the rate.
     pub fn longest_time(&self, bytes: u64) -> Duration {
         self.time(bytes).saturating_mul(MAX_STREAMS)
     }
@@ -57,7 +58,7 @@ impl RateLimiter {
         usize::try_from(bytes).unwrap_or(SEND_BUFFER)
     }
 
-    /// Waits until a piece may leave. Time in which nothing remaining is not made up for later.
+    /// Waits until a piece may be sent. Unused time is not made up for later: there are no bursts.
     async fn wait(&self, bytes: u64) {
         let at = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,7 +70,8 @@ impl RateLimiter {
     }
 }
 
-/// A range of a file as a body, read and paced as it is sent, and again for another try.
+/// The body of a request: a range of a file, which is read at the limited rate while it is sent. It is read again for another
+/// attempt.
 pub(super) fn body(limiter: Arc<RateLimiter>, path: PathBuf, offset: u64, bytes: u64) -> SdkBody {
     SdkBody::retryable(move || {
         let pieces = pieces(Arc::clone(&limiter), path.clone(), offset, bytes);
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn streams_together_keep_the_rate_and_get_the_bytes_of_their_range() {
+    async fn streams_share_the_rate_and_send_the_bytes_of_their_ranges() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let content: Vec<u8> = (0..400_000_u32).map(|n| n as u8).collect();
         std::fs::write(file.path(), &content).unwrap();
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_in_which_nothing_was_sent_is_not_made_up_for() {
+    async fn unused_time_is_not_made_up_for() {
         let limiter = RateLimiter::new(NonZeroU64::new(1000).unwrap());
         tokio::time::sleep(Duration::from_secs(60)).await;
         let begun = Instant::now();
