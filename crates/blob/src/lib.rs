@@ -17,11 +17,12 @@ mod store;
 pub use attachment::attachment;
 pub use digest::{FileDigest, file_digest};
 pub use error::BlobError;
-pub use key::ObjectKey;
 pub use local::LocalDir;
 pub use part_uploads::{FilePart, OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
 pub use s3::{AccessKey, ChecksumMode, S3, S3Config, Secret};
 pub use store::{BlobStore, ObjectInfo, PutFile};
+
+use key::ObjectKey;
 
 /// The target of all spans and events of the object store: `RUST_LOG=blob=debug` shows them.
 pub(crate) const TARGET: &str = "blob";

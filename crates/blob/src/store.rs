@@ -23,7 +23,8 @@ pub struct ObjectInfo {
 /// A file to upload, and its key.
 #[derive(Debug, Clone)]
 pub struct PutFile<'a> {
-    /// The key: `/`-separated, relative, no `.` or `..` component ([`crate::ObjectKey`]).
+    /// The object key: 1 to 1024 bytes, `/`-separated, relative, no control character, and no component that is empty, `.`,
+    /// `..` or longer than 255 bytes.
     pub key: &'a str,
     /// The local file. It must not change any more, because the object in a [`crate::LocalDir`] may be a hard link to it.
     /// It can be removed after the upload.

@@ -62,9 +62,6 @@ pub trait Store: Send + Sync {
         id: SessionId,
     ) -> Result<(NodeId, Option<EndReason>), StoreError>;
 
-    /// Ids of the sessions on `node` that the database knows as live.
-    async fn live_sessions_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError>;
-
     // Recordings.
 
     /// The recording with its tracks.

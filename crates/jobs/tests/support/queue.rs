@@ -306,10 +306,6 @@ impl Store for MemoryStore {
         absent()
     }
 
-    async fn live_sessions_on(&self, _node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
-        absent()
-    }
-
     // No upload is begun before its file is sealed: the objects are in a directory.
     async fn begin_upload(&self, _upload: &Upload) -> Result<(), StoreError> {
         absent()
