@@ -195,7 +195,10 @@ fn copy(from: &File, mut to: &File, cancel: &CancellationToken) -> Result<FileDi
 
 /// Creates the directories between `root` and `directory`, and syncs each new name.
 fn create_directories(root: &Path, directory: &Path) -> io::Result<()> {
-    let Ok(below) = directory.strip_prefix(root) else { return Ok(()) };
+    let Ok(below) = directory.strip_prefix(root) else {
+        debug_assert!(false, "the path of a key is below the root");
+        return Ok(());
+    };
     let mut path = root.to_owned();
     for component in below.components() {
         let parent = path.clone();

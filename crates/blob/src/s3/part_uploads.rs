@@ -63,7 +63,11 @@ impl PartUploads for S3 {
         cancel: &CancellationToken,
     ) -> Result<(FileDigest, Vec<PartDigest>), BlobError> {
         let (whole, digests) = self.digest_ranges(path, ranges, Some(Sha256::new()), cancel).await?;
-        let sha256 = whole.map(|whole| hex(&whole.finalize())).unwrap_or_default();
+        let Some(whole) = whole else {
+            debug_assert!(false, "digest_ranges returns the hash that it got");
+            return Err(BlobError::Cancelled);
+        };
+        let sha256 = hex(&whole.finalize());
         let bytes = ranges.iter().map(|range| range.bytes).sum();
         Ok((FileDigest { bytes, sha256 }, digests))
     }
@@ -76,7 +80,10 @@ impl PartUploads for S3 {
     ) -> Result<SentPart, BlobError> {
         let key: ObjectKey = upload.key.parse()?;
         let digests = self.digest(part.path, &[part.range], cancel).await?;
-        let digest = *digests.first().ok_or(BlobError::Cancelled)?;
+        let &[digest] = digests.as_slice() else {
+            debug_assert!(false, "one range has one digest");
+            return Err(BlobError::Cancelled);
+        };
         let wire = Part::of(&part.range, &digest);
         let sent = Box::pin(self.upload_part(&key, &upload.id, part.path, &wire));
         let etag = cancellable(cancel, sent).await?;
