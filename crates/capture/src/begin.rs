@@ -1,20 +1,20 @@
 //! How a session begins: a place, a directory, an answer, a row. In this order, so that whatever fails leaves nothing
 //! behind, and with the two waits for a disk, the manifest's and the ledger's, side by side.
 
-use std::{path::Path, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use chrono::Utc;
 use model::{AudioResult, Channel, NodeId, Recording, RecordingState, SessionId, Source, TenantId};
-use nix::sys::statvfs::statvfs;
 use tokio::{sync::oneshot, task::spawn_blocking, time::timeout};
 use tracing::{info, warn};
+
+use spool::{MediaFile, RecordingDirectory, SpoolFile};
 
 use crate::{
     Begun, CaptureError, NewSession,
     capture::{ANSWER_DEADLINE, Node},
-    session::{sealing::WrittenDown, state::Bounds},
+    session::{finalizing::WrittenDown, state::Bounds},
     shard::{Begin, Command, Shard},
-    spool::{MediaFile, SessionDirectory, SpoolFile, seal},
 };
 
 /// Begins a session; on an error none exists.
@@ -40,7 +40,7 @@ pub(crate) async fn begin(node: Arc<Node>, session: NewSession) -> Result<Begun,
     .recording(&node.config.node, id);
     let (place, shard) = node.registry.reserve(&recording, node.shards.len())?;
     let shard = node.shard(shard)?;
-    let directory = SessionDirectory::new(&node.config.spool.directory, recording.id);
+    let directory = node.spool.recording(recording.id);
     let file = create(&node, &directory, &recording).await?;
     let (admit, admitted) = oneshot::channel();
     let written_down = WrittenDown { begun: recording.clone(), directory: directory.clone(), admitted };
@@ -113,28 +113,23 @@ pub(crate) fn bounds(node: &Node) -> Bounds {
 /// Makes the session's directory if the disk has room.
 pub(crate) async fn create(
     node: &Node,
-    directory: &SessionDirectory,
+    directory: &RecordingDirectory,
     recording: &Recording,
 ) -> Result<Box<dyn MediaFile>, CaptureError> {
-    let (spool, wanted) = (node.config.spool.directory.clone(), node.config.limits.min_free_bytes);
+    let (path, wanted) = (node.spool.path().to_owned(), node.config.limits.min_free_bytes);
     let (files, directory, recording) = (Arc::clone(&node.files), directory.clone(), recording.clone());
     blocking(move || {
-        let free = free_bytes(&spool)?;
+        let free = spool::free_bytes(&path)
+            .map_err(|error| CaptureError::Internal(format!("the spool's disk does not answer: {error}")))?;
         if free < wanted {
             return Err(CaptureError::DiskNearlyFull { free, wanted });
         }
-        seal::create(&directory, &*files, recording).map_err(|error| {
+        spool::create(&directory, &*files, recording).map_err(|error| {
             discard(&directory);
             CaptureError::Internal(format!("the spool can't be written: {error}"))
         })
     })
     .await
-}
-
-fn free_bytes(spool: &Path) -> Result<u64, CaptureError> {
-    let disk = statvfs(spool)
-        .map_err(|error| CaptureError::Internal(format!("the spool's disk does not answer: {error}")))?;
-    Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
 }
 
 /// Hands the session to its shard and waits for the answer to the offer.
@@ -148,7 +143,7 @@ async fn answer(
     let spool = &node.config.spool;
     let writer = node.writers.of(written_down.begun.id.into());
     let file = SpoolFile::new(file, writer, spool.max_waiting_bytes, spool.stall_timeout);
-    node.growing.add(&written_down, file.queue());
+    node.growing.add(&written_down.begun, &written_down.directory, file.queue());
     let bounds = bounds(node);
     let (answer, answered) = oneshot::channel();
     let begin = Begin { offer, written_down, file, bounds, answer };
@@ -162,12 +157,12 @@ async fn answer(
 /// Makes sure that disk and ledger know of the session.
 pub(crate) async fn write_down(
     node: &Node,
-    directory: &SessionDirectory,
+    directory: &RecordingDirectory,
     recording: &Recording,
 ) -> Result<(), CaptureError> {
     let created = directory.clone();
     let synced = blocking(move || {
-        seal::sync_created(&created)
+        spool::sync_created(&created)
             .map_err(|error| CaptureError::Internal(format!("the spool can't be synced: {error}")))
     });
     let (synced, began) = tokio::join!(synced, node.ledger.began(recording));
@@ -190,7 +185,7 @@ pub(crate) async fn write_down(
 }
 
 /// Takes back what a begin that failed has done.
-async fn undo(shard: &Shard, id: SessionId, directory: SessionDirectory) {
+async fn undo(shard: &Shard, id: SessionId, directory: RecordingDirectory) {
     let (done, is_done) = oneshot::channel();
     if shard.send(Command::Abandon { id, done }).await.is_ok() {
         // A shard that doesn't answer drops the session when it gets to it.
@@ -200,12 +195,12 @@ async fn undo(shard: &Shard, id: SessionId, directory: SessionDirectory) {
 }
 
 /// Removes the directory of a session that did not begin.
-pub(crate) async fn take_back(directory: SessionDirectory) {
+pub(crate) async fn take_back(directory: RecordingDirectory) {
     // What is left is found, and found to be nothing, at the next start.
     let _ = spawn_blocking(move || discard(&directory)).await;
 }
 
-fn discard(directory: &SessionDirectory) {
+fn discard(directory: &RecordingDirectory) {
     if let Err(error) = directory.discard() {
         warn!(directory = %directory.path().display(), %error, "a session that did not begin left its directory");
     }

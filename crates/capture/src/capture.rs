@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    fs::File,
     net::SocketAddr,
     sync::{
         Arc,
@@ -13,18 +12,17 @@ use std::{
 
 use futures::future::join_all;
 use model::{Channel, EndReason, Recording, RecordingState, SessionId, TenantId};
+use spool::{Files, OpenFile, OpenFiles, OsFiles, Spool, Writers};
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
     CaptureConfig, ConfigError, Ledger, begin,
-    growing::{OpenFile, OpenFiles},
     registry::{Entry, Registry, SessionHost},
-    session::sealing::Sealer,
+    session::finalizing::Sealer,
     shard::{Command, SessionStatistics, Shard, ShardGone},
     source::{self, Control, NewSource, SourceHandle},
-    spool::{Files, OsFiles, Writers},
     start,
 };
 
@@ -246,7 +244,7 @@ impl Capture {
     /// The files that are being written of which something is final.
     #[must_use]
     pub fn growing(&self) -> Vec<OpenFile> {
-        self.node.growing.files()
+        self.node.growing.list()
     }
 
     /// How many sessions are live or being sealed.
@@ -305,8 +303,7 @@ pub(crate) struct Node {
     // Dropped in this order: the shards hand files to the writers.
     pub(crate) shards: Vec<Shard>,
     pub(crate) writers: Writers,
-    /// Keeps other processes out of the spool.
-    pub(crate) _spool_lock: File,
+    pub(crate) spool: Arc<Spool>,
 }
 
 impl Node {

@@ -1,4 +1,4 @@
-//! Live sessions: the registry, the media shards that receive them, and the spool that keeps what they write.
+//! Live sessions: the registry, the media shards that receive them, and how they begin and end.
 //!
 //! | module | what it does |
 //! | --- | --- |
@@ -7,7 +7,6 @@
 //! | `shard` | threads that receive: socket, demultiplexing, timers, commands, ICE-TCP |
 //! | `session` | a session's states as a pure step; how it is sealed |
 //! | `source` | sessions of sources that aren't WebRTC: a task each, the same recorder, spool and seal |
-//! | `spool` | files, writers, manifests, seal, recovery |
 //! | `start` | everything that can be wrong with the configuration |
 //!
 //! A packet goes from the socket to its session's write buffer on one thread; the disk has threads of its own; the
@@ -17,19 +16,16 @@ mod begin;
 mod capture;
 mod codecs;
 mod config;
-mod growing;
 mod ledger;
 mod metrics;
 mod registry;
 mod session;
 mod shard;
 mod source;
-mod spool;
 mod start;
 
 pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
-pub use growing::OpenFile;
 pub use ledger::{Ledger, LedgerError};
 /// The words of `media` that sources speak.
 pub use media::{
@@ -38,6 +34,7 @@ pub use media::{
 };
 pub use session::convert::codec_of;
 pub use source::{NewSource, SourceEnded, SourceHandle, SourceOutcome};
+pub use spool::OpenFile;
 
 #[cfg(test)]
 mod tests;

@@ -26,21 +26,14 @@ const RECEIVE_DROPS: &str = "recorder_receive_buffer_drops";
 const DATA_MESSAGES: &str = "recorder_data_messages_dropped_total";
 /// Counter: packets of sources other than WebRTC that were dropped because their session was behind.
 const SOURCE_DROPPED: &str = "recorder_source_packets_dropped_total";
-/// Gauge: bytes waiting for the spool's disk.
-const WAITING: &str = "recorder_spool_waiting_bytes";
-/// Counter: bytes written to the spool.
-const WRITTEN: &str = "recorder_spool_written_bytes_total";
-/// Histogram, seconds: forcing one file's data to disk.
-const SYNC_SECONDS: &str = "recorder_spool_sync_seconds";
 /// Histogram, seconds: from a session's end to its commit.
 const SEAL_SECONDS: &str = "recorder_seal_seconds";
 /// Counter: tries of the ledger that failed.
 const LEDGER_RETRIES: &str = "recorder_ledger_retries_total";
-/// Counter by `outcome`: directories found at start.
-const RECOVERED: &str = "recorder_recovered_total";
 
 /// Tells the exporter what they mean.
 pub(crate) fn describe() {
+    spool::describe_metrics();
     metrics::describe_gauge!(SESSIONS_LIVE, "Sessions that are live or being sealed");
     metrics::describe_counter!(SESSIONS_ENDED, "Sessions sealed and committed, by reason");
     metrics::describe_counter!(DATAGRAMS, "Datagrams received, by UDP and ICE-TCP");
@@ -64,12 +57,8 @@ pub(crate) fn describe() {
         SOURCE_DROPPED,
         "Packets of sources other than WebRTC that were dropped because their session was behind"
     );
-    metrics::describe_gauge!(WAITING, "Bytes waiting for the spool's disk");
-    metrics::describe_counter!(WRITTEN, "Bytes written to the spool");
-    metrics::describe_histogram!(SYNC_SECONDS, metrics::Unit::Seconds, "Forcing one file's data to disk");
     metrics::describe_histogram!(SEAL_SECONDS, metrics::Unit::Seconds, "From a session's end to its commit");
     metrics::describe_counter!(LEDGER_RETRIES, "Tries of the ledger that failed");
-    metrics::describe_counter!(RECOVERED, "Directories of an earlier run found at start, by outcome");
 }
 
 /// What a shard counts. Added up without atomics and reported once a wake-up.
@@ -131,24 +120,8 @@ pub(crate) fn source_packet_dropped() {
     metrics::counter!(SOURCE_DROPPED).increment(1);
 }
 
-pub(crate) fn waiting(bytes: usize) {
-    metrics::gauge!(WAITING).set(bytes as f64);
-}
-
-pub(crate) fn written(bytes: u64) {
-    metrics::counter!(WRITTEN).increment(bytes);
-}
-
-pub(crate) fn synced(took: Duration) {
-    metrics::histogram!(SYNC_SECONDS).record(took);
-}
-
 pub(crate) fn ledger_retry() {
     metrics::counter!(LEDGER_RETRIES).increment(1);
-}
-
-pub(crate) fn recovered(outcome: &'static str) {
-    metrics::counter!(RECOVERED, "outcome" => outcome).increment(1);
 }
 
 pub(crate) fn receive_drops(count: u64) {

@@ -1,10 +1,8 @@
 //! How capture starts: everything that can be wrong with the configuration is found here.
 
 use std::{
-    fs::{self, File, TryLockError},
     io,
     net::{IpAddr, SocketAddr, TcpListener, UdpSocket},
-    path::Path,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -12,6 +10,7 @@ use std::{
 use futures::future::join_all;
 use peer::{Candidate, Environment, PeerConfig, Protocol, TransportTimeouts};
 use socket2::{Domain, Socket, Type};
+use spool::{Files, OpenFiles, Spool, Writers};
 use tokio::{task::spawn_blocking, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
@@ -19,13 +18,10 @@ use tracing::warn;
 use crate::{
     CaptureConfig, ConfigError, Ledger, WebrtcConfig,
     capture::Node,
-    codecs,
-    growing::OpenFiles,
-    metrics,
+    codecs, metrics,
     registry::Registry,
-    session::sealing::Sealer,
+    session::finalizing::Sealer,
     shard::{self, Shard, ShardConfig, TcpLimits},
-    spool::{Files, Writers, recover},
 };
 
 /// Offers have a section a track, and those of tracks that were removed stay in them (RFC 8829 §5.2.2).
@@ -52,7 +48,9 @@ pub(crate) async fn start(
 ) -> Result<Node, ConfigError> {
     metrics::describe();
     let preferences = codecs::preferences(&config.webrtc.codecs)?;
-    let spool_lock = open_spool(&config.spool.directory)?;
+    let spool =
+        Spool::open(&config.spool.directory).map_err(|error| refuse("spool.directory")(error.to_string()))?;
+    let spool = Arc::new(spool);
     let sockets = bind_shards(&config.webrtc)?;
     let failed = refuse("webrtc");
     let environment = Arc::new(Environment::new().map_err(|error| failed(error.to_string()))?);
@@ -68,7 +66,7 @@ pub(crate) async fn start(
         tasks: TaskTracker::new(),
         cancelled: cancelled.clone(),
     });
-    recover_spool(&config, &sealer).await?;
+    recover_spool(&spool, &config.base_path, &sealer).await?;
     let mut shards: Vec<Shard> = Vec::with_capacity(sockets.len());
     for (number, sockets) in sockets.into_iter().enumerate() {
         let peer = PeerConfig {
@@ -100,7 +98,7 @@ pub(crate) async fn start(
         shards.push(shard.map_err(|error| failed(format!("a shard can't be started: {error}")))?);
     }
     let media_addresses = shards.iter().flat_map(Shard::addresses).copied().collect();
-    tasks.spawn(shard::drops::report(media_addresses, cancelled.clone()));
+    tasks.spawn(shard::kernel_drops::report(media_addresses, cancelled.clone()));
     let draining = AtomicBool::new(false);
     Ok(Node {
         config,
@@ -114,31 +112,16 @@ pub(crate) async fn start(
         cancelled,
         shards,
         writers,
-        _spool_lock: spool_lock,
+        spool,
     })
-}
-
-/// Makes the spool's directory and locks it: a second recorder would take live recordings for those of a crash.
-fn open_spool(directory: &Path) -> Result<File, ConfigError> {
-    let failed = refuse("spool.directory");
-    let problem = |error: io::Error| failed(format!("{}: {error}", directory.display()));
-    fs::create_dir_all(directory).map_err(problem)?;
-    let lock = File::create(directory.join(".lock")).map_err(problem)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => {
-            Err(failed(format!("{}: another recorder uses it", directory.display())))
-        }
-        Err(TryLockError::Error(error)) => Err(problem(error)),
-    }
 }
 
 /// Seals on disk what an earlier run left, and gives the ledger some time to take it; if it is away, that goes on in the
 /// background.
-async fn recover_spool(config: &CaptureConfig, sealer: &Arc<Sealer>) -> Result<(), ConfigError> {
+async fn recover_spool(spool: &Arc<Spool>, base_path: &str, sealer: &Arc<Sealer>) -> Result<(), ConfigError> {
     let failed = refuse("spool.directory");
-    let (spool, base_path) = (config.spool.directory.clone(), config.base_path.clone());
-    let sealed = spawn_blocking(move || recover::recover_all(&spool, &base_path))
+    let (spool, base_path) = (Arc::clone(spool), base_path.to_owned());
+    let sealed = spawn_blocking(move || spool.recover(&base_path))
         .await
         .map_err(|error| failed(error.to_string()))?
         .map_err(|error| failed(error.to_string()))?;

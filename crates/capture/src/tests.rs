@@ -13,6 +13,7 @@ use std::{
 };
 
 use model::{EndReason, Recording, SessionId, TenantId};
+use spool::{Files, MediaFile, OsFiles};
 use testkit::{
     sender::{Driver, SenderConfig, Session, Track},
     signal::{ClipSpec, Codec, clip},
@@ -20,11 +21,8 @@ use testkit::{
 };
 
 use crate::{
-    CaptureConfig, Ledger, LedgerError, Limits, NewSession, SpoolConfig, WebrtcConfig,
-    begin::begin,
-    capture::Node,
-    spool::{Files, MediaFile, OsFiles},
-    start,
+    CaptureConfig, Ledger, LedgerError, Limits, NewSession, SpoolConfig, WebrtcConfig, begin::begin,
+    capture::Node, start,
 };
 
 /// A disk with so many bytes of room, which may stop taking any.

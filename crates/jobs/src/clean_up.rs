@@ -1,25 +1,16 @@
-//! Removes the local copy of a recording that is in the object store.
+//! The clean-up job: removes the local copy of a recording whose object is verified.
 
-use std::{
-    fs::{self, File},
-    io::{self, ErrorKind},
-    path::Path,
-};
+use std::{fs, io::ErrorKind};
 
 use blob::{BlobError, PartDigest, PartUploads, SentPart};
-use model::Recording;
+use model::{Container, Recording};
+use spool::RecordingDirectory;
 use store::JobOutcome;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    JobError,
-    dispatch::Context,
-    journal,
-    spool::{FinalizedFile, directory},
-    upload::unless_cancelled,
-};
+use crate::{JobError, context::Context, finalized_file::FinalizedFile, journal};
 
-/// Reads the file, asks the store once more, and only if it has exactly what was sealed removes the recording's directory.
+/// Compares the file with the object once more, and removes the recording's directory if they are the same.
 pub(crate) async fn run(
     context: &Context,
     recording: &Recording,
@@ -41,7 +32,7 @@ pub(crate) async fn run(
     Ok(JobOutcome::Done { recording_state: None, next: Vec::new() })
 }
 
-/// The store has an object of the SHA-256 of the file, which is taken here where nobody took it before.
+/// The object has the file's SHA-256, which is computed here if it is not known.
 async fn compare_whole(
     context: &Context,
     recording: &Recording,
@@ -51,7 +42,7 @@ async fn compare_whole(
     let sha256 = match file.sha256 {
         Some(sha256) => sha256.to_owned(),
         None => {
-            let digest = blob::file_digest(&file.path, cancel).await.map_err(unless_cancelled)?;
+            let digest = blob::file_digest(&file.path, cancel).await?;
             context.store.set_sha256(recording.id, &digest.sha256).await?;
             digest.sha256
         }
@@ -60,11 +51,11 @@ async fn compare_whole(
     FinalizedFile { sha256: Some(&sha256), ..file.clone() }.check(&stored)?;
     match stored.sha256 {
         Some(_) => Ok(()),
-        None => Err(differs(file, "the store does not tell its SHA-256")),
+        None => Err(differs(file, "the object store does not know its SHA-256")),
     }
 }
 
-/// The store has an object of these parts, and the file has them too. Its SHA-256, which nobody has taken so far, is.
+/// Both the object and the file consist of these parts. Computes the SHA-256 of the file.
 async fn compare_parts(
     context: &Context,
     recording: &Recording,
@@ -77,16 +68,16 @@ async fn compare_parts(
     file.check(&stored)?;
     let ranges: Vec<_> = sent.iter().map(|part| part.range).collect();
     let (whole, digests) = match parts.digest_file(&file.path, &ranges, cancel).await {
-        // An earlier run compared and removed it.
+        // An earlier run has compared it, and removed it.
         Err(BlobError::Source { source, .. })
             if source.kind() == ErrorKind::NotFound && file.sha256.is_some() =>
         {
             return Ok(());
         }
-        read => read.map_err(unless_cancelled)?,
+        read => read?,
     };
     let is_same = |(now, part): (&PartDigest, &SentPart)| {
-        // With another setting of the checksums one of the two has none.
+        // Only one has a SHA-256 if `blob.s3.checksum` was changed since.
         let both = now.sha256.zip(part.digest.sha256);
         now.md5 == part.digest.md5 && both.is_none_or(|(now, then)| now == then)
     };
@@ -95,7 +86,7 @@ async fn compare_parts(
         return Err(differs(file, "the file has changed since it was sent"));
     }
     if file.sha256.is_some_and(|known| known != whole.sha256) {
-        return Err(differs(file, "the file's SHA-256 is not what was noted"));
+        return Err(differs(file, "the file's SHA-256 is not the one in the recording's row"));
     }
     Ok(context.store.set_sha256(recording.id, &whole.sha256).await?)
 }
@@ -109,49 +100,35 @@ async fn remove_local(
     recording: &Recording,
     file: &FinalizedFile<'_>,
 ) -> Result<(), JobError> {
-    let (spool, id) = (context.config.spool.clone(), recording.id);
-    let (sealed, bytes) = (file.path.clone(), file.bytes);
+    let directory = RecordingDirectory::new(&context.config.spool, recording.id);
+    let (container, bytes) = (file.container, file.bytes);
     let removal = tokio::task::spawn_blocking(move || {
-        let directory = directory(&spool, id);
-        look_for_other_media(&directory, &sealed, bytes)?;
-        remove(&spool, &directory).map_err(|source| JobError::Spool { path: directory, source })
+        check_only_copy(&directory, container, bytes)?;
+        remove(&directory)
     });
     removal.await.map_err(|_| JobError::Panicked)?
 }
 
-/// The directory goes as a whole, but one file of it alone was verified: it must not have changed since, and no other
-/// may hold media.
-fn look_for_other_media(directory: &Path, sealed: &Path, bytes: u64) -> Result<(), JobError> {
-    let spool_error = |source| JobError::Spool { path: directory.to_owned(), source };
-    let entries = match fs::read_dir(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        entries => entries.map_err(spool_error)?,
-    };
-    for entry in entries {
-        let entry = entry.map_err(spool_error)?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let metadata = entry.metadata().map_err(spool_error)?;
-        if path == sealed {
-            if metadata.len() != bytes {
-                return Err(JobError::FileDiffers { path, found: metadata.len(), sealed: bytes });
-            }
-            continue;
+/// The directory is removed as a whole, but only the finished file was verified: it must not have changed since, and no
+/// other file may be media.
+fn check_only_copy(directory: &RecordingDirectory, container: Container, bytes: u64) -> Result<(), JobError> {
+    let spool_error = |source| JobError::Spool { path: directory.path().to_owned(), source };
+    let path = directory.media(container);
+    match fs::metadata(&path) {
+        Ok(file) if file.len() != bytes => {
+            return Err(JobError::FileDiffers { path, found: file.len(), expected: bytes });
         }
-        let name = name.to_string_lossy();
-        // The manifest, finished or not, is a note about media. Whatever else is there may be media.
-        if !name.ends_with(".json") && !name.ends_with(".json.part") {
-            return Err(JobError::UnstoredMedia { path });
-        }
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(spool_error(error)),
     }
-    Ok(())
+    match directory.media_besides(container).map_err(spool_error)? {
+        Some(path) => Err(JobError::UnstoredMedia { path }),
+        None => Ok(()),
+    }
 }
 
-/// Removes a recording's directory, for good.
-pub(crate) fn remove(spool: &Path, directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        removed => removed?,
-    }
-    // After a power cut the directory must not be back: the job that would remove it is done.
-    File::open(spool)?.sync_all()
+/// Removes a recording's directory, for good. Blocks.
+pub(crate) fn remove(directory: &RecordingDirectory) -> Result<(), JobError> {
+    directory.remove().map_err(|source| JobError::Spool { path: directory.path().to_owned(), source })
 }

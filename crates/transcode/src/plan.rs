@@ -1,4 +1,4 @@
-//! What goes in and what comes out.
+//! A plan and its result.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,28 +10,28 @@ use crate::{Rendition, seconds};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
-    /// A local file that libav can read: the recorder's `WebM` or Matroska; also MP4, Ogg, WAV, MP3. It isn't changed.
+    /// A local file: the recorder's `WebM` or Matroska, or MP4, Ogg, WAV, MP3. It isn't changed.
     pub input: PathBuf,
-    /// Where the rendition goes; replaced if it exists. It is written beside as `<output>.part` and renamed when it is
-    /// whole, so that a file of this name is always a whole one.
+    /// The path of the rendition. An existing file is replaced. The rendition is written as `<output>.part` and renamed
+    /// when it is complete, so that a file with this name is always complete.
     pub output: PathBuf,
-    /// What to make.
+    /// The rendition.
     pub rendition: Rendition,
 }
 
-/// How far it is.
+/// The progress of a plan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
-    /// From 0 to 1; never falls.
+    /// From 0 to 1; never decreases.
     pub fraction: f32,
-    /// Seconds of media done in a second.
+    /// Seconds of media processed in a second.
     pub speed: f32,
-    /// An estimate, once there is one.
+    /// Estimate of the remaining time; `None` until there is one.
     #[serde(with = "seconds::optional")]
     pub remaining: Option<Duration>,
 }
 
-/// What was made.
+/// The result of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Produced {
     /// Size of the output file.
@@ -39,8 +39,8 @@ pub struct Produced {
     /// From time 0 to the end of the last frame; zero for a picture.
     #[serde(with = "seconds")]
     pub duration: Duration,
-    /// Pixels; 0 if there is no picture.
+    /// Pixels; 0 without video or picture.
     pub width: u32,
-    /// Pixels; 0 if there is no picture.
+    /// Pixels; 0 without video or picture.
     pub height: u32,
 }

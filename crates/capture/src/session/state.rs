@@ -12,7 +12,7 @@ use std::time::Instant;
 use model::EndReason;
 use peer::CloseReason;
 
-use crate::spool::SpoolFailure;
+use spool::SpoolFailure;
 
 /// What bounds a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -6,12 +6,10 @@ use std::{net::SocketAddr, sync::Arc};
 use model::{EndReason, SessionId};
 use nix::sys::eventfd::EventFd;
 use peer::OfferError;
+use spool::SpoolFile;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{
-    session::{sealing::WrittenDown, state::Bounds},
-    spool::SpoolFile,
-};
+use crate::session::{finalizing::WrittenDown, state::Bounds};
 
 /// A session to begin.
 #[derive(Debug)]

@@ -3,14 +3,14 @@
 
 pub(crate) mod commands;
 mod demux;
-pub(crate) mod drops;
-mod live;
+pub(crate) mod kernel_drops;
 mod outbox;
 mod sessions;
 mod socket;
 mod tcp;
 mod thread;
-mod tick;
+mod ticker;
+mod webrtc;
 
 pub(crate) use commands::{Begin, Command, SessionStatistics, Shard, ShardGone};
 pub(crate) use socket::bind;

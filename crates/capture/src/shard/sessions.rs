@@ -12,7 +12,7 @@ use tracing::error;
 
 use super::{
     demux::{Key, Routes},
-    live::Live,
+    webrtc::Live,
 };
 
 /// Sessions by place, and what routes to them.

@@ -1,7 +1,5 @@
 //! The loop of a shard.
 
-mod obey;
-
 use std::{
     collections::HashMap,
     io,
@@ -14,29 +12,33 @@ use std::{
     time::{Duration, Instant},
 };
 
+use model::SessionId;
 use nix::{
     errno::Errno,
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::eventfd::{EfdFlags, EventFd},
 };
-use peer::{Endpoint, Environment, PeerConfig, Protocol};
-use tokio::sync::{Semaphore, mpsc};
+use peer::{Endpoint, Environment, OfferError, PeerConfig, Protocol};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{self, error::TryRecvError},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{error, warn};
 
 use super::{
-    commands::{Command, Shard},
+    commands::{Begin, Command, Shard},
     demux::{Key, Path, is_stun},
-    live::Live,
     outbox::Outbox,
     sessions::{Sessions, guarded},
     socket::{Buffers, Receiver},
     tcp::{self, Connection, TcpEvent, TcpLimits, ToShard},
-    tick::{Pacer, Wait},
+    ticker::{Pacer, Wait},
+    webrtc::Live,
 };
 use crate::{
     metrics::{ShardCounters, ShardMetrics},
-    session::sealing::{Ended, Sealer},
+    session::finalizing::{Ended, Sealer},
 };
 
 /// Commands that wait; whoever sends more waits too.
@@ -157,7 +159,7 @@ impl Loop {
             }
             self.receive_tcp();
             self.pump();
-            if !self.obey() {
+            if !self.handle_commands() {
                 return;
             }
             (wakeful, due) = self.run_timers();
@@ -306,6 +308,76 @@ impl Loop {
         let (reach, ended) = self.sessions.remove(key)?.into_ended();
         self.orphans.extend(self.sessions.routes.forget(key, reach).filter(Path::is_tcp));
         ended
+    }
+}
+
+impl Loop {
+    /// Carries out commands; false when nobody can send any more.
+    fn handle_commands(&mut self) -> bool {
+        for _ in 0..COMMANDS {
+            let now = Instant::now();
+            match self.commands.try_recv() {
+                Ok(Command::Begin(begin)) => self.begin(*begin, now),
+                Ok(Command::Renegotiate { id, offer, answer }) => {
+                    // Whoever asked may have given up waiting.
+                    let _ = answer.send(self.renegotiate(id, &offer, now));
+                }
+                Ok(Command::Stop { id, reason }) => {
+                    if let Some(key) = self.sessions.find(id) {
+                        self.sessions.with(key, |live| live.stop(reason, now));
+                    }
+                }
+                Ok(Command::Pause { id, paused, answer }) => {
+                    let mut done = false;
+                    if let Some(key) = self.sessions.find(id) {
+                        self.sessions.with(key, |live| done = live.pause(paused, now));
+                    }
+                    let _ = answer.send(done);
+                }
+                Ok(Command::Abandon { id, done }) => {
+                    if let Some(key) = self.sessions.find(id) {
+                        drop(self.remove(key));
+                    }
+                    let _ = done.send(());
+                }
+                Ok(Command::Statistics(answer)) => {
+                    let _ =
+                        answer.send(self.sessions.iter_mut().map(|(_, live)| live.statistics()).collect());
+                }
+                Err(TryRecvError::Empty) => return true,
+                Err(TryRecvError::Disconnected) => return false,
+            }
+        }
+        true
+    }
+
+    fn begin(&mut self, begin: Begin, now: Instant) {
+        let Begin { offer, written_down, file, bounds, answer } = begin;
+        let (environment, config) = (Arc::clone(&self.environment), Arc::clone(&self.peer));
+        let mut live = Live::new(environment, config, written_down, file, bounds, now);
+        let fresh = self.sessions.fresh_credentials();
+        let Some(accepted) = guarded(&mut live, |live| live.accept_offer(&offer, fresh, now)) else { return };
+        let result = accepted.map(|accepted| {
+            self.sessions.insert(live, &accepted.ufrag);
+            accepted.sdp
+        });
+        let _ = answer.send(result);
+    }
+
+    fn renegotiate(&mut self, id: SessionId, offer: &str, now: Instant) -> Result<String, OfferError> {
+        let key = self.sessions.find(id).ok_or(OfferError::Closed)?;
+        let fresh = self.sessions.fresh_credentials();
+        let (live, routes) = self.sessions.with_routes(key).ok_or(OfferError::Closed)?;
+        let accepted = guarded(live, |live| live.accept_offer(offer, fresh, now));
+        // A session that panicked over the offer is taken out with its next output.
+        if live.is_over() {
+            self.sessions.mark(key);
+            return Err(OfferError::Closed);
+        }
+        let answer = accepted.unwrap_or(Err(OfferError::Closed))?;
+        routes.add_ufrag(key, &mut live.reach, &answer.ufrag);
+        self.sessions.mark(key);
+        Ok(answer.sdp)
     }
 }
 

@@ -8,6 +8,7 @@ mod task;
 use std::{sync::Arc, time::SystemTime};
 
 use model::{AudioResult, Channel, SessionId, Source, TenantId};
+use spool::{MediaFile, SpoolFile};
 use tokio::sync::{mpsc, oneshot};
 use tracing::info;
 
@@ -17,9 +18,8 @@ use crate::{
     CaptureError,
     begin::{self, Description},
     capture::Node,
-    session::{sealing::WrittenDown, tape::FileRecorder},
+    session::{file_recorder::FileRecorder, finalizing::WrittenDown},
     shard::SessionStatistics,
-    spool::{MediaFile, SessionDirectory, SpoolFile},
 };
 
 /// Inputs on their way to the task. RTP is dropped and counted when it is full, other inputs wait.
@@ -73,7 +73,7 @@ pub(crate) async fn open(node: Arc<Node>, source: NewSource) -> Result<SourceHan
     let description = Description { tenant, name, correlation_id, channel, source, results };
     let recording = description.recording(&node.config.node, id);
     let (place, committed) = node.registry.reserve_task(&recording, control)?;
-    let directory = SessionDirectory::new(&node.config.spool.directory, recording.id);
+    let directory = node.spool.recording(recording.id);
     let file = begin::create(&node, &directory, &recording).await?;
     if let Err(error) = begin::write_down(&node, &directory, &recording).await {
         drop(file);
@@ -93,7 +93,7 @@ pub(crate) async fn open(node: Arc<Node>, source: NewSource) -> Result<SourceHan
     let (inputs_sender, inputs) = mpsc::channel(INPUTS);
     let refused = handle::Refusal::default();
     let written_down = WrittenDown { begun: recording, directory, admitted };
-    node.growing.add(&written_down, file.queue());
+    node.growing.add(&written_down.begun, &written_down.directory, file.queue());
     let session = task::Session::new(
         written_down,
         FileRecorder::new(file, now, wall),

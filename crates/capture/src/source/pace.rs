@@ -10,7 +10,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::spool::MediaFile;
+use spool::MediaFile;
 
 /// Counts what a file has taken.
 #[derive(Debug, Default)]

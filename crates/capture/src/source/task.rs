@@ -24,9 +24,9 @@ use super::{
 };
 use crate::{
     session::{
-        sealing::{Ended, Sealer, WrittenDown},
+        file_recorder::FileRecorder,
+        finalizing::{Ended, Sealer, WrittenDown},
         state::{Action, Bounds, Event, State, step},
-        tape::FileRecorder,
     },
     shard::SessionStatistics,
 };

@@ -1,4 +1,4 @@
-//! Pictures: fitting them into a size, turning them, painting them on others. All in planar 4:2:0 with 8 bits.
+//! Scales, rotates and composes pictures, all in planar 4:2:0 with 8 bits.
 
 mod colour;
 mod fit;
