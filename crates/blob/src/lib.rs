@@ -9,6 +9,7 @@ mod digest;
 mod error;
 mod key;
 mod local;
+mod object;
 mod part_uploads;
 mod partial;
 mod s3;
@@ -18,9 +19,10 @@ pub use attachment::attachment;
 pub use digest::{FileDigest, file_digest};
 pub use error::BlobError;
 pub use local::LocalDir;
+pub use object::ObjectInfo;
 pub use part_uploads::{FilePart, OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
 pub use s3::{AccessKey, ChecksumMode, S3, S3Config, Secret};
-pub use store::{BlobStore, ObjectInfo, PutFile};
+pub use store::{BlobStore, PutFile};
 
 use key::ObjectKey;
 

@@ -8,17 +8,7 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BlobError, PartUploads};
-
-/// The properties of a stored object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectInfo {
-    /// Size in bytes.
-    pub bytes: u64,
-    /// SHA-256 of the content, lower-case hexadecimal: verified by the store, or by reading the object back. None if it is
-    /// unknown.
-    pub sha256: Option<String>,
-}
+use crate::{BlobError, ObjectInfo, PartUploads};
 
 /// A file to upload, and its key.
 #[derive(Debug, Clone)]

@@ -32,6 +32,9 @@ use request::{request_span, traced};
 
 pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
 
+/// Bytes of one read while a file is sent. Each read runs on another thread, so small ones are slow.
+const SEND_BUFFER: usize = 512 * 1024;
+
 /// A bucket.
 ///
 /// `put_file` reads the file twice: to hash it, and to send it. Neither a part nor the file is ever in memory as a whole.

@@ -7,16 +7,13 @@ use aws_smithy_types::byte_stream::Length;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    S3,
+    S3, SEND_BUFFER,
     fingerprint::{Fingerprint, Part},
     head::metadata,
     rate_limit,
     request::{request_span, traced},
 };
 use crate::{BlobError, ObjectInfo, ObjectKey, PutFile, digest::source_error};
-
-/// Bytes of one read while a file is sent. Each read runs on another thread, so small ones are slow.
-pub(super) const SEND_BUFFER: usize = 512 * 1024;
 
 impl S3 {
     pub(super) async fn put(

@@ -21,7 +21,7 @@ use tokio::{
 };
 use tokio_util::io::ReaderStream;
 
-use super::put::SEND_BUFFER;
+use super::SEND_BUFFER;
 
 /// The smallest piece: with smaller ones the system calls would cost more than the bytes.
 const MIN_PIECE: u64 = 4 * 1024;
