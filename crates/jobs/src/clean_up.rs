@@ -1,4 +1,4 @@
-//! Removes the local copy of a recording that is in the object store.
+//! The clean-up job: removes the local copy of a recording whose object is verified.
 
 use std::{fs, io::ErrorKind};
 
@@ -8,9 +8,9 @@ use spool::RecordingDirectory;
 use store::JobOutcome;
 use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, dispatch::Context, finalized_file::FinalizedFile, journal, upload::unless_cancelled};
+use crate::{JobError, context::Context, finalized_file::FinalizedFile, journal};
 
-/// Reads the file, asks the store once more, and only if it has exactly what was sealed removes the recording's directory.
+/// Compares the file with the object once more, and removes the recording's directory if they are the same.
 pub(crate) async fn run(
     context: &Context,
     recording: &Recording,
@@ -27,12 +27,12 @@ pub(crate) async fn run(
     }
     remove_local(context, recording, &file).await?;
     if let Some((upload, _)) = upload {
-        context.store.forget_upload(recording.id, &upload.id).await?;
+        context.store.delete_upload(recording.id, &upload.id).await?;
     }
     Ok(JobOutcome::Done { recording_state: None, next: Vec::new() })
 }
 
-/// The store has an object of the SHA-256 of the file, which is taken here where nobody took it before.
+/// The object has the file's SHA-256, which is computed here if it is not known.
 async fn compare_whole(
     context: &Context,
     recording: &Recording,
@@ -42,8 +42,8 @@ async fn compare_whole(
     let sha256 = match file.sha256 {
         Some(sha256) => sha256.to_owned(),
         None => {
-            let digest = blob::file_digest(&file.path, cancel).await.map_err(unless_cancelled)?;
-            context.store.note_sha256(recording.id, &digest.sha256).await?;
+            let digest = blob::file_digest(&file.path, cancel).await?;
+            context.store.set_sha256(recording.id, &digest.sha256).await?;
             digest.sha256
         }
     };
@@ -51,11 +51,11 @@ async fn compare_whole(
     FinalizedFile { sha256: Some(&sha256), ..file.clone() }.check(&stored)?;
     match stored.sha256 {
         Some(_) => Ok(()),
-        None => Err(differs(file, "the store does not tell its SHA-256")),
+        None => Err(differs(file, "the object store does not know its SHA-256")),
     }
 }
 
-/// The store has an object of these parts, and the file has them too. Its SHA-256, which nobody has taken so far, is.
+/// Both the object and the file consist of these parts. Computes the SHA-256 of the file.
 async fn compare_parts(
     context: &Context,
     recording: &Recording,
@@ -68,16 +68,16 @@ async fn compare_parts(
     file.check(&stored)?;
     let ranges: Vec<_> = sent.iter().map(|part| part.range).collect();
     let (whole, digests) = match parts.digest_file(&file.path, &ranges, cancel).await {
-        // An earlier run compared and removed it.
+        // An earlier run has compared it, and removed it.
         Err(BlobError::Source { source, .. })
             if source.kind() == ErrorKind::NotFound && file.sha256.is_some() =>
         {
             return Ok(());
         }
-        read => read.map_err(unless_cancelled)?,
+        read => read?,
     };
     let is_same = |(now, part): (&PartDigest, &SentPart)| {
-        // With another setting of the checksums one of the two has none.
+        // Only one has a SHA-256 if `blob.s3.checksum` was changed since.
         let both = now.sha256.zip(part.digest.sha256);
         now.md5 == part.digest.md5 && both.is_none_or(|(now, then)| now == then)
     };
@@ -86,9 +86,9 @@ async fn compare_parts(
         return Err(differs(file, "the file has changed since it was sent"));
     }
     if file.sha256.is_some_and(|known| known != whole.sha256) {
-        return Err(differs(file, "the file's SHA-256 is not what was noted"));
+        return Err(differs(file, "the file's SHA-256 is not the one in the recording's row"));
     }
-    Ok(context.store.note_sha256(recording.id, &whole.sha256).await?)
+    Ok(context.store.set_sha256(recording.id, &whole.sha256).await?)
 }
 
 fn differs(file: &FinalizedFile<'_>, detail: &str) -> JobError {
@@ -116,7 +116,7 @@ fn check_only_copy(directory: &RecordingDirectory, container: Container, bytes: 
     let path = directory.media(container);
     match fs::metadata(&path) {
         Ok(file) if file.len() != bytes => {
-            return Err(JobError::FileDiffers { path, found: file.len(), sealed: bytes });
+            return Err(JobError::FileDiffers { path, found: file.len(), expected: bytes });
         }
         Ok(_) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}

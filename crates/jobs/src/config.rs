@@ -2,9 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use model::NodeId;
-
-use crate::RetentionRule;
+use model::{NodeId, TenantId};
 
 /// The shortest lease and the shortest sleep that are taken: shorter ones would keep a core busy.
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -46,8 +44,8 @@ pub struct JobsConfig {
     /// A node that has said nothing for so long is lost: another one completes its uploads with what is there. None:
     /// nobody does.
     pub node_lost_after: Option<Duration>,
-    /// How often uploads that nobody ends are looked for.
-    pub keep: Duration,
+    /// Interval between two runs of the periodic tasks that look for orphaned uploads and lost nodes.
+    pub maintenance_interval: Duration,
     /// Segments.
     pub segments: SegmentsConfig,
 }
@@ -92,7 +90,7 @@ impl JobsConfig {
             poll: Duration::from_secs(5),
             base_path: String::new(),
             node_lost_after: None,
-            keep: Duration::from_secs(60),
+            maintenance_interval: Duration::from_secs(60),
         }
     }
 
@@ -102,7 +100,7 @@ impl JobsConfig {
         self.render_workers = self.render_workers.max(1);
         self.lease = self.lease.max(SHORTEST);
         self.poll = self.poll.max(SHORTEST);
-        self.keep = self.keep.max(SHORTEST);
+        self.maintenance_interval = self.maintenance_interval.max(SHORTEST);
         self.segments.interval = self.segments.interval.max(SHORTEST);
         self.segments.clean_up_interval = self.segments.clean_up_interval.max(SHORTEST);
         self
@@ -122,4 +120,16 @@ impl SegmentsConfig {
             followers: 32,
         }
     }
+}
+
+/// The age at which recordings or renditions are deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetentionRule {
+    /// The tenant. None: every tenant that has no rule of its own for the same kind.
+    pub tenant: Option<TenantId>,
+    /// Renditions of this kind, whose age counts from when they became available. None: recordings with all their renditions,
+    /// whose age counts from their end.
+    pub rendition: Option<String>,
+    /// The age at which they are deleted.
+    pub after: Duration,
 }

@@ -1,48 +1,29 @@
-//! Runs a job of any kind.
+//! Runs a job of any kind once.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
-use blob::BlobStore;
 use chrono::{TimeDelta, Utc};
 use futures::FutureExt;
 use model::{JobKind, Recording, RecordingState};
-use store::{JobOutcome, LeasedJob, Store};
+use store::{JobOutcome, LeasedJob};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::{
-    JobError, JobsConfig, Renderer, clean_up, delete, live_render::Followers, live_upload::LiveUploads,
-    render, upload,
-};
+use crate::{JobError, clean_up, context::Context, delete, render, upload};
 
 const DONE: JobOutcome = JobOutcome::Done { recording_state: None, next: Vec::new() };
-/// How soon and how late a clean-up looks again whether the renders that it waits for are done.
-const LOOK_AGAIN: (TimeDelta, TimeDelta) = (TimeDelta::seconds(10), TimeDelta::minutes(5));
-/// Between two questions to a database that is away.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// The shortest and the longest wait of a clean-up for renders.
+const WAIT_FOR_RENDERS: (TimeDelta, TimeDelta) = (TimeDelta::seconds(10), TimeDelta::minutes(5));
+/// Interval between two queries of a database that is away.
+const RETRY: Duration = Duration::from_millis(500);
 
-/// What jobs work with.
-pub(crate) struct Context {
-    pub config: JobsConfig,
-    pub store: Arc<dyn Store>,
-    pub blobs: Arc<dyn BlobStore>,
-    pub renderer: Arc<dyn Renderer>,
-    /// Uploads of files that still grow.
-    pub streams: LiveUploads,
-    /// Who makes segments of them.
-    pub followers: Followers,
-    /// This run of the process.
-    pub run: Uuid,
-}
-
-/// Runs a job once. The outcome is not written down yet.
-pub(crate) async fn perform(
+/// Runs a job once. The caller commits the outcome.
+pub(crate) async fn dispatch(
     context: &Context,
     leased: &LeasedJob,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
-    // A panic costs one attempt of one job, not the worker. Nothing that the job shares is left half-changed by it:
-    // the stores are behind their own locks.
+    // A panic costs one attempt of one job, not the worker. Unwind safe: what jobs share is behind locks of its own, whose
+    // holders leave nothing half changed.
     let run = AssertUnwindSafe(run(context, leased, cancel));
     run.catch_unwind().await.unwrap_or(Err(JobError::Panicked))
 }
@@ -55,7 +36,7 @@ async fn run(
     let job = &leased.job;
     let recording = context.store.recording(&job.tenant, job.recording).await?;
     if recording.state == RecordingState::Deleted && job.kind != JobKind::Delete {
-        // To go on would bring it back. But a run that was killed may have stored it after whoever deleted it had looked.
+        // To upload or render would bring the recording back. A killed run may have stored the object after the removal.
         if job.kind == JobKind::Upload {
             delete::objects(context, &recording).await?;
         }
@@ -70,16 +51,16 @@ async fn run(
             let outcome = render::run(context, leased, &recording, cancel).await?;
             unless_deleted(context, leased, outcome, cancel).await
         }
-        JobKind::CleanUp if is_wanted_by_renders(context, &recording).await? => {
-            Ok(JobOutcome::Later { at: Utc::now() + look_again(&recording) })
+        JobKind::CleanUp if renders_are_due(context, &recording).await? => {
+            Ok(JobOutcome::Later { at: Utc::now() + wait_for_renders(&recording) })
         }
         JobKind::CleanUp => clean_up::run(context, &recording, cancel).await,
         JobKind::Delete => delete::run(context, leased, &recording).await,
     }
 }
 
-/// A recording may be deleted while a run stores something of it. Either its removal comes after what was stored, or it
-/// is seen here that it came before.
+/// A recording may be deleted while a run stores something of it. If the removal was before that, the deletion is noticed
+/// here, and what was stored is removed.
 async fn unless_deleted(
     context: &Context,
     leased: &LeasedJob,
@@ -89,9 +70,9 @@ async fn unless_deleted(
     let job = &leased.job;
     let recording = loop {
         match context.store.recording(&job.tenant, job.recording).await {
-            // What was stored is not stored again only because nobody can say so yet.
+            // A failure would repeat the whole upload or render only because the database is away.
             Err(error) if error.is_transient() => {
-                let wait = cancel.run_until_cancelled(tokio::time::sleep(ASK_AGAIN));
+                let wait = cancel.run_until_cancelled(tokio::time::sleep(RETRY));
                 wait.await.ok_or(JobError::Cancelled)?;
             }
             found => break found?,
@@ -104,20 +85,20 @@ async fn unless_deleted(
     Ok(outcome)
 }
 
-/// Renders read the local file rather than fetch it, if they come to it within reasonable time.
-async fn is_wanted_by_renders(context: &Context, recording: &Recording) -> Result<bool, JobError> {
-    if since_its_end(recording).to_std().unwrap_or_default() >= context.config.keep_for_renders {
+/// Renders that start soon read the local file; without it they have to fetch the object.
+async fn renders_are_due(context: &Context, recording: &Recording) -> Result<bool, JobError> {
+    if since_end(recording).to_std().unwrap_or_default() >= context.config.keep_for_renders {
         return Ok(false);
     }
     let jobs = context.store.jobs_of(recording.id).await?;
     Ok(jobs.iter().any(|job| job.kind == JobKind::Render && !job.state.is_final()))
 }
 
-/// What has taken long will take as long again: of many that wait, few look at a time.
-fn look_again(recording: &Recording) -> TimeDelta {
-    (since_its_end(recording) / 4).clamp(LOOK_AGAIN.0, LOOK_AGAIN.1)
+/// A quarter of the time since the recording's end, so that the clean-ups of many old recordings do not all query often.
+fn wait_for_renders(recording: &Recording) -> TimeDelta {
+    (since_end(recording) / 4).clamp(WAIT_FOR_RENDERS.0, WAIT_FOR_RENDERS.1)
 }
 
-fn since_its_end(recording: &Recording) -> TimeDelta {
+fn since_end(recording: &Recording) -> TimeDelta {
     Utc::now() - recording.ended_at.unwrap_or(recording.started_at)
 }

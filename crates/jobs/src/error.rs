@@ -10,43 +10,43 @@ use crate::RenderError;
 /// Why a run of a job failed.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// The recording's row has no object key, format or checksum: it has no file that could be stored.
-    #[error("the recording has no sealed file: {missing} is not known")]
+    /// The recording's row has no object key, format or checksum: it has no finished file.
+    #[error("the recording has no finished file: {missing} is not known")]
     NoFile {
-        /// What its row lacks.
+        /// The missing value.
         missing: &'static str,
     },
-    /// The sealed file is gone, and the object store does not have it either.
+    /// The finished file is neither in the spool nor in the object store.
     #[error("{} is missing, and it is not in the object store", .path.display())]
     FileMissing {
-        /// Where it should be.
+        /// Its path in the spool.
         path: PathBuf,
     },
-    /// The file in the spool is not what was sealed.
-    #[error("{} has {found} bytes, {sealed} were sealed", .path.display())]
+    /// The file in the spool has changed since it was finished.
+    #[error("{} has {found} bytes, not the {expected} of the finished file", .path.display())]
     FileDiffers {
         /// The file.
         path: PathBuf,
         /// Its size.
         found: u64,
-        /// The size that the recording's row tells.
-        sealed: u64,
+        /// The size in the recording's row.
+        expected: u64,
     },
-    /// The object is not what was sealed, so that the local file may be the only copy.
-    #[error("object {key:?} is not what was sealed: {detail}")]
+    /// The object is not the finished file. The local file may be the only copy.
+    #[error("object {key:?} is not the finished file: {detail}")]
     ObjectDiffers {
         /// Its key.
         key: String,
-        /// What differs.
+        /// The difference.
         detail: String,
     },
-    /// The recording's directory holds something, perhaps media, that nobody has stored.
-    #[error("{} was never stored, so its directory is kept", .path.display())]
+    /// The recording's directory holds another file, perhaps media, that was never stored.
+    #[error("{} was never stored, so its directory is not removed", .path.display())]
     UnstoredMedia {
         /// The file.
         path: PathBuf,
     },
-    /// The spool can't be read or changed.
+    /// An I/O error in the spool.
     #[error("{}: {source}", .path.display())]
     Spool {
         /// The file or directory.
@@ -54,37 +54,37 @@ pub enum JobError {
         /// The cause.
         source: std::io::Error,
     },
-    /// A directory to work in can't be made.
+    /// An I/O error in a directory for renders or segments.
     #[error("{}: {source}", .path.display())]
     Work {
-        /// Where.
+        /// The directory.
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
     },
-    /// The job's row does not say which rendition is meant.
+    /// A render job without a rendition.
     #[error("the job names no rendition")]
     NoRendition,
-    /// The rendition could not be made.
+    /// The render failed.
     #[error(transparent)]
     Render(RenderError),
-    /// The object store.
+    /// An error of the object store.
     #[error(transparent)]
-    Blob(#[from] BlobError),
-    /// The database.
+    Blob(BlobError),
+    /// An error of the database.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The lease was lost, or the recorder shuts down.
+    /// The run was cancelled: the lease was lost, the job was cancelled, or the recorder shuts down.
     #[error("cancelled")]
     Cancelled,
-    /// A fault of ours.
+    /// A bug in the recorder.
     #[error("the job panicked")]
     Panicked,
 }
 
 impl JobError {
-    /// Whether another run can't end otherwise, so that a person has to look now. What an operator can mend from
-    /// outside (credentials, a bucket, a full disk) isn't: those runs are repeated as long as there are attempts.
+    /// Whether a retry would fail again, so that the job is parked at once. Errors that an operator can repair from outside
+    /// (credentials, a bucket, a full disk) are not permanent.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         matches!(
@@ -98,5 +98,23 @@ impl JobError {
                 | Self::Blob(BlobError::BadKey(_))
                 | Self::Store(StoreError::NotFound { .. } | StoreError::Corrupt(_))
         )
+    }
+}
+
+impl From<BlobError> for JobError {
+    fn from(error: BlobError) -> Self {
+        match error {
+            BlobError::Cancelled => Self::Cancelled,
+            error => Self::Blob(error),
+        }
+    }
+}
+
+impl From<RenderError> for JobError {
+    fn from(error: RenderError) -> Self {
+        match error {
+            RenderError::Cancelled => Self::Cancelled,
+            error => Self::Render(error),
+        }
     }
 }

@@ -7,14 +7,14 @@ use spool::RecordingDirectory;
 
 use crate::JobError;
 
-/// A sealed file, as the recording's row tells of it.
+/// The finished file of a finalized recording, as the recording's row describes it.
 #[derive(Clone)]
 pub(crate) struct FinalizedFile<'a> {
     pub path: PathBuf,
     pub container: Container,
     pub key: &'a str,
     pub bytes: u64,
-    /// None until the upload or the clean-up has taken it.
+    /// None until the upload or the clean-up has computed it.
     pub sha256: Option<&'a str>,
 }
 
@@ -28,14 +28,17 @@ impl<'a> FinalizedFile<'a> {
         Ok(Self { path, container, key, bytes: recording.bytes, sha256 })
     }
 
-    /// Whether this is what the store says that it has, as far as both tell.
+    /// Compares size and, where both are known, SHA-256 with the object.
+    ///
+    /// # Errors
+    /// `ObjectDiffers`.
     pub fn check(&self, stored: &blob::ObjectInfo) -> Result<(), JobError> {
         let other = self.sha256.zip(stored.sha256.as_deref()).is_some_and(|(ours, theirs)| ours != theirs);
         if stored.bytes == self.bytes && !other {
             return Ok(());
         }
         let detail = format!(
-            "it has {} bytes, SHA-256 {}; sealed were {}, {}",
+            "it has {} bytes, SHA-256 {}; the file has {}, {}",
             stored.bytes,
             stored.sha256.as_deref().unwrap_or("unknown"),
             self.bytes,

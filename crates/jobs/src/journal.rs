@@ -1,10 +1,11 @@
-//! Between what the object store says of parts and what the journal holds of them.
+//! Conversions between the parts of the object store and the entries of the journal.
 
 use blob::{OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
 use store::{Upload, UploadPart};
 use uuid::Uuid;
 
-pub(crate) fn note(sent: &SentPart, provisional: bool, run: Uuid) -> UploadPart {
+/// The journal's entry of a part that run `run` of the process has sent.
+pub(crate) fn entry(sent: &SentPart, provisional: bool, run: Uuid) -> UploadPart {
     UploadPart {
         number: sent.range.number,
         offset: sent.range.offset,
@@ -17,6 +18,7 @@ pub(crate) fn note(sent: &SentPart, provisional: bool, run: Uuid) -> UploadPart 
     }
 }
 
+/// The part that an entry describes.
 pub(crate) fn sent(part: &UploadPart) -> SentPart {
     SentPart {
         range: PartRange { number: part.number, offset: part.offset, bytes: part.bytes },
@@ -25,12 +27,13 @@ pub(crate) fn sent(part: &UploadPart) -> SentPart {
     }
 }
 
+/// The multipart upload that the journal describes.
 pub(crate) fn open(upload: &Upload) -> OpenUpload {
     OpenUpload { key: upload.key.clone(), id: upload.id.clone() }
 }
 
-/// The parts of a sealed file of so many bytes: those that were sent are as they were sent, though another setting, or an
-/// earlier version, may have cut them; the rest are of the size that their numbers have now.
+/// The parts of a finished file of `bytes` bytes. Parts that were sent have the size with which they were sent, which may be
+/// that of another configuration or version. The others have the size that is configured now.
 pub(crate) fn plan(parts: &dyn PartUploads, bytes: u64, journaled: &[UploadPart]) -> Vec<PartRange> {
     let sent = contiguous(journaled);
     let (mut plan, mut end) = (Vec::new(), 0);
@@ -46,7 +49,7 @@ pub(crate) fn plan(parts: &dyn PartUploads, bytes: u64, journaled: &[UploadPart]
     plan
 }
 
-/// The parts that cover the file's beginning without a gap.
+/// The parts up to the first gap.
 pub(crate) fn contiguous(parts: &[UploadPart]) -> Vec<SentPart> {
     let mut end = 0;
     let follows = |part: &&UploadPart| {
@@ -57,7 +60,8 @@ pub(crate) fn contiguous(parts: &[UploadPart]) -> Vec<SentPart> {
     parts.iter().take_while(follows).map(sent).collect()
 }
 
-/// What a sealed file of so many bytes was sent as. Behind it there may be parts that an earlier run had cut otherwise.
+/// The parts of a finished file of `bytes` bytes. Behind its end there may be others, which an earlier run has sent with
+/// another size.
 pub(crate) fn of_file(parts: &[UploadPart], bytes: u64) -> Vec<SentPart> {
     let mut sent = contiguous(parts);
     sent.retain(|part| part.range.offset < bytes);
@@ -69,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn behind_a_gap_nothing_counts() {
+    fn parts_behind_a_gap_do_not_count() {
         let part = |number: u32| UploadPart {
             number,
             offset: u64::from(number - 1) * 10,

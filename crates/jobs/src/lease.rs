@@ -1,4 +1,4 @@
-//! A job under its lease: renewed while the job runs, lost if that fails for too long, given back at shutdown.
+//! A leased job: renews the lease while the job runs, ends the run if the lease is lost, gives the lease back at shutdown.
 
 use std::time::Duration;
 
@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     JobError,
-    dispatch::{Context, perform},
+    context::Context,
+    dispatch::dispatch,
     metrics,
     retry::{after_failure, backoff},
 };
 
-/// How long a cancelled run has to clean up behind itself (to remove the parts of an upload), and how long its end may
-/// take to be written down at shutdown.
+/// How long a cancelled run may take to stop (to remove the parts of an upload), and how long its outcome may take to be
+/// committed at shutdown.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How a run ended.
@@ -34,141 +35,140 @@ enum End {
 pub(crate) struct Lease<'a> {
     context: &'a Context,
     leased: LeasedJob,
-    /// When the lease is over by our own clock, counted from before it was asked for, so never too late.
-    over: Instant,
+    /// When the lease runs out, by this process's clock. Counted from before the request for the lease, so never later than in
+    /// the database.
+    expires: Instant,
 }
 
 impl<'a> Lease<'a> {
-    /// `asked`: when the lease was asked for.
+    /// `asked`: when the lease was requested.
     pub fn new(context: &'a Context, leased: LeasedJob, asked: Instant) -> Self {
-        let over = asked + context.config.lease;
-        Self { context, leased, over }
+        let expires = asked + context.config.lease;
+        Self { context, leased, expires }
     }
 
-    /// Runs the job and writes down how that ended.
+    /// Runs the job and commits its outcome.
     pub async fn run(mut self, shutdown: &CancellationToken) {
         let (kind, begun) = (self.leased.job.kind, Instant::now());
         metrics::started(kind);
         let end = self.work(shutdown).await;
-        metrics::took(kind, begun.elapsed());
+        let took = begun.elapsed();
+        metrics::took(kind, took);
         match end {
             End::LeaseLost => {
                 metrics::lease_lost(kind);
-                tracing::warn!("the lease was lost: another worker may have the job");
+                tracing::warn!(?took, "job's lease lost: another worker may run the job");
             }
             End::Cancelled => {
                 metrics::cancelled(kind);
-                tracing::info!(took = ?begun.elapsed(), "job cancelled");
+                tracing::info!(?took, "job cancelled");
             }
             End::Shutdown => self.give_back(shutdown).await,
-            End::Finished(Ok(outcome @ JobOutcome::Later { .. })) => {
-                metrics::put_off(kind);
-                tracing::debug!(?outcome, "job put off");
-                self.finish(outcome, shutdown).await;
-            }
             End::Finished(Ok(outcome)) => {
-                metrics::succeeded(kind);
-                tracing::info!(took = ?begun.elapsed(), "job done");
-                self.finish(outcome, shutdown).await;
+                if let JobOutcome::Later { at } = &outcome {
+                    metrics::put_off(kind);
+                    tracing::debug!(%at, "job put off");
+                } else {
+                    metrics::succeeded(kind);
+                    tracing::info!(?took, "job done");
+                }
+                self.commit(outcome, shutdown).await;
             }
             End::Finished(Err(error)) => {
                 let (config, attempt) = (&self.context.config, self.leased.job.attempts);
                 let outcome = after_failure(config, kind, attempt, &error, Utc::now());
-                match &outcome {
-                    JobOutcome::Parked { .. } => {
-                        metrics::parked(kind);
-                        tracing::error!(%error, "job parked: a person has to look");
-                    }
-                    outcome => {
-                        metrics::failed(kind);
-                        tracing::warn!(%error, ?outcome, "job failed, to be repeated");
-                    }
+                if let JobOutcome::RetryAt { at, .. } = &outcome {
+                    metrics::failed(kind);
+                    tracing::warn!(%error, ?took, %at, "job failed, to be retried");
+                } else {
+                    metrics::parked(kind);
+                    tracing::error!(%error, ?took, "job parked: RetryJob resumes it");
                 }
-                self.finish(outcome, shutdown).await;
+                self.commit(outcome, shutdown).await;
             }
         }
     }
 
-    /// Leaves the job to whoever is next, now. It has not failed: however often a recorder is restarted, that parks no job.
+    /// Makes the job due for the next worker. The attempt is not counted, so that restarts of the recorder park no job.
     pub async fn give_back(self, shutdown: &CancellationToken) {
         tracing::info!("job given back at shutdown");
-        self.finish(JobOutcome::Later { at: Utc::now() }, shutdown).await;
+        self.commit(JobOutcome::Later { at: Utc::now() }, shutdown).await;
     }
 
     async fn work(&mut self, shutdown: &CancellationToken) -> End {
         let mut changes = self.context.store.changes();
         let (cancel, leased) = (CancellationToken::new(), self.leased.clone());
-        let work = perform(self.context, &leased, &cancel);
+        let work = dispatch(self.context, &leased, &cancel);
         tokio::pin!(work);
-        let why = tokio::select! {
+        let end = tokio::select! {
             result = &mut work => return match result {
                 Err(JobError::Store(StoreError::LeaseLost(_))) => End::LeaseLost,
                 result => End::Finished(result),
             },
-            () = self.keep() => End::LeaseLost,
+            () = self.renew() => End::LeaseLost,
             () = cancelled(&mut changes, leased.job.id) => End::Cancelled,
             () = shutdown.cancelled() => End::Shutdown,
         };
         cancel.cancel();
-        match (timeout(STOP_PATIENCE, work).await, why) {
-            // It came to its end all the same, and we are still entitled to write that down.
+        match (timeout(STOP_PATIENCE, work).await, end) {
+            // The run was done before it noticed the shutdown, and the lease is still good.
             (Ok(Ok(outcome)), End::Shutdown) => End::Finished(Ok(outcome)),
-            (_, why) => why,
+            (_, end) => end,
         }
     }
 
-    /// Renews the lease at a third of its length. Returns when it is lost.
-    async fn keep(&mut self) {
+    /// Renews the lease whenever a third of its length has passed. Returns when the lease is lost.
+    async fn renew(&mut self) {
         let length = self.context.config.lease;
-        let mut next = self.over - length + length / 3;
+        let mut next = self.expires - length + length / 3;
         loop {
-            sleep_until(next.min(self.over)).await;
+            sleep_until(next.min(self.expires)).await;
             let asked = Instant::now();
-            match timeout_at(self.over, self.context.store.renew(&self.leased, length)).await {
+            match timeout_at(self.expires, self.context.store.renew(&self.leased, length)).await {
                 Ok(Ok(_)) => {
-                    self.over = asked + length;
+                    self.expires = asked + length;
                     next = asked + length / 3;
                 }
                 Err(_) | Ok(Err(StoreError::LeaseLost(_))) => return,
                 Ok(Err(error)) => {
-                    tracing::warn!(%error, "the lease could not be renewed yet");
+                    tracing::warn!(%error, "job's lease could not be renewed yet");
                     next = asked + length / 12;
                 }
             }
-            if Instant::now() >= self.over {
+            if Instant::now() >= self.expires {
                 return;
             }
         }
     }
 
-    /// Writes down the end, as often as it takes, while the lease lasts. If that fails the job is run again when the
-    /// lease is over: jobs can be repeated.
-    async fn finish(self, outcome: JobOutcome, shutdown: &CancellationToken) {
+    /// Commits the outcome; retries while the lease lasts. If that fails the job is run again once the lease has run out:
+    /// every job can be repeated.
+    async fn commit(self, outcome: JobOutcome, shutdown: &CancellationToken) {
         let stopping = async {
             shutdown.cancelled().await;
             tokio::time::sleep(STOP_PATIENCE).await;
         };
         tokio::select! {
-            written = timeout_at(self.over, self.write(&outcome)) => match written {
+            committed = timeout_at(self.expires, self.try_commit(&outcome)) => match committed {
                 Ok(Ok(())) => count_next(&outcome),
                 Ok(Err(error @ StoreError::LeaseLost(_))) => {
-                    tracing::info!(%error, "the job was cancelled or taken over as it ended");
+                    tracing::info!(%error, "outcome not committed: the job was cancelled or leased to another worker");
                 }
-                Ok(Err(error)) => tracing::error!(%error, ?outcome, "the job's end could not be written down"),
-                Err(_) => tracing::warn!(?outcome, "the lease ended before the job's end could be written down"),
+                Ok(Err(error)) => tracing::error!(%error, ?outcome, "the job's outcome could not be committed"),
+                Err(_) => tracing::warn!(?outcome, "the lease ran out before the job's outcome was committed"),
             },
-            () = stopping => tracing::warn!(?outcome, "no time left to write down the job's end"),
+            () = stopping => tracing::warn!(?outcome, "shutdown before the job's outcome was committed"),
         }
     }
 
-    async fn write(&self, outcome: &JobOutcome) -> Result<(), StoreError> {
+    async fn try_commit(&self, outcome: &JobOutcome) -> Result<(), StoreError> {
         let mut attempt = 0;
         loop {
             match self.context.store.finish(&self.leased, outcome.clone()).await {
                 Err(error) if error.is_transient() => {
                     attempt += 1;
                     let (first, max) = (Duration::from_millis(200), Duration::from_secs(5));
-                    tracing::debug!(%error, attempt, "the job's end is to be written again");
+                    tracing::debug!(%error, attempt, "the job's outcome is not committed yet");
                     tokio::time::sleep(backoff(first, max, attempt, rand::random())).await;
                 }
                 result => return result,
@@ -177,8 +177,8 @@ impl<'a> Lease<'a> {
     }
 }
 
-/// Returns when the job is cancelled by this node or, on Postgres, by any. What is missed here is noticed when progress
-/// is written down or the lease is to be renewed.
+/// Returns when the job is cancelled: by this node, or on Postgres by any. A missed cancellation is noticed when progress is
+/// committed or the lease is renewed.
 async fn cancelled(changes: &mut broadcast::Receiver<Change>, id: JobId) {
     loop {
         match changes.recv().await {

@@ -1,11 +1,15 @@
-//! Lease a job, run it, retry it, or keep it for a person.
+//! Background work on recordings: upload, clean-up, render, delete; and the work that repeats at an interval.
 //!
-//! A job is leased, runs while its lease is renewed, and ends in one transaction: done (with the recording's state and
-//! the next jobs), to be run again, or parked. Nothing here deletes media that has not just been seen, whole, in the
-//! object store.
+//! A job is leased and runs while its lease is renewed. Its outcome is one transaction: done (with the recording's state and
+//! the next jobs), to be retried, or parked. Open files are uploaded and rendered part by part, so that little is left to the
+//! jobs. Local media is deleted only after the object store has confirmed the whole object.
+//!
+//! Where to begin reading: [`Workers`] starts everything; `dispatch` runs one job of any kind; `maintenance` lists the periodic
+//! tasks; `context` is what all of them work with.
 
 mod clean_up;
 mod config;
+mod context;
 mod delete;
 mod dispatch;
 mod error;
@@ -17,6 +21,7 @@ mod live_render;
 mod live_upload;
 mod maintenance;
 mod metrics;
+mod open_files;
 mod render;
 mod renderer;
 mod retry;
@@ -24,13 +29,13 @@ mod upload;
 mod work_directory;
 mod worker;
 
-pub use config::{JobsConfig, SegmentsConfig};
+pub use config::{JobsConfig, RetentionRule, SegmentsConfig};
 pub use error::JobError;
-pub use live_upload::{OpenFile, OpenFiles};
-pub use maintenance::retention::RetentionRule;
+pub use maintenance::DefaultRenditions;
 pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};
+pub use open_files::{OpenFile, OpenFiles};
 pub use renderer::{
     FollowRequest, Followed, FollowedSegment, Following, RenderError, RenderRequest, Rendered, Renderer,
 };
 
-pub use worker::{DefaultRenditions, Workers};
+pub use worker::Workers;

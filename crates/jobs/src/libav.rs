@@ -1,4 +1,4 @@
-//! Renditions made by libav in child processes, so that no codec can touch what is being recorded.
+//! The renderer: libav in child processes, so that no codec can affect a running recording.
 
 use std::path::Path;
 
@@ -15,55 +15,57 @@ use crate::{
 impl Renderer for Worker {
     async fn render(
         &self,
-        order: RenderRequest<'_>,
+        request: RenderRequest<'_>,
         cancel: &CancellationToken,
         progress: &watch::Sender<Progress>,
     ) -> Result<Rendered, RenderError> {
-        let rendition = rendition(order.parameters)?;
-        let plan = Plan { input: order.input.to_owned(), output: order.output.to_owned(), rendition };
-        let (sender, mut told) = watch::channel(transcode::Progress::default());
+        let rendition = rendition(request.parameters)?;
+        let plan = Plan { input: request.input.to_owned(), output: request.output.to_owned(), rendition };
+        let (sender, mut reported) = watch::channel(transcode::Progress::default());
         let work = self.run(&plan, cancel, sender);
         tokio::pin!(work);
         loop {
             tokio::select! {
-                made = &mut work => {
-                    return Ok(rendered(made.map_err(refused)?));
+                produced = &mut work => {
+                    return Ok(rendered(produced.map_err(render_error)?));
                 }
-                Ok(()) = told.changed() => drop(progress.send_replace(shown(*told.borrow_and_update()))),
+                Ok(()) = reported.changed() => {
+                    progress.send_replace(converted(*reported.borrow_and_update()));
+                }
             }
         }
     }
 
-    async fn follow(&self, order: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
+    async fn follow(&self, request: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
         let follow = Follow {
-            input: order.input.to_owned(),
-            segments: order.segments.to_owned(),
-            rendition: rendition(order.parameters)?,
-            interval: order.interval,
+            input: request.input.to_owned(),
+            segments: request.segments.to_owned(),
+            rendition: rendition(request.parameters)?,
+            interval: request.interval,
         };
-        Ok(Box::new(Worker::follow(self, &follow).map_err(refused)?))
+        Ok(Box::new(Worker::follow(self, &follow).map_err(render_error)?))
     }
 }
 
 #[async_trait::async_trait]
 impl Following for Follower {
-    async fn grown(&mut self, until: u64) -> Result<(), RenderError> {
-        Follower::grown(self, until).await.map_err(refused)
+    async fn advance(&mut self, until: u64) -> Result<(), RenderError> {
+        Follower::grown(self, until).await.map_err(render_error)
     }
 
     async fn end(&mut self, bytes: u64, output: &Path) -> Result<(), RenderError> {
-        Follower::end(self, bytes, output).await.map_err(refused)
+        Follower::end(self, bytes, output).await.map_err(render_error)
     }
 
     async fn next(&mut self) -> Result<Followed, RenderError> {
-        Ok(match Follower::next(self).await.map_err(refused)? {
-            transcode::Followed::Segment(made) => Followed::Segment(FollowedSegment {
-                number: made.number,
-                start: made.start,
-                duration: made.duration,
-                bytes: made.bytes,
+        Ok(match Follower::next(self).await.map_err(render_error)? {
+            transcode::Followed::Segment(produced) => Followed::Segment(FollowedSegment {
+                number: produced.number,
+                start: produced.start,
+                duration: produced.duration,
+                bytes: produced.bytes,
             }),
-            transcode::Followed::Produced(made) => Followed::Rendered(rendered(made)),
+            transcode::Followed::Produced(produced) => Followed::Rendered(rendered(produced)),
         })
     }
 }
@@ -74,11 +76,11 @@ fn rendition(parameters: &str) -> Result<Rendition, RenderError> {
     })
 }
 
-fn rendered(made: Produced) -> Rendered {
-    Rendered { duration: made.duration, width: made.width, height: made.height }
+fn rendered(produced: Produced) -> Rendered {
+    Rendered { duration: produced.duration, width: produced.width, height: produced.height }
 }
 
-fn shown(progress: transcode::Progress) -> Progress {
+fn converted(progress: transcode::Progress) -> Progress {
     Progress {
         fraction: progress.fraction.into(),
         speed: progress.speed.into(),
@@ -86,7 +88,7 @@ fn shown(progress: transcode::Progress) -> Progress {
     }
 }
 
-fn refused(error: TranscodeError) -> RenderError {
+fn render_error(error: TranscodeError) -> RenderError {
     match error {
         TranscodeError::Cancelled => RenderError::Cancelled,
         error if error.is_permanent() => RenderError::Permanent(error.to_string()),

@@ -1,4 +1,4 @@
-//! Names of this crate's metrics.
+//! This crate's metrics.
 
 use std::time::Duration;
 
@@ -16,50 +16,65 @@ const CANCELLED: &str = "recorder_jobs_cancelled_total";
 const LEASES_LOST: &str = "recorder_jobs_leases_lost_total";
 const DURATION: &str = "recorder_job_duration_seconds";
 const RETENTION: &str = "recorder_retention_deleted_total";
-const STREAMED_BYTES: &str = "recorder_upload_streamed_bytes_total";
-const STREAMED_PARTS: &str = "recorder_upload_streamed_parts_total";
-const STREAM_LAG: &str = "recorder_upload_lag_bytes";
-const STREAM_RETRIES: &str = "recorder_upload_stream_retries_total";
+const LIVE_BYTES: &str = "recorder_upload_streamed_bytes_total";
+const LIVE_PARTS: &str = "recorder_upload_streamed_parts_total";
+const LIVE_LAG: &str = "recorder_upload_lag_bytes";
+const LIVE_RETRIES: &str = "recorder_upload_stream_retries_total";
 const ABORTED: &str = "recorder_uploads_aborted_total";
 const RESCUED: &str = "recorder_uploads_rescued_total";
-const GIVEN_UP: &str = "recorder_recordings_given_up_total";
+const PARKED_LOST: &str = "recorder_recordings_given_up_total";
+const TASK_RUNS: &str = "recorder_periodic_task_runs_total";
+const TASK_FAILURES: &str = "recorder_periodic_task_failures_total";
+const TASK_SECONDS: &str = "recorder_periodic_task_seconds";
 const FOLLOWERS: &str = "recorder_segment_followers";
 const FOLLOWERS_FAILED: &str = "recorder_segment_followers_failed_total";
 const SEGMENTS: &str = "recorder_segments_made_total";
 const PROMOTIONS: &str = "recorder_segments_promoted_total";
 
-/// Tells the recorder of metrics what they mean. Call it once, after the recorder is installed.
+/// Describes the metrics. Call it once, after the metrics recorder is installed.
 pub fn describe() {
-    describe_gauge!(JOBS, "Jobs of the whole cluster that are not done, by kind and state.");
-    describe_counter!(ENQUEUED, "Jobs made by this node, by kind.");
-    describe_counter!(STARTED, "Runs of jobs begun on this node, by kind.");
-    describe_counter!(SUCCEEDED, "Runs that did their work, by kind.");
-    describe_counter!(PUT_OFF, "Runs that had nothing to do yet and will be repeated, by kind.");
-    describe_counter!(FAILED, "Runs that failed and will be repeated, by kind.");
-    describe_counter!(PARKED, "Jobs given up and kept for a person, by kind.");
-    describe_counter!(CANCELLED, "Runs that were ended by a caller's order, by kind.");
-    describe_counter!(LEASES_LOST, "Runs cancelled because their lease was lost, by kind.");
+    describe_gauge!(
+        JOBS,
+        "Jobs of the whole cluster that are neither done nor cancelled, by kind and state."
+    );
+    describe_counter!(ENQUEUED, "Jobs created by this node, by kind.");
+    describe_counter!(STARTED, "Runs of jobs started on this node, by kind.");
+    describe_counter!(SUCCEEDED, "Runs that succeeded, by kind.");
+    describe_counter!(PUT_OFF, "Runs that were put off because their work was not due, by kind.");
+    describe_counter!(FAILED, "Runs that failed and will be retried, by kind.");
+    describe_counter!(PARKED, "Jobs parked after a failure, by kind.");
+    describe_counter!(CANCELLED, "Runs that were cancelled by a caller, by kind.");
+    describe_counter!(LEASES_LOST, "Runs that ended because their lease was lost, by kind.");
     describe_histogram!(DURATION, Unit::Seconds, "Duration of runs, by kind.");
     describe_counter!(RETENTION, "Recordings and renditions deleted by this node because of their age.");
-    describe_counter!(STREAMED_BYTES, Unit::Bytes, "Bytes uploaded while their recordings went on.");
-    describe_counter!(STREAMED_PARTS, "Parts uploaded while their recordings went on.");
-    describe_gauge!(STREAM_LAG, Unit::Bytes, "Final bytes of live recordings that are not uploaded yet.");
-    describe_counter!(STREAM_RETRIES, "Failures to upload a part while its recording went on.");
-    describe_counter!(ABORTED, "Uploads aborted because no recording needed them.");
-    describe_counter!(RESCUED, "Uploads of lost nodes that were completed with what was there.");
-    describe_counter!(GIVEN_UP, "Recordings of lost nodes, of which nothing had been uploaded.");
-    describe_gauge!(FOLLOWERS, "Live recordings that segments are made of on this node, by rendition.");
-    describe_counter!(FOLLOWERS_FAILED, "Failures to make segments, after which they are begun anew.");
-    describe_counter!(SEGMENTS, "Segments made while their recordings went on.");
-    describe_counter!(PROMOTIONS, "Renditions that were to be joined of segments, by whether they were.");
+    describe_counter!(LIVE_BYTES, Unit::Bytes, "Bytes uploaded of open files.");
+    describe_counter!(LIVE_PARTS, "Parts uploaded of open files.");
+    describe_gauge!(LIVE_LAG, Unit::Bytes, "Final bytes of open files that are not uploaded yet.");
+    describe_counter!(LIVE_RETRIES, "Failures to upload a part of an open file.");
+    describe_counter!(ABORTED, "Orphaned uploads that were aborted.");
+    describe_counter!(RESCUED, "Uploads of lost nodes that were completed with the parts that were sent.");
+    describe_counter!(
+        PARKED_LOST,
+        "Recordings of lost nodes that were parked because nothing of them was uploaded."
+    );
+    describe_counter!(TASK_RUNS, "Runs of periodic tasks on this node, by task.");
+    describe_counter!(TASK_FAILURES, "Runs of periodic tasks that failed, by task.");
+    describe_histogram!(TASK_SECONDS, Unit::Seconds, "Duration of runs of periodic tasks, by task.");
+    describe_gauge!(FOLLOWERS, "Renditions of open files that are being made on this node.");
+    describe_counter!(FOLLOWERS_FAILED, "Failures of followers, after which segments are made again.");
+    describe_counter!(SEGMENTS, "Segments made of open files.");
+    describe_counter!(
+        PROMOTIONS,
+        "Renditions that had a follower at the recording's end, by whether they were joined of segments."
+    );
 }
 
-pub(crate) fn set_depth(kind: JobKind, state: JobState, jobs: u64) {
+pub(crate) fn set_queued(kind: JobKind, state: JobState, jobs: u64) {
     // Exact up to 2^53 jobs.
     gauge!(JOBS, "kind" => kind.as_str(), "state" => state.as_str()).set(jobs as f64);
 }
 
-/// Counts jobs that this node has made.
+/// Counts jobs that this node has created.
 pub fn enqueued(kind: JobKind, jobs: u64) {
     counter!(ENQUEUED, "kind" => kind.as_str()).increment(jobs);
 }
@@ -100,17 +115,17 @@ pub(crate) fn took(kind: JobKind, duration: Duration) {
     histogram!(DURATION, "kind" => kind.as_str()).record(duration);
 }
 
-pub(crate) fn streamed(bytes: u64) {
-    counter!(STREAMED_BYTES).increment(bytes);
-    counter!(STREAMED_PARTS).increment(1);
+pub(crate) fn live_uploaded(bytes: u64) {
+    counter!(LIVE_BYTES).increment(bytes);
+    counter!(LIVE_PARTS).increment(1);
 }
 
-pub(crate) fn stream_lag(bytes: u64) {
-    gauge!(STREAM_LAG).set(bytes as f64);
+pub(crate) fn live_upload_lag(bytes: u64) {
+    gauge!(LIVE_LAG).set(bytes as f64);
 }
 
-pub(crate) fn stream_retry() {
-    counter!(STREAM_RETRIES).increment(1);
+pub(crate) fn live_upload_retry() {
+    counter!(LIVE_RETRIES).increment(1);
 }
 
 pub(crate) fn upload_aborted() {
@@ -121,8 +136,17 @@ pub(crate) fn rescued() {
     counter!(RESCUED).increment(1);
 }
 
-pub(crate) fn given_up() {
-    counter!(GIVEN_UP).increment(1);
+pub(crate) fn parked_lost() {
+    counter!(PARKED_LOST).increment(1);
+}
+
+pub(crate) fn periodic_task_ran(task: &'static str, duration: Duration) {
+    counter!(TASK_RUNS, "task" => task).increment(1);
+    histogram!(TASK_SECONDS, "task" => task).record(duration);
+}
+
+pub(crate) fn periodic_task_failed(task: &'static str) {
+    counter!(TASK_FAILURES, "task" => task).increment(1);
 }
 
 pub(crate) fn followers(running: usize) {
@@ -137,10 +161,10 @@ pub(crate) fn segment_made() {
     counter!(SEGMENTS).increment(1);
 }
 
-pub(crate) fn promoted() {
+pub(crate) fn joined() {
     counter!(PROMOTIONS, "joined" => "true").increment(1);
 }
 
-pub(crate) fn not_promoted() {
+pub(crate) fn not_joined() {
     counter!(PROMOTIONS, "joined" => "false").increment(1);
 }

@@ -1,4 +1,4 @@
-//! Makes a rendition and brings it into the object store.
+//! The render job: makes a rendition and puts it into the object store.
 
 use std::{
     fs,
@@ -15,21 +15,21 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    JobError, RenderError, RenderRequest, Rendered, delete::abort_uploads, dispatch::Context,
-    finalized_file::FinalizedFile, live_render::join, retry::backoff, upload::unless_cancelled,
-    work_directory::WorkDirectory,
+    JobError, RenderRequest, Rendered, context::Context, delete::abort_uploads,
+    finalized_file::FinalizedFile, live_render::join, retry::backoff, work_directory::WorkDirectory,
 };
 
-/// About what it takes to remove an object.
+/// About how long a delete job takes.
 const REMOVAL: TimeDelta = TimeDelta::milliseconds(100);
-/// How often progress is written down, at most.
-const TELL_EVERY: Duration = Duration::from_secs(1);
-/// How long a file that has been made waits for an object store that is away.
+/// The shortest interval between two commits of progress.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a finished rendition waits for an object store that is away.
 const PUT_PATIENCE: Duration = Duration::from_secs(10 * 60);
-/// The longest pause in that time.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// The longest wait between two tries in that time.
+const MAX_PUT_BACKOFF: Duration = Duration::from_secs(30);
 
-/// The key follows from the recording and the parameters alone, so that a rerun overwrites.
+/// Makes the rendition and stores it. The key follows from the recording and the parameters alone, so a repeated run
+/// overwrites the object.
 pub(crate) async fn run(
     context: &Context,
     leased: &LeasedJob,
@@ -44,9 +44,9 @@ pub(crate) async fn run(
     if is_being_removed(context, leased, id).await? {
         return Ok(JobOutcome::Later { at: Utc::now() + REMOVAL });
     }
-    // Also says whether the job was cancelled in the moment before anybody listened.
-    context.store.note_progress(leased, &Progress::default()).await?;
-    // Of a run that was killed. Whether this one ever comes to store anything is open.
+    // Fails if the job was cancelled before this run subscribed to changes.
+    context.store.set_progress(leased, &Progress::default()).await?;
+    // Uploads of a killed run. This run may fail before it stores anything.
     abort_uploads(context, &rendition.object_key).await?;
     let work = WorkDirectory::make(&context.config.work, leased)
         .map_err(|source| JobError::Work { path: context.config.work.clone(), source })?;
@@ -55,18 +55,18 @@ pub(crate) async fn run(
         Some(joined) => joined,
         None => {
             let input = fetch(context, recording, &work, cancel).await?;
-            let order = RenderRequest { input: &input, output: &output, parameters: &rendition.parameters };
-            render(context, leased, order, cancel).await?
+            let request = RenderRequest { input: &input, output: &output, parameters: &rendition.parameters };
+            render(context, leased, request, cancel).await?
         }
     };
     let file = store_file(context, &rendition, &output, rendered, cancel).await?;
-    if let Err(error) = context.store.forget_segments(recording.id, &rendition.parameters).await {
-        tracing::debug!(%error, "rows of segments are left to the clean-up");
+    if let Err(error) = context.store.delete_segments(recording.id, &rendition.parameters).await {
+        tracing::debug!(%error, "rows of segments not removed; the periodic task will");
     }
     Ok(JobOutcome::Rendered(file))
 }
 
-/// Whether a job removes the rendition's former file, which would be the new one if that came before.
+/// Whether a delete job is removing the rendition's former object at this moment. It would remove a new one, too.
 async fn is_being_removed(context: &Context, leased: &LeasedJob, id: RenditionId) -> Result<bool, JobError> {
     let jobs = context.store.jobs_of(leased.job.recording).await?;
     Ok(jobs.iter().any(|job| {
@@ -74,8 +74,8 @@ async fn is_being_removed(context: &Context, leased: &LeasedJob, id: RenditionId
     }))
 }
 
-/// The recording's file under a name of the job's own, so that nobody removes it meanwhile: from the spool while it is
-/// there, else from the object store.
+/// Provides the recording's file: a hard link to the file in the spool or in a local object store, which the clean-up can't
+/// remove; else a download.
 async fn fetch(
     context: &Context,
     recording: &Recording,
@@ -84,11 +84,11 @@ async fn fetch(
 ) -> Result<PathBuf, JobError> {
     let file = FinalizedFile::of(recording, &context.config.spool)?;
     let input = work.path().join(format!("input.{}", file.container.extension()));
-    if let Some(found) = borrow(&file.path, &input, file.bytes)? {
+    if let Some(found) = link(&file.path, &input, file.bytes)? {
         return Ok(found);
     }
     if let Some(object) = context.blobs.local_path(file.key)?
-        && let Some(found) = borrow(&object, &input, file.bytes)?
+        && let Some(found) = link(&object, &input, file.bytes)?
     {
         return Ok(found);
     }
@@ -97,7 +97,7 @@ async fn fetch(
         BlobError::NotFound(_) => JobError::FileMissing { path: file.path.clone() },
         error => error.into(),
     })?;
-    // An object that was sent in parts has no note of its SHA-256 to be held against.
+    // Compares the SHA-256 only if it is known: an object that was sent in parts may have none.
     if let Err(differs) = file.check(&fetched)
         && !is_rescued(context, recording).await?
     {
@@ -106,14 +106,15 @@ async fn fetch(
     Ok(input)
 }
 
-/// The object holds less than was sealed while its node is lost.
+/// While its node is lost, the object holds only what was uploaded of the file.
 async fn is_rescued(context: &Context, recording: &Recording) -> Result<bool, JobError> {
     let upload = context.store.upload_of(recording.id).await?;
     Ok(upload.is_some_and(|(upload, _)| upload.rescued))
 }
 
-/// A second name for a file if it is there with this size; where there can't be one, its own.
-fn borrow(path: &Path, name: &Path, bytes: u64) -> Result<Option<PathBuf>, JobError> {
+/// Links `name` to a file of this size and returns it. Returns the file's own path if no link is possible, and None if there is
+/// no such file.
+fn link(path: &Path, name: &Path, bytes: u64) -> Result<Option<PathBuf>, JobError> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() && metadata.len() == bytes => {}
         Ok(_) => return Ok(None),
@@ -122,9 +123,9 @@ fn borrow(path: &Path, name: &Path, bytes: u64) -> Result<Option<PathBuf>, JobEr
     }
     match fs::hard_link(path, name) {
         Ok(()) => Ok(Some(name.to_owned())),
-        // Removed just now.
+        // Removed since the look at its size.
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        // On another file system. If it goes while it is being read, the next run fetches it from the store.
+        // On another file system. If the file is removed while it is read, the next run downloads the object.
         Err(_) => Ok(Some(path.to_owned())),
     }
 }
@@ -133,20 +134,20 @@ fn file_name(rendition: &Rendition) -> &str {
     rendition.object_key.rsplit_once('/').map_or(rendition.object_key.as_str(), |(_, name)| name)
 }
 
-/// Renders, and meanwhile writes down how far it is. If that shows that the job is ours no longer, it ends.
+/// Renders, and commits progress meanwhile. Ends if that shows that the lease is lost.
 async fn render(
     context: &Context,
     leased: &LeasedJob,
-    order: RenderRequest<'_>,
+    request: RenderRequest<'_>,
     cancel: &CancellationToken,
 ) -> Result<Rendered, JobError> {
     let (sender, receiver) = watch::channel(Progress::default());
     let stop = cancel.child_token();
-    let rendering = context.renderer.render(order, &stop, &sender);
+    let rendering = context.renderer.render(request, &stop, &sender);
     tokio::pin!(rendering);
     let lost = tokio::select! {
         rendered = &mut rendering => return rendered.map_err(JobError::from),
-        lost = tell(context, leased, receiver) => lost,
+        lost = commit_progress(context, leased, receiver) => lost,
     };
     stop.cancel();
     let _ = rendering.await;
@@ -154,19 +155,23 @@ async fn render(
 }
 
 /// Returns when the lease is lost.
-async fn tell(context: &Context, leased: &LeasedJob, mut progress: watch::Receiver<Progress>) -> StoreError {
+async fn commit_progress(
+    context: &Context,
+    leased: &LeasedJob,
+    mut progress: watch::Receiver<Progress>,
+) -> StoreError {
     loop {
         if progress.changed().await.is_err() {
-            // Nothing more comes; the render's own end is near.
+            // The sender is dropped with the render, which is about to end.
             std::future::pending::<()>().await;
         }
         let now = *progress.borrow_and_update();
-        match context.store.note_progress(leased, &now).await {
+        match context.store.set_progress(leased, &now).await {
             Err(lost @ StoreError::LeaseLost(_)) => return lost,
-            Err(error) => tracing::debug!(%error, "progress is not written down"),
+            Err(error) => tracing::debug!(%error, "progress not committed"),
             Ok(()) => {}
         }
-        tokio::time::sleep(TELL_EVERY).await;
+        tokio::time::sleep(PROGRESS_INTERVAL).await;
     }
 }
 
@@ -177,7 +182,7 @@ async fn store_file(
     rendered: Rendered,
     cancel: &CancellationToken,
 ) -> Result<RenderedFile, JobError> {
-    // The store digests it on its way, or doesn't read it at all.
+    // S3 takes the digest while it sends; a local store does not read the file.
     let put = PutFile {
         key: &rendition.object_key,
         path,
@@ -188,13 +193,13 @@ async fn store_file(
     let stored = put_file(context, put, cancel).await?;
     let sha256 = match stored.sha256 {
         Some(sha256) => sha256,
-        None => blob::file_digest(path, cancel).await.map_err(unless_cancelled)?.sha256,
+        None => blob::file_digest(path, cancel).await?.sha256,
     };
     let Rendered { duration, width, height } = rendered;
     Ok(RenderedFile { bytes: stored.bytes, duration, width, height, sha256 })
 }
 
-/// Puts a file, again and again for a while if the object store is away: to render it anew would cost more.
+/// Puts the file. While the object store is away it tries again for some minutes, since another render would cost more.
 async fn put_file(
     context: &Context,
     put: PutFile<'_>,
@@ -205,21 +210,12 @@ async fn put_file(
         match context.blobs.put_file(put.clone(), cancel).await {
             Err(error) if error.is_transient() && begun.elapsed() < PUT_PATIENCE => {
                 failures += 1;
-                let wait = backoff(context.config.first_backoff, LONGEST_PAUSE, failures, rand::random());
-                tracing::warn!(%error, failures, ?wait, "a rendition can't be stored yet");
+                let wait = backoff(context.config.first_backoff, MAX_PUT_BACKOFF, failures, rand::random());
+                tracing::warn!(%error, failures, ?wait, "rendition not stored yet, to be retried");
                 let slept = cancel.run_until_cancelled(tokio::time::sleep(wait)).await;
                 slept.ok_or(JobError::Cancelled)?;
             }
-            put => return put.map_err(unless_cancelled),
-        }
-    }
-}
-
-impl From<RenderError> for JobError {
-    fn from(error: RenderError) -> Self {
-        match error {
-            RenderError::Cancelled => Self::Cancelled,
-            error => Self::Render(error),
+            put => return Ok(put?),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who makes renditions.
+//! The interface of what makes renditions.
 
 use std::{path::Path, time::Duration};
 
@@ -6,116 +6,117 @@ use model::Progress;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// A rendition to be made.
+/// A rendition to make of a finished file.
 #[derive(Debug, Clone, Copy)]
 pub struct RenderRequest<'a> {
-    /// The recording's file. It isn't changed.
+    /// The recording's file. It is only read.
     pub input: &'a Path,
-    /// Where the rendition goes.
+    /// Where to write the rendition.
     pub output: &'a Path,
-    /// What to make, as JSON.
+    /// The parameters of the rendition, as JSON (`transcode::Rendition`).
     pub parameters: &'a str,
 }
 
-/// What was made.
+/// A rendition that was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rendered {
-    /// The media's duration.
+    /// Its duration.
     pub duration: Duration,
-    /// Pixels; zero for sound.
+    /// Its width in pixels; 0 for audio.
     pub width: u32,
-    /// Pixels; zero for sound.
+    /// Its height in pixels; 0 for audio.
     pub height: u32,
 }
 
-/// Why nothing was made.
+/// Why no rendition was made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// The same order would fail again: the recording has nothing to make it of, or can't be read.
+    /// The same request would fail again: the recording lacks the media for it, or can't be read.
     #[error("{0}")]
     Permanent(String),
-    /// It may succeed later, or elsewhere.
+    /// A retry may succeed, also on another node.
     #[error("{0}")]
     Transient(String),
-    /// It was told to stop.
+    /// The token was cancelled.
     #[error("cancelled")]
     Cancelled,
 }
 
-/// A rendition to be made while its recording goes on.
+/// A rendition to make of an open file.
 #[derive(Debug, Clone, Copy)]
 pub struct FollowRequest<'a> {
-    /// The recording's file, which grows.
+    /// The open file.
     pub input: &'a Path,
-    /// A directory for segments.
+    /// The directory for the segments.
     pub segments: &'a Path,
-    /// How long segments are.
+    /// The length of a segment.
     pub interval: Duration,
-    /// What to make, as JSON.
+    /// The parameters of the rendition, as JSON (`transcode::Rendition`).
     pub parameters: &'a str,
 }
 
-/// A segment that was made.
+/// A finished segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FollowedSegment {
-    /// Its place, from 0; none is left out.
+    /// Its number. They count from 0 without a gap.
     pub number: u32,
-    /// Where it begins on the recording's timeline.
+    /// Its start on the recording's timeline.
     pub start: Duration,
-    /// How long it is.
+    /// Its duration.
     pub duration: Duration,
-    /// The size of its file.
+    /// The size of its file in bytes.
     pub bytes: u64,
 }
 
-/// What a follower has made.
+/// A result of a follower.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Followed {
     /// A segment.
     Segment(FollowedSegment),
-    /// The rendition, of all segments. Nothing comes after it.
+    /// The rendition, joined of all segments. It is the last result.
     Rendered(Rendered),
 }
 
-/// Follows a recording that goes on. Dropped, it stops at once. After an error it is of no use.
+/// A running follower. Dropping it stops it at once. After an error it can only be dropped.
 #[async_trait::async_trait]
 pub trait Following: Send {
-    /// The file's first `until` bytes are on disk and final, but for the header.
+    /// Reports that the file's first `until` bytes, except the header, are final and durable.
     ///
     /// # Errors
     /// [`RenderError`].
-    async fn grown(&mut self, until: u64) -> Result<(), RenderError>;
+    async fn advance(&mut self, until: u64) -> Result<(), RenderError>;
 
-    /// The recording has ended with so many bytes: what is left is made, and all segments are joined into `output`.
+    /// Reports that the recording has ended, with a file of `bytes` bytes: the last segments are made, and all are joined into
+    /// `output`. [`next`](Self::next) returns the results.
     ///
     /// # Errors
     /// [`RenderError`].
     async fn end(&mut self, bytes: u64, output: &Path) -> Result<(), RenderError>;
 
-    /// What was made since. A caller that stops waiting misses nothing.
+    /// Waits for the next result. Cancel safe: dropping the future loses no result.
     ///
     /// # Errors
     /// [`RenderError`].
     async fn next(&mut self) -> Result<Followed, RenderError>;
 }
 
-/// Makes renditions. Whatever becomes of an order, the output is a whole file or is not there.
+/// Makes renditions. After every call the output is a whole file, or there is none.
 #[async_trait::async_trait]
 pub trait Renderer: Send + Sync {
-    /// Makes one, telling how far it is. To give up, cancel the token and await the return.
+    /// Makes a rendition and reports progress. To cancel, cancel the token and await the return.
     ///
     /// # Errors
     /// [`RenderError`].
     async fn render(
         &self,
-        order: RenderRequest<'_>,
+        request: RenderRequest<'_>,
         cancel: &CancellationToken,
         progress: &watch::Sender<Progress>,
     ) -> Result<Rendered, RenderError>;
 
-    /// Begins to make one while its recording goes on.
+    /// Starts to make a rendition of an open file.
     ///
     /// # Errors
     /// [`RenderError`].
-    async fn follow(&self, order: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError>;
+    async fn follow(&self, request: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError>;
 }

@@ -1,4 +1,4 @@
-//! When a job that failed is run again, and when no more.
+//! Whether a failed job is retried or parked, and when it is retried.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use store::JobOutcome;
 
 use crate::{JobError, JobsConfig};
 
-/// The longest text of an error that goes into the database, in characters.
+/// The longest error text in the database, in characters. The rest is cut off.
 const MAX_ERROR: usize = 1000;
 
-/// What follows a failure of run number `attempt` (from 1).
+/// The outcome of attempt number `attempt` (from 1) that failed.
 pub(crate) fn after_failure(
     config: &JobsConfig,
     kind: JobKind,
@@ -20,16 +20,16 @@ pub(crate) fn after_failure(
     now: DateTime<Utc>,
 ) -> JobOutcome {
     let text = error.to_string().chars().take(MAX_ERROR).collect();
-    if error.is_permanent() || attempt >= most_attempts(config, kind, error) {
+    if error.is_permanent() || attempt >= max_attempts(config, kind, error) {
         return JobOutcome::Parked { error: text };
     }
     let wait = backoff(config.first_backoff, config.max_backoff, attempt, rand::random());
     JobOutcome::RetryAt { at: now + wait, error: text }
 }
 
-/// A render that fails by itself will most likely do so again, and costs much. One that lacks the object store, the
-/// database or a disk waits for it as long as an upload does.
-fn most_attempts(config: &JobsConfig, kind: JobKind, error: &JobError) -> u32 {
+/// A render that fails by itself will most likely fail again, and each attempt is expensive. A render that lacks the object
+/// store, the database or the disk is retried as often as an upload.
+fn max_attempts(config: &JobsConfig, kind: JobKind, error: &JobError) -> u32 {
     let waits = matches!(
         error,
         JobError::Blob(_) | JobError::Store(_) | JobError::Spool { .. } | JobError::Work { .. }
@@ -37,8 +37,8 @@ fn most_attempts(config: &JobsConfig, kind: JobKind, error: &JobError) -> u32 {
     if kind == JobKind::Render && !waits { config.render_max_attempts } else { config.max_attempts }
 }
 
-/// `first`, doubled with each attempt up to `max`, of which a half is left to chance (`0.0..1.0`): jobs that failed
-/// together shall not come back together.
+/// The wait after an attempt: `first`, doubled with each attempt up to `max`. `chance` (`0.0..1.0`) selects a point of its
+/// upper half, so that jobs that failed together are not retried together.
 pub(crate) fn backoff(first: Duration, max: Duration, attempt: u32, chance: f64) -> Duration {
     let doubled = 1_u32.checked_shl(attempt.saturating_sub(1)).and_then(|factor| first.checked_mul(factor));
     let longest = doubled.unwrap_or(max).min(max);
@@ -65,20 +65,23 @@ mod tests {
     }
 
     #[test]
-    fn the_last_failure_parks() {
+    fn the_failure_of_the_last_attempt_parks() {
         let (now, error) = (Utc::now(), JobError::Blob(blob::BlobError::Refused("403".into())));
         let outcome = |attempt| after_failure(&config(), JobKind::Upload, attempt, &error, now);
         assert!(matches!(outcome(2), JobOutcome::RetryAt { at, .. } if at > now));
         assert!(matches!(outcome(3), JobOutcome::Parked { error } if error.contains("403")));
         assert!(matches!(outcome(4), JobOutcome::Parked { .. }));
         let render = |error| after_failure(&config(), JobKind::Render, 2, error, now);
-        assert!(matches!(render(&error), JobOutcome::RetryAt { .. }), "it is the object store's fault");
+        assert!(
+            matches!(render(&error), JobOutcome::RetryAt { .. }),
+            "the object store failed, not the render"
+        );
         let own = JobError::Render(crate::RenderError::Transient("killed".into()));
         assert!(matches!(render(&own), JobOutcome::Parked { .. }));
     }
 
     #[test]
-    fn what_can_not_get_better_parks_at_once() {
+    fn a_permanent_error_parks_at_once() {
         let error = JobError::FileMissing { path: "a.webm".into() };
         assert!(matches!(
             after_failure(&config(), JobKind::Upload, 1, &error, Utc::now()),

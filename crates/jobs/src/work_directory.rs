@@ -1,4 +1,4 @@
-//! Directories that jobs work in.
+//! Directories for the temporary files of renders.
 
 use std::{
     fs, io,
@@ -9,15 +9,15 @@ use model::JobId;
 use store::LeasedJob;
 use uuid::Uuid;
 
-/// A directory of a run's own, `<work>/<job>.<lease>`, removed with all that is in it when this is dropped. An earlier run of
-/// the job may take some seconds longer to notice that it is over.
+/// A directory for one run of a job, `<work>/<job>.<lease>`, removed with its content on drop. The lease is part of the name
+/// because an earlier run of the same job may go on for some seconds after it has lost its lease.
 #[derive(Debug)]
 pub(crate) struct WorkDirectory {
     path: PathBuf,
 }
 
 impl WorkDirectory {
-    /// Makes it, empty.
+    /// Creates the directory, empty.
     pub fn make(root: &Path, run: &LeasedJob) -> io::Result<Self> {
         let path = root.join(format!("{}.{}", run.job.id, run.lease));
         remove(&path)?;
@@ -33,12 +33,12 @@ impl WorkDirectory {
 impl Drop for WorkDirectory {
     fn drop(&mut self) {
         if let Err(error) = remove(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "a job's directory is left to the next start");
+            tracing::warn!(path = %self.path.display(), %error, "a work directory can't be removed; the next start will try again");
         }
     }
 }
 
-/// Removes what a crash left. No job of this process may run yet.
+/// Removes the directories of an earlier run of the process. Call it before any job runs.
 pub(crate) fn sweep(root: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(root) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -46,15 +46,15 @@ pub(crate) fn sweep(root: &Path) -> io::Result<()> {
     };
     for entry in entries {
         let path = entry?.path();
-        // Only what a job has made: the directory may be one that an operator chose.
-        if path.file_name().and_then(|name| name.to_str()).is_some_and(is_of_a_run) {
+        // An operator may have configured a directory that holds other files, too.
+        if path.file_name().and_then(|name| name.to_str()).is_some_and(is_work_directory) {
             remove(&path)?;
         }
     }
     Ok(())
 }
 
-fn is_of_a_run(name: &str) -> bool {
+fn is_work_directory(name: &str) -> bool {
     let parts = name.split_once('.');
     parts.is_some_and(|(job, lease)| job.parse::<JobId>().is_ok() && lease.parse::<Uuid>().is_ok())
 }
@@ -71,11 +71,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_start_sweeps_what_runs_left_and_nothing_else() {
+    fn a_sweep_removes_work_directories_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
         let left = root.path().join(format!("{}.{}", JobId::new(), Uuid::new_v4()));
         fs::create_dir_all(left.join("deep")).unwrap();
-        // A recording's directory has such a name.
+        // A UUID alone is the name of a recording's directory.
         let others = ["photos".to_owned(), Uuid::new_v4().to_string()].map(|name| root.path().join(name));
         others.iter().for_each(|other| fs::create_dir(other).unwrap());
         sweep(root.path()).unwrap();

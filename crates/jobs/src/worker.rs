@@ -1,37 +1,34 @@
-//! Takes jobs from the queue as long as there is a free place for them.
+//! The workers: lease jobs while one is due and a worker is free, and run the periodic tasks.
 
 use std::{sync::Arc, time::Duration};
 
 use blob::BlobStore;
-use model::{JobKind, Recording};
-use store::{LeasedJob, NewRendition, Store, StoreError};
+use model::JobKind;
+use store::{LeasedJob, Store, StoreError};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::{
-    JobsConfig, OpenFiles, Renderer,
-    dispatch::Context,
+    DefaultRenditions, JobsConfig, OpenFiles, Renderer,
+    context::Context,
     lease::Lease,
-    live_render::{self, Followers},
-    live_upload::{self, LiveUploads},
-    maintenance::{lost_nodes, old_segments, orphaned_uploads, queue_gauge, retention},
+    live_render::{self, followers::Followers},
+    live_upload::{self, registry::LiveUploads},
+    maintenance,
     retry::backoff,
     work_directory,
 };
 
-/// Clean-ups at a time: they wait for no upload, and one after the other is quick enough.
+/// One clean-up at a time is fast enough: no upload waits for it.
 const CLEAN_UP_WORKERS: usize = 1;
-/// Deletions at a time: they are quick, too.
+/// One deletion at a time is fast enough, too.
 const DELETE_WORKERS: usize = 1;
-/// The longest wait before a database that failed is asked for jobs again.
+/// The longest wait before jobs are leased again after an error of the database.
 const MAX_STORE_BACKOFF: Duration = Duration::from_secs(30);
 
-/// What is to be made of a recording without anybody asking, as it ends.
-pub type DefaultRenditions = Arc<dyn Fn(&Recording) -> Vec<NewRendition> + Send + Sync>;
-
-/// The running workers.
+/// The running workers of a node.
 pub struct Workers {
     tasks: TaskTracker,
     context: Arc<Context>,
@@ -39,7 +36,10 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// Starts them. They stop when `shutdown` is cancelled, giving their leases back.
+    /// Starts the workers, and the periodic tasks that every node runs. They stop when `shutdown` is cancelled; running jobs
+    /// are cancelled and their leases are given back.
+    ///
+    /// Removes what an earlier run of the process left in the directories of renders and segments.
     #[must_use]
     pub fn spawn(
         config: JobsConfig,
@@ -49,54 +49,59 @@ impl Workers {
         shutdown: CancellationToken,
     ) -> Self {
         let config = config.bounded();
-        let tasks = TaskTracker::new();
         if let Err(error) = work_directory::sweep(&config.work) {
-            tracing::warn!(path = %config.work.display(), %error, "what renders left can't be removed");
+            tracing::warn!(path = %config.work.display(), %error, "work directories of an earlier run can't be removed");
         }
-        // No follower lives: what is there is of an earlier run.
+        // No follower runs yet, so every segment is of an earlier run.
         if let Err(error) = live_render::sweep(&config.segments.directory, Duration::ZERO, |_| false) {
             tracing::warn!(path = %config.segments.directory.display(), %error, "old segments can't be removed");
         }
-        let lanes = [
+        let pools = [
             (JobKind::Upload, config.upload_workers),
             (JobKind::CleanUp, CLEAN_UP_WORKERS),
             (JobKind::Render, config.render_workers),
             (JobKind::Delete, DELETE_WORKERS),
         ];
-        let (streams, followers, run) = (LiveUploads::default(), Followers::default(), Uuid::new_v4());
-        let shared = Context { config, store: store.clone(), blobs, renderer, streams, followers, run };
-        let context = Arc::new(shared);
-        for (kind, places) in lanes {
-            let lane = Lane { kind, places, context: context.clone(), shutdown: shutdown.clone() };
-            tasks.spawn(lane.run());
-        }
-        let (keeper, stop) = (context.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            let (rules, every) = (&keeper.config.retention, keeper.config.retention_interval);
-            retention::keep(rules, every, &*keeper.store, &stop).await;
+        let context = Arc::new(Context {
+            config,
+            store,
+            blobs,
+            renderer,
+            live_uploads: LiveUploads::default(),
+            followers: Followers::default(),
+            run: Uuid::new_v4(),
         });
-        let stop = shutdown.clone();
-        tasks.spawn(async move { queue_gauge::keep(&*store, &stop).await });
-        tasks.close();
-        Self { tasks, context, shutdown }
+        let workers = Self { tasks: TaskTracker::new(), context, shutdown };
+        for (kind, size) in pools {
+            let (context, shutdown) = (Arc::clone(&workers.context), workers.shutdown.clone());
+            workers.tasks.spawn(WorkerPool { kind, size, context, shutdown }.run());
+        }
+        workers.repeat(maintenance::tasks(&workers.context));
+        workers.tasks.close();
+        workers
     }
 
-    /// Sends the files that grow on this node while they do, makes of them what is wanted by then, and looks after uploads
-    /// and segments that nobody ends. Without it all that is done when they are sealed.
+    /// Uploads the open files and makes their renditions while they are open, and runs the periodic tasks for orphaned
+    /// uploads, old segments and lost nodes. Without this call all of that is left to the jobs after the recording's end, and
+    /// no lost node is noticed.
     ///
-    /// What a node that is lost had sent is made a recording; `wishes` says what is to be made of it. Recordings of which it
-    /// had sent nothing are given up until it is back.
-    pub fn stream(&self, growing: Arc<dyn OpenFiles>, wishes: DefaultRenditions) {
-        self.tasks.spawn(live_upload::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
-        self.tasks.spawn(orphaned_uploads::run(self.context.clone(), wishes, self.shutdown.clone()));
-        self.tasks.spawn(lost_nodes::run(self.context.clone(), growing.clone(), self.shutdown.clone()));
-        self.tasks.spawn(live_render::run(self.context.clone(), growing, self.shutdown.clone()));
-        self.tasks.spawn(old_segments::run(self.context.clone(), self.shutdown.clone()));
+    /// `default_renditions` are requested of the recordings of lost nodes.
+    pub fn watch_open_files(&self, open_files: Arc<dyn OpenFiles>, default_renditions: DefaultRenditions) {
+        let (context, shutdown) = (&self.context, &self.shutdown);
+        self.tasks.spawn(live_upload::run(context.clone(), open_files.clone(), shutdown.clone()));
+        self.tasks.spawn(live_render::run(context.clone(), open_files.clone(), shutdown.clone()));
+        self.repeat(maintenance::tasks_of_open_files(context, open_files, default_renditions));
     }
 
-    /// Returns when all have stopped: within some seconds of the cancellation, if the database answers.
+    /// Waits until everything has stopped: after the cancellation some seconds, even if the database does not answer.
     pub async fn stopped(self) {
         self.tasks.wait().await;
+    }
+
+    fn repeat(&self, tasks: Vec<maintenance::Periodic>) {
+        for task in tasks {
+            self.tasks.spawn(task.repeat(self.context.clone(), self.shutdown.clone()));
+        }
     }
 }
 
@@ -107,38 +112,34 @@ impl std::fmt::Debug for Workers {
 }
 
 /// The workers for one kind of job.
-struct Lane {
+struct WorkerPool {
     kind: JobKind,
-    places: usize,
+    /// Jobs at a time.
+    size: usize,
     context: Arc<Context>,
     shutdown: CancellationToken,
 }
 
-impl Lane {
+impl WorkerPool {
     async fn run(self) {
         let (mut running, mut failures) = (JoinSet::new(), 0);
+        let (config, store) = (&self.context.config, &self.context.store);
         while !self.shutdown.is_cancelled() {
             while running.try_join_next().is_some() {}
-            if running.len() >= self.places {
+            if running.len() >= self.size {
                 self.shutdown.run_until_cancelled(running.join_next()).await;
                 continue;
             }
             let asked = Instant::now();
-            // Not cancelled by the shutdown: a lease may be given even if nobody waits for the answer any more.
-            match self
-                .context
-                .store
-                .lease(&self.context.config.node, &[self.kind], self.context.config.lease)
-                .await
-            {
+            // Not cancelled by the shutdown: the database may have committed the lease, and then it has to be given back.
+            match store.lease(&config.node, &[self.kind], config.lease).await {
                 Ok(Some(leased)) => {
                     failures = 0;
                     running.spawn(self.job(leased, asked));
                 }
                 Ok(None) => {
                     failures = 0;
-                    let jobs = self.context.store.wait_for_jobs(self.context.config.poll);
-                    self.shutdown.run_until_cancelled(jobs).await;
+                    self.shutdown.run_until_cancelled(store.wait_for_jobs(config.poll)).await;
                 }
                 Err(error) => {
                     failures += 1;
@@ -149,7 +150,7 @@ impl Lane {
         running.join_all().await;
     }
 
-    /// One job, in its span.
+    /// One run of a job, in its span.
     fn job(&self, leased: LeasedJob, asked: Instant) -> impl Future<Output = ()> + Send + 'static {
         let job = &leased.job;
         let span = tracing::info_span!(
@@ -161,6 +162,7 @@ impl Lane {
         );
         let (context, shutdown) = (self.context.clone(), self.shutdown.clone());
         async move {
+            tracing::debug!(lease = ?context.config.lease, "job leased");
             let lease = Lease::new(&context, leased, asked);
             if shutdown.is_cancelled() {
                 lease.give_back(&shutdown).await;
@@ -174,7 +176,7 @@ impl Lane {
     async fn wait_after(&self, error: &StoreError, failures: u32) {
         let config = &self.context.config;
         let wait = backoff(config.first_backoff, MAX_STORE_BACKOFF, failures, rand::random());
-        tracing::warn!(kind = %self.kind, %error, ?wait, "no job could be leased");
+        tracing::warn!(kind = %self.kind, %error, ?wait, failures, "no job could be leased");
         self.shutdown.run_until_cancelled(tokio::time::sleep(wait)).await;
     }
 }

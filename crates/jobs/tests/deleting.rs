@@ -1,4 +1,4 @@
-//! What runs that were ended by a deletion had begun to store, or store all the same.
+//! A deletion removes what killed runs had begun to store, and what cancelled runs store after it.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -10,120 +10,149 @@ use blob::{BlobError, BlobStore as _, FilePart, PartRange, PartUploads as _, Put
 use model::{EndReason, Job, JobKind, JobState, Progress, Rendition};
 use store::{NewRendition, Store as _};
 use support::{
-    cluster::{Cluster, TestNode, TestRecording, wait_for},
+    cluster::{Cluster, TestNode, TestRecording},
     renderer::Render,
+    wait_for,
 };
+use testkit::servers::faulty::{Fault, Proxy};
 use tokio_util::sync::CancellationToken;
 
-/// A recording that the object store has, on a node whose leases are short.
-async fn stored(yard: &Cluster) -> (TestNode, TestRecording) {
-    let mut station = yard.station("a").await;
-    // The second look comes after twice as long: time enough for a slow machine to store something before it.
-    station.config.lease = Duration::from_secs(5);
-    station.start();
-    let mut take = station.begin().await;
-    take.grow(10_000);
-    take.finalize(&station, EndReason::Requested).await;
-    station.until_available(&take).await;
-    station.until_tidy(&take).await;
-    (station, take)
+/// A recording whose only copy is in the object store, on a node with short leases.
+async fn stored(cluster: &Cluster) -> (TestNode, TestRecording) {
+    stored_by(cluster.node("a").await).await
 }
 
-fn new(take: &TestRecording) -> NewRendition {
+async fn stored_by(mut node: TestNode) -> (TestNode, TestRecording) {
+    // The removal is repeated after two leases. In that time a slow machine has to store something.
+    node.config.lease = Duration::from_secs(5);
+    node.start();
+    let mut recording = node.begin().await;
+    recording.grow(10_000);
+    recording.finalize(&node, EndReason::Requested).await;
+    node.until_available(&recording).await;
+    node.until_cleaned_up(&recording).await;
+    (node, recording)
+}
+
+fn new(recording: &TestRecording) -> NewRendition {
     NewRendition {
         kind: "wav".to_owned(),
         parameters: r#"{"kind":"wav"}"#.to_owned(),
-        object_key: Rendition::object_key(&take.key(), "wav", "wav"),
+        object_key: Rendition::object_key(&recording.key(), "wav", "wav"),
         content_type: "audio/wav".to_owned(),
     }
 }
 
-/// Begins to store something under a key and leaves it at that, as a process does that is killed.
-async fn begin_to_store(station: &TestNode, key: &str) {
+/// Begins to upload something under a key and stops there, as a killed process does.
+async fn begin_to_store(node: &TestNode, key: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), [7; 1000]).unwrap();
-    let upload = station.blobs.begin(key, "audio/wav").await.unwrap();
+    let upload = node.blobs.begin(key, "audio/wav").await.unwrap();
     let part = FilePart { path: file.path(), range: PartRange { number: 1, offset: 0, bytes: 1000 } };
-    station.blobs.send(&upload, part, &CancellationToken::new()).await.unwrap();
+    node.blobs.send(&upload, part, &CancellationToken::new()).await.unwrap();
 }
 
-async fn store(station: &TestNode, key: &str) {
+async fn store(node: &TestNode, key: &str) {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), [7; 1000]).unwrap();
     let put = PutFile { key, path: file.path(), content_type: "audio/wav", sha256: None, confirmed: None };
-    station.blobs.put_file(put, &CancellationToken::new()).await.unwrap();
+    node.blobs.put_file(put, &CancellationToken::new()).await.unwrap();
 }
 
-/// Waits until the removal has been done and is to be done again.
-async fn until_looked_once(station: &TestNode, take: &TestRecording) {
-    wait_for("the first look", async || {
-        let jobs = station.store.jobs_of(take.begun.id).await.unwrap();
+/// Waits until the removal has been done once and is due again later.
+async fn until_removed_once(node: &TestNode, recording: &TestRecording) {
+    wait_for("the first removal", async || {
+        let jobs = node.store.jobs_of(recording.begun.id).await.unwrap();
         let waits =
-            |job: &Job| job.state == JobState::Queued && job.run_at > job.created_at + station.config.lease;
+            |job: &Job| job.state == JobState::Queued && job.run_at > job.created_at + node.config.lease;
         jobs.iter().any(|job| job.kind == JobKind::Delete && waits(job))
     })
     .await;
 }
 
-async fn is_absent(station: &TestNode, key: &str) -> bool {
-    matches!(station.blobs.head(key).await, Err(BlobError::NotFound(_)))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_render_had_begun_to_upload_goes_with_its_recording() {
-    let yard = Cluster::new().await;
-    let (station, take) = stored(&yard).await;
-    let other = station.begin().await;
-    begin_to_store(&station, &new(&take).object_key).await;
-    begin_to_store(&station, &new(&other).object_key).await;
-    station.store.delete_recording(&take.begun.tenant, take.begun.id, "").await.unwrap();
-    let keys = async || {
-        let open = station.blobs.open("").await.unwrap();
-        open.into_iter().map(|upload| upload.key).collect::<Vec<_>>()
-    };
-    wait_for("the abort", async || keys().await == [new(&other).object_key]).await;
-    assert!(is_absent(&station, &take.key()).await);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_render_stores_after_its_recording_was_deleted_goes_too() {
-    let yard = Cluster::new().await;
-    let (station, take) = stored(&yard).await;
-    station.renderer.script([Render::WorksOn(Progress::default())]);
-    let (tenant, id, key) = (&take.begun.tenant, take.begun.id, new(&take).object_key);
-    station.store.create_rendition(tenant, id, &new(&take)).await.unwrap();
-    wait_for("the render", async || station.renderer.running() == 1).await;
-    station.store.delete_recording(tenant, id, "").await.unwrap();
-    until_looked_once(&station, &take).await;
-    assert!(is_absent(&station, &take.key()).await);
-    // What a run had sent before it heard of it, and the store took later.
-    store(&station, &key).await;
-    begin_to_store(&station, &key).await;
-    wait_for("the second look", async || {
-        is_absent(&station, &key).await && station.blobs.open("").await.unwrap().is_empty()
-    })
-    .await;
-    wait_for("the end", async || {
-        station.store.jobs_of(id).await.unwrap().iter().all(|job| job.state.is_final())
+/// Waits until all jobs of the recording have ended.
+async fn until_jobs_end(node: &TestNode, recording: &TestRecording) {
+    wait_for("the end of all jobs", async || {
+        node.store.jobs_of(recording.begun.id).await.unwrap().iter().all(|job| job.state.is_final())
     })
     .await;
 }
 
+/// Keys of the open multipart uploads.
+async fn open_uploads(node: &TestNode) -> Vec<String> {
+    let open = node.blobs.open("").await.unwrap();
+    open.into_iter().map(|upload| upload.key).collect()
+}
+
+async fn is_absent(node: &TestNode, key: &str) -> bool {
+    matches!(node.blobs.head(key).await, Err(BlobError::NotFound(_)))
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_render_stores_after_its_rendition_was_deleted_goes_too() {
-    let yard = Cluster::new().await;
-    let (station, take) = stored(&yard).await;
-    station.renderer.script([Render::WorksOn(Progress::default())]);
-    let (tenant, key) = (&take.begun.tenant, new(&take).object_key);
-    let made = station.store.create_rendition(tenant, take.begun.id, &new(&take)).await.unwrap();
-    wait_for("the render", async || station.renderer.running() == 1).await;
-    station.store.delete_rendition(tenant, made.rendition.id, "").await.unwrap();
-    until_looked_once(&station, &take).await;
-    store(&station, &key).await;
-    begin_to_store(&station, &key).await;
-    wait_for("the second look", async || {
-        is_absent(&station, &key).await && station.blobs.open("").await.unwrap().is_empty()
+async fn the_upload_of_a_killed_render_is_aborted_when_its_recording_is_deleted() {
+    let cluster = Cluster::new().await;
+    let (node, recording) = stored(&cluster).await;
+    let other = node.begin().await;
+    begin_to_store(&node, &new(&recording).object_key).await;
+    begin_to_store(&node, &new(&other).object_key).await;
+    node.store.delete_recording(&recording.begun.tenant, recording.begun.id, "").await.unwrap();
+    // Not only until the upload is aborted: the object is removed after that.
+    until_jobs_end(&node, &recording).await;
+    assert_eq!(open_uploads(&node).await, [new(&other).object_key]);
+    assert!(is_absent(&node, &recording.key()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removal_that_fails_midway_is_repeated_until_nothing_is_left() {
+    let cluster = Cluster::new().await;
+    let proxy = Proxy::to(cluster.server.address()).await.unwrap();
+    let (node, recording) = stored_by(cluster.node_through("a", proxy.url.clone()).await).await;
+    begin_to_store(&node, &new(&recording).object_key).await;
+    // The uploads are aborted first. Then the object can't be removed, twice.
+    proxy.breaks("x-id=DeleteObject", 2, Fault::Answer(503));
+    node.store.delete_recording(&recording.begun.tenant, recording.begun.id, "").await.unwrap();
+    until_jobs_end(&node, &recording).await;
+    assert_eq!(node.attempts(&recording, JobKind::Delete).await, 3);
+    assert_eq!(open_uploads(&node).await, [""; 0]);
+    assert!(is_absent(&node, &recording.key()).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_a_render_stores_after_its_recording_was_deleted_is_removed() {
+    let cluster = Cluster::new().await;
+    let (node, recording) = stored(&cluster).await;
+    node.renderer.script([Render::RunsUntilCancelled(Progress::default())]);
+    let (tenant, id, key) = (&recording.begun.tenant, recording.begun.id, new(&recording).object_key);
+    node.store.create_rendition(tenant, id, &new(&recording)).await.unwrap();
+    wait_for("the render", async || node.renderer.running() == 1).await;
+    node.store.delete_recording(tenant, id, "").await.unwrap();
+    until_removed_once(&node, &recording).await;
+    assert!(is_absent(&node, &recording.key()).await);
+    // As if the cancelled run had sent it before it stopped, and the object store had taken it late.
+    store(&node, &key).await;
+    begin_to_store(&node, &key).await;
+    wait_for("the second removal", async || {
+        is_absent(&node, &key).await && open_uploads(&node).await.is_empty()
     })
     .await;
-    assert!(!is_absent(&station, &take.key()).await, "the recording goes too");
+    until_jobs_end(&node, &recording).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_a_render_stores_after_its_rendition_was_deleted_is_removed() {
+    let cluster = Cluster::new().await;
+    let (node, recording) = stored(&cluster).await;
+    node.renderer.script([Render::RunsUntilCancelled(Progress::default())]);
+    let (tenant, key) = (&recording.begun.tenant, new(&recording).object_key);
+    let made = node.store.create_rendition(tenant, recording.begun.id, &new(&recording)).await.unwrap();
+    wait_for("the render", async || node.renderer.running() == 1).await;
+    node.store.delete_rendition(tenant, made.rendition.id, "").await.unwrap();
+    until_removed_once(&node, &recording).await;
+    store(&node, &key).await;
+    begin_to_store(&node, &key).await;
+    wait_for("the second removal", async || {
+        is_absent(&node, &key).await && open_uploads(&node).await.is_empty()
+    })
+    .await;
+    assert!(!is_absent(&node, &recording.key()).await, "the recording was removed too");
 }

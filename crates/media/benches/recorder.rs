@@ -1,4 +1,4 @@
-//! Nanoseconds a packet of the whole path, for a 720p camera with its microphone:
+//! The time per packet of the whole recorder, for a 720p camera and a microphone:
 //! `cargo bench -p media --bench recorder`.
 #![allow(missing_docs, clippy::unwrap_used)]
 
@@ -22,7 +22,7 @@ fn track(id: u32, kind: MediaKind, payload_type: u8, encoding: Encoding, clock_r
     TrackConfig { id: TrackId(id), name: id.to_string(), kind, formats, anchor: Anchor::SenderReports }
 }
 
-/// 30 frames a second of six or seven packets, 50 packets of audio, a report a second of each.
+/// Each second: 30 frames of six or seven packets, 50 packets of audio, and a report of each source.
 fn call(start: Instant) -> Vec<Input> {
     let mut inputs = vec![
         Input::AddTrack { track: track(0, MediaKind::Audio, 111, Encoding::Opus, 48_000), at: start },

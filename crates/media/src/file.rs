@@ -1,4 +1,4 @@
-//! The recording's file: timed frames to blocks, tracks to entries.
+//! The recording's file: frames to blocks, tracks to track entries.
 
 use std::{
     collections::VecDeque,
@@ -14,23 +14,23 @@ use crate::{
     webm::{Block, CodecPrivate, TrackEntry, Writer},
 };
 
-/// A file that begins when the recording's origin is known.
+/// A file that begins once the recording's origin is known.
 #[derive(Debug, Clone)]
-pub(crate) struct File {
-    /// The calendar time of local time zero.
+pub(crate) struct RecordingFile {
+    /// The wall clock at local time zero.
     wall: SystemTime,
     origin: LocalNanos,
     writer: Option<Writer>,
-    /// Where the last frame ends.
+    /// When the last frame ends.
     end: MediaTime,
 }
 
-impl File {
+impl RecordingFile {
     pub(crate) fn new(wall: SystemTime) -> Self {
         Self { wall, origin: 0, writer: None, end: MediaTime::ZERO }
     }
 
-    /// Writes the header. `origin` becomes the file's zero.
+    /// Writes the header. `origin` becomes the file's time zero.
     pub(crate) fn begin(&mut self, origin: LocalNanos, config: &RecorderConfig, now: Instant) {
         self.origin = origin;
         let span = Duration::from_nanos(origin.unsigned_abs());
@@ -38,7 +38,7 @@ impl File {
         self.writer = Some(Writer::new(
             date.unwrap_or(self.wall),
             &config.writing_app,
-            config.cluster,
+            config.max_cluster,
             config.append_bytes,
             now,
         ));
@@ -48,8 +48,8 @@ impl File {
         self.writer.as_ref().map_or(0, Writer::bytes)
     }
 
-    pub(crate) fn settled(&self) -> Option<FinalBytes> {
-        self.writer.as_ref().map(Writer::settled)
+    pub(crate) fn final_bytes(&self) -> Option<FinalBytes> {
+        self.writer.as_ref().map(Writer::final_bytes)
     }
 
     pub(crate) fn buffered(&self) -> usize {
@@ -70,14 +70,14 @@ impl File {
         }
     }
 
-    /// Declares a track by the first of its frames, so that its entry stands in the header before any block.
+    /// Writes a track's entry, from the first of its frames, so that it is in the header before any block.
     pub(crate) fn declare_first(&mut self, track: &mut Track, out: &mut VecDeque<Output>) {
         let Some(frame) = track.timed.pop_front() else { return };
         self.entry(track, &frame.frame, out);
         track.timed.push_front(frame);
     }
 
-    /// Writes a frame. One that no entry can be made for, as the header is full, is dropped and counted.
+    /// Writes a frame. If the header has no room for the track's entry, the frame is dropped and counted.
     pub(crate) fn write(
         &mut self,
         track: &mut Track,
@@ -87,10 +87,11 @@ impl File {
     ) {
         let media = MediaTime(timed.time.saturating_sub(self.origin).max(0));
         if !self.entry(track, &timed.frame, out) {
-            track.frames_unwritten += 1;
+            track.frames_without_entry += 1;
             return;
         }
         let (Some(writer), Some(entry)) = (&mut self.writer, track.entries.get_mut(track.current)) else {
+            debug_assert!(false, "`entry` selects an entry, which only a writer makes");
             return;
         };
         let summary = &mut entry.summary;
@@ -98,7 +99,7 @@ impl File {
         let number = u8::try_from(summary.number).unwrap_or(0);
         let time = (media.0 + MILLISECOND / 2) / MILLISECOND;
         writer.block(&Block { track: number, time, keyframe: timed.frame.keyframe, data }, now, out);
-        // The last samples of Opus are heard early by what its decoder swallowed at the start.
+        // Players present Opus earlier by the CodecDelay, so it ends earlier too.
         let end = MediaTime(media.0 + timed.duration - summary.codec.delay());
         if summary.frames == 0 {
             summary.start = media;
@@ -111,7 +112,7 @@ impl File {
         self.end = self.end.max(end);
     }
 
-    /// Closes the file.
+    /// Finishes the file. Without a header, as no frame was ever written, there is none.
     pub(crate) fn finish(&mut self, tracks: &mut [Track], out: &mut VecDeque<Output>) -> RecordingSummary {
         let Some(writer) = &mut self.writer else {
             return RecordingSummary {
@@ -135,22 +136,23 @@ impl File {
         RecordingSummary { container: Some(writer.container()), duration, bytes, tracks: summaries }
     }
 
-    /// Makes the track's entry for a frame's format the current one. False if the header has no room for it.
+    /// Selects the track's entry for a frame's format, and writes it if it is new. False if the header has no room.
     fn entry(&mut self, track: &mut Track, frame: &CodedFrame, out: &mut VecDeque<Output>) -> bool {
         let rate = if frame.codec == Codec::Pcm { frame.clock_rate } else { 0 };
-        let suits = |entry: &Entry| {
+        let matches = |entry: &Entry| {
             entry.summary.codec == frame.codec && (entry.channels, entry.rate) == (frame.channels, rate)
         };
-        if track.entries.get(track.current).is_some_and(suits) {
+        if track.entries.get(track.current).is_some_and(matches) {
             return true;
         }
-        if let Some(found) = track.entries.iter().position(suits) {
+        if let Some(found) = track.entries.iter().position(matches) {
             track.current = found;
             return true;
         }
         let Some(writer) = &mut self.writer else { return false };
         let channels = frame.channels.max(1);
         let size = frame.size.unwrap_or_default();
+        let private = CodecPrivate::new(frame.codec, channels, frame.data.as_ref());
         let entry = TrackEntry {
             track: track.config.id,
             number: 0,
@@ -160,7 +162,7 @@ impl File {
             rate,
             size,
             rotation: frame.rotation.unwrap_or_default(),
-            private: codec_private(frame, channels),
+            private,
         };
         let Some(number) = writer.add_track(entry, out) else { return false };
         track.current = track.entries.len();
@@ -171,10 +173,6 @@ impl File {
         });
         true
     }
-}
-
-fn codec_private(frame: &CodedFrame, channels: u8) -> CodecPrivate {
-    CodecPrivate::new(frame.codec, channels, frame.data.as_ref())
 }
 
 fn summary(track: &Track, number: u32, codec: Codec, (width, height): (u32, u32)) -> TrackSummary {

@@ -1,4 +1,4 @@
-//! Packets in order to whole frames; after a loss nothing until the next keyframe.
+//! Assembles packets in order into frames. After a loss all frames up to the next keyframe are dropped.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use crate::{
     depacketize::{Depacketizer, Picture, PictureId, audio},
 };
 
-/// A keyframe is asked for again after this long without one.
-const ASK_AGAIN: Duration = Duration::from_millis(500);
-/// Buffers kept for the next pictures, and the largest that is kept: an idle session costs little.
+/// A keyframe is requested again after this time without one.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+/// How many buffers are pooled for the next pictures, and the size of the largest: an idle session needs little memory.
 const POOLED: usize = 3;
 const POOLED_BYTES: usize = 16 << 10;
 
-/// A frame's bytes: a packet's payload as it came, or put together from several.
+/// A frame's bytes: the payload of one packet, or assembled from several.
 #[derive(Debug, Clone)]
 pub(crate) enum FrameData {
     Packet(Bytes),
@@ -31,7 +31,7 @@ impl AsRef<[u8]> for FrameData {
     }
 }
 
-/// Buffers of pictures that were written, for those to come.
+/// Reuses the buffers of pictures that were written.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct BufferPool(Vec<Vec<u8>>);
 
@@ -40,7 +40,7 @@ impl BufferPool {
         self.0.pop().unwrap_or_default()
     }
 
-    pub(crate) fn give_back(&mut self, data: FrameData) {
+    pub(crate) fn put(&mut self, data: FrameData) {
         if let FrameData::Assembled(mut buffer) = data
             && self.0.len() < POOLED
             && buffer.capacity() <= POOLED_BYTES
@@ -51,37 +51,40 @@ impl BufferPool {
     }
 }
 
-/// A complete coded frame, not yet on the recording's timeline.
+/// A complete coded frame, without a position in the file.
 #[derive(Debug, Clone)]
 pub(crate) struct CodedFrame {
     pub codec: Codec,
-    /// As the rtpmap states them; zero for video.
+    /// Audio channels as negotiated; zero for video.
     pub channels: u8,
-    /// RTP timestamp, in ticks of this rate.
+    /// RTP timestamp, in ticks of `clock_rate`.
     pub timestamp: u32,
+    /// Ticks a second.
     pub clock_rate: u32,
     /// When its first packet arrived.
     pub arrival: Instant,
-    /// Every audio frame is one.
+    /// True for every audio frame.
     pub keyframe: bool,
-    /// Width and height in pixels, at least in each video keyframe.
+    /// Width and height in pixels. Every video keyframe has them.
     pub size: Option<(u32, u32)>,
     pub rotation: Option<Rotation>,
     pub data: FrameData,
 }
 
 impl CodedFrame {
-    /// Nanoseconds that it sounds; zero for video.
-    pub(crate) fn sounds(&self) -> i64 {
+    /// Nanoseconds of audio; zero for video.
+    pub(crate) fn audio_duration(&self) -> i64 {
         audio::duration(self.codec, self.channels, self.clock_rate, self.data.as_ref())
     }
 }
 
-/// What the assembler counts.
+/// Counters of an assembler.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct FrameCounters {
-    pub corrupt: u64,
-    pub frames_dropped: u64,
+    /// Packets and pictures that the payload format does not allow.
+    pub malformed: u64,
+    /// Pictures dropped: incomplete, or undecodable as an earlier one is missing.
+    pub dropped: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -89,14 +92,15 @@ struct Open {
     timestamp: u32,
     arrival: Instant,
     rotation: Option<Rotation>,
-    /// It began with its first packet, and none is missing since.
+    /// Its first packet was received, and none has been missing since.
     intact: bool,
 }
 
-/// Puts the pictures of one video stream together.
+/// Assembles the pictures of one video stream.
 ///
-/// A picture ends with the marker bit or where the timestamp changes. One that lacks a packet is dropped, and so
-/// is every picture after it up to the next keyframe, which is asked for at once and then each [`ASK_AGAIN`].
+/// A picture ends with the marker bit or with a change of the timestamp. A picture that lacks a packet is dropped, and so is
+/// every picture after it up to the next keyframe. The keyframe is requested at once, and then every
+/// [`REQUEST_INTERVAL`].
 #[derive(Debug, Clone)]
 pub(crate) struct Assembler {
     codec: Codec,
@@ -104,16 +108,17 @@ pub(crate) struct Assembler {
     depacketizer: Depacketizer,
     open: Option<Open>,
     bytes: Vec<u8>,
-    /// The last packet ended its picture.
+    /// The newest packet ended its picture.
     ended: bool,
     markers_seen: bool,
-    /// Packets are missing just before the next one that has a payload.
+    /// A hole was given up just before the next packet with a payload.
     gap: bool,
     last_picture: Option<PictureId>,
     /// Nothing decodes before the next keyframe.
-    holding: bool,
-    wanted: Option<KeyframeReason>,
-    asked: Option<Instant>,
+    waiting: bool,
+    /// Why a keyframe is needed. None before the first picture: it may be a keyframe.
+    reason: Option<KeyframeReason>,
+    requested: Option<Instant>,
     pub(crate) counters: FrameCounters,
 }
 
@@ -129,19 +134,18 @@ impl Assembler {
             markers_seen: false,
             gap: false,
             last_picture: None,
-            holding: true,
-            wanted: None,
-            asked: None,
+            waiting: true,
+            reason: None,
+            requested: None,
             counters: FrameCounters::default(),
         }
     }
 
-    /// The codec that it was made for.
     pub(crate) fn codec(&self) -> Codec {
         self.codec
     }
 
-    /// The picture before this packet, if the packet shows that it is over though its marker never came. Goes
+    /// Completes the open picture if this packet, of another timestamp, shows that it ended without a marker. Call it
     /// before each [`push`](Self::push).
     pub(crate) fn close_before(
         &mut self,
@@ -159,14 +163,14 @@ impl Assembler {
         self.close(pool)
     }
 
-    /// Takes the next packet in and gives the picture that it ends.
+    /// Adds the next packet, and returns the picture that it ends.
     pub(crate) fn push(
         &mut self,
         packet: &RtpPacket,
         arrival: Instant,
         pool: &mut BufferPool,
     ) -> Option<CodedFrame> {
-        // Padding alone takes a sequence number and says nothing.
+        // A packet of padding only has a sequence number, but no data.
         if packet.payload.is_empty() {
             return None;
         }
@@ -174,23 +178,23 @@ impl Assembler {
         match self.depacketizer.push(&packet.payload, &mut self.bytes) {
             Ok(piece) => {
                 if self.open.is_none() {
-                    // Only padding was lost if the sender's picture numbers have no hole.
+                    // If the picture ids continue, the lost packets were padding (RFC 7741 §4.2, RFC 9628 §4.2).
                     let contiguous = self.ended
                         && (!after_gap
                             || matches!((piece.picture, self.last_picture), (Some(this), Some(last)) if this.follows(last)));
                     if after_gap && !contiguous {
-                        self.hold(KeyframeReason::Loss);
+                        self.wait_for_keyframe(KeyframeReason::Loss);
                     }
-                    self.open(packet, arrival, piece.head.unwrap_or(contiguous));
+                    self.open(packet, arrival, piece.first.unwrap_or(contiguous));
                 }
                 self.last_picture = piece.picture.or(self.last_picture);
                 self.ended = packet.marker;
             }
             Err(_) => {
-                self.counters.corrupt += 1;
+                self.counters.malformed += 1;
                 self.bytes.clear();
                 self.depacketizer.abandon();
-                self.hold(KeyframeReason::Corrupt);
+                self.wait_for_keyframe(KeyframeReason::Corrupt);
                 self.open(packet, arrival, false);
                 self.ended = packet.marker;
             }
@@ -202,7 +206,7 @@ impl Assembler {
         if self.ended { self.close(pool) } else { None }
     }
 
-    /// The stream is over. Of a sender that never sets the marker the last picture is taken as complete.
+    /// The stream ended. If the sender never sets the marker, the last picture counts as complete.
     pub(crate) fn finish(&mut self, pool: &mut BufferPool) -> Option<CodedFrame> {
         if let Some(open) = &mut self.open {
             open.intact &= !self.markers_seen;
@@ -210,19 +214,25 @@ impl Assembler {
         self.close(pool)
     }
 
-    /// Everything up to the next keyframe is dropped, as another stream's frames were written meanwhile.
-    pub(crate) fn hold(&mut self, reason: KeyframeReason) {
-        self.holding = true;
-        self.wanted.get_or_insert(reason);
+    /// Drops all pictures up to the next keyframe, and requests one.
+    pub(crate) fn wait_for_keyframe(&mut self, reason: KeyframeReason) {
+        self.waiting = true;
+        self.reason.get_or_insert(reason);
     }
 
-    /// A reason to ask for a keyframe now; counts as asked.
-    pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> Option<KeyframeReason> {
-        let reason = self.wanted?;
-        if self.asked.is_some_and(|asked| now.saturating_duration_since(asked) < ASK_AGAIN) {
+    /// Why pictures are dropped up to the next keyframe. None if they are not.
+    pub(crate) fn waits_for_keyframe(&self) -> Option<KeyframeReason> {
+        self.reason
+    }
+
+    /// The reason to request a keyframe now. None within [`REQUEST_INTERVAL`] after the last request.
+    pub(crate) fn keyframe_request(&mut self, now: Instant) -> Option<KeyframeReason> {
+        let reason = self.reason?;
+        let recently = |requested| now.saturating_duration_since(requested) < REQUEST_INTERVAL;
+        if self.requested.is_some_and(recently) {
             return None;
         }
-        self.asked = Some(now);
+        self.requested = Some(now);
         Some(reason)
     }
 
@@ -234,22 +244,22 @@ impl Assembler {
         let open = self.open.take()?;
         let picture = if open.intact { self.depacketizer.finish(&mut self.bytes) } else { Ok(None) };
         match picture {
-            Ok(Some(picture)) if picture.keyframe || !self.holding => {
-                self.holding = false;
-                self.wanted = None;
+            Ok(Some(picture)) if picture.keyframe || !self.waiting => {
+                self.waiting = false;
+                self.reason = None;
                 Some(self.complete(&open, picture, pool))
             }
-            // Parameter sets alone, or another unit that is no picture.
+            // Only parameter sets or other units without a picture.
             Ok(None) if open.intact => {
                 self.bytes.clear();
                 None
             }
             outcome => {
-                self.counters.frames_dropped += 1;
-                self.counters.corrupt += u64::from(outcome.is_err());
+                self.counters.dropped += 1;
+                self.counters.malformed += u64::from(outcome.is_err());
                 self.bytes.clear();
                 self.depacketizer.abandon();
-                self.hold(match outcome {
+                self.wait_for_keyframe(match outcome {
                     Err(_) => KeyframeReason::Corrupt,
                     Ok(Some(_)) => KeyframeReason::Start,
                     Ok(None) => KeyframeReason::Loss,
@@ -279,13 +289,13 @@ mod tests {
     use super::*;
     use crate::{Encoding, PayloadFormat};
 
-    struct Bench {
+    struct Fixture {
         assembler: Assembler,
         pool: BufferPool,
         start: Instant,
     }
 
-    impl Bench {
+    impl Fixture {
         fn new() -> Self {
             #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
             let start = Instant::now();
@@ -304,8 +314,9 @@ mod tests {
             }
         }
 
-        /// A packet written as `K` or `P` (a frame's first packet), `.` (one more), `|` (with the marker), `!` in front
-        /// (packets were lost before it), `?` (not VP8). Gives the frames that come out as (timestamp, keyframe).
+        /// Pushes a packet written as `K` or `P` (first packet of a keyframe or another frame), `.` (a further packet), `?`
+        /// (not VP8), with `|` (marker) and `!` (packets were lost before it). Returns the complete frames as (timestamp,
+        /// keyframe).
         fn push(&mut self, timestamp: u32, packet: &str) -> Vec<(u32, bool)> {
             let head: &[u8] = if packet.contains('K') {
                 &[0x10, 0, 0, 0, 0x9d, 0x01, 0x2a, 64, 0, 64, 0]
@@ -330,65 +341,65 @@ mod tests {
             before.into_iter().chain(after).map(|frame| (frame.timestamp, frame.keyframe)).collect()
         }
 
-        fn asked(&mut self) -> Option<KeyframeReason> {
-            self.assembler.keyframe_wanted(self.start)
+        fn request(&mut self) -> Option<KeyframeReason> {
+            self.assembler.keyframe_request(self.start)
         }
     }
 
     #[test]
-    fn pictures_end_with_the_marker_or_with_the_next_timestamp() {
-        let mut bench = Bench::new();
-        assert_eq!(bench.push(1, "K"), []);
-        assert_eq!(bench.push(1, ".|"), [(1, true)]);
-        assert_eq!(bench.push(2, "P"), []);
-        assert_eq!(bench.push(3, "P|"), [(2, false), (3, false)]);
-        assert_eq!(bench.asked(), None);
+    fn a_picture_ends_with_the_marker_or_with_the_next_timestamp() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.push(1, "K"), []);
+        assert_eq!(fixture.push(1, ".|"), [(1, true)]);
+        assert_eq!(fixture.push(2, "P"), []);
+        assert_eq!(fixture.push(3, "P|"), [(2, false), (3, false)]);
+        assert_eq!(fixture.request(), None);
     }
 
     #[test]
-    fn a_stream_that_begins_in_the_middle_waits_and_asks() {
-        let mut bench = Bench::new();
-        assert_eq!(bench.push(1, "P|"), []);
-        assert_eq!(bench.asked(), Some(KeyframeReason::Start));
-        assert_eq!(bench.asked(), None, "paced");
-        assert_eq!(bench.push(2, "P|"), []);
-        assert_eq!(bench.push(3, "K|"), [(3, true)]);
-        assert_eq!(bench.assembler.counters.frames_dropped, 2);
+    fn a_stream_that_starts_without_a_keyframe_requests_one() {
+        let mut fixture = Fixture::new();
+        assert_eq!(fixture.push(1, "P|"), []);
+        assert_eq!(fixture.request(), Some(KeyframeReason::Start));
+        assert_eq!(fixture.request(), None, "requests have an interval");
+        assert_eq!(fixture.push(2, "P|"), []);
+        assert_eq!(fixture.push(3, "K|"), [(3, true)]);
+        assert_eq!(fixture.assembler.counters.dropped, 2);
     }
 
     #[test]
-    fn a_lost_head_tail_or_picture_holds_until_the_next_keyframe() {
+    fn a_lost_start_end_or_picture_drops_all_pictures_up_to_the_next_keyframe() {
         for lost in [&["!.|"][..], &["P", "!P|"], &["P", "!.|"], &["!P|"]] {
-            let mut bench = Bench::new();
-            assert_eq!(bench.push(1, "K|"), [(1, true)]);
+            let mut fixture = Fixture::new();
+            assert_eq!(fixture.push(1, "K|"), [(1, true)]);
             for (step, packet) in (2..).zip(lost) {
-                // The second of two is a new picture only if it begins one.
+                // The second of two packets has a new timestamp only if it begins a picture.
                 let timestamp = if packet.contains('P') { step } else { 2 };
-                assert_eq!(bench.push(timestamp, packet), [], "{lost:?}");
+                assert_eq!(fixture.push(timestamp, packet), [], "{lost:?}");
             }
-            assert_eq!(bench.asked(), Some(KeyframeReason::Loss), "{lost:?}");
-            assert_eq!(bench.push(8, "P|"), [], "{lost:?}");
-            assert_eq!(bench.push(9, "K|"), [(9, true)], "{lost:?}");
-            assert_eq!(bench.push(10, "P|"), [(10, false)], "{lost:?}");
+            assert_eq!(fixture.request(), Some(KeyframeReason::Loss), "{lost:?}");
+            assert_eq!(fixture.push(8, "P|"), [], "{lost:?}");
+            assert_eq!(fixture.push(9, "K|"), [(9, true)], "{lost:?}");
+            assert_eq!(fixture.push(10, "P|"), [(10, false)], "{lost:?}");
         }
     }
 
     #[test]
-    fn a_keyframe_right_after_a_hole_is_taken() {
-        let mut bench = Bench::new();
-        bench.push(1, "K|");
-        assert_eq!(bench.push(5, "!K|"), [(5, true)]);
-        assert_eq!(bench.asked(), None);
+    fn a_keyframe_right_after_a_hole_is_complete() {
+        let mut fixture = Fixture::new();
+        fixture.push(1, "K|");
+        assert_eq!(fixture.push(5, "!K|"), [(5, true)]);
+        assert_eq!(fixture.request(), None);
     }
 
     #[test]
-    fn a_payload_that_is_not_valid_spoils_its_picture_alone_until_a_keyframe() {
-        let mut bench = Bench::new();
-        bench.push(1, "K|");
-        assert_eq!(bench.push(2, "P"), []);
-        assert_eq!(bench.push(2, "?|"), []);
-        assert_eq!(bench.asked(), Some(KeyframeReason::Corrupt));
-        assert_eq!(bench.push(3, "K|"), [(3, true)]);
-        assert_eq!((bench.assembler.counters.corrupt, bench.assembler.counters.frames_dropped), (1, 1));
+    fn a_malformed_payload_drops_its_picture_and_requests_a_keyframe() {
+        let mut fixture = Fixture::new();
+        fixture.push(1, "K|");
+        assert_eq!(fixture.push(2, "P"), []);
+        assert_eq!(fixture.push(2, "?|"), []);
+        assert_eq!(fixture.request(), Some(KeyframeReason::Corrupt));
+        assert_eq!(fixture.push(3, "K|"), [(3, true)]);
+        assert_eq!((fixture.assembler.counters.malformed, fixture.assembler.counters.dropped), (1, 1));
     }
 }

@@ -1,4 +1,4 @@
-//! Frames of all tracks in the order of their time.
+//! Interleaves the frames of all tracks by their time.
 
 use std::{
     collections::VecDeque,
@@ -7,27 +7,27 @@ use std::{
 
 use crate::{frame::CodedFrame, time::LocalNanos};
 
-/// A frame with its place on the session's clock.
+/// A frame with its position, pauses taken out.
 #[derive(Debug, Clone)]
 pub(crate) struct TimedFrame {
     pub time: LocalNanos,
-    /// Nanoseconds that it is shown or heard; for video what the frame before it took.
+    /// Nanoseconds that it is presented. For video: the time since the frame before it.
     pub duration: i64,
     pub frame: CodedFrame,
 }
 
-/// What a queued frame costs beside its bytes.
+/// Memory of a queued frame beside its bytes.
 const FRAME_BYTES: usize = size_of::<TimedFrame>();
 
 #[derive(Debug, Clone, Default)]
 struct Queue {
     frames: VecDeque<(Instant, TimedFrame)>,
-    /// When its last frame came. None: it is not waited for.
+    /// When its last frame was pushed. None: other tracks do not wait for it.
     active: Option<Instant>,
 }
 
-/// Merges tracks by time. A frame waits for the other tracks for at most the configured time, and never for a track
-/// that has sent nothing for as long.
+/// Merges tracks by time. A frame waits for earlier frames of other tracks for at most the configured time, and never
+/// for a track without a frame for as long.
 #[derive(Debug, Clone)]
 pub(crate) struct Interleaver {
     max_wait: Duration,
@@ -40,56 +40,59 @@ impl Interleaver {
         Self { max_wait, queues: Vec::new(), bytes: 0 }
     }
 
-    /// Bytes of frames that wait.
+    /// Memory of the frames that wait.
     pub(crate) fn held_bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes a frame of the track at this place in the recorder's list. A track's frames come in order.
+    /// Adds a frame of the track with this index. The frames of a track must be in order.
     pub(crate) fn push(&mut self, track: usize, frame: TimedFrame, now: Instant) {
         while self.queues.len() <= track {
             self.queues.push(Queue::default());
         }
-        let Some(queue) = self.queues.get_mut(track) else { return };
+        let Some(queue) = self.queues.get_mut(track) else {
+            debug_assert!(false, "the queue was added above");
+            return;
+        };
         self.bytes += frame.frame.data.as_ref().len() + FRAME_BYTES;
         queue.active = Some(now);
         queue.frames.push_back((now, frame));
     }
 
-    /// The track sends nothing more.
+    /// The track ended: others do not wait for it.
     pub(crate) fn end(&mut self, track: usize) {
         if let Some(queue) = self.queues.get_mut(track) {
             queue.active = None;
         }
     }
 
-    /// The next frame, if none that belongs before it can still be expected.
+    /// The next frame, if no earlier one can be expected.
     pub(crate) fn pop(&mut self, now: Instant) -> Option<(usize, TimedFrame)> {
         let track = self.earliest()?;
         let since = self.queues.get(track)?.frames.front()?.0;
-        if now.saturating_duration_since(since) < self.max_wait && self.awaited(now) {
+        if now.saturating_duration_since(since) < self.max_wait && self.expects_earlier(now) {
             return None;
         }
         self.take(track)
     }
 
-    /// The next frame, waiting for nothing.
-    pub(crate) fn pop_anyway(&mut self) -> Option<(usize, TimedFrame)> {
+    /// The next frame, without waiting for earlier ones.
+    pub(crate) fn pop_now(&mut self) -> Option<(usize, TimedFrame)> {
         let track = self.earliest()?;
         self.take(track)
     }
 
-    /// When [`pop`](Self::pop) will have something, if no more frames come.
+    /// When [`pop`](Self::pop) will return a frame if no more are pushed.
     pub(crate) fn deadline(&self) -> Option<Instant> {
         let track = self.earliest()?;
         let since = self.queues.get(track)?.frames.front()?.0;
         let last_active =
             self.queues.iter().filter(|queue| queue.frames.is_empty()).filter_map(|queue| queue.active);
-        let patience = last_active.max().map_or(since, |active| active + self.max_wait);
-        Some(patience.min(since + self.max_wait))
+        let others_time_out = last_active.max().map_or(since, |active| active + self.max_wait);
+        Some(others_time_out.min(since + self.max_wait))
     }
 
-    fn awaited(&self, now: Instant) -> bool {
+    fn expects_earlier(&self, now: Instant) -> bool {
         self.queues.iter().any(|queue| {
             queue.frames.is_empty()
                 && queue.active.is_some_and(|active| now.saturating_duration_since(active) < self.max_wait)
@@ -122,12 +125,12 @@ mod tests {
     use super::*;
     use crate::{Codec, frame::FrameData};
 
-    struct Bench {
+    struct Fixture {
         interleaver: Interleaver,
         start: Instant,
     }
 
-    impl Bench {
+    impl Fixture {
         fn new() -> Self {
             #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
             let start = Instant::now();
@@ -161,41 +164,41 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_goes_when_none_before_it_can_come() {
-        let mut bench = Bench::new();
-        bench.push(0, 0, 10);
-        assert_eq!(bench.pop(0), [10]);
-        bench.push(1, 1, 5);
-        bench.push(2, 1, 25);
-        // Track 0 is awaited now.
-        assert_eq!(bench.pop(2), []);
-        bench.push(3, 0, 20);
-        assert_eq!(bench.pop(3), [5, 20]);
-        bench.push(4, 0, 30);
-        assert_eq!(bench.pop(4), [25]);
+    fn a_frame_is_released_once_no_earlier_one_can_follow() {
+        let mut fixture = Fixture::new();
+        fixture.push(0, 0, 10);
+        assert_eq!(fixture.pop(0), [10]);
+        fixture.push(1, 1, 5);
+        fixture.push(2, 1, 25);
+        // Track 0 may still send a frame before 25.
+        assert_eq!(fixture.pop(2), []);
+        fixture.push(3, 0, 20);
+        assert_eq!(fixture.pop(3), [5, 20]);
+        fixture.push(4, 0, 30);
+        assert_eq!(fixture.pop(4), [25]);
     }
 
     #[test]
-    fn a_silent_track_is_awaited_no_longer_than_configured() {
-        let mut bench = Bench::new();
-        bench.push(0, 0, 1);
-        bench.push(0, 1, 2);
-        bench.push(500, 1, 3);
-        assert_eq!(bench.pop(500), [1]);
-        // Track 0 spoke at 0, so it is not waited for after 1000.
-        assert_eq!(bench.interleaver.deadline(), Some(bench.at(1_000)));
-        assert_eq!(bench.pop(999), []);
-        assert_eq!(bench.pop(1_000), [2, 3]);
-        assert_eq!(bench.interleaver.held_bytes(), 0);
+    fn a_silent_track_is_waited_for_no_longer_than_configured() {
+        let mut fixture = Fixture::new();
+        fixture.push(0, 0, 1);
+        fixture.push(0, 1, 2);
+        fixture.push(500, 1, 3);
+        assert_eq!(fixture.pop(500), [1]);
+        // Track 0 sent its last frame at 0, so nothing waits for it after 1000.
+        assert_eq!(fixture.interleaver.deadline(), Some(fixture.at(1_000)));
+        assert_eq!(fixture.pop(999), []);
+        assert_eq!(fixture.pop(1_000), [2, 3]);
+        assert_eq!(fixture.interleaver.held_bytes(), 0);
     }
 
     #[test]
-    fn a_track_that_ended_is_not_awaited() {
-        let mut bench = Bench::new();
-        bench.push(0, 0, 1);
-        bench.push(0, 1, 2);
-        assert_eq!(bench.pop(0), [1]);
-        bench.interleaver.end(0);
-        assert_eq!(bench.pop(0), [2]);
+    fn nothing_waits_for_a_track_that_ended() {
+        let mut fixture = Fixture::new();
+        fixture.push(0, 0, 1);
+        fixture.push(0, 1, 2);
+        assert_eq!(fixture.pop(0), [1]);
+        fixture.interleaver.end(0);
+        assert_eq!(fixture.pop(0), [2]);
     }
 }

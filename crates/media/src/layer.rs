@@ -1,20 +1,22 @@
-//! One layer of a track: the source that sends it now, and those before.
+//! One simulcast layer of a track: the stream that it receives now, and the counters of those before.
 
 use std::time::{Duration, Instant};
 
 use crate::{
     KeyframeReason, LayerId, NtpTime, RtpPacket, TrackConfig,
     context::SessionContext,
+    event_log::log_event,
     stream::{Stream, StreamCounters},
-    time::nanos_between,
+    sync::ReportOutcome,
+    time::{MILLISECOND, nanos_between},
 };
 
-/// A source that was followed by another is listened to again only after the other has been silent this long.
+/// A source that was replaced by another is accepted again only after the other has been silent for this long.
 const SOURCE_RETURNS: Duration = Duration::from_secs(1);
-/// A layer that has sent nothing for this long is not there.
+/// A layer without packets for this long counts as stalled.
 const STALLED: Duration = Duration::from_secs(1);
 
-/// A sender report that came before the first packet of its source.
+/// A sender report that arrived before the first packet of its source.
 #[derive(Debug, Clone, Copy)]
 struct EarlyReport {
     ssrc: u32,
@@ -27,12 +29,13 @@ struct EarlyReport {
 pub(crate) struct Layer {
     pub(crate) id: LayerId,
     pub(crate) stream: Option<Stream>,
-    /// The source before, whose stragglers must not bring it back.
-    former: Option<u32>,
-    newest: Option<Instant>,
+    /// The source before the present one. Its late packets must not replace the present one.
+    former_ssrc: Option<u32>,
+    newest_packet: Option<Instant>,
     early_report: Option<EarlyReport>,
-    /// Of its newest keyframe, in pixels; zero before. What makes one layer better than another.
+    /// Pixels of its newest keyframe; zero before the first. The layer with the largest area is the best.
     pub(crate) area: u64,
+    /// Of former streams, and of packets that no stream received.
     counters: StreamCounters,
 }
 
@@ -41,39 +44,40 @@ impl Layer {
         Self {
             id,
             stream: None,
-            former: None,
-            newest: None,
+            former_ssrc: None,
+            newest_packet: None,
             early_report: None,
             area: 0,
             counters: StreamCounters::default(),
         }
     }
 
-    /// It sends.
-    pub(crate) fn is_alive(&self, now: Instant) -> bool {
-        self.newest.is_some_and(|newest| now.saturating_duration_since(newest) < STALLED)
+    /// Whether packets arrived in the last second.
+    pub(crate) fn is_active(&self, now: Instant) -> bool {
+        self.newest_packet.is_some_and(|newest| now.saturating_duration_since(newest) < STALLED)
     }
 
-    /// Whether a packet of this source is to be taken in. False for a straggler of the source before, and for a format
-    /// that the track does not have.
+    /// Whether the packet belongs to the present stream or begins another. False, and counted, for a late packet of the
+    /// former source and for a first packet with an unknown payload type.
     pub(crate) fn accepts(&mut self, arrival: Instant, packet: &RtpPacket, track: &TrackConfig) -> bool {
         if self.is_from(packet.ssrc) {
-            self.newest = Some(arrival);
+            self.newest_packet = Some(arrival);
             return true;
         }
-        let straggler = self.former == Some(packet.ssrc)
-            && self.newest.is_some_and(|newest| arrival.saturating_duration_since(newest) < SOURCE_RETURNS);
-        if straggler {
+        let active = self
+            .newest_packet
+            .is_some_and(|newest| arrival.saturating_duration_since(newest) < SOURCE_RETURNS);
+        if self.former_ssrc == Some(packet.ssrc) && active {
             self.counters.packets += 1;
             self.counters.late += 1;
             return false;
         }
         if !track.formats.iter().any(|format| format.payload_type == packet.payload_type) {
             self.counters.packets += 1;
-            self.counters.corrupt += 1;
+            self.counters.unknown_payload_type += 1;
             return false;
         }
-        self.newest = Some(arrival);
+        self.newest_packet = Some(arrival);
         true
     }
 
@@ -81,22 +85,33 @@ impl Layer {
         self.stream.as_ref().is_some_and(|stream| stream.ssrc == ssrc)
     }
 
-    /// Begins anew with another source.
-    pub(crate) fn follow(&mut self, packet: &RtpPacket, track: &TrackConfig, shared: &mut SessionContext) {
+    /// Replaces the stream by one of this packet's source.
+    pub(crate) fn change_source(
+        &mut self,
+        packet: &RtpPacket,
+        track: &TrackConfig,
+        context: &mut SessionContext,
+    ) {
         if let Some(before) = self.stream.take() {
-            self.former = Some(before.ssrc);
+            log_event!(
+                context,
+                track = %track.name, layer = self.id.0, from = before.ssrc, ssrc = packet.ssrc,
+                "source changed"
+            );
+            self.former_ssrc = Some(before.ssrc);
             self.counters += before.counters();
         }
         let format = track.formats.iter().find(|format| format.payload_type == packet.payload_type);
-        let rate = format.map_or(90_000, |format| format.clock_rate);
-        self.stream = Some(Stream::new(packet.ssrc, shared.max_wait, track.anchor, rate));
+        debug_assert!(format.is_some(), "`accepts` has checked the payload type");
+        let clock_rate = format.map_or(90_000, |format| format.clock_rate);
+        self.stream = Some(Stream::new(packet.ssrc, clock_rate, track, context.max_wait));
     }
 
-    /// A report from before the first packet, now that there is a clock that it can tell something.
-    pub(crate) fn take_early_report(&mut self, shared: &mut SessionContext) {
+    /// Applies a report that arrived before the first packet.
+    pub(crate) fn apply_early_report(&mut self, track: &TrackConfig, context: &mut SessionContext) {
         let Some(early) = self.early_report.filter(|early| self.is_from(early.ssrc)) else { return };
         self.early_report = None;
-        self.sender_report(early.ssrc, early.arrival, early.ntp, early.rtp_timestamp, shared);
+        self.sender_report(early.ssrc, early.arrival, early.ntp, early.rtp_timestamp, track, context);
     }
 
     pub(crate) fn sender_report(
@@ -105,21 +120,51 @@ impl Layer {
         arrival: Instant,
         ntp: NtpTime,
         rtp_timestamp: u32,
-        shared: &mut SessionContext,
+        track: &TrackConfig,
+        context: &mut SessionContext,
     ) {
-        let local = nanos_between(shared.started, arrival);
-        match &mut self.stream {
+        let local = nanos_between(context.started, arrival);
+        let outcome = match &mut self.stream {
             Some(stream) if stream.ssrc == ssrc && stream.clock.has_begun() => {
-                stream.clock.observe_report(ntp, rtp_timestamp, local, &mut shared.senders);
+                stream.clock.observe_report(ntp, rtp_timestamp, local, &mut context.senders)
             }
-            _ => self.early_report = Some(EarlyReport { ssrc, arrival, ntp, rtp_timestamp }),
+            _ => {
+                self.early_report = Some(EarlyReport { ssrc, arrival, ntp, rtp_timestamp });
+                return;
+            }
+        };
+        match outcome {
+            ReportOutcome::Unchanged => {}
+            ReportOutcome::FirstIgnored(reason) => {
+                log_event!(context, track = %track.name, ssrc, rtp_timestamp, reason, "sender reports ignored");
+            }
+            ReportOutcome::NewSenderClock { correction } => {
+                let correction_ms = correction / MILLISECOND;
+                log_event!(
+                    context,
+                    track = %track.name, ssrc, rtp_timestamp, correction_ms, "anchored to the sender's clock"
+                );
+            }
+            ReportOutcome::SlewBegins { correction } => {
+                let correction_ms = correction / MILLISECOND;
+                log_event!(context, track = %track.name, ssrc, rtp_timestamp, correction_ms, "timestamp slew begins");
+            }
+            ReportOutcome::GapLeft { nanos } => {
+                let gap_ms = nanos / MILLISECOND;
+                log_event!(context, track = %track.name, ssrc, rtp_timestamp, gap_ms, "timestamps moved forward");
+            }
         }
     }
 
-    /// Frames up to the next keyframe are of no use.
-    pub(crate) fn hold(&mut self, reason: KeyframeReason) {
+    /// Drops all frames up to the next keyframe, and requests one.
+    pub(crate) fn wait_for_keyframe(
+        &mut self,
+        reason: KeyframeReason,
+        track: &TrackConfig,
+        context: &mut SessionContext,
+    ) {
         if let Some(stream) = &mut self.stream {
-            stream.hold(reason);
+            stream.wait_for_keyframe(reason, track, context);
         }
     }
 

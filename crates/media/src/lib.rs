@@ -1,11 +1,16 @@
-//! RTP in, WebM or Matroska bytes out. Sans-I/O: no clock, no socket, no file, no task.
+//! Records RTP to WebM or Matroska. Sans-I/O: it has no clock, no socket, no file and no task.
 //!
-//! A [`Recorder`] is driven by [`Input`]s and drained by [`Recorder::poll_output`] after each of them, until it
-//! answers [`Output::Timeout`]. What it wants written is data ([`Output::Append`], [`Output::Patch`]).
+//! A [`Recorder`] handles [`Input`]s. After each of them its owner calls [`Recorder::poll_output`] until it returns
+//! [`Output::Timeout`]. The bytes of the file are data in [`Output::Append`] and [`Output::Patch`].
+//!
+//! Changes of state and media that is given up are logged at debug level, with the session's id, the track's name, and the
+//! SSRC and sequence number that are found in a packet capture. With `RUST_LOG=media=debug` a lost packet can be followed
+//! from "packets missing" to "missing packet received", or to "missing packets given up" and "keyframe requested".
 
 mod config;
 mod context;
 mod depacketize;
+mod event_log;
 mod file;
 mod frame;
 mod input;
@@ -13,6 +18,7 @@ mod interleave;
 mod layer;
 mod output;
 mod pause;
+mod position;
 mod pushed;
 mod recorder;
 mod reorder;

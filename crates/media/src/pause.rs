@@ -1,15 +1,15 @@
-//! What pauses cut out of the session's clock, so that the file's time stands still in them.
+//! Pauses, which are cut out of the session's clock: the file's time stands still in them.
 //!
-//! The method and what it was chosen over: `docs/time.md`, "Pauses".
+//! The method and its alternatives: `docs/time.md`, "Pauses".
 
 use std::{collections::VecDeque, time::Instant};
 
 use crate::time::LocalNanos;
 
-/// Frames older than this many pauses do not come: of earlier ones only the length is kept.
-const KEPT: usize = 64;
+/// The newest pauses are stored with their edges, the others as a sum: no frame arrives so many pauses late.
+const STORED: usize = 64;
 
-/// A pause that is over.
+/// The span that a past pause cuts out.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     from: LocalNanos,
@@ -19,97 +19,98 @@ struct Cut {
 /// The pauses of a session.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pauses {
-    /// In the order of time.
+    /// The newest ones, in order.
     cuts: VecDeque<Cut>,
-    /// The length of those before the first in the list.
-    forgotten: i64,
-    /// The length of all.
+    /// The length of the cuts before the first of `cuts`.
+    older: i64,
+    /// The length of all cuts.
     total: i64,
-    /// By how much they were longer than what was cut out, as cuts end where frames do.
-    owed: i64,
-    /// What is under way; [`Before`](Since::Before) if the recording has no origin yet.
-    since: Option<Since>,
-    /// When the last one was ended.
+    /// The length of all pauses less that of all cuts. They differ as cuts begin and end with frames.
+    uncut: i64,
+    /// The present pause.
+    present: Option<Present>,
+    /// When the newest past pause ended.
     resumed: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Since {
-    /// Nothing had been recorded: there is nothing to cut out, frames are just not taken.
-    Before,
-    At {
+enum Present {
+    /// It began before the first frame. Frames are dropped, and nothing needs to be cut out.
+    BeforeMedia,
+    Since {
         /// Where the cut begins.
         edge: LocalNanos,
-        /// When the pause was asked for.
-        asked: LocalNanos,
+        /// When the pause was requested.
+        requested: LocalNanos,
     },
 }
 
 impl Pauses {
     pub(crate) fn is_paused(&self) -> bool {
-        self.since.is_some()
+        self.present.is_some()
     }
 
-    /// Nothing was recorded before the pause that is under way: frames that arrive are not even held back.
-    pub(crate) fn refuses_all(&self) -> bool {
-        matches!(self.since, Some(Since::Before))
+    /// Whether the present pause began before the first frame. Frames that arrive now are dropped.
+    pub(crate) fn precede_all_media(&self) -> bool {
+        matches!(self.present, Some(Present::BeforeMedia))
     }
 
-    /// A pause begins before the recording has an origin.
-    pub(crate) fn begin_before_all(&mut self) {
-        self.since.get_or_insert(Since::Before);
+    /// A pause begins before the first frame.
+    pub(crate) fn begin_before_media(&mut self) {
+        self.present.get_or_insert(Present::BeforeMedia);
     }
 
-    /// A pause begins that was `asked` for at one point of the session's clock and cuts from another.
-    pub(crate) fn begin(&mut self, asked: LocalNanos, edge: LocalNanos) {
+    /// A pause begins. It was requested at one time of the session's clock, and cuts from `edge` on.
+    pub(crate) fn begin(&mut self, requested: LocalNanos, edge: LocalNanos) {
         // Rounded edges must not run backwards.
         let edge = self.cuts.back().map_or(edge, |cut| edge.max(cut.to));
-        self.since.get_or_insert(Since::At { edge, asked });
+        self.present.get_or_insert(Present::Since { edge, requested });
     }
 
-    /// Where the next cut should begin, so that what earlier ones took too much is given back.
-    pub(crate) fn due_begin(&self, asked: LocalNanos) -> LocalNanos {
-        asked.saturating_sub(self.owed.min(0))
+    /// Where the next cut should begin: later than requested by what earlier cuts were too long.
+    pub(crate) fn begin_target(&self, requested: LocalNanos) -> LocalNanos {
+        requested.saturating_sub(self.uncut.min(0))
     }
 
-    /// Where the cut would end if frames had no length, so that all cuts together are as long as all pauses.
-    pub(crate) fn due_end(&self, asked: LocalNanos) -> LocalNanos {
-        match self.since {
-            Some(Since::At { edge, asked: since }) => {
-                edge.saturating_add(asked.saturating_sub(since)).saturating_add(self.owed)
+    /// Where the present cut should end so that all cuts together are as long as all pauses.
+    pub(crate) fn end_target(&self, requested: LocalNanos) -> LocalNanos {
+        match self.present {
+            Some(Present::Since { edge, requested: since }) => {
+                edge.saturating_add(requested.saturating_sub(since)).saturating_add(self.uncut)
             }
-            _ => asked,
+            _ => requested,
         }
     }
 
-    /// The pause ends: `asked` for at one point of the session's clock, cut to another. `now` is when.
-    pub(crate) fn end(&mut self, asked: LocalNanos, edge: LocalNanos, now: Instant) {
-        let Some(since) = self.since.take() else { return };
+    /// The present pause ends. The end was requested at one time of the session's clock, and the cut ends at `edge`. `now` is
+    /// the same instant as `requested`, by arrival. Without a pause nothing changes.
+    pub(crate) fn end(&mut self, requested: LocalNanos, edge: LocalNanos, now: Instant) {
+        let Some(present) = self.present.take() else { return };
         self.resumed = Some(now);
-        let Since::At { edge: from, asked: since } = since else { return };
+        let Present::Since { edge: from, requested: since } = present else { return };
         let to = edge.max(from);
-        self.owed = self.owed.saturating_add(asked.saturating_sub(since)).saturating_sub(to - from);
+        self.uncut = self.uncut.saturating_add(requested.saturating_sub(since)).saturating_sub(to - from);
         self.total = self.total.saturating_add(to - from);
         self.cuts.push_back(Cut { from, to });
-        if self.cuts.len() > KEPT
+        if self.cuts.len() > STORED
             && let Some(oldest) = self.cuts.pop_front()
         {
-            self.forgotten = self.forgotten.saturating_add(oldest.to - oldest.from);
+            self.older = self.older.saturating_add(oldest.to - oldest.from);
         }
     }
 
-    /// How much later a moment is on the session's clock than in the file. None if it lies in a pause.
+    /// How much later an instant is on the session's clock than in the file, in nanoseconds. None in a pause.
     pub(crate) fn shift(&self, time: LocalNanos) -> Option<i64> {
-        if let Some(Since::At { edge, .. }) = self.since
+        if let Some(Present::Since { edge, .. }) = self.present
             && time >= edge
         {
             return None;
         }
-        // Nearly always it is after them all.
+        // Nearly every frame is after all of them.
         if self.cuts.back().is_none_or(|cut| time >= cut.to) {
             return Some(self.total);
         }
-        let mut shift = self.forgotten;
+        let mut shift = self.older;
         for cut in &self.cuts {
             if time < cut.from {
                 break;
@@ -122,7 +123,7 @@ impl Pauses {
         Some(shift)
     }
 
-    /// Where the newest pause ended, for a frame that arrived after its end. None while one is under way.
+    /// Where the newest cut ends, for a frame that arrived after its end. None in a pause.
     pub(crate) fn resumed_before(&self, arrival: Instant) -> Option<LocalNanos> {
         let resumed = !self.is_paused() && self.resumed.is_some_and(|resumed| arrival >= resumed);
         resumed.then(|| self.cuts.back().map_or(LocalNanos::MIN, |cut| cut.to))
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_in_a_pause_is_nowhere_and_what_comes_after_moves_up() {
+    fn a_time_in_a_pause_has_no_position_and_later_times_move_up() {
         let mut pauses = pauses(&[(100, 150), (300, 400)]);
         for (time, shift) in [
             (0, Some(0)),
@@ -176,22 +177,22 @@ mod tests {
     }
 
     #[test]
-    fn what_rounding_took_from_one_cut_is_given_to_the_next() {
+    fn a_cut_that_was_rounded_up_shortens_the_next() {
         let mut pauses = pauses(&[]);
         #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
         let now = Instant::now();
         pauses.begin(100, 110);
-        assert_eq!(pauses.due_end(200), 210);
+        assert_eq!(pauses.end_target(200), 210);
         pauses.end(200, 203, now);
         pauses.begin(300, 300);
-        assert_eq!(pauses.due_end(400), 407);
+        assert_eq!(pauses.end_target(400), 407);
     }
 
     #[test]
-    fn thousands_of_pauses_take_no_more_room_than_a_few() {
+    fn thousands_of_pauses_take_no_more_memory_than_a_few() {
         let spans: Vec<_> = (0..5_000).map(|index| (index * 100, index * 100 + 10)).collect();
         let pauses = pauses(&spans);
-        assert_eq!(pauses.cuts.len(), KEPT);
+        assert_eq!(pauses.cuts.len(), STORED);
         assert_eq!(pauses.shift(5_000 * 100), Some(50_000));
         assert_eq!(pauses.shift(4_999 * 100 - 1), Some(49_990));
     }

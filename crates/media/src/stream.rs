@@ -1,25 +1,29 @@
-//! One RTP source: its packets in order, its frames, its clock.
+//! One RTP stream (one SSRC): its packets in order, its frames, its media clock.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use crate::{
-    Anchor, Encoding, KeyframeReason, MediaKind, PayloadFormat, RtpPacket,
+    Encoding, KeyframeReason, MediaKind, PayloadFormat, RtpPacket, TrackConfig,
+    context::SessionContext,
     depacketize::{Depacketizer, codec, red},
-    frame::{Assembler, BufferPool, CodedFrame, FrameCounters, FrameData},
+    event_log::log_event,
+    frame::{Assembler, CodedFrame, FrameCounters, FrameData},
     reorder::{Pushed, Released, Reorder},
     sync::StreamClock,
 };
 
-/// Counters of a source.
+/// Counters of a stream.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StreamCounters {
     pub packets: u64,
     pub duplicates: u64,
     pub late: u64,
     pub lost: u64,
-    pub corrupt: u64,
+    pub out_of_sequence: u64,
+    pub malformed: u64,
+    pub unknown_payload_type: u64,
     pub frames_dropped: u64,
 }
 
@@ -29,47 +33,54 @@ impl std::ops::AddAssign for StreamCounters {
         self.duplicates += other.duplicates;
         self.late += other.late;
         self.lost += other.lost;
-        self.corrupt += other.corrupt;
+        self.out_of_sequence += other.out_of_sequence;
+        self.malformed += other.malformed;
+        self.unknown_payload_type += other.unknown_payload_type;
         self.frames_dropped += other.frames_dropped;
     }
 }
 
-/// The packets of one SSRC.
+/// The packets of one SSRC. Complete frames are appended to [`SessionContext::frames`].
 #[derive(Debug, Clone)]
 pub(crate) struct Stream {
     pub(crate) ssrc: u32,
     max_wait: Duration,
     reorder: Reorder,
-    /// Its packets are not looked at.
-    asleep: bool,
+    /// Its packets are counted and dropped, as a better simulcast layer is written.
+    suspended: bool,
     assembler: Option<Assembler>,
     pub(crate) clock: StreamClock,
-    /// Timestamp of the newest audio frame, which redundant blocks are compared with.
+    /// Timestamp of the newest audio frame, with which redundant blocks are compared.
     newest_audio: Option<u32>,
+    /// Whether the log's newest event about keyframes says that the stream waits for one.
+    keyframe_wait_logged: bool,
     counters: StreamCounters,
 }
 
 impl Stream {
-    pub(crate) fn new(ssrc: u32, max_wait: Duration, anchor: Anchor, clock_rate: u32) -> Self {
+    /// A stream that has received nothing. `clock_rate` is that of its first packet's format.
+    pub(crate) fn new(ssrc: u32, clock_rate: u32, track: &TrackConfig, max_wait: Duration) -> Self {
         Self {
             ssrc,
             max_wait,
             reorder: Reorder::new(max_wait),
-            asleep: false,
+            suspended: false,
             assembler: None,
-            clock: StreamClock::new(clock_rate, anchor),
+            clock: StreamClock::new(clock_rate, track.anchor),
             newest_audio: None,
+            keyframe_wait_logged: false,
             counters: StreamCounters::default(),
         }
     }
 
     pub(crate) fn counters(&self) -> StreamCounters {
-        let FrameCounters { corrupt, frames_dropped } =
+        let frames =
             self.assembler.as_ref().map_or_else(FrameCounters::default, |assembler| assembler.counters);
         StreamCounters {
             lost: self.counters.lost + self.reorder.lost(),
-            corrupt: self.counters.corrupt + corrupt,
-            frames_dropped: self.counters.frames_dropped + frames_dropped,
+            out_of_sequence: self.counters.out_of_sequence + self.reorder.out_of_sequence(),
+            malformed: self.counters.malformed + frames.malformed,
+            frames_dropped: self.counters.frames_dropped + frames.dropped,
             ..self.counters
         }
     }
@@ -82,120 +93,138 @@ impl Stream {
         self.reorder.deadline()
     }
 
-    /// Takes a packet in; frames that are complete by it go to `frames`.
+    /// Adds a packet.
     pub(crate) fn push(
         &mut self,
         arrival: Instant,
         packet: RtpPacket,
-        formats: &[PayloadFormat],
-        pool: &mut BufferPool,
-        frames: &mut Vec<CodedFrame>,
+        track: &TrackConfig,
+        context: &mut SessionContext,
     ) {
         self.counters.packets += 1;
-        self.asleep = false;
+        self.suspended = false;
+        let (ssrc, seq) = (self.ssrc, packet.sequence_number);
         match self.reorder.push(arrival, packet) {
-            Pushed::Next(released) => self.release(released, formats, pool, frames),
-            Pushed::Held => {
-                self.skip_filled_hole(formats);
-                self.pop(arrival, formats, pool, frames);
+            Pushed::Next(released) => return self.release(released, track, context),
+            Pushed::Duplicate => {
+                self.counters.duplicates += 1;
+                return;
             }
-            Pushed::Duplicate => self.counters.duplicates += 1,
-            Pushed::Late => self.counters.late += 1,
+            Pushed::Late => {
+                self.counters.late += 1;
+                log_event!(context, track = %track.name, ssrc, seq, "late packet dropped");
+                return;
+            }
+            Pushed::Held => {}
+            Pushed::OpensHole(hole) => {
+                log_event!(
+                    context,
+                    track = %track.name, ssrc, seq = hole.first, count = hole.count, "packets missing"
+                );
+            }
+            Pushed::FillsHole(since) => {
+                let waited_ms = arrival.saturating_duration_since(since).as_millis();
+                log_event!(context, track = %track.name, ssrc, seq, waited_ms, "missing packet received");
+            }
+            Pushed::OutOfSequence => {
+                log_event!(context, track = %track.name, ssrc, seq, "packet out of sequence");
+            }
+            Pushed::Restarted => {
+                log_event!(context, track = %track.name, ssrc, seq, "sequence numbers restarted");
+            }
         }
+        self.skip_hole_filled_by_redundancy(track, context);
+        self.pop(arrival, track, context);
     }
 
-    /// Gives up the holes whose time has come.
-    pub(crate) fn pop(
-        &mut self,
-        now: Instant,
-        formats: &[PayloadFormat],
-        pool: &mut BufferPool,
-        frames: &mut Vec<CodedFrame>,
-    ) {
+    /// Gives up the holes whose wait is over.
+    pub(crate) fn pop(&mut self, now: Instant, track: &TrackConfig, context: &mut SessionContext) {
         while let Some(released) = self.reorder.pop(now) {
-            self.release(released, formats, pool, frames);
+            self.release(released, track, context);
         }
     }
 
-    /// Gives up every hole: nothing more comes, or nothing more may be held.
-    pub(crate) fn drain(
-        &mut self,
-        formats: &[PayloadFormat],
-        pool: &mut BufferPool,
-        frames: &mut Vec<CodedFrame>,
-    ) {
-        while let Some(released) = self.reorder.pop_anyway() {
-            self.release(released, formats, pool, frames);
+    /// Gives up all holes: the stream ended, or too many bytes are held.
+    pub(crate) fn drain(&mut self, track: &TrackConfig, context: &mut SessionContext) {
+        while let Some(released) = self.reorder.pop_now() {
+            self.release(released, track, context);
         }
     }
 
-    /// The stream is over.
-    pub(crate) fn finish(
-        &mut self,
-        formats: &[PayloadFormat],
-        pool: &mut BufferPool,
-        frames: &mut Vec<CodedFrame>,
-    ) {
-        self.drain(formats, pool, frames);
-        frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
+    /// The stream ended: everything held is released.
+    pub(crate) fn finish(&mut self, track: &TrackConfig, context: &mut SessionContext) {
+        self.drain(track, context);
+        let last = self.assembler.as_mut().and_then(|assembler| assembler.finish(&mut context.pool));
+        context.frames.extend(last);
     }
 
-    /// Drops what comes before the next keyframe.
-    pub(crate) fn hold(&mut self, reason: KeyframeReason) {
+    /// Drops all frames up to the next keyframe, and requests one.
+    pub(crate) fn wait_for_keyframe(
+        &mut self,
+        reason: KeyframeReason,
+        track: &TrackConfig,
+        context: &mut SessionContext,
+    ) {
         if let Some(assembler) = &mut self.assembler {
-            assembler.hold(reason);
+            assembler.wait_for_keyframe(reason);
         }
+        self.log_keyframe_wait(None, track, context);
     }
 
-    /// Counts a packet, which is not looked at. What comes after begins anew, with a keyframe.
-    pub(crate) fn sleep(&mut self) {
+    /// Counts a packet and drops it. If the stream is used again, it starts at a keyframe.
+    pub(crate) fn suspend(&mut self) {
         self.counters.packets += 1;
-        if !self.asleep {
-            self.asleep = true;
+        if !self.suspended {
+            self.suspended = true;
             self.counters.lost += self.reorder.lost();
+            self.counters.out_of_sequence += self.reorder.out_of_sequence();
             self.reorder = Reorder::new(self.max_wait);
             self.retire_assembler();
         }
     }
 
-    /// A reason to ask for a keyframe now.
-    pub(crate) fn keyframe_wanted(&mut self, now: Instant) -> Option<KeyframeReason> {
-        self.assembler.as_mut()?.keyframe_wanted(now)
+    /// The reason to request a keyframe now, if there is one.
+    pub(crate) fn keyframe_request(&mut self, now: Instant) -> Option<KeyframeReason> {
+        self.assembler.as_mut()?.keyframe_request(now)
     }
 
-    fn release(
-        &mut self,
-        released: Released,
-        formats: &[PayloadFormat],
-        pool: &mut BufferPool,
-        frames: &mut Vec<CodedFrame>,
-    ) {
+    fn release(&mut self, released: Released, track: &TrackConfig, context: &mut SessionContext) {
         let Released { packet, arrival, after_gap } = released;
+        if after_gap && let Some(hole) = self.reorder.take_given_up() {
+            let waited_ms = context.now.saturating_duration_since(hole.since).as_millis();
+            log_event!(
+                context,
+                track = %track.name, ssrc = self.ssrc, seq = hole.first, count = hole.count, waited_ms,
+                "missing packets given up"
+            );
+        }
         let payload_type = packet.payload_type;
-        let Some(format) = formats.iter().find(|format| format.payload_type == payload_type) else {
-            self.counters.corrupt += 1;
+        let Some(format) = track.formats.iter().find(|format| format.payload_type == payload_type) else {
+            self.counters.unknown_payload_type += 1;
             return;
         };
         let Some(codec) = codec(format.encoding) else {
-            return self.unwrap_red(&packet, arrival, formats, frames);
+            return self.unwrap_red(&packet, arrival, track, context);
         };
         let current = self.assembler.as_ref().map(Assembler::codec);
         if current != Some(codec) && (current.is_some() || codec.kind() == MediaKind::Video) {
-            frames.extend(self.assembler.as_mut().and_then(|assembler| assembler.finish(pool)));
+            let last = self.assembler.as_mut().and_then(|assembler| assembler.finish(&mut context.pool));
+            context.frames.extend(last);
             self.retire_assembler();
             self.assembler = Depacketizer::new(format)
                 .map(|depacketizer| Assembler::new(codec, format.clock_rate, depacketizer));
         }
         match &mut self.assembler {
             Some(assembler) => {
-                frames.extend(assembler.close_before(&packet, after_gap, pool));
-                frames.extend(assembler.push(&packet, arrival, pool));
+                context.frames.extend(assembler.close_before(&packet, after_gap, &mut context.pool));
+                context.frames.extend(assembler.push(&packet, arrival, &mut context.pool));
+                self.log_keyframe_wait(Some(packet.sequence_number), track, context);
             }
-            None => self.audio(format, packet.timestamp, arrival, packet.payload, frames),
+            None => self.audio(format, packet.timestamp, arrival, packet.payload, &mut context.frames),
         }
     }
 
-    /// A packet of audio is a frame.
+    /// Makes a frame of an audio packet.
     fn audio(
         &mut self,
         format: &PayloadFormat,
@@ -205,7 +234,7 @@ impl Stream {
         frames: &mut Vec<CodedFrame>,
     ) {
         let Some(codec) = codec(format.encoding).filter(|codec| codec.kind() == MediaKind::Audio) else {
-            self.counters.corrupt += 1;
+            self.counters.malformed += 1;
             return;
         };
         if payload.is_empty() {
@@ -225,58 +254,89 @@ impl Stream {
         });
     }
 
-    /// The primary block goes on as a packet of its own format; the others do so where they fill a hole.
+    /// Handles each block of redundant audio as a packet of its own format: the primary block always, another only if it
+    /// is newer than the newest frame, which means that its own packet was lost.
     fn unwrap_red(
         &mut self,
         packet: &RtpPacket,
         arrival: Instant,
-        formats: &[PayloadFormat],
-        frames: &mut Vec<CodedFrame>,
+        track: &TrackConfig,
+        context: &mut SessionContext,
     ) {
         let Ok(blocks) = red::blocks(&packet.payload) else {
-            self.counters.corrupt += u64::from(!packet.payload.is_empty());
+            self.counters.malformed += u64::from(!packet.payload.is_empty());
             return;
         };
         let primary = blocks.len().saturating_sub(1);
         for (index, block) in blocks.into_iter().enumerate() {
             let timestamp = packet.timestamp.wrapping_sub(block.offset);
             if index != primary {
-                let fills = self.newest_audio.is_some_and(|newest| {
+                let was_lost = self.newest_audio.is_some_and(|newest| {
                     timestamp.wrapping_sub(newest).cast_signed() > 0
                         && block.offset > 0
                         && !block.data.is_empty()
                 });
-                if !fills {
+                if !was_lost {
                     continue;
                 }
-                self.reorder.recovered();
+                self.reorder.count_recovered();
             }
-            match formats.iter().find(|format| format.payload_type == block.payload_type) {
+            match track.formats.iter().find(|format| format.payload_type == block.payload_type) {
                 Some(format) => {
-                    self.audio(format, timestamp, arrival, packet.payload.slice(block.data), frames);
+                    let payload = packet.payload.slice(block.data);
+                    self.audio(format, timestamp, arrival, payload, &mut context.frames);
                 }
-                None => self.counters.corrupt += 1,
+                None => self.counters.unknown_payload_type += 1,
             }
         }
     }
 
-    /// A hole that the redundancy behind it fills is not waited for.
-    fn skip_filled_hole(&mut self, formats: &[PayloadFormat]) {
-        let filled = self.reorder.after_hole().is_some_and(|(packet, width)| {
-            formats
-                .iter()
-                .any(|format| format.payload_type == packet.payload_type && format.encoding == Encoding::Red)
-                && red::blocks(&packet.payload).is_ok_and(|blocks| blocks.len() > width)
-        });
+    /// Gives up a hole at once if the redundant audio behind it contains the missing packets.
+    fn skip_hole_filled_by_redundancy(&mut self, track: &TrackConfig, context: &mut SessionContext) {
+        let filled =
+            self.reorder.after_hole().is_some_and(|(packet, width)| {
+                track.formats.iter().any(|format| {
+                    format.payload_type == packet.payload_type && format.encoding == Encoding::Red
+                }) && red::blocks(&packet.payload).is_ok_and(|blocks| blocks.len() > width)
+            });
         if filled {
-            self.reorder.skip_hole();
+            self.reorder.give_up_hole();
+            if let Some(hole) = self.reorder.take_given_up() {
+                log_event!(
+                    context,
+                    track = %track.name, ssrc = self.ssrc, seq = hole.first, count = hole.count,
+                    "missing packets found in redundant audio"
+                );
+            }
+        }
+    }
+
+    /// Logs when the stream begins to drop frames until a keyframe, and when the keyframe has arrived.
+    fn log_keyframe_wait(&mut self, seq: Option<u16>, track: &TrackConfig, context: &mut SessionContext) {
+        let Some(assembler) = &self.assembler else { return };
+        let reason = assembler.waits_for_keyframe();
+        if reason.is_some() == self.keyframe_wait_logged {
+            return;
+        }
+        self.keyframe_wait_logged = reason.is_some();
+        let frames_dropped = self.counters.frames_dropped + assembler.counters.dropped;
+        match reason {
+            Some(reason) => log_event!(
+                context,
+                track = %track.name, ssrc = self.ssrc, seq, ?reason, frames_dropped,
+                "video dropped until the next keyframe"
+            ),
+            None => log_event!(
+                context,
+                track = %track.name, ssrc = self.ssrc, seq, frames_dropped, "keyframe received"
+            ),
         }
     }
 
     fn retire_assembler(&mut self) {
         if let Some(assembler) = self.assembler.take() {
-            self.counters.corrupt += assembler.counters.corrupt;
-            self.counters.frames_dropped += assembler.counters.frames_dropped;
+            self.counters.malformed += assembler.counters.malformed;
+            self.counters.frames_dropped += assembler.counters.dropped;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What nobody can make the recorder do: wait for the silent, grow, or panic.
+//! Bounds that no input exceeds: waiting, memory, and no panic.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
 mod harness;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use harness::{
     Harness, ms, ntp, parse,
-    script::{Dice, Script, at_rate, opus},
+    script::{Random, Script, at_rate, opus},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
 };
 use media::{Encoding, Input, LayerId, MediaKind, NtpTime, RecorderConfig, Rotation, RtpPacket, TrackId};
@@ -19,50 +19,50 @@ const SECOND: Duration = Duration::from_secs(1);
 #[test]
 fn a_silent_track_holds_nothing_back_for_longer_than_configured() {
     let config = RecorderConfig::default();
-    let mut studio = Harness::new(config.clone());
-    studio.add(opus_track());
-    studio.add(vp8_track());
+    let mut harness = Harness::new(config.clone());
+    harness.add(opus_track());
+    harness.add(vp8_track());
     let (mut audio, mut video) = (Source::opus(), Source::vp8());
     let mut script = Script::default();
-    // Video is there for five seconds and then never again.
-    script.film(&mut video, &at_rate(25, Duration::ZERO, 5 * SECOND), 25, ms(30));
-    script.talk(&mut audio, Duration::ZERO, 60 * SECOND, ms(30));
-    script.play(&mut studio);
-    // Ten packets a second are 100 bytes each: what is held is what one second of audio weighs, with its slots.
-    assert!(studio.most_held < 200_000, "{}", studio.most_held);
-    let written = studio.recorder.statistics().position.to_duration();
-    assert!(written >= 60 * SECOND - config.interleave - ms(100), "{written:?}");
-    // Each part goes out within its age.
-    assert!(studio.disk.appends >= 110, "{}", studio.disk.appends);
+    // Video ends after five seconds.
+    script.send_video(&mut video, &at_rate(25, Duration::ZERO, 5 * SECOND), 25, ms(30));
+    script.send_audio(&mut audio, Duration::ZERO, 60 * SECOND, ms(30));
+    script.play(&mut harness);
+    // Fifty packets a second of about 10 bytes: one second of audio is held, with the memory of its queue.
+    assert!(harness.most_held < 200_000, "{}", harness.most_held);
+    let written = harness.recorder.statistics().position.to_duration();
+    assert!(written >= 60 * SECOND - config.interleave_wait - ms(100), "{written:?}");
+    // Buffered bytes are returned within `append_age`.
+    assert!(harness.disk.appends >= 110, "{}", harness.disk.appends);
 }
 
 #[test]
-fn a_track_that_was_announced_and_never_sends_delays_the_beginning_only() {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(opus_track());
-    studio.add(vp8_track());
+fn a_track_that_never_sends_delays_only_the_beginning() {
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(opus_track());
+    harness.add(vp8_track());
     let mut audio = Source::opus();
     let mut script = Script::default();
-    script.talk(&mut audio, Duration::ZERO, 10 * SECOND, ms(30));
+    script.send_audio(&mut audio, Duration::ZERO, 10 * SECOND, ms(30));
     script.reports(AUDIO, &audio, ms(200), 10 * SECOND, SECOND);
-    script.play(&mut studio);
-    assert!(studio.recorder.statistics().position.to_duration() >= ms(9_900));
-    assert_eq!(studio.finish().0.tracks[0].frames, 500);
+    script.play(&mut harness);
+    assert!(harness.recorder.statistics().position.to_duration() >= ms(9_900));
+    assert_eq!(harness.finish().0.tracks[0].frames, 500);
 }
 
 #[test]
 fn memory_stays_bounded_at_200_mbit_s_with_a_silent_track_and_holes() {
     let config = RecorderConfig { max_held_bytes: 4 << 20, ..RecorderConfig::default() };
-    let mut studio = Harness::new(config.clone());
-    studio.add(opus_track());
-    studio.add(vp8_track());
+    let mut harness = Harness::new(config.clone());
+    harness.add(opus_track());
+    harness.add(vp8_track());
     let mut audio = Source::opus();
     for packet in audio.frame(ms(0), vec![opus(ms(0))]) {
-        studio.rtp(ms(0), AUDIO, packet);
+        harness.rtp(ms(0), AUDIO, packet);
     }
     let mut video = Source::vp8();
     let payload = Bytes::from(vec![0x5a; 1_200]);
-    let mut dice = Dice::new(1);
+    let mut random = Random::new(1);
     // 21,000 packets a second for five seconds, one of a thousand lost for good.
     for index in 0..105_000_u64 {
         let at = Duration::from_nanos(index * 47_619);
@@ -74,13 +74,13 @@ fn memory_stays_bounded_at_200_mbit_s_with_a_silent_track_and_holes() {
             payload[1..11].copy_from_slice(&[0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x40, 0x01, 0xb4, 0x00]);
         }
         let packet = video.packet((frame * 3_000) as u32, index % 700 == 699, payload);
-        if dice.below(1_000) != 0 {
-            studio.rtp(at, VIDEO, packet);
+        if random.below(1_000) != 0 {
+            harness.rtp(at, VIDEO, packet);
         }
     }
-    // A frame, and a packet on its way, may come on top.
-    assert!(studio.most_held <= config.max_held_bytes + (1 << 20), "{}", studio.most_held);
-    let (summary, bytes) = studio.finish();
+    // One picture and one packet may exceed the limit.
+    assert!(harness.most_held <= config.max_held_bytes + (1 << 20), "{}", harness.most_held);
+    let (summary, bytes) = harness.finish();
     assert!(summary.tracks.iter().any(|track| track.frames > 40), "{summary:?}");
     assert!(!parse::cues(&bytes).is_empty());
 }
@@ -98,20 +98,20 @@ const ENCODINGS: [(Encoding, u32, u8); 10] = [
     (Encoding::Red, 48_000, 2),
 ];
 
-/// Every codec as a payload type of both tracks: 96 and on.
-fn anything_goes(studio: &mut Harness) {
+/// Adds two tracks with every codec as a payload type, from 96 on.
+fn add_tracks_of_all_codecs(harness: &mut Harness) {
     let formats: Vec<_> = (96..)
         .zip(ENCODINGS)
         .map(|(pt, (encoding, rate, channels))| format(pt, encoding, rate, channels))
         .collect();
-    studio.add(track(AUDIO, MediaKind::Audio, formats.clone()));
-    studio.add(track(VIDEO, MediaKind::Video, formats));
+    harness.add(track(AUDIO, MediaKind::Audio, formats.clone()));
+    harness.add(track(VIDEO, MediaKind::Video, formats));
 }
 
 fn any_packet() -> impl Strategy<Value = (u8, u8, RtpPacket)> {
     let payload = prop_oneof![
         prop::collection::vec(any::<u8>(), 0..40),
-        // Beginnings that lead deep into each format.
+        // Valid beginnings in each format.
         (
             prop::sample::select(vec![
                 &[0x10_u8, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 0, 64, 0][..],
@@ -180,31 +180,31 @@ proptest! {
     #[test]
     fn no_input_makes_the_recorder_panic_or_write_a_broken_file(steps in prop::collection::vec(any_step(), 1..120)) {
         let config = RecorderConfig { max_held_bytes: 20_000, append_bytes: 3_000, ..RecorderConfig::default() };
-        let mut studio = Harness::new(config);
-        anything_goes(&mut studio);
+        let mut harness = Harness::new(config);
+        add_tracks_of_all_codecs(&mut harness);
         for step in steps {
             match step {
                 Step::Packet(wait, layer, track, packet) => {
-                    let at = studio.now + ms(u64::from(wait));
-                    studio.rtp_layer(at, TrackId(u32::from(track)), LayerId(layer), packet);
+                    let at = harness.now + ms(u64::from(wait));
+                    harness.rtp_layer(at, TrackId(u32::from(track)), LayerId(layer), packet);
                 }
                 Step::Report(wait, layer, wall, rtp) => {
-                    let at = studio.now + ms(u64::from(wait));
+                    let at = harness.now + ms(u64::from(wait));
                     let ssrc = u32::from(layer % 3);
-                    studio.report_layer(at, TrackId(u32::from(layer / 128)), LayerId(layer % 3), ssrc, NtpTime(wall), rtp);
+                    harness.report_layer(at, TrackId(u32::from(layer / 128)), LayerId(layer % 3), ssrc, NtpTime(wall), rtp);
                 }
-                Step::Wait(milliseconds) => studio.advance(studio.now + ms(u64::from(milliseconds))),
+                Step::Wait(milliseconds) => harness.advance(harness.now + ms(u64::from(milliseconds))),
                 Step::End(track) => {
-                    let at = studio.instant();
-                    studio.input(Input::EndTrack { track: TrackId(u32::from(track)), at });
+                    let at = harness.instant();
+                    harness.input(Input::EndTrack { track: TrackId(u32::from(track)), at });
                 }
                 Step::Add(number) => {
                     let config = track(TrackId(u32::from(number)), MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)]);
-                    studio.add(config);
+                    harness.add(config);
                 }
             }
         }
-        let (summary, bytes) = studio.finish();
+        let (summary, bytes) = harness.finish();
         prop_assert_eq!(summary.bytes, bytes.len() as u64);
         if summary.container.is_some() {
             let blocks = parse::blocks(&bytes);
@@ -214,24 +214,24 @@ proptest! {
                 let times: Vec<_> = blocks.iter().filter(|block| usize::from(block.track) == number).map(|block| block.time).collect();
                 prop_assert!(times.is_sorted(), "{:?}", times);
             }
-            prop_assert!(summary.duration <= studio.now + Duration::from_secs(30));
+            prop_assert!(summary.duration <= harness.now + Duration::from_secs(30));
         }
     }
 }
 
 #[test]
-fn a_deadline_is_named_whenever_something_waits() {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(opus_track());
+fn a_timeout_is_requested_whenever_something_waits() {
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(opus_track());
     let mut audio = Source::opus();
     let packets = audio.frame(ms(0), vec![opus(ms(0))]);
     for packet in packets {
-        studio.rtp(ms(0), AUDIO, packet);
+        harness.rtp(ms(0), AUDIO, packet);
     }
     let report = (ntp(ms(0)), audio.timestamp(ms(0)));
-    studio.report(ms(10), AUDIO, audio.ssrc, report.0, report.1);
-    // With no more input the frame is written and handed out within the part's age.
-    studio.advance(3 * SECOND);
-    assert!(!studio.disk.bytes.is_empty());
-    assert_eq!(studio.recorder.statistics().held_bytes, 0);
+    harness.report(ms(10), AUDIO, audio.ssrc, report.0, report.1);
+    // Without further input the frame is written and returned within `append_age`.
+    harness.advance(3 * SECOND);
+    assert!(!harness.disk.bytes.is_empty());
+    assert_eq!(harness.recorder.statistics().held_bytes, 0);
 }

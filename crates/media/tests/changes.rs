@@ -1,4 +1,4 @@
-//! Tracks that come, go and change, all in one file.
+//! Tracks that join, leave and change, all in one file.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
 mod harness;
@@ -8,8 +8,8 @@ use std::time::Duration;
 use harness::{
     Harness, coded, ms, ntp, packetize, parse,
     player::OnDisk,
-    script::{Script, captured, film_coded, spread, talk_coded, vp8},
-    sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
+    script::{Script, captured, send_coded_audio, send_coded_video, spread, vp8},
+    sender::{Source, VIDEO, format, opus_track, track, vp8_track},
 };
 use media::{Codec, Encoding, Input, KeyframeReason, LayerId, MediaKind, RecorderConfig, TrackId};
 
@@ -17,18 +17,18 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
 fn tracks_join_late_and_leave_early_in_one_file() {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(opus_track());
-    studio.add(vp8_track());
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(opus_track());
+    harness.add(vp8_track());
     let mut script = Script::default();
-    film_coded(&mut script, &mut Source::vp8(), &coded::vp8()[..150], ms(30));
-    talk_coded(&mut script, &mut Source::opus(), &coded::opus()[..500], ms(30));
+    send_coded_video(&mut script, &mut Source::vp8(), &coded::vp8()[..150], ms(30));
+    send_coded_audio(&mut script, &mut Source::opus(), &coded::opus()[..500], ms(30));
     let (late, early): (Vec<_>, Vec<_>) = script.0.into_iter().partition(|(arrival, _)| *arrival > ms(6_100));
-    Script(early).play(&mut studio);
-    let at = studio.instant();
-    studio.input(Input::EndTrack { track: VIDEO, at });
+    Script(early).play(&mut harness);
+    let at = harness.instant();
+    harness.input(Input::EndTrack { track: VIDEO, at });
     let screen = TrackId(7);
-    studio.add(track(screen, MediaKind::Video, vec![format(98, Encoding::Vp9, 90_000, 0)]));
+    harness.add(track(screen, MediaKind::Video, vec![format(98, Encoding::Vp9, 90_000, 0)]));
     let mut source = Source::new(99, 98, 90_000);
     let mut script = Script(late);
     for (index, frame) in coded::vp9()[..75].iter().enumerate() {
@@ -36,8 +36,8 @@ fn tracks_join_late_and_leave_early_in_one_file() {
         let packets = source.frame(at, packetize::vp9(frame, index as u16));
         script.rtp(at + ms(30), screen, packets);
     }
-    script.play(&mut studio);
-    let (summary, bytes) = studio.finish();
+    script.play(&mut harness);
+    let (summary, bytes) = harness.finish();
     let file = OnDisk::new(&bytes, "webm");
     file.decodes_clean();
     let streams = file.streams();
@@ -50,9 +50,9 @@ fn tracks_join_late_and_leave_early_in_one_file() {
 
 #[test]
 fn a_codec_that_changes_is_another_track_of_the_file() {
-    let mut studio = Harness::new(RecorderConfig::default());
+    let mut harness = Harness::new(RecorderConfig::default());
     let formats = vec![format(96, Encoding::Vp8, 90_000, 0), format(102, Encoding::H264, 90_000, 0)];
-    studio.add(track(VIDEO, MediaKind::Video, formats));
+    harness.add(track(VIDEO, MediaKind::Video, formats));
     let mut source = Source::vp8();
     let mut script = Script::default();
     let h264 = coded::h264();
@@ -69,8 +69,8 @@ fn a_codec_that_changes_is_another_track_of_the_file() {
         let packets = source.frame(at, payloads);
         script.rtp(at, VIDEO, packets);
     }
-    script.play(&mut studio);
-    let (summary, bytes) = studio.finish();
+    script.play(&mut harness);
+    let (summary, bytes) = harness.finish();
     let found: Vec<_> = summary.tracks.iter().map(|track| (track.codec, track.frames, track.track)).collect();
     assert_eq!(found, [(Codec::Vp8, 100, VIDEO), (Codec::H264, 50, VIDEO)]);
     OnDisk::new(&bytes, "mkv").decodes_clean();
@@ -78,8 +78,8 @@ fn a_codec_that_changes_is_another_track_of_the_file() {
 
 #[test]
 fn ten_changes_of_size_stay_in_one_track() {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(vp8_track());
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(vp8_track());
     let small = coded::vp8_of("320x180");
     let large = coded::vp8_of("1280x720");
     let mut source = Source::vp8();
@@ -93,9 +93,9 @@ fn ten_changes_of_size_stay_in_one_track() {
             index += 1;
         }
     }
-    script.play(&mut studio);
-    assert_eq!(studio.recorder.statistics().tracks[0].1.width, 1_280);
-    let (summary, bytes) = studio.finish();
+    script.play(&mut harness);
+    assert_eq!(harness.recorder.statistics().tracks[0].1.width, 1_280);
+    let (summary, bytes) = harness.finish();
     assert_eq!((summary.tracks.len(), summary.tracks[0].frames), (1, 250));
     let file = OnDisk::new(&bytes, "webm");
     file.decodes_clean();
@@ -103,9 +103,9 @@ fn ten_changes_of_size_stay_in_one_track() {
 }
 
 #[test]
-fn a_source_that_changes_goes_on_in_its_track() {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(vp8_track());
+fn a_new_source_continues_its_track() {
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(vp8_track());
     let mut script = Script::default();
     let mut index = 0_u16;
     for restart in 0..4_u32 {
@@ -122,8 +122,8 @@ fn a_source_that_changes_goes_on_in_its_track() {
         }
         script.reports(VIDEO, &source, from + ms(200), from + 2 * SECOND, SECOND);
     }
-    script.play(&mut studio);
-    let (summary, bytes) = studio.finish();
+    script.play(&mut harness);
+    let (summary, bytes) = harness.finish();
     assert_eq!((summary.tracks.len(), summary.tracks[0].frames), (1, 200));
     let file = OnDisk::new(&bytes, "webm");
     file.decodes_clean();
@@ -132,14 +132,14 @@ fn a_source_that_changes_goes_on_in_its_track() {
     }
 }
 
-/// Three layers of 25 fps for `seconds`, a keyframe every `gop` frames; `sends` says which layers send when.
+/// Records three layers of 25 fps for `seconds`, with a keyframe every `gop` frames. `sends` decides which layer sends when.
 fn simulcast(
     gop: usize,
     seconds: u32,
     sends: impl Fn(usize, Duration) -> bool,
-) -> (Harness, Vec<parse::BlockRead>) {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(vp8_track());
+) -> (Harness, Vec<parse::Block>) {
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(vp8_track());
     let mut script = Script::default();
     let mut sources: Vec<_> = (0..3_u32)
         .map(|layer| Source { ssrc: 10 + layer, base: 77_777_777 * layer, ..Source::vp8() })
@@ -159,35 +159,35 @@ fn simulcast(
             }
         }
     }
-    script.play(&mut studio);
-    let blocks = parse::blocks(&studio.finish().1);
-    (studio, blocks)
+    script.play(&mut harness);
+    let blocks = parse::blocks(&harness.finish().1);
+    (harness, blocks)
 }
 
 #[test]
-fn the_best_layer_that_sends_is_written() {
-    let (studio, blocks) = simulcast(25, 10, |_, _| true);
-    let summary = studio.summary.unwrap();
+fn the_best_active_layer_is_written() {
+    let (harness, blocks) = simulcast(25, 10, |_, _| true);
+    let summary = harness.summary.unwrap();
     assert_eq!((summary.tracks.len(), summary.tracks[0].width, blocks.len()), (1, 1_280, 250));
     assert!(spread(&blocks) <= 2.0, "{}", spread(&blocks));
-    assert_eq!(studio.keyframes, []);
+    assert_eq!(harness.keyframes, []);
 }
 
 #[test]
-fn a_layer_that_stalls_is_left_and_taken_up_again_on_keyframes() {
+fn a_stalled_layer_is_replaced_and_selected_again_at_keyframes() {
     let away = ms(4_500)..ms(8_500);
-    let (studio, blocks) = simulcast(25, 14, |layer, at| layer < 2 || !away.contains(&at));
+    let (harness, blocks) = simulcast(25, 14, |layer, at| layer < 2 || !away.contains(&at));
     assert!(spread(&blocks) <= 2.0, "{}", spread(&blocks));
     assert!(blocks.windows(2).all(|pair| pair[0].time < pair[1].time));
-    // A second to see the stall, up to a second for the next keyframe.
+    // The stall is detected after one second, and the next keyframe takes up to another.
     let gap = blocks.windows(2).map(|pair| captured(&pair[1]) - captured(&pair[0])).max().unwrap();
     assert!(gap <= ms(2_100), "{gap:?}");
     assert!(blocks.len() > 290, "{}", blocks.len());
     assert!(
-        studio
+        harness
             .keyframes
             .iter()
-            .any(|(.., layer, why)| *layer == LayerId(1) && *why == KeyframeReason::LayerSwitch)
+            .any(|(.., layer, reason)| *layer == LayerId(1) && *reason == KeyframeReason::LayerSwitch)
     );
     let widths: Vec<_> = blocks
         .iter()
@@ -200,25 +200,25 @@ fn a_layer_that_stalls_is_left_and_taken_up_again_on_keyframes() {
 }
 
 #[test]
-fn a_layer_that_comes_later_is_asked_for_a_keyframe_and_then_taken() {
-    // Keyframes only where one is asked for would never come here: each layer has one each four seconds.
-    let (studio, blocks) = simulcast(100, 12, |layer, at| layer < 2 || at >= 5 * SECOND);
-    assert!(studio.keyframes.iter().any(|(at, _, layer, why)| *layer == LayerId(2)
-        && *why == KeyframeReason::LayerSwitch
+fn a_better_layer_that_starts_later_is_selected_after_a_keyframe_request() {
+    // The synthetic sender ignores requests. Each layer has a keyframe every four seconds.
+    let (harness, blocks) = simulcast(100, 12, |layer, at| layer < 2 || at >= 5 * SECOND);
+    assert!(harness.keyframes.iter().any(|(at, _, layer, reason)| *layer == LayerId(2)
+        && *reason == KeyframeReason::LayerSwitch
         && *at < ms(5_200)));
-    // The picture of the switch is there in both sizes.
+    // The picture of the switch may be in the file in both sizes.
     assert!((300..=301).contains(&blocks.len()), "{}", blocks.len());
     assert!(spread(&blocks) <= 2.0);
 }
 
 #[test]
-fn a_header_that_is_full_drops_further_tracks_and_says_so() {
-    let mut studio = Harness::new(RecorderConfig::default());
+fn tracks_without_room_in_the_header_are_dropped_and_counted() {
+    let mut harness = Harness::new(RecorderConfig::default());
     let mut sources = Vec::new();
     for number in 0..80_u32 {
-        let name = "a name of a hundred bytes or so, as nobody gives to a track, but then who knows what people do, really";
+        let name = "a name of about a hundred bytes, which is much longer than the names that browsers give to their tracks";
         let config = media::TrackConfig { id: TrackId(number), name: name.to_owned(), ..opus_track() };
-        studio.add(config);
+        harness.add(config);
         sources.push(Source { ssrc: number, ..Source::opus() });
     }
     for index in 0..100_u32 {
@@ -226,30 +226,29 @@ fn a_header_that_is_full_drops_further_tracks_and_says_so() {
         for (number, source) in sources.iter_mut().enumerate() {
             let packets = source.frame(at, vec![harness::script::opus(at)]);
             for packet in packets {
-                studio.rtp(at, TrackId(number as u32), packet);
+                harness.rtp(at, TrackId(number as u32), packet);
             }
         }
     }
-    let (summary, bytes) = studio.finish();
+    let (summary, bytes) = harness.finish();
     assert!(summary.tracks.len() > 20 && summary.tracks.len() < 80, "{}", summary.tracks.len());
     assert!(summary.tracks.iter().all(|track| track.frames == 100));
     let dropped =
-        studio.recorder.statistics().tracks.iter().filter(|(_, track)| track.frames_dropped == 100).count();
+        harness.recorder.statistics().tracks.iter().filter(|(_, track)| track.frames_dropped == 100).count();
     assert_eq!(dropped + summary.tracks.len(), 80);
     assert_eq!(OnDisk::new(&bytes, "webm").streams().len(), summary.tracks.len());
 }
 
 #[test]
 fn a_session_without_a_frame_leaves_no_file() {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(opus_track());
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(opus_track());
     let mut video = Source::vp8();
-    // Packets, but never a keyframe.
-    studio.add(vp8_track());
+    // It sends packets, but no keyframe.
+    harness.add(vp8_track());
     for packet in video.frame(ms(0), packetize::vp8(&vp8(ms(0), false, (2, 2)), 0)) {
-        studio.rtp(ms(10), VIDEO, packet);
+        harness.rtp(ms(10), VIDEO, packet);
     }
-    let (summary, bytes) = studio.finish();
+    let (summary, bytes) = harness.finish();
     assert_eq!((summary.container, summary.bytes, bytes.len()), (None, 0, 0));
-    let _ = AUDIO;
 }

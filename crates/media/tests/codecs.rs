@@ -1,4 +1,4 @@
-//! Every codec, from really coded streams to a file that ffmpeg decodes.
+//! Every codec: from a coded stream to a file that ffmpeg decodes.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
 mod harness;
@@ -13,23 +13,23 @@ use harness::{
 };
 use media::{Codec, Container, Encoding, MediaKind, RecorderConfig, RecordingSummary};
 
-/// Ten seconds of one track, and what must be in its blocks.
+/// Ten seconds of one track, and the expected blocks.
 struct Case {
     encoding: Encoding,
     clock_rate: u32,
     channels: u8,
-    /// Of each frame: its payloads, and its bytes in the file.
+    /// The RTP payloads of each frame, and its bytes in the file.
     frames: Vec<(Vec<Vec<u8>>, Vec<u8>)>,
     codec_name: &'static str,
 }
 
 impl Case {
     fn record(&self) -> (RecordingSummary, Vec<u8>) {
-        let mut studio = Harness::new(RecorderConfig::default());
+        let mut harness = Harness::new(RecorderConfig::default());
         let is_video = self.channels == 0;
         let kind = if is_video { MediaKind::Video } else { MediaKind::Audio };
         let id = if is_video { VIDEO } else { AUDIO };
-        studio.add(track(id, kind, vec![format(100, self.encoding, self.clock_rate, self.channels)]));
+        harness.add(track(id, kind, vec![format(100, self.encoding, self.clock_rate, self.channels)]));
         let mut source = Source::new(7, 100, self.clock_rate);
         let mut script = Script::default();
         let step = if is_video { ms(40) } else { ms(20) };
@@ -39,14 +39,14 @@ impl Case {
             script.rtp(at + ms(30), id, packets);
         }
         script.reports(id, &source, ms(500), Duration::from_secs(10), Duration::from_secs(1));
-        script.play(&mut studio);
-        assert_eq!(studio.keyframes, []);
-        let statistics = studio.recorder.statistics();
+        script.play(&mut harness);
+        assert_eq!(harness.keyframes, []);
+        let statistics = harness.recorder.statistics();
         assert_eq!((statistics.tracks[0].1.corrupt, statistics.tracks[0].1.frames_dropped), (0, 0));
-        studio.finish()
+        harness.finish()
     }
 
-    /// Records, compares each block with the coded frame, decodes, probes, seeks.
+    /// Records, compares each block with the coded frame, and checks the file with players.
     fn check(&self, container: Container) {
         let (summary, bytes) = self.record();
         assert_eq!(summary.container, Some(container));
@@ -85,7 +85,7 @@ impl Case {
     }
 }
 
-/// Twenty seeks: each lands on the keyframe of its second.
+/// Seeks to twenty times. Each seek finds the keyframe of its second.
 fn seeks(file: &OnDisk, bytes: &[u8]) {
     assert_eq!(parse::cues(bytes).len(), 10);
     for index in 0..20_u32 {
@@ -93,12 +93,12 @@ fn seeks(file: &OnDisk, bytes: &[u8]) {
         let packets = file.sections("PACKET", &format!("-read_intervals {target}%+#1 -show_packets"));
         let time: f64 = packets[0]["pts_time"].parse().unwrap();
         assert!(packets[0]["flags"].starts_with('K'), "{target}");
-        assert!(time <= target + 0.001 && target - time < 1.001, "{target} landed at {time}");
+        assert!(time <= target + 0.001 && target - time < 1.001, "a seek to {target} found {time}");
     }
 }
 
 #[test]
-fn vp8_is_recorded_as_it_was_coded() {
+fn vp8_is_recorded_byte_for_byte() {
     let frames = coded::vp8().iter().enumerate();
     let frames = frames.map(|(index, frame)| (packetize::vp8(frame, index as u16), frame.clone())).collect();
     Case { encoding: Encoding::Vp8, clock_rate: 90_000, channels: 0, frames, codec_name: "vp8" }
@@ -106,7 +106,7 @@ fn vp8_is_recorded_as_it_was_coded() {
 }
 
 #[test]
-fn vp9_is_recorded_as_it_was_coded() {
+fn vp9_is_recorded_byte_for_byte() {
     let frames = coded::vp9().iter().enumerate();
     let frames = frames.map(|(index, frame)| (packetize::vp9(frame, index as u16), frame.clone())).collect();
     Case { encoding: Encoding::Vp9, clock_rate: 90_000, channels: 0, frames, codec_name: "vp9" }
@@ -114,25 +114,25 @@ fn vp9_is_recorded_as_it_was_coded() {
 }
 
 #[test]
-fn av1_is_recorded_as_it_was_coded() {
+fn av1_is_recorded_byte_for_byte() {
     let frames =
-        coded::av1().iter().map(|unit| (packetize::av1(unit), packetize::av1_stored(unit))).collect();
+        coded::av1().iter().map(|unit| (packetize::av1(unit), packetize::stored_av1(unit))).collect();
     Case { encoding: Encoding::Av1, clock_rate: 90_000, channels: 0, frames, codec_name: "av1" }
         .check(Container::Webm);
 }
 
 #[test]
-fn h264_is_recorded_as_it_was_coded() {
+fn h264_is_recorded_byte_for_byte() {
     let frames =
-        coded::h264().iter().map(|unit| (packetize::h264(unit), packetize::nal_stored(unit))).collect();
+        coded::h264().iter().map(|unit| (packetize::h264(unit), packetize::stored_nal_units(unit))).collect();
     Case { encoding: Encoding::H264, clock_rate: 90_000, channels: 0, frames, codec_name: "h264" }
         .check(Container::Matroska);
 }
 
 #[test]
-fn h265_is_recorded_as_it_was_coded() {
+fn h265_is_recorded_byte_for_byte() {
     let frames =
-        coded::h265().iter().map(|unit| (packetize::h265(unit), packetize::nal_stored(unit))).collect();
+        coded::h265().iter().map(|unit| (packetize::h265(unit), packetize::stored_nal_units(unit))).collect();
     Case { encoding: Encoding::H265, clock_rate: 90_000, channels: 0, frames, codec_name: "hevc" }
         .check(Container::Matroska);
 }
@@ -149,30 +149,30 @@ fn audio(
 }
 
 #[test]
-fn opus_is_recorded_as_it_was_coded() {
+fn opus_is_recorded_byte_for_byte() {
     audio(Encoding::Opus, 48_000, 2, coded::opus(), "opus").check(Container::Webm);
 }
 
 #[test]
-fn pcmu_is_recorded_as_it_was_coded() {
+fn pcmu_is_recorded_byte_for_byte() {
     audio(Encoding::Pcmu, 8_000, 1, &coded::telephone("pcm_mulaw"), "pcm_mulaw").check(Container::Matroska);
 }
 
 #[test]
-fn pcma_is_recorded_as_it_was_coded() {
+fn pcma_is_recorded_byte_for_byte() {
     audio(Encoding::Pcma, 8_000, 1, &coded::telephone("pcm_alaw"), "pcm_alaw").check(Container::Matroska);
 }
 
 #[test]
-fn g722_is_recorded_as_it_was_coded() {
+fn g722_is_recorded_byte_for_byte() {
     audio(Encoding::G722, 8_000, 1, &coded::telephone("g722"), "adpcm_g722").check(Container::Matroska);
 }
 
 #[test]
 fn a_track_that_webm_does_not_allow_makes_the_file_matroska_even_if_it_joins_late() {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(track(VIDEO, MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)]));
-    studio.add(track(AUDIO, MediaKind::Audio, vec![format(0, Encoding::Pcmu, 8_000, 1)]));
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(track(VIDEO, MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)]));
+    harness.add(track(AUDIO, MediaKind::Audio, vec![format(0, Encoding::Pcmu, 8_000, 1)]));
     let (mut video, mut audio) = (Source::vp8(), Source::new(9, 0, 8_000));
     let mut script = Script::default();
     for (index, frame) in coded::vp8().iter().enumerate() {
@@ -185,8 +185,8 @@ fn a_track_that_webm_does_not_allow_makes_the_file_matroska_even_if_it_joins_lat
         let packets = audio.frame(at, vec![packet]);
         script.rtp(at, AUDIO, packets);
     }
-    script.play(&mut studio);
-    let (summary, bytes) = studio.finish();
+    script.play(&mut harness);
+    let (summary, bytes) = harness.finish();
     assert_eq!(summary.container, Some(Container::Matroska));
     assert_eq!(summary.tracks.iter().map(|track| track.codec).collect::<Vec<_>>(), [Codec::Vp8, Codec::Pcmu]);
     assert!(

@@ -1,4 +1,4 @@
-//! Loss, reordering, repetition, and what is never lost.
+//! Loss, reordering and duplicates.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::cast_precision_loss)]
 
 mod harness;
@@ -8,25 +8,25 @@ use std::time::Duration;
 use harness::{
     Harness, coded, ms, packetize, parse,
     player::OnDisk,
-    script::{Dice, Event, Script, at_rate, film_coded, lateness, opus, talk_coded},
+    script::{Event, Random, Script, at_rate, lateness, opus, send_coded_audio, send_coded_video},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
 };
 use media::{Encoding, KeyframeReason, MediaKind, RecorderConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn studio() -> Harness {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(opus_track());
-    studio.add(vp8_track());
-    studio
+fn harness() -> Harness {
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(opus_track());
+    harness.add(vp8_track());
+    harness
 }
 
 fn call() -> Script {
     let mut script = Script::default();
     let (mut audio, mut video) = (Source::opus(), Source::vp8());
-    film_coded(&mut script, &mut video, coded::vp8(), ms(30));
-    talk_coded(&mut script, &mut audio, &coded::opus()[..500], ms(30));
+    send_coded_video(&mut script, &mut video, coded::vp8(), ms(30));
+    send_coded_audio(&mut script, &mut audio, &coded::opus()[..500], ms(30));
     script.reports(VIDEO, &video, ms(300), 10 * SECOND, SECOND);
     script.reports(AUDIO, &audio, ms(400), 10 * SECOND, SECOND);
     script.0.sort_by_key(|(arrival, _)| *arrival);
@@ -38,23 +38,23 @@ fn is_rtp(event: &Event) -> bool {
 }
 
 #[test]
-fn after_an_unrepaired_hole_the_file_holds_only_what_decodes() {
+fn after_an_unrepaired_hole_the_file_contains_only_frames_that_decode() {
     for seed in 0..6 {
-        let mut dice = Dice::new(seed);
+        let mut random = Random::new(seed);
         let mut script = call();
         // 5 % in bursts of four.
         let mut burst = 0;
         script.0.retain(|(_, event)| {
-            if is_rtp(event) && burst == 0 && dice.below(80) == 0 {
+            if is_rtp(event) && burst == 0 && random.below(80) == 0 {
                 burst = 4;
             }
             burst -= if is_rtp(event) { i32::min(burst, 1) } else { 0 };
             !(is_rtp(event) && burst > 0)
         });
-        let mut studio = studio();
-        script.play(&mut studio);
-        let statistics = studio.recorder.statistics();
-        let (summary, bytes) = studio.finish();
+        let mut harness = harness();
+        script.play(&mut harness);
+        let statistics = harness.recorder.statistics();
+        let (summary, bytes) = harness.finish();
         OnDisk::new(&bytes, "webm").decodes_clean();
         let [audio, video] = &summary.tracks[..] else { panic!("{summary:?}") };
         assert!(video.frames > 25 && video.frames < 245, "{seed}: {}", video.frames);
@@ -62,44 +62,50 @@ fn after_an_unrepaired_hole_the_file_holds_only_what_decodes() {
         assert!(video.packets_lost > 0);
         assert!(statistics.tracks[1].1.frames_dropped > 0);
         assert!(
-            studio.keyframes.iter().any(|(_, track, _, why)| *track == VIDEO && *why == KeyframeReason::Loss)
+            harness
+                .keyframes
+                .iter()
+                .any(|(_, track, _, reason)| *track == VIDEO && *reason == KeyframeReason::Loss)
         );
     }
 }
 
 #[test]
-fn a_keyframe_is_asked_for_when_the_hole_is_given_up_and_again_while_none_comes() {
-    let mut studio = studio();
+fn a_keyframe_is_requested_when_a_hole_is_given_up_and_repeatedly_until_it_arrives() {
+    let mut harness = harness();
     let mut video = Source::vp8();
     let mut script = Script::default();
-    // A keyframe at the start and none after.
-    script.film(&mut video, &at_rate(25, Duration::ZERO, 5 * SECOND), 1_000, Duration::ZERO);
+    // The only keyframe is the first frame.
+    script.send_video(&mut video, &at_rate(25, Duration::ZERO, 5 * SECOND), 1_000, Duration::ZERO);
     script.0.remove(25);
-    script.play(&mut studio);
-    // Frame 25 is missed when 26 comes, and given up a second after.
-    let asked: Vec<_> = studio.keyframes.iter().map(|(at, ..)| at.as_millis()).collect();
-    assert_eq!(asked[0], 1_040 + 1_000);
-    let again = asked.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
-    assert!(again.iter().all(|wait| (500..=560).contains(wait)) && again.len() >= 4, "{again:?}");
-    let (summary, _) = studio.finish();
+    script.play(&mut harness);
+    // Frame 25 is missing when 26 arrives, and given up one second later.
+    let requests: Vec<_> = harness.keyframes.iter().map(|(at, ..)| at.as_millis()).collect();
+    assert_eq!(requests[0], 1_040 + 1_000);
+    let intervals = requests.windows(2).map(|pair| pair[1] - pair[0]).collect::<Vec<_>>();
+    assert!(
+        intervals.iter().all(|interval| (500..=560).contains(interval)) && intervals.len() >= 4,
+        "{intervals:?}"
+    );
+    let (summary, _) = harness.finish();
     assert_eq!(summary.tracks[0].frames, 25);
 }
 
 #[test]
-fn with_resends_5_percent_of_loss_cost_no_frame() {
+fn with_resends_5_percent_of_loss_costs_no_frame() {
     for seed in 0..6 {
-        let mut dice = Dice::new(seed);
+        let mut random = Random::new(seed);
         let mut script = call();
-        // Not the first of a source: that nobody can miss it is for the next keyframe to mend.
+        // Not the first packets of a source, which no receiver can know to be missing.
         for (arrival, event) in script.0.iter_mut().skip(20) {
-            if is_rtp(event) && dice.below(20) == 0 {
-                // Asked for and sent again up to three times.
-                *arrival += ms(60 + 250 * dice.below(4));
+            if is_rtp(event) && random.below(20) == 0 {
+                // Up to three resends.
+                *arrival += ms(60 + 250 * random.below(4));
             }
         }
-        let mut studio = studio();
-        script.play(&mut studio);
-        let (summary, bytes) = studio.finish();
+        let mut harness = harness();
+        script.play(&mut harness);
+        let (summary, bytes) = harness.finish();
         let frames: Vec<_> = summary.tracks.iter().map(|track| (track.frames, track.packets_lost)).collect();
         assert_eq!(frames, [(500, 0), (250, 0)]);
         OnDisk::new(&bytes, "webm").decodes_clean();
@@ -107,10 +113,10 @@ fn with_resends_5_percent_of_loss_cost_no_frame() {
 }
 
 #[test]
-fn a_lossless_call_is_in_the_file_byte_for_byte_with_its_last_frames() {
-    let mut studio = studio();
-    call().play(&mut studio);
-    let (summary, bytes) = studio.finish();
+fn a_lossless_call_is_recorded_byte_for_byte_up_to_its_last_frames() {
+    let mut harness = harness();
+    call().play(&mut harness);
+    let (summary, bytes) = harness.finish();
     let blocks = parse::blocks(&bytes);
     let of = |number| blocks.iter().filter(move |block| block.track == number).map(|block| &block.data);
     assert!(of(1).eq(&coded::opus()[..500]));
@@ -119,42 +125,43 @@ fn a_lossless_call_is_in_the_file_byte_for_byte_with_its_last_frames() {
 }
 
 #[test]
-fn packets_out_of_order_or_twice_change_nothing() {
+fn reordered_and_duplicate_packets_change_nothing() {
     let reference = {
-        let mut studio = studio();
-        call().play(&mut studio);
-        studio.finish().1
+        let mut harness = harness();
+        call().play(&mut harness);
+        harness.finish().1
     };
-    let mut dice = Dice::new(3);
+    let mut random = Random::new(3);
     let mut script = call();
     let copies: Vec<_> = script.0.iter().filter(|(_, event)| is_rtp(event)).cloned().collect();
     script
         .0
-        .extend(copies.into_iter().filter(|_| dice.below(10) == 0).map(|(at, event)| (at + ms(15), event)));
-    // The first packets stay first: there is no telling that something came before the first.
+        .extend(copies.into_iter().filter(|_| random.below(10) == 0).map(|(at, event)| (at + ms(15), event)));
+    // Not the first packets: a recording begins with the first packet that arrives.
     for (arrival, event) in script.0.iter_mut().skip(20) {
         if is_rtp(event) {
-            *arrival += ms(dice.below(12));
+            *arrival += ms(random.below(12));
         }
     }
-    let mut studio = studio();
-    script.play(&mut studio);
-    let duplicates: u64 = studio.recorder.statistics().tracks.iter().map(|(_, track)| track.duplicates).sum();
+    let mut harness = harness();
+    script.play(&mut harness);
+    let duplicates: u64 =
+        harness.recorder.statistics().tracks.iter().map(|(_, track)| track.duplicates).sum();
     assert!(duplicates > 50, "{duplicates}");
     let data = |bytes: &[u8], number| {
         let blocks = parse::blocks(bytes).into_iter().filter(move |block| block.track == number);
         blocks.map(|block| block.data).collect::<Vec<_>>()
     };
-    let shuffled = studio.finish().1;
+    let shuffled = harness.finish().1;
     assert!(data(&shuffled, 1) == data(&reference, 1));
     assert!(data(&shuffled, 2) == data(&reference, 2));
 }
 
 #[test]
-fn redundant_audio_fills_its_own_holes() {
-    let mut studio = Harness::new(RecorderConfig::default());
+fn redundant_audio_replaces_lost_packets() {
+    let mut harness = Harness::new(RecorderConfig::default());
     let formats = vec![format(63, Encoding::Red, 48_000, 2), format(111, Encoding::Opus, 48_000, 2)];
-    studio.add(track(AUDIO, MediaKind::Audio, formats));
+    harness.add(track(AUDIO, MediaKind::Audio, formats));
     let mut audio = Source::new(5, 63, 48_000);
     let mut history: Vec<Vec<u8>> = Vec::new();
     let mut lost = 0;
@@ -169,17 +176,17 @@ fn redundant_audio_fills_its_own_holes() {
             .collect::<Vec<(u32, Vec<u8>)>>();
         let packets = audio.frame(at, vec![packetize::red(111, &before, &primary)]);
         history.push(primary);
-        // Two in a row, now and then.
+        // Two of ten are lost, in a row.
         if index % 10 == 4 || index % 10 == 5 {
             lost += 1;
             continue;
         }
         for packet in packets {
-            studio.rtp(at + ms(30), AUDIO, packet);
+            harness.rtp(at + ms(30), AUDIO, packet);
         }
     }
     assert_eq!(lost, 100);
-    let (summary, bytes) = studio.finish();
+    let (summary, bytes) = harness.finish();
     let blocks = parse::blocks(&bytes);
     assert!(blocks.iter().map(|block| &block.data).eq(&history));
     assert!(blocks.iter().all(|block| (lateness(block) - lateness(&blocks[0])).abs() <= 1.0));
@@ -187,9 +194,9 @@ fn redundant_audio_fills_its_own_holes() {
 }
 
 #[test]
-fn comfort_noise_and_other_formats_are_dropped_and_leave_no_hole() {
-    let mut studio = Harness::new(RecorderConfig::default());
-    studio.add(track(AUDIO, MediaKind::Audio, vec![format(0, Encoding::Pcmu, 8_000, 1)]));
+fn packets_of_other_formats_are_dropped_and_leave_no_hole() {
+    let mut harness = Harness::new(RecorderConfig::default());
+    harness.add(track(AUDIO, MediaKind::Audio, vec![format(0, Encoding::Pcmu, 8_000, 1)]));
     let mut audio = Source::new(5, 0, 8_000);
     for index in 0..100_u32 {
         let at = ms(20) * index;
@@ -197,51 +204,51 @@ fn comfort_noise_and_other_formats_are_dropped_and_leave_no_hole() {
         if index % 10 == 9 {
             packet.payload_type = 13;
         }
-        studio.rtp(at, AUDIO, packet);
+        harness.rtp(at, AUDIO, packet);
     }
-    let statistics = studio.recorder.statistics();
+    let statistics = harness.recorder.statistics();
     assert_eq!((statistics.tracks[0].1.corrupt, statistics.tracks[0].1.lost), (10, 0));
-    assert_eq!(studio.finish().0.tracks[0].frames, 90);
+    assert_eq!(harness.finish().0.tracks[0].frames, 90);
 }
 
 #[test]
-fn padding_that_never_comes_is_no_loss_where_picture_numbers_go_on() {
-    let mut studio = studio();
+fn missing_padding_is_no_loss_if_picture_ids_continue() {
+    let mut harness = harness();
     let mut video = Source::vp8();
     for (index, at) in at_rate(25, Duration::ZERO, 4 * SECOND).into_iter().enumerate() {
         let frame = harness::script::vp8(at, index == 0, (320, 180));
         for packet in video.frame(at, packetize::vp8(&frame, index as u16)) {
-            studio.rtp(at, VIDEO, packet);
+            harness.rtp(at, VIDEO, packet);
         }
-        // A packet of padding that someone on the way took out.
+        // A middlebox removed a packet of padding.
         if index % 20 == 10 {
             video.sequence_number = video.sequence_number.wrapping_add(1);
         }
     }
-    assert_eq!(studio.finish().0.tracks[0].frames, 100);
-    assert_eq!(studio.keyframes, []);
+    assert_eq!(harness.finish().0.tracks[0].frames, 100);
+    assert_eq!(harness.keyframes, []);
 }
 
 #[test]
-fn a_blackout_within_the_grace_time_goes_on_in_the_same_file() {
+fn a_recording_continues_after_a_blackout_within_the_grace_time() {
     for blackout in [ms(100), ms(2_000), ms(30_000)] {
-        let mut studio = studio();
+        let mut harness = harness();
         let (mut audio, mut video) = (Source::opus(), Source::vp8());
         let end = 10 * SECOND + blackout;
         let mut script = Script::default();
-        script.talk(&mut audio, Duration::ZERO, end, ms(30));
-        script.film(&mut video, &at_rate(25, Duration::ZERO, end), 25, ms(30));
+        script.send_audio(&mut audio, Duration::ZERO, end, ms(30));
+        script.send_video(&mut video, &at_rate(25, Duration::ZERO, end), 25, ms(30));
         script.reports(VIDEO, &video, ms(300), end, SECOND);
         script.reports(AUDIO, &audio, ms(400), end, SECOND);
         script.0.retain(|(arrival, _)| *arrival < 5 * SECOND || *arrival >= 5 * SECOND + blackout);
-        script.play(&mut studio);
-        let (summary, bytes) = studio.finish();
+        script.play(&mut harness);
+        let (summary, bytes) = harness.finish();
         assert!(summary.duration.abs_diff(end) <= ms(45), "{:?} of {end:?}", summary.duration);
         let blocks = parse::blocks(&bytes);
         let spread = harness::script::spread(&blocks);
         assert!(spread <= 2.0, "{blackout:?}: {spread} ms");
         let last = summary.tracks.iter().map(|track| track.frames).collect::<Vec<_>>();
-        // Up to a second of video goes for the next keyframe.
+        // Up to a second of video is dropped until the next keyframe.
         assert!(last[0] >= 490 && last[1] >= 220, "{blackout:?}: {last:?}");
     }
 }

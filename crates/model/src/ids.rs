@@ -1,18 +1,18 @@
-//! Ids. Each is a newtype, so that one can't be passed for another.
+//! Ids. Each kind is a type of its own, so that the compiler refuses one in place of another.
 
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// A text that is no id of the wanted kind.
+/// A text that is not a valid id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} must be {want}")]
+#[error("{what} must be {expected}")]
 pub struct InvalidId {
-    /// The kind of id that was wanted.
+    /// The kind of id that was expected.
     pub what: &'static str,
-    /// What it has to look like.
-    pub want: &'static str,
+    /// What such an id looks like.
+    pub expected: &'static str,
 }
 
 macro_rules! uuid_id {
@@ -23,7 +23,7 @@ macro_rules! uuid_id {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id. Ids sort by the time at which they were made (UUID version 7, RFC 9562 §5.7).
+            /// A new id. Ids sort by their time of creation (UUID version 7, RFC 9562 §5.7).
             #[must_use]
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
@@ -52,7 +52,7 @@ macro_rules! uuid_id {
             type Err = InvalidId;
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
-                Uuid::parse_str(text).map(Self).map_err(|_| InvalidId { what: $what, want: "a UUID" })
+                Uuid::parse_str(text).map(Self).map_err(|_| InvalidId { what: $what, expected: "a UUID" })
             }
         }
 
@@ -65,11 +65,11 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// A live session: one peer (or one pushed stream) that is being received.
+    /// A session: one connection that is recorded, a WebRTC peer or a pushed stream.
     SessionId, "session id"
 }
 uuid_id! {
-    /// A recording: what a session leaves behind. It has the UUID of its session.
+    /// A recording: the result of one session. Its UUID is that of the session.
     RecordingId, "recording id"
 }
 uuid_id! {
@@ -128,8 +128,8 @@ macro_rules! name_id {
             fn try_from(text: String) -> Result<Self, InvalidId> {
                 let allowed = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
                 if text.is_empty() || text.len() > 64 || !text.chars().all(allowed) || text.starts_with('.') {
-                    let want = "1 to 64 letters, digits, '-', '_' or '.', not beginning with '.'";
-                    return Err(InvalidId { what: $what, want });
+                    let expected = "1 to 64 letters, digits, '-', '_' or '.', not beginning with '.'";
+                    return Err(InvalidId { what: $what, expected });
                 }
                 Ok(Self(text))
             }
@@ -150,11 +150,12 @@ macro_rules! name_id {
 }
 
 name_id! {
-    /// Whose recording it is. Every look-up is scoped by it. Without authentication there is one: `default`.
+    /// The owner of recordings. Every query of a caller is limited to one tenant. Without authentication all callers are
+    /// the tenant `default`.
     TenantId, "tenant", "default"
 }
 name_id! {
-    /// One running recorder among several that share a database.
+    /// A node: one recorder process of a cluster that shares a database.
     NodeId, "node id", "node-1"
 }
 
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_that_is_no_uuid_is_refused_by_name() {
+    fn an_id_that_is_not_a_uuid_is_refused_with_its_name() {
         let error = "../../etc".parse::<SessionId>().unwrap_err();
         assert_eq!(error.to_string(), "session id must be a UUID");
     }

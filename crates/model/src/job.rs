@@ -1,27 +1,27 @@
-//! Work that remains to be done on a recording.
+//! Jobs: durable background work on a recording.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{JobId, NodeId, RecordingId, RenditionId, TenantId, recording::named};
+use crate::{JobId, NodeId, RecordingId, RenditionId, TenantId, named::named};
 
 named! {
     /// What a job does.
     JobKind, "job kind" {
-        /// Bring the sealed file into the object store and verify it there.
+        /// Uploads the finalized file to the object store and verifies it there.
         Upload = "UPLOAD",
-        /// Remove the local copy of a file that has been verified in the object store.
+        /// Removes the local copy of a file that was verified in the object store.
         CleanUp = "CLEAN_UP",
-        /// Make a rendition and bring it into the object store.
+        /// Renders a rendition and uploads it.
         Render = "RENDER",
-        /// Remove what was deleted from the object store, and from the disk of the node that has it.
+        /// Removes the files of a deleted recording or rendition from the object store, or from its node's disk.
         Delete = "DELETE",
     }
 }
 named! {
-    /// How far a job has come.
+    /// The state of a job.
     JobState, "job state" {
         /// Waiting for a worker.
         Queued = "QUEUED",
@@ -29,17 +29,17 @@ named! {
         InProgress = "IN_PROGRESS",
         /// Done.
         Done = "DONE",
-        /// Failed; will be tried again.
+        /// Failed. It runs again at `run_at`.
         Failed = "FAILED",
-        /// Given up; kept for a person, with its media.
+        /// Not retried any more. The job and its media remain for a person; `RetryJob` resumes it.
         Parked = "PARKED",
-        /// Ended on request before it was done.
+        /// Ended before it was done: a caller cancelled or deleted it, or another job replaced it.
         Cancelled = "CANCELLED",
     }
 }
 
 impl JobKind {
-    /// Whether a caller may end it early. The others keep a promise: that the media is stored, or that it is gone.
+    /// Whether a caller may cancel the job. The other kinds are promised: the media will be stored, or removed.
     #[must_use]
     pub fn can_be_cancelled(self) -> bool {
         self == Self::Render
@@ -47,54 +47,54 @@ impl JobKind {
 }
 
 impl JobState {
-    /// Whether nothing more happens to the job unless somebody asks for it.
+    /// Whether the job never runs again unless a caller retries it.
     #[must_use]
     pub fn is_final(self) -> bool {
         matches!(self, Self::Done | Self::Parked | Self::Cancelled)
     }
 }
 
-/// How far a running job has come.
+/// The progress of a running job.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
-    /// Of the whole, from 0 to 1.
+    /// The part that is done, from 0 to 1.
     pub fraction: f64,
-    /// Seconds of media in a second of work; zero where it is not known.
+    /// Seconds of media per second of work; 0 if unknown.
     pub speed: f64,
-    /// What it will still take; none where it is not known.
+    /// The time until the job will be done; none if unknown.
     pub remaining: Option<Duration>,
 }
 
-/// A job.
+/// A job: durable background work on a recording. Workers lease jobs from the database.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
-    /// The recording that it is about.
+    /// The recording that it works on.
     pub recording: RecordingId,
-    /// Whose recording it is.
+    /// The owner of the recording.
     pub tenant: TenantId,
-    /// The rendition that it makes or removes; none for a job on the recording itself.
+    /// The rendition that it renders or removes; none for a job on the recording itself.
     pub rendition: Option<RenditionId>,
-    /// What it does.
+    /// The work to do.
     pub kind: JobKind,
-    /// How far it has come.
+    /// Its state.
     pub state: JobState,
-    /// The only node that can run it; none where any can.
+    /// The only node that can run it; none if any node can.
     pub node: Option<NodeId>,
-    /// Runs that have failed or succeeded, and the one that is under way; those that a shutdown, a crash or a lost lease has
-    /// ended don't count.
+    /// Number of runs: failed, succeeded, and the present one. A run that a shutdown, a crash or a lost lease ended is not
+    /// counted.
     pub attempts: u32,
-    /// Not to be run before this.
+    /// The job is due at this time.
     pub run_at: DateTime<Utc>,
-    /// What went wrong in the last run.
+    /// The error of the last run, for a person.
     pub error: Option<String>,
-    /// How far the last run came; none where nobody has told.
+    /// The progress of the last run; none if it reported none.
     pub progress: Option<Progress>,
-    /// When it was made.
+    /// When it was inserted.
     pub created_at: DateTime<Utc>,
-    /// When its newest run began; none before the first that counts.
+    /// When its last counted run began; none before the first.
     pub started_at: Option<DateTime<Utc>>,
-    /// When that run ended, or the job was cancelled; none while it runs.
+    /// When that run ended, or the job was cancelled; none while the job runs.
     pub ended_at: Option<DateTime<Utc>>,
 }

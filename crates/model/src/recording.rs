@@ -5,57 +5,10 @@ use std::{fmt, str::FromStr, time::Duration};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeId, RecordingId, TenantId};
-
-/// A name that stands for no value of its kind, found in a database, a manifest or a request.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown {what}: {name:?}")]
-pub struct UnknownName {
-    /// The kind of value.
-    pub what: &'static str,
-    /// The text that was found.
-    pub name: String,
-}
-
-macro_rules! named {
-    ($(#[$doc:meta])* $kind:ident, $what:literal { $($(#[$vdoc:meta])* $variant:ident = $name:literal),+ $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        pub enum $kind { $($(#[$vdoc])* #[serde(rename = $name)] $variant),+ }
-
-        impl $kind {
-            /// Every value, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The name by which it is stored and shown.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name),+ }
-            }
-        }
-
-        impl fmt::Display for $kind {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
-            }
-        }
-
-        impl FromStr for $kind {
-            type Err = $crate::UnknownName;
-
-            fn from_str(name: &str) -> Result<Self, $crate::UnknownName> {
-                match name {
-                    $($name => Ok(Self::$variant),)+
-                    _ => Err($crate::UnknownName { what: $what, name: name.to_owned() }),
-                }
-            }
-        }
-    };
-}
-pub(crate) use named;
+use crate::{NodeId, RecordingId, TenantId, named::named};
 
 named! {
-    /// What the recording is for, as the caller said.
+    /// The purpose of a recording, set by the caller.
     Channel, "channel" {
         /// A chat.
         Chat = "CHAT",
@@ -71,64 +24,64 @@ named! {
         Knowledgebase = "KNOWLEDGEBASE",
         /// Cases.
         Cases = "CASES",
-        /// A screen recording: what a caller means who names no channel.
+        /// A screen recording; the default.
         ScreenRecording = "SCREEN_RECORDING",
     }
 }
 named! {
-    /// Where the media came from.
+    /// What sends the media.
     Source, "source" {
         /// A WebRTC peer.
         Webrtc = "WEBRTC",
         /// A Discord voice channel.
         Discord = "DISCORD",
-        /// Audio pushed by another service.
+        /// Audio that another service pushes.
         Audio = "AUDIO",
     }
 }
 named! {
-    /// How far a recording has come.
+    /// The state of a recording.
     RecordingState, "recording state" {
-        /// Media is being received.
+        /// The session is live, and its media is recorded.
         Recording = "RECORDING",
-        /// The session lives, its media is not kept for now.
+        /// The session is live, and its media is discarded.
         Paused = "PAUSED",
-        /// Sealed on the node's disk; its jobs are under way.
+        /// Finalized on the node's disk. Its jobs are not done.
         Processing = "PROCESSING",
-        /// In the object store, verified.
+        /// Stored in the object store and verified.
         Available = "AVAILABLE",
-        /// A job gave up; a person has to look. The media is kept.
+        /// A job is parked, or the recording's node is lost, or no media arrived. The media, if any, is retained for a person.
         Parked = "PARKED",
-        /// Removed on request.
+        /// Deleted by a caller, or by retention.
         Deleted = "DELETED",
     }
 }
 named! {
     /// Why a session ended.
     EndReason, "end reason" {
-        /// `StopP2PVideo`, or its like.
+        /// A caller stopped it, for example with `StopP2PVideo`.
         Requested = "REQUESTED",
-        /// The peer said goodbye (DTLS close_notify).
+        /// The peer closed the connection (DTLS close_notify, RFC 5246 §7.2.1).
         PeerClosed = "PEER_CLOSED",
-        /// The peer never connected within the time allowed.
+        /// The peer did not connect in time.
         ConnectTimeout = "CONNECT_TIMEOUT",
-        /// The peer was connected and fell silent for longer than the grace time.
+        /// The peer was connected and then sent nothing for longer than the configured time.
         IceFailed = "ICE_FAILED",
-        /// The DTLS handshake or the transport broke.
+        /// The DTLS handshake or the transport failed.
         TransportFailed = "TRANSPORT_FAILED",
-        /// The longest time allowed for a session.
+        /// The session reached the maximum duration.
         TimeLimit = "TIME_LIMIT",
-        /// The largest size allowed for a recording.
+        /// The file reached the maximum size.
         SizeLimit = "SIZE_LIMIT",
-        /// No room on the spool's disk.
+        /// The spool's disk had no space left.
         DiskFull = "DISK_FULL",
-        /// The spool's disk took no data for too long, or failed.
+        /// The spool's disk failed, or accepted no data for too long.
         DiskStalled = "DISK_STALLED",
-        /// The recorder was asked to shut down.
+        /// The recorder shut down.
         Shutdown = "SHUTDOWN",
-        /// What the source sent could not be used; what came before it is kept.
+        /// The source sent media that can't be recorded. The media before it is in the file.
         InvalidMedia = "INVALID_MEDIA",
-        /// The recorder died; the recording was sealed at the next start.
+        /// The recorder crashed or was lost. The recording was finalized at the next start, or completed by another node.
         Crash = "CRASH",
     }
 }
@@ -167,7 +120,7 @@ named! {
     }
 }
 named! {
-    /// What a source of audio asked to have made of its recording.
+    /// A file that a source of audio requests of its recording.
     AudioResult, "audio result" {
         /// A WAV file of 16-bit PCM.
         Wav = "WAV",
@@ -178,17 +131,17 @@ named! {
     }
 }
 named! {
-    /// The file format.
+    /// The file format of a recording.
     Container, "container" {
         /// WebM: VP8, VP9 or AV1, and Opus.
         Webm = "webm",
-        /// Matroska: what WebM does not allow.
+        /// Matroska: for all other codecs.
         Matroska = "mkv",
     }
 }
 
 impl RecordingState {
-    /// That of a live session.
+    /// The state of a live session.
     #[must_use]
     pub fn of_live(paused: bool) -> Self {
         if paused { Self::Paused } else { Self::Recording }
@@ -196,7 +149,7 @@ impl RecordingState {
 }
 
 impl Container {
-    /// The ending of a file's name, without the dot.
+    /// The extension of a file's name, without the dot.
     #[must_use]
     pub fn extension(self) -> &'static str {
         self.as_str()
@@ -212,57 +165,58 @@ impl Container {
     }
 }
 
-/// A recording: one row, one file.
+/// A recording: one row and one file, the result of one session.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Recording {
-    /// Its id, which is also the id of its session.
+    /// Its id; its session has the same UUID.
     pub id: RecordingId,
-    /// Whose it is.
+    /// Its owner.
     pub tenant: TenantId,
-    /// The name that the caller gave, or the id's text.
+    /// The name that the caller gave; by default the id as text.
     pub name: String,
-    /// The caller's correlation id (`uuid` in the request); empty where none was given. Any text.
+    /// The caller's correlation id (`uuid` in the request): any text, empty if none was given.
     pub correlation_id: String,
-    /// What it is for.
+    /// Its purpose.
     pub channel: Channel,
-    /// Where the media came from.
+    /// What sent the media.
     pub source: Source,
-    /// The node that received it.
+    /// The node that received it: its owner.
     pub node: NodeId,
-    /// How far it has come.
+    /// Its state.
     pub state: RecordingState,
     /// When the session began.
     pub started_at: DateTime<Utc>,
-    /// When it was sealed; none while it records.
+    /// When it was finalized; none while its session is live.
     pub ended_at: Option<DateTime<Utc>>,
-    /// Why it ended; none while it records.
+    /// Why its session ended; none while it is live.
     pub end_reason: Option<EndReason>,
-    /// The file format; none while it records, and none if no media came.
+    /// The file format; none while its session is live, and if no media arrived.
     pub container: Option<Container>,
-    /// Where the file is or will be in the object store; none while it records, and none if no media came.
+    /// The object key of the file; none while its session is live, and if no media arrived.
     pub object_key: Option<String>,
-    /// The media's duration; zero while it records.
+    /// The media duration; zero while its session is live.
     pub duration: Duration,
-    /// The file's size in bytes; zero while it records.
+    /// The file's size in bytes; zero while its session is live.
     pub bytes: u64,
-    /// SHA-256 of the sealed file, lower-case hexadecimal.
+    /// SHA-256 of the finished file, lower-case hexadecimal.
     pub sha256: Option<String>,
-    /// What went wrong, for a person; none where all is well. A session that received no media says so here.
+    /// What went wrong, for a person; none without an error. For a session without media it is [`NO_MEDIA`](Self::NO_MEDIA).
     pub error: Option<String>,
-    /// Its tracks, by number. Empty while it records.
+    /// Its tracks, by number. Empty while its session is live.
     pub tracks: Vec<Track>,
-    /// What its source asked to have made of it. Whoever seals it makes the renditions; the row does not keep it.
+    /// The files that its source requests. Their renditions are inserted when the recording is finalized; the database
+    /// does not store this field, a manifest does.
     #[serde(default)]
     pub results: Vec<AudioResult>,
 }
 
 impl Recording {
-    /// The error of a recording of which nothing is kept, as no media came. One whose media could not be read has another.
+    /// The error of a recording without a file, because no media arrived. Retention deletes such recordings.
     pub const NO_MEDIA: &str = "no media was received";
 
-    /// The object key of the recording's own file: `<base path>/<yyyy>/<mm>/<dd>/<id>.<format>`, in UTC.
+    /// The object key of the recording's file: `<base path>/<yyyy>/<mm>/<dd>/<id>.<format>`, in UTC.
     ///
-    /// Only the id and the time go into it: a name that a caller chose never becomes a path.
+    /// It contains only the id and the date: a name that a caller chose never becomes a path.
     #[must_use]
     pub fn object_key(
         base_path: &str,
@@ -281,7 +235,7 @@ impl Recording {
 pub struct Track {
     /// The Matroska track number, from 1.
     pub number: u32,
-    /// The SDP `mid` that it came from.
+    /// The `mid` of its SDP media section (RFC 8843).
     pub mid: String,
     /// Audio or video.
     pub kind: MediaKind,
@@ -291,15 +245,15 @@ pub struct Track {
     pub width: u32,
     /// Picture height in pixels; zero for audio.
     pub height: u32,
-    /// When its first frame is presented, from the recording's origin.
+    /// When its first frame is presented, on the recording's timeline.
     pub start: Duration,
-    /// From its first frame to the end of its last.
+    /// The time from its first frame to the end of its last.
     pub duration: Duration,
-    /// Frames written (Opus packets for audio).
+    /// Number of frames in the file.
     pub frames: u64,
-    /// Payload bytes written.
+    /// Bytes of all frames.
     pub bytes: u64,
-    /// Packets that never came, not even by resending.
+    /// Packets that were lost for good: resends did not arrive either.
     pub packets_lost: u64,
 }
 
@@ -308,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_key_is_made_of_the_date_and_the_id_alone() {
+    fn an_object_key_contains_only_the_date_and_the_id() {
         let id: RecordingId = "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
         let at = "2026-03-04T23:59:59Z".parse().unwrap();
         let key = Recording::object_key("/media/", id, at, Container::Webm);
@@ -318,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_name_parses_to_its_value() {
         for reason in EndReason::ALL {
             assert_eq!(reason.as_str().parse::<EndReason>().unwrap(), *reason);
         }

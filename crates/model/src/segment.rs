@@ -1,50 +1,50 @@
-//! Pieces of a rendition that is made while its recording goes on.
+//! Segments: parts of a rendition that are rendered while the recording is open.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeId, RecordingId, recording::named};
+use crate::{NodeId, RecordingId, named::named};
 
 named! {
-    /// How far a segment has come.
+    /// The state of a segment.
     SegmentState, "segment state" {
-        /// Recorded, and waiting to be made.
+        /// Its interval is recorded; it waits for the follower.
         Queued = "QUEUED",
-        /// Being made.
+        /// The follower renders it.
         InProgress = "IN_PROGRESS",
-        /// Made, and waiting for the end of the recording.
+        /// Rendered; it waits for the end of the recording.
         Done = "DONE",
-        /// What made it died; it will be made again, or the rendition is made as a whole when the recording has ended.
+        /// The follower crashed. The segment is rendered again, or the whole rendition is when the recording has ended.
         Failed = "FAILED",
     }
 }
 
-/// A segment: what is made of one interval of a recording before the recording ends. Segments are temporary: at the end
-/// they are joined into the rendition.
+/// A segment: one interval of a rendition that is rendered while its recording is open. It is a temporary file: when the
+/// recording ends, its segments are joined to the rendition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Segment {
     /// The recording.
     pub recording: RecordingId,
-    /// The rendition that it is a piece of: its parameters.
+    /// The parameters of the rendition that it belongs to.
     pub parameters: String,
-    /// Its place, from 0.
+    /// Its index, from 0.
     pub number: u32,
     /// The node that has its file.
     pub node: NodeId,
-    /// How far it has come.
+    /// Its state.
     pub state: SegmentState,
-    /// Where it begins on the recording's timeline.
+    /// Its start on the recording's timeline.
     pub start: Duration,
-    /// How long it is.
+    /// Its media duration.
     pub duration: Duration,
-    /// Bytes of the recording that came in its time.
+    /// Size of its interval in the recording's file, in bytes.
     pub media_bytes: u64,
-    /// The size of its file; zero until it is DONE.
+    /// The size of its file in bytes; zero until it is DONE.
     pub bytes: u64,
     /// What went wrong, for a person.
     pub error: Option<String>,
-    /// When its interval had been recorded.
+    /// When its interval was recorded.
     pub created_at: DateTime<Utc>,
 }

@@ -1,4 +1,4 @@
-//! The whole wiring: `build` binds everything and serves nothing, `run` serves until it is told to stop.
+//! The whole wiring. `build` binds everything and serves nothing; `run` serves until its shutdown future is ready.
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -12,9 +12,11 @@ use crate::{
     api::{Api, MAX_WATCHERS, RequestLimits},
     auth::Authenticator,
     backends::{Database, open_blobs},
+    calls::Calls,
+    cluster::Cluster,
     config::{Config, Origin, StoreUrl},
     downloads::Downloads,
-    grpc::Forwarder,
+    grpc::GrpcNodeClient,
     ledger::StoreLedger,
     metrics,
     node::{self, Heartbeat},
@@ -79,16 +81,15 @@ impl StartError {
 /// A recorder that is bound and ready to run.
 pub struct App {
     pub(crate) config: Config,
-    pub(crate) api: Api,
-    pub(crate) auth: Authenticator,
+    pub(crate) calls: Calls,
     pub(crate) database: Database,
     pub(crate) workers: Workers,
     pub(crate) stop_workers: CancellationToken,
     pub(crate) readiness: Readiness,
     pub(crate) heartbeat: Heartbeat,
-    /// Taken by the run.
+    /// [`App::run`] takes it.
     pub(crate) grpc: Option<TcpListener>,
-    /// Taken by the run.
+    /// [`App::run`] takes it.
     pub(crate) http: Option<TcpListener>,
     pub(crate) grpc_address: SocketAddr,
     pub(crate) http_address: SocketAddr,
@@ -96,8 +97,8 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the database and the object store, binds the ports, seals what a crash left. The media sockets receive
-    /// from here on; no call is answered before [`run`](Self::run).
+    /// Opens the database and the object store, binds the ports, recovers what a crash left in the spool. The media sockets
+    /// receive from now on; no call is answered before [`run`](Self::run).
     ///
     /// # Errors
     /// [`StartError`]; nothing stays bound.
@@ -119,12 +120,11 @@ impl App {
         let downloads = Downloads::open(&key_file, &node::public_url(&config, http_address))
             .map_err(StartError::io(format!("the key of download links, {}", key_file.display())))?;
 
-        let wishes = config.renditions.clone();
-        let ledger = Arc::new(StoreLedger::new(Arc::clone(&store), node.clone(), wishes));
+        let ledger = StoreLedger::new(Arc::clone(&store), node.clone(), config.renditions.clone());
         let settings = config
             .capture(node.clone())
             .map_err(StartError::io("the addresses of the machine's interfaces"))?;
-        let capture = Capture::start(settings, ledger)
+        let capture = Capture::start(settings, Arc::new(ledger))
             .await
             .map_err(|error| StartError::config(&config, error.key, error.problem))?;
 
@@ -136,10 +136,10 @@ impl App {
             Arc::new(config.renderer()),
             stop_workers.clone(),
         );
-        let (base_path, wishes) = (config.blob.base_path.clone(), config.renditions.clone());
-        let growing = OpenRecordings::new(capture.clone(), base_path, &wishes);
-        let wanted = move |recording: &_| renditions::wanted(recording, &wishes);
-        workers.stream(Arc::new(growing), Arc::new(wanted));
+        let (base_path, default_renditions) = (config.blob.base_path.clone(), config.renditions.clone());
+        let open_recordings = OpenRecordings::new(capture.clone(), base_path, &default_renditions);
+        let renditions_of = move |recording: &_| renditions::of_recording(recording, &default_renditions);
+        workers.watch_open_files(Arc::new(open_recordings), Arc::new(renditions_of));
 
         let readiness = Readiness::new().await;
         let heartbeat = Heartbeat {
@@ -151,16 +151,19 @@ impl App {
         };
         let api = Api {
             capture,
-            store,
             blobs,
             downloads,
-            node: node.clone(),
-            forwarder: Forwarder::new(node, tls.grpc_client(), config.shutdown.timeout.0),
+            cluster: Cluster {
+                node: node.clone(),
+                store: Arc::clone(&store),
+                client: Arc::new(GrpcNodeClient::new(node, tls.grpc_client(), config.shutdown.timeout.0)),
+                silent_after: node::dead_after(config.node.heartbeat.0),
+            },
+            store,
             limits: RequestLimits {
                 name_bytes: config.limits.name_bytes,
                 offer_bytes: config.limits.offer_bytes.as_usize(),
             },
-            dead_after: node::dead_after(config.node.heartbeat.0),
             work: TaskTracker::new(),
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             closing: CancellationToken::new(),
@@ -169,8 +172,7 @@ impl App {
         let auth = Authenticator::new(config.auth.tokens.clone());
         Ok(Self {
             config,
-            api,
-            auth,
+            calls: Calls::new(api, auth),
             database,
             workers,
             stop_workers,
@@ -184,19 +186,19 @@ impl App {
         })
     }
 
-    /// Where gRPC listens.
+    /// The bound gRPC address.
     #[must_use]
     pub fn grpc_address(&self) -> SocketAddr {
         self.grpc_address
     }
 
-    /// Where media is received.
+    /// The bound addresses of media.
     #[must_use]
     pub fn media_addresses(&self) -> Vec<SocketAddr> {
-        self.api.capture.media_addresses()
+        self.calls.api().capture.media_addresses()
     }
 
-    /// Where HTTP listens.
+    /// The bound HTTP address.
     #[must_use]
     pub fn http_address(&self) -> SocketAddr {
         self.http_address
@@ -215,8 +217,8 @@ async fn bind(
     Ok((listener, bound))
 }
 
-/// Opens the database and brings its schema up to date. SQLite always: its file has no other user. Postgres unless
-/// the operator does it by hand.
+/// Opens the database and applies pending migrations. On Postgres the operator can forbid that; an SQLite file has no
+/// other user.
 async fn open_database(config: &Config) -> Result<Database, StartError> {
     let database = Database::open(config).await?;
     let url = || config.store.url.redacted();

@@ -1,28 +1,28 @@
-//! Who calls, and what they may do.
+//! Authentication of callers, and the permissions of their roles.
 
 use http::HeaderMap;
 use model::TenantId;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    api::ApiError,
     config::{Role, Secret, Token},
+    error::ApiError,
 };
 
-/// The header of existing clients; holds the bare token.
+/// The header of existing clients. Its value is the token itself.
 pub const LEGACY_HEADER: &str = "x-webitel-access";
 
-/// What a call needs.
+/// What a method requires of its caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
-    /// Look at recordings and sessions.
+    /// To read recordings and sessions.
     View,
-    /// Begin, change and end recordings.
+    /// To begin, change, end and delete recordings.
     Record,
 }
 
 impl Role {
-    /// Whether the role is enough.
+    /// Whether the role includes the permission.
     #[must_use]
     pub fn allows(self, permission: Permission) -> bool {
         match permission {
@@ -32,39 +32,39 @@ impl Role {
     }
 }
 
-/// A caller who was let in.
+/// An authenticated caller.
 #[derive(Debug, Clone)]
 pub struct Caller {
-    /// Whose recordings they see.
+    /// The owner of the recordings that they see.
     pub tenant: TenantId,
-    /// The name of their token; empty without authentication.
+    /// The name of their token. Empty without authentication.
     pub name: String,
-    /// Their token, to be shown to the node that a call is forwarded to.
+    /// Their token, to forward a call with.
     pub token: Option<Secret>,
-    /// The node that forwarded the call to this one.
+    /// The node that forwarded this call.
     pub forwarded_by: Option<String>,
 }
 
-/// The header by which a node says that it forwards a call. Such a call is not forwarded again.
+/// The header of a forwarded call: the id of the node that forwards it. Such a call is not forwarded again.
 pub const FORWARDED_HEADER: &str = "x-recorder-forwarded-by";
 
-/// The tokens that are known.
+/// Authenticates callers by their tokens.
 #[derive(Debug, Clone, Default)]
 pub struct Authenticator {
     tokens: Vec<Token>,
 }
 
 impl Authenticator {
-    /// Knows these tokens; none: everybody is let in, as the tenant `default`.
+    /// Accepts these tokens. Without any, every caller is accepted as the tenant `default`.
     #[must_use]
     pub fn new(tokens: Vec<Token>) -> Self {
         Self { tokens }
     }
 
-    /// The caller behind a request's headers.
+    /// Authenticates a call by its headers.
     ///
     /// # Errors
-    /// `Unauthenticated` without a known token, `Denied` if its role is not enough.
+    /// `Unauthenticated` without a known token; `Denied` if its role lacks the permission.
     pub fn caller(&self, headers: &HeaderMap, permission: Permission) -> Result<Caller, ApiError> {
         let forwarded_by =
             headers.get(FORWARDED_HEADER).and_then(|node| node.to_str().ok()).map(str::to_owned);
@@ -81,7 +81,7 @@ impl Authenticator {
         Ok(Caller { tenant, name, token: Some(Secret::new(presented)), forwarded_by })
     }
 
-    /// Takes the same time whichever token matches, and however much of it does.
+    /// Compares in constant time, so that timing shows neither which token matches nor how much of it.
     fn find(&self, presented: &str) -> Option<&Token> {
         let hash: [u8; 32] = Sha256::digest(presented.as_bytes()).into();
         let mut found = None;
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_known_token_nobody_is_let_in() {
+    fn a_call_without_a_known_token_is_unauthenticated() {
         let auth = authenticator();
         for headers in [
             HeaderMap::new(),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_viewer_may_look_and_not_record() {
+    fn a_viewer_may_view_and_not_record() {
         let auth = authenticator();
         let headers = headers("authorization", "Bearer two");
         assert!(auth.caller(&headers, Permission::View).is_ok());
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn without_tokens_everybody_is_the_default_tenant() {
+    fn without_configured_tokens_every_caller_is_the_default_tenant() {
         let caller = Authenticator::default().caller(&HeaderMap::new(), Permission::Record).unwrap();
         assert_eq!(caller.tenant, TenantId::default());
     }

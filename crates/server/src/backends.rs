@@ -12,7 +12,7 @@ use crate::{
     config::{BlobConfig, Config, StoreUrl},
 };
 
-/// The database, with what only its owner does.
+/// The database, with its migrations and its close.
 pub enum Database {
     /// Postgres.
     Postgres(Arc<PostgresStore>),
@@ -21,7 +21,7 @@ pub enum Database {
 }
 
 impl Database {
-    /// Connects. The schema stays as it is.
+    /// Connects. It applies no migrations.
     ///
     /// # Errors
     /// [`StartError::Store`].
@@ -39,10 +39,10 @@ impl Database {
         opened.map_err(|error| StartError::Store { url: config.store.url.redacted(), error })
     }
 
-    /// Brings the schema up to date; the versions that were applied.
+    /// Applies pending migrations. Returns their versions.
     ///
     /// # Errors
-    /// The database refuses, or a later version was there.
+    /// The database fails, or its schema is newer than this program.
     pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
         match self {
             Self::Postgres(store) => store.migrate().await,
@@ -50,10 +50,10 @@ impl Database {
         }
     }
 
-    /// Versions of the schema that are to be applied.
+    /// Versions of pending migrations.
     ///
     /// # Errors
-    /// As above.
+    /// As [`migrate`](Self::migrate).
     pub async fn pending(&self) -> Result<Vec<i64>, StoreError> {
         match self {
             Self::Postgres(store) => store.pending().await,
@@ -61,7 +61,7 @@ impl Database {
         }
     }
 
-    /// The database as everybody else sees it.
+    /// The store on this database.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         match self {
@@ -70,7 +70,7 @@ impl Database {
         }
     }
 
-    /// Lets calls that run end and closes the connections.
+    /// Waits for running queries and closes the connections.
     pub async fn close(&self) {
         match self {
             Self::Postgres(store) => store.close().await,

@@ -6,41 +6,43 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::config::{Flag, Sources};
 
-/// Records WebRTC sessions and pushed audio into files, keeps them in an object store, and makes renditions of them.
+/// Records WebRTC sessions and pushed audio into files, uploads them to an object store, and makes renditions of them.
 #[derive(Debug, Parser)]
 #[command(name = "webrtc-recorder", version)]
 pub struct Cli {
     #[command(flatten)]
     settings: Settings,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Record: serve until SIGTERM or SIGINT, then seal every session.
+    /// Serve until SIGTERM or SIGINT, then finalize every recording.
     Server,
-    /// Look at the configuration.
+    /// Check or describe the configuration.
     Config {
-        /// What about it.
+        /// The action.
         #[command(subcommand)]
         what: ConfigCommand,
     },
-    /// Bring the database's schema up to date.
+    /// Check configuration, libssl, directories, database, object store and ports; exit with 1 if anything is wrong.
+    Doctor,
+    /// Apply pending migrations to the database.
     Migrate,
     /// Print the version.
     Version,
-    /// Make a rendition that is ordered on standard input: what the server starts for itself.
+    /// Make the rendition that standard input requests. The server starts this process itself.
     #[command(name = "transcode-worker", hide = true)]
     TranscodeWorker,
 }
 
-/// What about the configuration.
+/// Actions on the configuration.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ConfigCommand {
-    /// Print the merged configuration without secrets; exit with 64 if a value can't be used.
+    /// Print the merged configuration without secrets; exit with 64 if a value is invalid.
     Check,
     /// Print the reference of every key.
     Reference,
@@ -52,31 +54,31 @@ struct Settings {
     /// A TOML file to read.
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where database, spool and objects are kept.
+    /// Directory of the database, the spool and the objects.
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
-    /// Listen beyond loopback without authentication.
+    /// Allow listening beyond loopback without authentication.
     #[arg(long, global = true)]
     insecure: bool,
-    /// Where gRPC listens.
+    /// Address of the gRPC port.
     #[arg(long, global = true, value_name = "HOST:PORT")]
     grpc_listen: Option<String>,
-    /// Where HTTP listens.
+    /// Address of the HTTP port.
     #[arg(long, global = true, value_name = "HOST:PORT")]
     http_listen: Option<String>,
-    /// Media listens on the first ports of this range.
+    /// UDP ports for media; the first ones of the range are used, one for each shard.
     #[arg(long, global = true, value_name = "FIRST-LAST")]
     udp_port_range: Option<String>,
-    /// Addresses that media listens on, with commas between.
+    /// Addresses that media listens on, separated by commas.
     #[arg(long, global = true, value_name = "IPS")]
     listen_ips: Option<String>,
-    /// Addresses that are announced instead (NAT 1:1), with commas between.
+    /// Addresses that are announced to clients instead (NAT 1:1), separated by commas.
     #[arg(long, global = true, value_name = "IPS")]
     public_ips: Option<String>,
-    /// trace, debug, info, warn or error.
+    /// Log level: trace, debug, info, warn or error.
     #[arg(long, global = true, value_name = "LEVEL")]
     log_level: Option<String>,
-    /// Log JSON objects.
+    /// Log one JSON object per line.
     #[arg(long, global = true)]
     log_json: bool,
     /// Set any key of the configuration; may be repeated.
@@ -85,12 +87,12 @@ struct Settings {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or("KEY=VALUE is wanted")?;
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
     Ok((key.trim().to_owned(), value.to_owned()))
 }
 
 impl Cli {
-    /// What the configuration is read from.
+    /// Where the configuration is read from.
     #[must_use]
     pub fn sources(&self) -> Sources {
         let Settings { config, set, .. } = &self.settings;

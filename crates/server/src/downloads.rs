@@ -1,4 +1,4 @@
-//! Links of our own to objects that are on this machine's disk: signed, and good for a time.
+//! Signed download links with an expiry, for objects on this machine's disk.
 
 use std::{
     fs,
@@ -11,27 +11,27 @@ use hmac::{Hmac, Mac as _};
 use model::{RecordingId, RenditionId, TenantId};
 use sha2::Sha256;
 
-use crate::kept;
+use crate::private_file;
 
-/// Where the links lead, below the base.
+/// The path of the links, below the base URL.
 pub(crate) const PATH: &str = "/download";
 
 const KEY_BYTES: usize = 32;
 
-/// What a link leads to, and until when.
+/// The object of a link, and its expiry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Link {
     pub(crate) tenant: TenantId,
     pub(crate) recording: RecordingId,
-    /// None: the recording itself.
+    /// None for the recording itself.
     pub(crate) rendition: Option<RenditionId>,
-    /// Any text.
+    /// The name that a browser saves the file under. Any text.
     pub(crate) file_name: String,
     /// Seconds since 1970.
     pub(crate) expires: i64,
 }
 
-/// Makes links and knows its own. Cheap to clone.
+/// Signs links and verifies them. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Downloads {
     key: Arc<[u8; KEY_BYTES]>,
@@ -39,12 +39,12 @@ pub(crate) struct Downloads {
 }
 
 impl Downloads {
-    /// With the key that the file holds, so that links outlive a restart; made at the first start. `base` is what
-    /// stands before the path: scheme, host and port.
+    /// Reads the key from the file, so that links stay valid after a restart. The first start generates it. `base` is scheme,
+    /// host and port.
     pub(crate) fn open(key_file: &Path, base: &str) -> io::Result<Self> {
         let key = match fs::File::open(key_file) {
             Ok(file) => read_key(file)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => make_key(key_file)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => generate_key(key_file)?,
             Err(error) => return Err(error),
         };
         Ok(Self { key: Arc::new(key), base: base.trim_end_matches('/').into() })
@@ -63,8 +63,8 @@ impl Downloads {
         )
     }
 
-    /// Whether we made the link. Takes the same time however much of the signature is right.
-    pub(crate) fn is_ours(&self, link: &Link, signature: &str) -> bool {
+    /// Whether the signature is valid. Compares in constant time.
+    pub(crate) fn is_valid(&self, link: &Link, signature: &str) -> bool {
         let Some(signature) = bytes_of(signature) else { return false };
         self.mac(link).verify_slice(&signature).is_ok()
     }
@@ -72,7 +72,7 @@ impl Downloads {
     fn mac(&self, link: &Link) -> Hmac<Sha256> {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.key).expect("HMAC takes a key of any length");
         let Link { tenant, recording, rendition, file_name, expires } = link;
-        // The name comes last: it alone may hold a line's end.
+        // The name comes last: only it can contain a line feed.
         let rendition = rendition.map(|id| id.to_string()).unwrap_or_default();
         mac.update(format!("{tenant}\n{recording}\n{rendition}\n{expires}\n{file_name}").as_bytes());
         mac
@@ -83,13 +83,15 @@ fn read_key(file: fs::File) -> io::Result<[u8; KEY_BYTES]> {
     let mut text = String::new();
     file.take(1024).read_to_string(&mut text)?;
     let key = bytes_of(text.trim()).and_then(|key| key.try_into().ok());
-    key.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it holds no key of 64 hexadecimal digits"))
+    key.ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, "the file contains no key of 64 hexadecimal digits")
+    })
 }
 
-fn make_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
+fn generate_key(path: &Path) -> io::Result<[u8; KEY_BYTES]> {
     let key: [u8; KEY_BYTES] = rand::random();
     let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    kept::write_line(path, &text)?;
+    private_file::write_line(path, &text)?;
     Ok(key)
 }
 
@@ -101,7 +103,7 @@ fn bytes_of(hex: &str) -> Option<Vec<u8>> {
     pairs.map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
 }
 
-/// As a segment of a path (RFC 3986 §2.1). A separator would be another segment.
+/// Percent-encodes a name as one segment of a path (RFC 3986 §2.1).
 fn encoded(name: &str) -> String {
     let mut text = String::new();
     for byte in name.bytes() {
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_is_ours_if_nothing_of_it_was_changed() {
+    fn a_link_with_any_change_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let downloads = Downloads::open(&directory.path().join("key"), "http://localhost:8080/").unwrap();
         let link = link();
@@ -144,7 +146,7 @@ mod tests {
         let path = format!("http://localhost:8080/download/{}/visit%207%2F%C3%BC.mp3?", link.recording);
         assert!(url.starts_with(&path), "{url}");
         let signature = signature(&url);
-        assert!(downloads.is_ours(&link, signature));
+        assert!(downloads.is_valid(&link, signature));
         for changed in [
             Link { expires: link.expires + 1, ..link.clone() },
             Link { tenant: "other".parse().unwrap(), ..link.clone() },
@@ -152,21 +154,21 @@ mod tests {
             Link { recording: RecordingId::new(), ..link.clone() },
             Link { file_name: "x".to_owned(), ..link.clone() },
         ] {
-            assert!(!downloads.is_ours(&changed, signature), "{changed:?}");
+            assert!(!downloads.is_valid(&changed, signature), "{changed:?}");
         }
         for bad in ["", "00", "zz", &signature[2..], &format!("{signature}00"), "ü"] {
-            assert!(!downloads.is_ours(&link, bad), "{bad}");
+            assert!(!downloads.is_valid(&link, bad), "{bad}");
         }
     }
 
     #[test]
-    fn links_outlive_a_restart_and_not_another_key() {
+    fn links_are_valid_after_a_restart_and_not_with_another_key() {
         let directory = tempfile::tempdir().unwrap();
         let open = |name: &str| Downloads::open(&directory.path().join(name), "").unwrap();
         let link = link();
         let url = open("key").url(&link);
-        assert!(open("key").is_ours(&link, signature(&url)));
-        assert!(!open("other").is_ours(&link, signature(&url)));
+        assert!(open("key").is_valid(&link, signature(&url)));
+        assert!(!open("other").is_valid(&link, signature(&url)));
         std::fs::write(directory.path().join("broken"), "short").unwrap();
         assert!(Downloads::open(&directory.path().join("broken"), "").is_err());
     }

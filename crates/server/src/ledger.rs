@@ -1,4 +1,4 @@
-//! The ledger that capture writes in: rows and jobs of the store.
+//! Capture's ledger on the store: commits the rows and jobs of sessions.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use store::{FinalizeOutcome, FinalizedRecording, NewJob, Store};
 
 use crate::{config::DefaultRendition, renditions};
 
-/// Writes sessions and sealed recordings into the store.
+/// Commits sessions and finalized recordings to the store.
 pub struct StoreLedger {
     store: Arc<dyn Store>,
     node: NodeId,
-    wishes: Vec<DefaultRendition>,
+    default_renditions: Vec<DefaultRendition>,
 }
 
 impl StoreLedger {
-    /// Writes in the name of a node, which alone has the files. Of each recording these renditions are made.
+    /// `node` has the files, so it runs the uploads. `default_renditions` are requested of every recording.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, node: NodeId, wishes: Vec<DefaultRendition>) -> Self {
-        Self { store, node, wishes }
+    pub fn new(store: Arc<dyn Store>, node: NodeId, default_renditions: Vec<DefaultRendition>) -> Self {
+        Self { store, node, default_renditions }
     }
 
-    /// With media, the file is to be uploaded; without, there is nothing to do but to tell.
+    /// With media the file is uploaded; without, the recording is parked.
     fn entry(&self, recording: &Recording) -> FinalizedRecording {
         let mut recording = recording.clone();
         if recording.container.is_none() {
@@ -33,7 +33,7 @@ impl StoreLedger {
         }
         recording.state = RecordingState::Processing;
         let upload = NewJob { kind: JobKind::Upload, node: Some(self.node.clone()), run_at: Utc::now() };
-        let renditions = renditions::wanted(&recording, &self.wishes);
+        let renditions = renditions::of_recording(&recording, &self.default_renditions);
         FinalizedRecording { recording, jobs: vec![upload], renditions }
     }
 }
@@ -49,13 +49,14 @@ impl Ledger for StoreLedger {
     }
 
     async fn finalized(&self, recording: &Recording) -> Result<(), LedgerError> {
-        let sealed = self.entry(recording);
-        let outcome = self.store.finalize(&sealed).await.map_err(|error| LedgerError(error.to_string()))?;
+        let finalized = self.entry(recording);
+        let outcome =
+            self.store.finalize(&finalized).await.map_err(|error| LedgerError(error.to_string()))?;
         if outcome == FinalizeOutcome::Written {
-            for job in &sealed.jobs {
+            for job in &finalized.jobs {
                 jobs::count_enqueued(job.kind, 1);
             }
-            jobs::count_enqueued(JobKind::Render, sealed.renditions.len() as u64);
+            jobs::count_enqueued(JobKind::Render, finalized.renditions.len() as u64);
         }
         Ok(())
     }

@@ -1,29 +1,34 @@
 //! Configuration, wiring, gRPC, HTTP, telemetry and shutdown of the recorder.
 //!
-//! [`Config::load`] reads and binds nothing, [`App::build`] binds and serves nothing, [`App::run`] serves until it is
-//! told to stop.
+//! [`Config::load`] reads and binds nothing, [`App::build`] binds and serves nothing, [`App::run`] serves until its
+//! shutdown future is ready.
 
 mod api;
 mod app;
 mod auth;
 mod backends;
+mod calls;
 mod cli;
+mod cluster;
 pub mod config;
+mod descriptors;
+pub mod doctor;
 mod downloads;
+mod error;
 mod grpc;
 mod http;
-mod introduce;
-mod kept;
 mod ledger;
 pub mod logs;
 mod metrics;
 mod node;
-mod notify;
 mod open_recordings;
+mod private_file;
 mod readiness;
 mod renditions;
 mod run;
 pub mod signals;
+mod startup_log;
+mod systemd;
 mod tls;
 mod traces;
 mod wire;
@@ -33,4 +38,5 @@ pub use backends::Database;
 pub use cli::{Cli, Command, ConfigCommand};
 pub use config::Config;
 pub use run::{Ended, RunError};
+pub use startup_log::openssl_fault;
 pub use traces::Traces;

@@ -1,4 +1,4 @@
-//! The log: level, form and place; and spans to the tracer, where there is one.
+//! The log: level, format, destination; and the export of spans, if traces are configured.
 
 use std::{fs::OpenOptions, io, sync::Mutex};
 
@@ -8,17 +8,17 @@ use tracing_subscriber::{
 
 use crate::{config::Log, traces::Traces};
 
-/// What other crates say at `info` is of no use to an operator; the exporter's own calls are not to be traced.
-const QUIET: &str = "h2=warn,hyper=warn,tower=warn,sqlx=warn,aws=warn,rustls=warn,opentelemetry=warn";
+/// Third-party crates log at `info` what no operator needs. The trace exporter's own calls must not be traced.
+const THIRD_PARTY: &str = "h2=warn,hyper=warn,tower=warn,sqlx=warn,aws=warn,rustls=warn,opentelemetry=warn";
 
-/// Begins to log. `RUST_LOG` goes before the configured level.
+/// Installs the log. `RUST_LOG`, if set, overrides the configured level.
 ///
 /// # Errors
 /// The log's file can't be opened.
 pub fn start(log: &Log, traces: Option<&Traces>) -> io::Result<()> {
     let filter = match std::env::var("RUST_LOG") {
         Ok(text) if !text.is_empty() => EnvFilter::new(text),
-        _ => EnvFilter::new(format!("{},{QUIET}", log.level.0)),
+        _ => EnvFilter::new(format!("{},{THIRD_PARTY}", log.level.0)),
     };
     let file = match &log.file {
         Some(path) => Some(Mutex::new(OpenOptions::new().create(true).append(true).open(path)?)),
@@ -34,10 +34,10 @@ pub fn start(log: &Log, traces: Option<&Traces>) -> io::Result<()> {
         }
     };
     let spans = traces.map(|traces| {
-        let wanted = EnvFilter::new(format!("info,{QUIET}"));
-        tracing_opentelemetry::layer().with_tracer(traces.tracer()).with_filter(wanted)
+        let exported = EnvFilter::new(format!("info,{THIRD_PARTY}"));
+        tracing_opentelemetry::layer().with_tracer(traces.tracer()).with_filter(exported)
     });
-    // A second start in one process, as in tests, keeps the first.
+    // Fails if the process has a subscriber already, as in tests. The first one stays.
     let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(spans).try_init();
     Ok(())
 }

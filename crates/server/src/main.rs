@@ -8,18 +8,18 @@ use std::{
 
 use clap::Parser as _;
 use server::{
-    App, Cli, Command, Config, ConfigCommand, Database, StartError, Traces, config, logs,
-    signals::asked_to_stop,
+    App, Cli, Command, Config, ConfigCommand, Database, StartError, Traces, config, doctor, logs,
+    openssl_fault, signals::stop_requested,
 };
 
-/// Sessions come and go in threads of their own kind: glibc's arenas keep what each of them once needed, which cost
-/// 250 KB a session (docs/performance.md).
+/// Each shard's thread allocates for its sessions. With glibc's arenas each thread retained its peak, which cost 250 KB
+/// a session (docs/performance.md).
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A configuration or command line that can't be used (`EX_USAGE` of sysexits.h).
+/// Exit code for an invalid configuration or command line (`EX_USAGE` of sysexits.h).
 const USAGE: u8 = 64;
-/// Everything else that goes wrong.
+/// Exit code for every other failure.
 const FAILURE: u8 = 1;
 
 fn main() -> ExitCode {
@@ -34,16 +34,22 @@ fn main() -> ExitCode {
         Command::Version => say(&format!("webrtc-recorder {}\n", env!("CARGO_PKG_VERSION"))),
         Command::Config { what: ConfigCommand::Reference } => say(&config::reference()),
         Command::Config { what: ConfigCommand::Check } => match Config::load(&cli.sources()) {
-            Ok(config) => say(&config.print()),
+            Ok(config) => {
+                if let Some(fault) = openssl_fault() {
+                    let _ = writeln!(io::stderr(), "ERROR: {fault}");
+                }
+                say(&config.print())
+            }
             Err(errors) => fail(USAGE, &errors),
         },
+        Command::Doctor => examine(&cli),
         Command::TranscodeWorker => transcode::worker_main(),
         Command::Server => with_config(&cli, serve),
         Command::Migrate => with_config(&cli, migrate),
     }
 }
 
-/// Runs a command with the configuration and the log that it names.
+/// Loads the configuration, starts the log and the traces, and runs a command.
 fn with_config<F: Future<Output = ExitCode>>(cli: &Cli, command: impl FnOnce(Config) -> F) -> ExitCode {
     let config = match Config::load(&cli.sources()) {
         Ok(config) => config,
@@ -51,7 +57,7 @@ fn with_config<F: Future<Output = ExitCode>>(cli: &Cli, command: impl FnOnce(Con
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(FAILURE, &format!("the runtime does not start: {error}")),
+        Err(error) => return fail(FAILURE, &format!("the tokio runtime can't be started: {error}")),
     };
     let unusable =
         |key: &str, error: &dyn Display| fail(USAGE, &format!("{key} ({}): {error}", config.origin(key)));
@@ -70,7 +76,7 @@ fn with_config<F: Future<Output = ExitCode>>(cli: &Cli, command: impl FnOnce(Con
 }
 
 async fn serve(config: Config) -> ExitCode {
-    let stop = match asked_to_stop() {
+    let stop = match stop_requested() {
         Ok(stop) => stop,
         Err(error) => return fail(FAILURE, &format!("signals can't be caught: {error}")),
     };
@@ -79,7 +85,7 @@ async fn serve(config: Config) -> ExitCode {
         Err(error @ StartError::Config { .. }) => return fail(USAGE, &error),
         Err(error) => return fail(FAILURE, &error),
     };
-    app.introduce();
+    app.log_startup();
     match app.run(stop).await {
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => fail(FAILURE, &error),
@@ -100,8 +106,30 @@ async fn migrate(config: Config) -> ExitCode {
     }
 }
 
+/// Runs the doctor: a line for each check.
+fn examine(cli: &Cli) -> ExitCode {
+    let config = match Config::load(&cli.sources()) {
+        Ok(config) => config,
+        Err(errors) => {
+            say(&format!("FAIL  config          {errors}\n"));
+            return ExitCode::from(FAILURE);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(FAILURE, &format!("the tokio runtime can't be started: {error}")),
+    };
+    let findings = runtime.block_on(doctor::examine(&config));
+    say("ok    config          valid\n");
+    for finding in &findings {
+        say(&format!("{finding}\n"));
+    }
+    let failed = findings.iter().any(|finding| finding.result.is_err());
+    ExitCode::from(if failed { FAILURE } else { 0 })
+}
+
 fn say(text: &str) -> ExitCode {
-    // Whoever reads may have gone: `| head` is no fault.
+    // A closed pipe, as with `| head`, is no failure.
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
 }

@@ -1,4 +1,4 @@
-//! The server's metrics, and their exposition.
+//! The server's own metrics, and the exposition of all.
 
 use std::{sync::OnceLock, time::Duration};
 
@@ -7,11 +7,11 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use ::metrics::gauge;
 
-/// Their names.
+/// Names of the server's metrics.
 pub mod names {
     /// Calls, by transport, method and code.
     pub const CALLS: &str = "recorder_calls_total";
-    /// How long calls took, in seconds, by transport and method.
+    /// Duration of calls in seconds, by transport and method.
     pub const CALL_SECONDS: &str = "recorder_call_seconds";
     /// Whether the node is ready: 1 or 0.
     pub const READY: &str = "recorder_ready";
@@ -19,11 +19,11 @@ pub mod names {
     pub const BUILD: &str = "recorder_build_info";
 }
 
-/// Bounds of the buckets of every duration, in seconds: from an answer within a millisecond to a stop that waits.
+/// Bucket bounds of every histogram of durations, in seconds.
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-/// The process's recorder of metrics, installed at the first call. None if another one is installed.
+/// The process's Prometheus exporter, installed by the first call. None if another one is installed.
 pub(crate) fn exporter() -> Option<PrometheusHandle> {
     static HANDLE: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
     let install = || {
@@ -38,16 +38,19 @@ pub(crate) fn exporter() -> Option<PrometheusHandle> {
 }
 
 fn describe() {
-    ::metrics::describe_counter!(names::CALLS, "Calls by transport, method and code");
-    ::metrics::describe_histogram!(names::CALL_SECONDS, "Duration of calls");
-    ::metrics::describe_gauge!(names::READY, "Whether the node is ready");
+    ::metrics::describe_counter!(names::CALLS, "Calls answered, by transport, method and code");
+    ::metrics::describe_histogram!(
+        names::CALL_SECONDS,
+        "Duration of calls; of a stream until its first message can be sent"
+    );
+    ::metrics::describe_gauge!(names::READY, "1 while the node accepts new sessions, else 0");
     jobs::describe_metrics();
-    ::metrics::describe_gauge!(names::BUILD, "The version that runs");
+    ::metrics::describe_gauge!(names::BUILD, "Always 1; the label version is the running version");
     gauge!(names::BUILD, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
-/// Lets the exporter forget old samples, every so often until `stop`.
-pub(crate) async fn keep_up(interval: Duration, stop: CancellationToken) {
+/// Runs the exporter's upkeep, which drops old samples, every `interval` until `stop`.
+pub(crate) async fn run_upkeep(interval: Duration, stop: CancellationToken) {
     while stop.run_until_cancelled(tokio::time::sleep(interval)).await.is_some() {
         if let Some(exporter) = exporter() {
             exporter.run_upkeep();

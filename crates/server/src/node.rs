@@ -1,4 +1,4 @@
-//! This node among others: its id, its address, its heartbeat.
+//! This node's identity in the cluster: its id, its address, its heartbeat.
 
 use std::{fs, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
@@ -8,15 +8,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{Config, outer_address},
-    kept,
+    private_file,
     readiness::{Readiness, State},
 };
 
-/// Silent for so many heartbeats, a node counts as dead.
+/// A node that missed this many heartbeats is not called any more.
 const MISSED_HEARTBEATS: u32 = 3;
 
-/// The configured id, else the one that the data directory keeps, made at the first start: files in the spool belong
-/// to the node that wrote them, so its id has to outlive the process.
+/// The configured id, else the one in the data directory, which the first start generates. The id must outlive the
+/// process, because recordings in the spool belong to the node that wrote them.
 pub(crate) fn id(config: &Config) -> io::Result<NodeId> {
     if let Some(id) = &config.node.id {
         return Ok(id.clone());
@@ -26,18 +26,18 @@ pub(crate) fn id(config: &Config) -> io::Result<NodeId> {
         Ok(text) => text.trim().parse().map_err(|error: model::InvalidId| {
             io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display()))
         }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make_id(&path),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => generate_id(&path),
         Err(error) => Err(error),
     }
 }
 
-fn make_id(path: &Path) -> io::Result<NodeId> {
+fn generate_id(path: &Path) -> io::Result<NodeId> {
     let id = format!("node-{:08x}", rand::random::<u32>());
-    kept::write_line(path, &id)?;
+    private_file::write_line(path, &id)?;
     id.parse().map_err(|error: model::InvalidId| io::Error::other(error.to_string()))
 }
 
-/// Where other nodes reach our gRPC.
+/// The gRPC address for other nodes.
 pub(crate) fn advertised(config: &Config, bound: SocketAddr) -> String {
     let port = bound.port();
     match &config.node.advertise {
@@ -52,7 +52,7 @@ pub(crate) fn advertised(config: &Config, bound: SocketAddr) -> String {
     }
 }
 
-/// What stands before the path of links to our HTTP port.
+/// Scheme, host and port of download links to this node.
 pub(crate) fn public_url(config: &Config, bound: SocketAddr) -> String {
     if let Some(url) = &config.http.public_url {
         return url.clone();
@@ -62,12 +62,12 @@ pub(crate) fn public_url(config: &Config, bound: SocketAddr) -> String {
     format!("{scheme}://{}", SocketAddr::new(ip, bound.port()))
 }
 
-/// A node that was silent for longer counts as dead.
+/// A node whose last heartbeat is older is not called any more.
 pub(crate) fn dead_after(heartbeat: Duration) -> Duration {
     heartbeat.saturating_mul(MISSED_HEARTBEATS)
 }
 
-/// What a heartbeat says.
+/// Writes the node's heartbeat to the database.
 #[derive(Clone)]
 pub(crate) struct Heartbeat {
     pub(crate) id: NodeId,
@@ -78,7 +78,7 @@ pub(crate) struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// Says once that the node lives.
+    /// Writes one heartbeat.
     pub(crate) async fn beat(&self) {
         let draining = self.readiness.state() == State::Draining;
         let beat = self.store.heartbeat(&self.id, &self.address, draining);
@@ -89,7 +89,7 @@ impl Heartbeat {
         }
     }
 
-    /// Says it every interval until `stop`.
+    /// Writes a heartbeat every interval until `stop`.
     pub(crate) async fn run(self, stop: CancellationToken) {
         loop {
             self.beat().await;
@@ -119,17 +119,17 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_was_given_no_id_keeps_the_one_it_made() {
+    fn a_node_without_a_configured_id_generates_one_and_reuses_it() {
         let directory = tempfile::tempdir().unwrap();
         let config = config(&[("data_dir", directory.path().to_str().unwrap())]);
-        let made = id(&config).unwrap();
-        assert_eq!(id(&config).unwrap(), made);
+        let generated = id(&config).unwrap();
+        assert_eq!(id(&config).unwrap(), generated);
         std::fs::write(directory.path().join("node-id"), "../other").unwrap();
         assert_eq!(id(&config).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]
-    fn other_nodes_are_told_the_advertised_host_with_the_port_that_was_bound() {
+    fn the_advertised_address_is_the_configured_host_with_the_bound_port() {
         for (advertise, bound, want) in [
             ("10.0.0.7", "0.0.0.0:50011", "10.0.0.7:50011"),
             ("10.0.0.7:443", "0.0.0.0:50011", "10.0.0.7:443"),
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_on_every_address_advertises_one_that_can_be_called() {
+    fn a_node_that_listens_on_every_address_advertises_a_specific_one() {
         let address = advertised(&config(&[("data_dir", "/data")]), "0.0.0.0:50011".parse().unwrap());
         assert!(address.ends_with(":50011"), "{address}");
     }

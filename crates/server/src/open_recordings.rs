@@ -1,4 +1,4 @@
-//! What capture writes, as the workers see it that send it on.
+//! The open files of live sessions, for the workers that upload and render them while recording.
 
 use std::sync::Arc;
 
@@ -8,34 +8,36 @@ use model::{AudioResult, Container, Recording, TenantId};
 
 use crate::{config::DefaultRendition, renditions};
 
-/// The files of the live sessions.
+/// The files that capture is writing.
 pub(crate) struct OpenRecordings {
     capture: Capture,
     base_path: String,
-    /// Of whom, and the parameters.
+    /// Default renditions that are made while recording: of which tenant (None: of all), and the parameters.
     derived: Vec<(Option<TenantId>, Arc<str>)>,
 }
 
 impl OpenRecordings {
-    /// `base_path` is the first part of every object key. Of `wishes`, some are for files that grow.
-    pub(crate) fn new(capture: Capture, base_path: String, wishes: &[DefaultRendition]) -> Self {
-        let early = wishes.iter().filter(|wish| wish.while_recording);
-        let derived = early.filter_map(|wish| {
-            Some((wish.tenant.clone(), renditions::parameters(&wish.rendition).ok()?.into()))
+    /// `base_path` is the first part of every object key. Of the default renditions, those with `while_recording` count.
+    pub(crate) fn new(capture: Capture, base_path: String, default_renditions: &[DefaultRendition]) -> Self {
+        let early = default_renditions.iter().filter(|one| one.while_recording);
+        let derived = early.filter_map(|one| {
+            // A stem, which names a track, is never made early.
+            let rendition = one.rendition.resolve(&[]).ok()?;
+            Some((one.tenant.clone(), renditions::parameters(&rendition).ok()?.into()))
         });
         Self { capture, base_path, derived: derived.collect() }
     }
 
-    /// What is made of a recording while it goes on: what the configuration wants early of its tenant's, then what its source
-    /// asked for.
+    /// The renditions to make of a recording while it is open: the default ones of its tenant, then the requested results
+    /// of its source.
     fn derived(&self, file: &capture::OpenFile) -> Arc<[Arc<str>]> {
         let Recording { tenant: of, results, .. } = &*file.recording;
         let configured =
             self.derived.iter().filter(|(tenant, _)| tenant.as_ref().is_none_or(|one| one == of));
         let configured = configured.map(|(_, parameters)| Arc::clone(parameters));
-        let asked = results.iter().filter(|result| early(**result, file.container));
-        let asked =
-            asked.filter_map(|result| Some(renditions::parameters(&renditions::asked(*result)).ok()?.into()));
+        let asked = results.iter().filter(|result| is_made_early(**result, file.container));
+        let asked = asked
+            .filter_map(|result| Some(renditions::parameters(&renditions::of_source(*result)).ok()?.into()));
         let mut derived: Vec<Arc<str>> = Vec::new();
         for parameters in configured.chain(asked) {
             if !derived.contains(&parameters) {
@@ -45,7 +47,7 @@ impl OpenRecordings {
         derived.into()
     }
 
-    fn growing(&self, file: capture::OpenFile) -> OpenFile {
+    fn open_file(&self, file: capture::OpenFile) -> OpenFile {
         let Recording { id, started_at, .. } = *file.recording;
         let derived = self.derived(&file);
         OpenFile {
@@ -64,14 +66,16 @@ impl OpenRecordings {
     }
 }
 
-/// Opus that is pushed, of which WebM is made, is copied into Ogg at the end, at once and without loss.
-fn early(result: AudioResult, container: Container) -> bool {
-    renditions::asked(result).can_follow() && !(result == AudioResult::Opus && container == Container::Webm)
+/// Whether a result is made while recording. Opus in WebM is not: at the end it is copied into Ogg, quickly and without
+/// loss.
+fn is_made_early(result: AudioResult, container: Container) -> bool {
+    renditions::of_source(result).kind().while_recording()
+        && !(result == AudioResult::Opus && container == Container::Webm)
 }
 
 impl OpenFiles for OpenRecordings {
     fn files(&self) -> Vec<OpenFile> {
-        self.capture.open_files().into_iter().map(|file| self.growing(file)).collect()
+        self.capture.open_files().into_iter().map(|file| self.open_file(file)).collect()
     }
 }
 
@@ -80,12 +84,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_push_asks_for_is_made_early_but_what_is_copied() {
+    fn every_result_of_pushed_audio_is_made_early_except_a_copied_one() {
         use AudioResult::{Mp3, Opus, Wav};
         for (container, expected) in
             [(Container::Matroska, [true, true, true]), (Container::Webm, [true, false, true])]
         {
-            assert_eq!([Wav, Opus, Mp3].map(|result| early(result, container)), expected, "{container:?}");
+            assert_eq!(
+                [Wav, Opus, Mp3].map(|result| is_made_early(result, container)),
+                expected,
+                "{container:?}"
+            );
         }
     }
 }

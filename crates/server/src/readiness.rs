@@ -1,4 +1,4 @@
-//! Whether this node takes new sessions: what `/readyz`, gRPC health and load balancers are told.
+//! Whether this node accepts new sessions, as reported by `/readyz`, gRPC health and `recorder_ready`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,18 +9,18 @@ use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{grpc::SERVICES, metrics};
 
-/// Why a node is not ready.
+/// A node's readiness.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It takes new sessions.
+    /// It accepts new sessions.
     Ready,
     /// Its database does not answer.
     DatabaseAway,
-    /// It is about to stop.
+    /// It shuts down.
     Draining,
 }
 
-/// Tells everybody who asks.
+/// Holds the state and publishes each change. Cheap to clone.
 #[derive(Clone)]
 pub struct Readiness {
     state: Arc<watch::Sender<State>>,
@@ -28,15 +28,15 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Not ready until the database was seen.
+    /// Not ready until the first successful check.
     pub async fn new() -> Self {
         let health = HealthReporter::new();
         let readiness = Self { state: Arc::new(watch::Sender::new(State::DatabaseAway)), health };
-        readiness.tell(State::DatabaseAway).await;
+        readiness.publish(State::DatabaseAway).await;
         readiness
     }
 
-    /// What the gRPC health service reads.
+    /// The source of the gRPC health service.
     #[must_use]
     pub fn health(&self) -> HealthReporter {
         self.health.clone()
@@ -48,14 +48,14 @@ impl Readiness {
         *self.state.borrow()
     }
 
-    /// From here on not ready for good.
+    /// Not ready from now on; later checks change nothing.
     pub async fn drain(&self) {
         self.state.send_replace(State::Draining);
-        self.tell(State::Draining).await;
+        self.publish(State::Draining).await;
     }
 
-    /// Looks whether the database answers, within `wait`.
-    pub async fn look(&self, store: &dyn Store, wait: Duration) {
+    /// Checks once whether the database answers within `wait`.
+    pub async fn check(&self, store: &dyn Store, wait: Duration) {
         let answer = tokio::time::timeout(wait, store.ping()).await;
         let problem = match answer {
             Ok(Ok(())) => None,
@@ -73,16 +73,16 @@ impl Readiness {
         if changed {
             match problem {
                 None => tracing::info!("ready"),
-                Some(error) => tracing::warn!(error, "not ready: the database is away"),
+                Some(error) => tracing::warn!(error, "not ready: database unavailable"),
             }
-            self.tell(found).await;
+            self.publish(found).await;
         }
     }
 
-    /// Looks every `interval` until `stop`.
+    /// Checks every `interval` until `stop`.
     pub async fn watch(self, store: Arc<dyn Store>, interval: Duration, stop: CancellationToken) {
         loop {
-            self.look(store.as_ref(), interval).await;
+            self.check(store.as_ref(), interval).await;
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(interval) => {}
@@ -90,7 +90,7 @@ impl Readiness {
         }
     }
 
-    async fn tell(&self, state: State) {
+    async fn publish(&self, state: State) {
         let ready = state == State::Ready;
         let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
         for service in SERVICES.iter().chain(&[""]) {

@@ -1,4 +1,4 @@
-//! A recorder that runs, and the one way in which it ends.
+//! The run of a recorder, and its shutdown.
 
 use std::{io, time::Duration};
 
@@ -10,21 +10,21 @@ use crate::{
     grpc::{self, GrpcSettings},
     http::{self, HttpState},
     metrics,
-    notify::{READY, STOPPING, notify},
+    systemd::{READY, STOPPING, notify},
 };
 
-/// How often the database is looked at for readiness.
-const LOOK: Duration = Duration::from_secs(2);
-/// How often old samples of the metrics are forgotten.
+/// Interval and time-out of the database check for readiness.
+const DATABASE_CHECK: Duration = Duration::from_secs(2);
+/// Interval of the metrics exporter's upkeep.
 const METRICS_UPKEEP: Duration = Duration::from_secs(15);
-/// How long each step after the last seal may take: answers under way, workers, connections.
-const LAST_STEPS: Duration = Duration::from_secs(5);
+/// Time-out of each shutdown step after the last recording is finalized: answers, workers, connections.
+const STEP_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ended {
-    /// Sessions that were not sealed in time. The next start seals them.
-    pub unsealed: usize,
+    /// Sessions that were not finalized in time. The next start recovers them.
+    pub unfinished: usize,
 }
 
 /// Why a run ended early.
@@ -36,25 +36,25 @@ pub enum RunError {
     /// The HTTP port failed.
     #[error("the HTTP port failed: {0}")]
     Http(io::Error),
-    /// A port's task broke.
+    /// A port's task panicked.
     #[error("a port failed: {0}")]
     Task(tokio::task::JoinError),
 }
 
-/// What runs beside the sessions.
+/// The tasks of a running recorder.
 struct Running {
     app: App,
     ports: JoinSet<Result<(), RunError>>,
     stop_ports: CancellationToken,
-    watchers: TaskTracker,
-    stop_watchers: CancellationToken,
+    background: TaskTracker,
+    stop_background: CancellationToken,
 }
 
 impl App {
-    /// Serves until `shutdown` is ready, then drains, seals and closes, in that order.
+    /// Serves until `shutdown` is ready, then drains, finalizes every recording and closes.
     ///
     /// # Errors
-    /// [`RunError`] if a port fails; sessions are sealed all the same.
+    /// [`RunError`] if a port fails. Recordings are finalized all the same.
     pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<Ended, RunError> {
         let mut running = self.start().await;
         notify(READY);
@@ -71,15 +71,15 @@ impl App {
     }
 
     async fn start(mut self) -> Running {
-        let (stop_ports, stop_watchers) = (CancellationToken::new(), CancellationToken::new());
-        let (watchers, mut ports) = (TaskTracker::new(), JoinSet::new());
+        let (stop_ports, stop_background) = (CancellationToken::new(), CancellationToken::new());
+        let (background, mut ports) = (TaskTracker::new(), JoinSet::new());
         let store = self.database.store();
 
         self.heartbeat.beat().await;
-        self.readiness.look(store.as_ref(), LOOK).await;
-        watchers.spawn(self.heartbeat.clone().run(stop_watchers.clone()));
-        watchers.spawn(self.readiness.clone().watch(store, LOOK, stop_watchers.clone()));
-        watchers.spawn(metrics::keep_up(METRICS_UPKEEP, stop_watchers.clone()));
+        self.readiness.check(store.as_ref(), DATABASE_CHECK).await;
+        background.spawn(self.heartbeat.clone().run(stop_background.clone()));
+        background.spawn(self.readiness.clone().watch(store, DATABASE_CHECK, stop_background.clone()));
+        background.spawn(metrics::run_upkeep(METRICS_UPKEEP, stop_background.clone()));
 
         let cors = http::cors(&self.config.http.cors_origins);
         if let Some(listener) = self.grpc.take() {
@@ -88,62 +88,59 @@ impl App {
                 tls: self.tls.grpc_server(),
                 cors: cors.clone(),
             };
-            let (api, auth, health) = (self.api.clone(), self.auth.clone(), self.readiness.health());
+            let (calls, health) = (self.calls.clone(), self.readiness.health());
             let stop = stop_ports.clone();
             ports.spawn(async move {
-                grpc::serve(listener, api, auth, health, settings, stop).await.map_err(RunError::Grpc)
+                grpc::serve(listener, calls, health, settings, stop).await.map_err(RunError::Grpc)
             });
         }
         if let Some(listener) = self.http.take() {
-            let state = HttpState {
-                api: self.api.clone(),
-                auth: self.auth.clone(),
-                readiness: self.readiness.clone(),
-            };
+            let state = HttpState { calls: self.calls.clone(), readiness: self.readiness.clone() };
             let router = http::router(state, self.config.grpc.max_message_bytes.as_usize(), cors);
             ports.spawn(serve_http(listener, router, self.tls.clone(), stop_ports.clone()));
         }
-        Running { app: self, ports, stop_ports, watchers, stop_watchers }
+        Running { app: self, ports, stop_ports, background, stop_background }
     }
 }
 
 impl Running {
-    /// The end, in the order that loses nothing: load balancers look elsewhere, new offers are refused, sessions are
-    /// sealed while calls to stop them are still answered, leases are given back, ports and connections close.
+    /// Shuts down in the order that loses nothing: turn readiness off, refuse new offers, finalize the sessions while
+    /// calls are still answered, release the leases of jobs, close ports and connections.
     async fn end(mut self) -> Ended {
-        let App { api, readiness, heartbeat, workers, stop_workers, database, config, .. } = self.app;
+        let App { calls, readiness, heartbeat, workers, stop_workers, database, config, .. } = self.app;
+        let api = calls.api();
         tracing::info!(sessions = api.capture.count(), "shutting down");
         readiness.drain().await;
         api.capture.drain();
-        // After the refusal: a database that is slow must not keep the door open.
+        // After new offers are refused, so that a slow database does not delay that.
         heartbeat.beat().await;
 
-        let unsealed = api.capture.shutdown(config.shutdown.timeout.0).await;
-        if unsealed > 0 {
-            tracing::warn!(unsealed, "sessions were not sealed in time; the next start seals them");
+        let unfinished = api.capture.shutdown(config.shutdown.timeout.0).await;
+        if unfinished > 0 {
+            tracing::warn!(unfinished, "sessions were not finalized in time; the next start recovers them");
         }
         api.closing.cancel();
         api.work.close();
-        let _ = timeout(LAST_STEPS, api.work.wait()).await;
+        let _ = timeout(STEP_TIMEOUT, api.work.wait()).await;
 
         stop_workers.cancel();
-        if timeout(LAST_STEPS, workers.stopped()).await.is_err() {
-            tracing::warn!("workers did not stop in time; their leases run out by themselves");
+        if timeout(STEP_TIMEOUT, workers.stopped()).await.is_err() {
+            tracing::warn!("workers did not stop in time; their leases will expire");
         }
 
         self.stop_ports.cancel();
         let answered = async { while self.ports.join_next().await.is_some() {} };
-        if timeout(LAST_STEPS, answered).await.is_err() {
-            // A client that watches health or holds an idle connection would hold us up for ever.
+        if timeout(STEP_TIMEOUT, answered).await.is_err() {
+            // Clients that watch health or hold idle connections would delay the exit without end.
             self.ports.abort_all();
         }
 
-        self.stop_watchers.cancel();
-        self.watchers.close();
-        let _ = timeout(LAST_STEPS, self.watchers.wait()).await;
-        let _ = timeout(LAST_STEPS, database.close()).await;
-        tracing::info!(unsealed, "stopped");
-        Ended { unsealed }
+        self.stop_background.cancel();
+        self.background.close();
+        let _ = timeout(STEP_TIMEOUT, self.background.wait()).await;
+        let _ = timeout(STEP_TIMEOUT, database.close()).await;
+        tracing::info!(unfinished, "stopped");
+        Ended { unfinished }
     }
 }
 

@@ -4,34 +4,34 @@ use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The exit code of a process that was told twice.
-const TOLD_TWICE: i32 = 130;
+/// Exit code after a second signal: 128 and the number of SIGINT.
+const SECOND_SIGNAL: i32 = 130;
 
-/// Catches the signals from here on. What is returned is ready at the first; the second ends the process at once,
-/// leaving what is in the spool to the next start.
+/// Installs the handlers. The returned future is ready at the first signal. A second signal exits the process at once; the
+/// next start recovers the spool.
 ///
 /// # Errors
-/// The system refuses a handler.
-pub fn asked_to_stop() -> io::Result<impl Future<Output = ()>> {
+/// The system refuses to install a handler.
+pub fn stop_requested() -> io::Result<impl Future<Output = ()>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let (said, heard) = tokio::sync::oneshot::channel();
+    let (sender, receiver) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        let mut said = Some(said);
+        let mut sender = Some(sender);
         loop {
             let name = tokio::select! {
                 _ = terminate.recv() => "SIGTERM",
                 _ = interrupt.recv() => "SIGINT",
             };
-            let Some(first) = said.take() else {
-                tracing::warn!(signal = name, "told again to stop: ending at once");
-                std::process::exit(TOLD_TWICE);
+            let Some(first) = sender.take() else {
+                tracing::warn!(signal = name, "second signal: exiting at once");
+                std::process::exit(SECOND_SIGNAL);
             };
-            tracing::info!(signal = name, "told to stop");
+            tracing::info!(signal = name, "stop requested");
             let _ = first.send(());
         }
     });
     Ok(async move {
-        let _ = heard.await;
+        let _ = receiver.await;
     })
 }

@@ -1,4 +1,4 @@
-//! Certificates of both ports, and of our calls to other nodes.
+//! TLS of the gRPC port, the HTTP port and the calls to other nodes.
 
 use std::{fs, path::PathBuf, sync::Arc};
 
@@ -10,7 +10,7 @@ use tonic::transport::{Certificate, ClientTlsConfig, Identity, ServerTlsConfig};
 
 use crate::config::Tls;
 
-/// A file that can't be used.
+/// An unusable file.
 #[derive(Debug)]
 pub(crate) struct TlsError {
     /// The key that names it.
@@ -19,7 +19,7 @@ pub(crate) struct TlsError {
     pub(crate) problem: String,
 }
 
-/// What was read; nothing in it without TLS.
+/// The certificates that were read. Empty without TLS.
 #[derive(Clone, Default)]
 pub(crate) struct Material {
     identity: Option<(String, String)>,
@@ -36,7 +36,10 @@ impl Material {
         for (name, pem) in [("tls.certificate", Some(&certificate)), ("tls.client_ca", client_ca.as_ref())] {
             let none = pem.is_some_and(|pem| certificates(pem).is_none_or(|found| found.is_empty()));
             if none {
-                return Err(TlsError { key: name, problem: "the file holds no PEM certificate".to_owned() });
+                return Err(TlsError {
+                    key: name,
+                    problem: "the file contains no PEM certificate".to_owned(),
+                });
             }
         }
         let material = Self { identity: Some((certificate, key)), client_ca };
@@ -44,7 +47,7 @@ impl Material {
         Ok(material)
     }
 
-    /// For the gRPC port, which asks clients for a certificate if an authority is given.
+    /// For the gRPC port. It requests client certificates if an authority is configured.
     pub(crate) fn grpc_server(&self) -> Option<ServerTlsConfig> {
         let (certificate, key) = self.identity.as_ref()?;
         let server = ServerTlsConfig::new().identity(Identity::from_pem(certificate, key));
@@ -54,24 +57,23 @@ impl Material {
         })
     }
 
-    /// For calls to other nodes: they have to show a certificate of the authority (without one, of a public
-    /// authority), and see ours.
+    /// For calls to other nodes. Each side presents its certificate. Without an authority, nodes share one certificate.
     pub(crate) fn grpc_client(&self) -> Option<ClientTlsConfig> {
         let (certificate, key) = self.identity.as_ref()?;
         let client = ClientTlsConfig::new().identity(Identity::from_pem(certificate, key));
         Some(match &self.client_ca {
             Some(ca) => client.ca_certificate(Certificate::from_pem(ca)),
-            // Nodes that share a certificate trust it, whoever signed it.
+            // Nodes that share a certificate trust it, also if it is self-signed.
             None => client.ca_certificate(Certificate::from_pem(certificate)),
         })
     }
 
-    /// For the HTTP port. Its callers prove themselves by token, not by certificate: probes and scrapers have none.
+    /// For the HTTP port. It requests no client certificates: probes and scrapers have none, callers have tokens.
     pub(crate) fn http_server(&self) -> Result<Option<Arc<ServerConfig>>, TlsError> {
         let Some((certificate, key)) = &self.identity else { return Ok(None) };
         let unusable = |problem: String| TlsError { key: "tls.key", problem };
         let key = PrivateKeyDer::from_pem_slice(key.as_bytes())
-            .map_err(|_| unusable("the file holds no PEM private key".to_owned()))?;
+            .map_err(|_| unusable("the file contains no PEM private key".to_owned()))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut server = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -91,7 +93,7 @@ fn read(key: &'static str, path: &PathBuf) -> Result<String, TlsError> {
         .map_err(|error| TlsError { key, problem: format!("can't read {}: {error}", path.display()) })
 }
 
-/// None if the text is no PEM.
+/// None if the text is not PEM.
 fn certificates(pem: &str) -> Option<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>().ok()
 }

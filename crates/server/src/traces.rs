@@ -1,5 +1,5 @@
-//! Traces by OTLP over gRPC. `OTEL_*` variables that the configuration does not name (headers, sampler, batch sizes)
-//! are read by the exporter itself.
+//! Traces by OTLP over gRPC. The exporter itself reads the `OTEL_*` variables that are not configuration keys: headers,
+//! sampler, batch sizes.
 
 use http::HeaderMap;
 use opentelemetry::{
@@ -18,17 +18,17 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use crate::config::Otel;
 
-/// Sends spans in batches from its own thread; what the collector does not take in time is dropped.
+/// Sends spans in batches from its own thread. Spans that the collector does not accept in time are dropped.
 #[derive(Debug, Clone)]
 pub struct Traces {
     provider: SdkTracerProvider,
 }
 
 impl Traces {
-    /// Prepares to send to the configured endpoint; none without one. Has to be called within the runtime.
+    /// Connects to the configured endpoint; None without one. Must be called within the tokio runtime.
     ///
     /// # Errors
-    /// The endpoint is no URL.
+    /// The endpoint is not a URL.
     pub fn start(otel: &Otel) -> Result<Option<Self>, ExporterBuildError> {
         let Some(endpoint) = &otel.endpoint else { return Ok(None) };
         let exporter = SpanExporter::builder().with_tonic().with_endpoint(endpoint).build()?;
@@ -42,15 +42,15 @@ impl Traces {
         self.provider.tracer("webrtc-recorder")
     }
 
-    /// Sends what is left. It blocks: not for the runtime's own threads.
+    /// Sends the remaining spans. It blocks: do not call it on a thread of the runtime.
     pub fn finish(self) {
         if let Err(error) = self.provider.shutdown() {
-            tracing::warn!(%error, "the last traces were not sent");
+            tracing::warn!(%error, "the last spans were not sent");
         }
     }
 }
 
-/// Makes a span the child of the caller's, where the call's headers name it (W3C Trace Context: `traceparent`).
+/// Makes the span a child of the caller's span, if the headers name one (W3C Trace Context, `traceparent`).
 pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
     struct Headers<'a>(&'a HeaderMap);
     impl Extractor for Headers<'_> {
@@ -62,6 +62,6 @@ pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
         }
     }
     let parent = TraceContextPropagator::new().extract(&Headers(headers));
-    // Without a tracer there is nothing that the parent could be told to.
+    // Fails if no tracer is installed: then no span is exported.
     let _ = span.set_parent(parent);
 }

@@ -1,4 +1,4 @@
-//! Recordings of headless Chromium: offers, answers and media as a user's browser makes them.
+//! Recordings of headless Chromium.
 
 mod support;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proto::webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest};
 use serde_json::{Value, json};
-use support::{config, counted, in_step, object, ok, start};
+use support::{assert_in_sync, config, counted, object, ok, start};
 use testkit::{
     call::upload_request,
     client::Client,
@@ -15,10 +15,10 @@ use testkit::{
 };
 use tokio::{sync::Mutex, time::sleep};
 
-/// A browser takes the whole machine: one at a time.
+/// A browser uses the whole machine, so the tests run one at a time.
 static BROWSER: Mutex<()> = Mutex::const_new(());
 
-/// The counter of the page's signal doesn't begin again within a test.
+/// The frame counter of the page's signal does not wrap within a test.
 const NO_END: u16 = u16::MAX;
 
 struct Page<'a> {
@@ -28,7 +28,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Opens a page and begins to record it; returns once it is connected.
+    /// Opens a page and records it. Returns once it is connected.
     async fn record(browser: &mut Client, recorder: &'a Recorder, name: &'a str, options: Value) -> Self {
         ok(browser.open_page(name, options).await, "the page");
         let offer = ok(browser.offer(name).await, "the browser's offer");
@@ -85,13 +85,13 @@ async fn records_with_a_second_video(codec: &str, name_in_file: &str) {
 
     let (pictures, counters) = counted(&file, 0, NO_END);
     assert_eq!(counters.unreadable, 0, "{counters:?}");
-    // Asked for a keyframe before its source has drawn again, a browser sends its first picture once more.
+    // On a keyframe request before the next picture, a browser sends its previous picture again.
     assert!(counters.repeated.iter().all(|repeated| Some(*repeated) == counters.first), "{counters:?}");
-    // What the encoder dropped isn't the recorder's loss: as many pictures as the browser says that it sent.
+    // The encoder may drop pictures, so the expected number is the one that the browser reports as sent.
     let encoded = stats["video"][0]["framesSent"].as_u64().unwrap_or_default();
     assert!(pictures.len() as u64 + 2 >= encoded, "{} of {encoded} pictures", pictures.len());
-    // The page draws by the audio clock, to within a picture and the audio's buffers.
-    in_step(&file, &pictures, 100.0, 3);
+    // The page draws by the audio clock, with a tolerance of one picture and the audio buffers.
+    assert_in_sync(&file, &pictures, 100.0, 3);
     let (added, counters) = counted(&file, 1, NO_END);
     assert!(!added.is_empty() && counters.unreadable == 0, "{counters:?}");
     assert!(added.first().is_some_and(|picture| picture.time > 1.5), "{:?}", added.first());
@@ -118,7 +118,7 @@ async fn chromium_is_recorded_in_av1_with_a_second_video() {
 }
 
 #[tokio::test]
-async fn bitrate_of_chromium_climbs_to_its_maximum() {
+async fn the_bitrate_of_chromium_rises_to_its_maximum() {
     const MAXIMUM: f64 = 1_200_000.0;
     let _one_at_a_time = BROWSER.lock().await;
     let recorder = start(config()).await;
@@ -140,7 +140,7 @@ async fn bitrate_of_chromium_climbs_to_its_maximum() {
 }
 
 #[tokio::test]
-async fn fake_camera_and_microphone_of_two_browsers_go_to_one_port() {
+async fn two_browsers_send_camera_and_microphone_to_one_port() {
     let _one_at_a_time = BROWSER.lock().await;
     let recorder = start(config().env("RECORDER__WEBRTC__SHARDS", "1")).await;
     let (first, second) = tokio::join!(Client::chromium(), Client::chromium());
@@ -176,7 +176,7 @@ async fn simulcast_of_chromium_is_recorded_as_one_track() {
 }
 
 #[tokio::test]
-async fn video_that_the_page_stops_ends_while_the_rest_goes_on() {
+async fn video_that_the_page_stops_ends_and_the_other_tracks_continue() {
     let _one_at_a_time = BROWSER.lock().await;
     let recorder = start(config()).await;
     let mut browser = ok(Client::chromium().await, "Chromium");

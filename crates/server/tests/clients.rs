@@ -1,11 +1,11 @@
-//! Recordings of other WebRTC stacks: each has habits of its own.
+//! Recordings of other WebRTC stacks: aiortc and werift.
 
 mod support;
 
 use std::time::Duration;
 
 use proto::webrtc_recorder::StopP2pVideoRequest;
-use support::{CLIP_FRAMES, config, counted, in_step, object, ok, start};
+use support::{CLIP_FRAMES, assert_in_sync, config, counted, object, ok, start};
 use testkit::{
     call::upload_request,
     client::Client,
@@ -25,8 +25,8 @@ async fn record(recorder: &Recorder, client: &mut Client, time: Duration) -> std
     object(recorder, &response.id).await
 }
 
-/// The file has these tracks, about as long as was recorded, whole, clean, in step, and seeks.
-fn judge(file: &std::path::Path, codec: &str, seconds: f64, tolerance_ms: f64, clip_frames: u16) {
+/// Checks that the file has these tracks and the recorded duration, decodes without errors, is in sync, and seeks.
+fn check(file: &std::path::Path, codec: &str, seconds: f64, tolerance_ms: f64, clip_frames: u16) {
     let probed = ok(probe(file), "the headers");
     assert_eq!((probed.codecs("video"), probed.codecs("audio")), (vec![codec], vec!["opus"]));
     let duration = probed.duration().unwrap_or_default();
@@ -36,7 +36,7 @@ fn judge(file: &std::path::Path, codec: &str, seconds: f64, tolerance_ms: f64, c
     let (pictures, counters) = counted(file, 0, clip_frames);
     assert!(counters.is_whole(), "{counters:?}");
     assert!(pictures.len() as f64 > (seconds - 0.6) * 30.0, "{} pictures", pictures.len());
-    in_step(file, &pictures, tolerance_ms, 3);
+    assert_in_sync(file, &pictures, tolerance_ms, 3);
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn aiortc_is_recorded_in_vp8() {
     let recorder = start(config()).await;
     let mut client = ok(Client::aiortc("video/VP8").await, "aiortc");
     let file = record(&recorder, &mut client, Duration::from_secs(4)).await;
-    judge(&file, "vp8", 4.0, 40.0, u16::MAX);
+    check(&file, "vp8", 4.0, 40.0, u16::MAX);
 }
 
 #[tokio::test]
@@ -52,7 +52,7 @@ async fn aiortc_is_recorded_in_h264() {
     let recorder = start(config()).await;
     let mut client = ok(Client::aiortc("video/H264").await, "aiortc");
     let file = record(&recorder, &mut client, Duration::from_secs(4)).await;
-    judge(&file, "h264", 4.0, 40.0, u16::MAX);
+    check(&file, "h264", 4.0, 40.0, u16::MAX);
 }
 
 #[tokio::test]
@@ -62,5 +62,5 @@ async fn werift_is_recorded() {
     let recorder = start(config()).await;
     let mut client = ok(Client::werift(&video, &audio).await, "werift");
     let file = record(&recorder, &mut client, Duration::from_secs(4)).await;
-    judge(&file, "vp8", 4.0, 40.0, CLIP_FRAMES);
+    check(&file, "vp8", 4.0, 40.0, CLIP_FRAMES);
 }

@@ -1,11 +1,11 @@
-//! The same three calls as JSON over HTTP.
+//! The calls of `WebRTCService` as JSON over HTTP.
 
 mod support;
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use support::{beep, config, driver, judge, object, ok, played, sender, start, video};
+use support::{beep, check_file, config, driver, object, ok, played, sender, start, video};
 use testkit::{recorder::Recorder, sender::SenderConfig, signal::Codec};
 
 struct Http {
@@ -15,7 +15,7 @@ struct Http {
 
 impl Http {
     fn to(recorder: &Recorder) -> Self {
-        // A second test of this process finds it installed already.
+        // Fails if another test has installed it already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let base = format!("http://{}/webrtc/video", recorder.http());
         Self { client: reqwest::Client::new(), base }
@@ -36,7 +36,7 @@ fn text<'a>(response: &'a Value, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn recording_is_begun_changed_and_ended_by_json() {
+async fn a_recording_is_begun_renegotiated_and_stopped_by_json() {
     let (recorder, driver) = (start(config()).await, driver());
     let http = Http::to(&recorder);
     let play_for = Some(Duration::from_secs(2));
@@ -60,11 +60,11 @@ async fn recording_is_begun_changed_and_ended_by_json() {
         let (code, response) = http.call(reqwest::Method::DELETE, &format!("/{id}"), None).await;
         assert_eq!((code, response), (200, json!({})));
     }
-    judge(&object(&recorder, &id).await, &["vp8", "vp8"], &["opus"], 2.0);
+    check_file(&object(&recorder, &id).await, &["vp8", "vp8"], &["opus"], 2.0);
 }
 
 #[tokio::test]
-async fn refusals_carry_the_http_codes_of_their_status() {
+async fn json_errors_have_the_http_codes_of_their_status() {
     let recorder = start(config()).await;
     let http = Http::to(&recorder);
     let unknown = "/7e4f2c3a-9f0b-4a55-8f53-1f2f0a6f9b11";

@@ -1,77 +1,78 @@
-//! The same on the configuration of production: Postgres holds what is known of a recording, S3 the recording.
+//! The scenarios of recordings and crashes on Postgres and S3.
 
 mod scenarios;
 mod support;
 
 use scenarios::{crashes, records};
-use support::Place;
+use support::TestBackend;
 use testkit::signal::Codec;
 
 #[tokio::test]
-async fn vp8_is_recorded_whole_and_in_step() {
-    records::codec_is_recorded_whole_and_in_step(&Place::production().await, Codec::Vp8).await;
+async fn vp8_is_recorded_completely_and_in_sync() {
+    records::a_codec_is_recorded_completely_and_in_sync(&TestBackend::production().await, Codec::Vp8).await;
 }
 
 #[tokio::test]
-async fn vp9_is_recorded_whole_and_in_step() {
-    records::codec_is_recorded_whole_and_in_step(&Place::production().await, Codec::Vp9).await;
+async fn vp9_is_recorded_completely_and_in_sync() {
+    records::a_codec_is_recorded_completely_and_in_sync(&TestBackend::production().await, Codec::Vp9).await;
 }
 
 #[tokio::test]
-async fn av1_is_recorded_whole_and_in_step() {
-    records::codec_is_recorded_whole_and_in_step(&Place::production().await, Codec::Av1).await;
+async fn av1_is_recorded_completely_and_in_sync() {
+    records::a_codec_is_recorded_completely_and_in_sync(&TestBackend::production().await, Codec::Av1).await;
 }
 
 #[tokio::test]
-async fn h264_is_recorded_whole_and_in_step() {
-    records::codec_is_recorded_whole_and_in_step(&Place::production().await, Codec::H264).await;
+async fn h264_is_recorded_completely_and_in_sync() {
+    records::a_codec_is_recorded_completely_and_in_sync(&TestBackend::production().await, Codec::H264).await;
 }
 
 #[tokio::test]
-async fn five_percent_of_packets_lost_cost_no_frame() {
-    records::five_percent_of_packets_lost_cost_no_frame(&Place::production().await).await;
+async fn five_percent_packet_loss_costs_no_frame() {
+    records::five_percent_packet_loss_costs_no_frame(&TestBackend::production().await).await;
 }
 
 #[tokio::test]
-async fn five_percent_of_packets_lost_cost_no_frame_of_the_best_simulcast_layer() {
-    records::five_percent_of_packets_lost_cost_no_frame_of_the_best_simulcast_layer(
-        &Place::production().await,
+async fn five_percent_packet_loss_costs_no_frame_of_the_best_simulcast_layer() {
+    records::five_percent_packet_loss_costs_no_frame_of_the_best_simulcast_layer(
+        &TestBackend::production().await,
     )
     .await;
 }
 
 #[tokio::test]
-async fn reordered_and_repeated_packets_are_written_once_and_in_order() {
-    records::reordered_and_repeated_packets_are_written_once_and_in_order(&Place::production().await).await;
-}
-
-#[tokio::test]
-async fn sound_that_begins_three_seconds_late_is_still_in_step() {
-    records::sound_that_begins_three_seconds_late_is_still_in_step(&Place::production().await).await;
-}
-
-#[tokio::test]
-async fn track_added_by_renegotiation_goes_into_the_same_file() {
-    records::track_added_by_renegotiation_goes_into_the_same_file(&Place::production().await).await;
-}
-
-#[tokio::test]
-async fn client_that_says_goodbye_has_its_recording_sealed() {
-    records::client_that_says_goodbye_has_its_recording_sealed(&Place::production().await).await;
-}
-
-#[tokio::test]
-async fn blackout_shorter_than_the_grace_time_goes_on_in_the_same_recording() {
-    records::blackout_shorter_than_the_grace_time_goes_on_in_the_same_recording(&Place::production().await)
+async fn reordered_and_duplicate_packets_are_written_once_and_in_order() {
+    records::reordered_and_duplicate_packets_are_written_once_and_in_order(&TestBackend::production().await)
         .await;
 }
 
 #[tokio::test]
-async fn kill_at_any_moment_costs_at_most_the_last_second() {
-    crashes::killed_and_recovered(&Place::production().await, 5, 5).await;
+async fn audio_that_begins_three_seconds_late_is_in_sync() {
+    records::audio_that_begins_three_seconds_late_is_in_sync(&TestBackend::production().await).await;
 }
 
 #[tokio::test]
-async fn termination_seals_every_live_recording() {
-    crashes::termination_seals_every_live_recording(&Place::production().await).await;
+async fn a_track_added_by_renegotiation_is_in_the_same_file() {
+    records::a_track_added_by_renegotiation_is_in_the_same_file(&TestBackend::production().await).await;
+}
+
+#[tokio::test]
+async fn a_closed_connection_finalizes_the_recording() {
+    records::a_closed_connection_finalizes_the_recording(&TestBackend::production().await).await;
+}
+
+#[tokio::test]
+async fn an_outage_shorter_than_the_ice_timeout_continues_the_recording() {
+    records::an_outage_shorter_than_the_ice_timeout_continues_the_recording(&TestBackend::production().await)
+        .await;
+}
+
+#[tokio::test]
+async fn a_kill_at_any_moment_loses_at_most_the_last_second() {
+    crashes::killed_and_recovered(&TestBackend::production().await, 5, 5).await;
+}
+
+#[tokio::test]
+async fn sigterm_finalizes_every_live_recording() {
+    crashes::sigterm_finalizes_every_live_recording(&TestBackend::production().await).await;
 }

@@ -1,4 +1,4 @@
-//! Bad input: what each is answered with, and that the recorder records on.
+//! Invalid requests: their errors, and that the recorder still records afterwards.
 
 mod support;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use proto::webrtc_recorder::{
     IceServers, RenegotiateP2pVideoRequest, StopP2pVideoRequest, UploadP2pVideoRequest,
 };
-use support::{beep, config, driver, judge, object, ok, played, sender, start, video};
+use support::{beep, check_file, config, driver, object, ok, played, sender, start, video};
 use testkit::{
     call::{Call, upload_request},
     recorder::{Client, Recorder},
@@ -31,7 +31,7 @@ async fn refused(client: &mut Client, request: UploadP2pVideoRequest, what: &str
     ok(response.err().ok_or("it was accepted"), what)
 }
 
-/// The fields that a BadRequest detail names.
+/// The fields of the BadRequest detail.
 fn violations(status: &Status) -> Vec<String> {
     let details = status.get_details_bad_request();
     details
@@ -43,14 +43,14 @@ fn has_retry_info(status: &Status) -> bool {
     status.get_details_retry_info().is_some_and(|retry| retry.retry_delay.is_some())
 }
 
-/// A recording from begin to end: what must still work after the bad input.
+/// Makes a complete recording, which must still work after invalid requests.
 async fn records_on(recorder: &Recorder, client: &mut Client) {
     let driver = driver();
     let session = sender(&driver, playing()).await;
     let call = ok(Call::begin(client, &session, "still").await, "an offer after bad input");
     played(&session, 60).await;
     ok(call.stop(client).await, "the stop");
-    judge(&object(recorder, &call.id).await, &["vp8"], &["opus"], 2.0);
+    check_file(&object(recorder, &call.id).await, &["vp8"], &["opus"], 2.0);
 }
 
 async fn offer() -> (testkit::sender::Driver, Session, String) {
@@ -61,7 +61,7 @@ async fn offer() -> (testkit::sender::Driver, Session, String) {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_named_field_by_field() {
+async fn invalid_arguments_are_violations_of_their_fields() {
     let recorder = start(config()).await;
     let mut client = recorder.client();
     let (_driver, _session, offer) = offer().await;
@@ -108,7 +108,7 @@ async fn bad_arguments_are_named_field_by_field() {
 }
 
 #[tokio::test]
-async fn offer_without_a_codec_in_common_is_told_what_is_supported() {
+async fn an_offer_without_a_common_codec_is_refused_with_the_supported_ones() {
     let recorder = start(config().env("WEBRTC_CODECS", "VP8,OPUS")).await;
     let mut client = recorder.client();
     let driver = driver();
@@ -122,7 +122,7 @@ async fn offer_without_a_codec_in_common_is_told_what_is_supported() {
 }
 
 #[tokio::test]
-async fn unknown_and_ended_sessions_are_told_apart() {
+async fn unknown_and_ended_sessions_have_different_errors() {
     let recorder = start(config()).await;
     let mut client = recorder.client();
     let stop = client.stop_p2p_video(StopP2pVideoRequest { id: UNKNOWN_ID.into() }).await;
@@ -145,7 +145,7 @@ async fn unknown_and_ended_sessions_are_told_apart() {
 }
 
 #[tokio::test]
-async fn renegotiation_that_fails_leaves_the_recording_as_it_was() {
+async fn a_failed_renegotiation_leaves_the_recording_unchanged() {
     let (recorder, driver) = (start(config()).await, driver());
     let mut client = recorder.client();
     let session = sender(&driver, playing()).await;
@@ -158,11 +158,11 @@ async fn renegotiation_that_fails_leaves_the_recording_as_it_was() {
     }
     played(&session, 60).await;
     ok(call.stop(&mut client).await, "the stop");
-    judge(&object(&recorder, &call.id).await, &["vp8"], &["opus"], 2.0);
+    check_file(&object(&recorder, &call.id).await, &["vp8"], &["opus"], 2.0);
 }
 
 #[tokio::test]
-async fn session_beyond_the_limit_is_told_to_come_back() {
+async fn a_session_beyond_the_limit_is_refused_with_retry_info() {
     let (recorder, driver) = (start(config().env("RECORDER__LIMITS__SESSIONS", "1")).await, driver());
     let mut client = recorder.client();
     let session = sender(&driver, playing()).await;
@@ -178,7 +178,7 @@ async fn session_beyond_the_limit_is_told_to_come_back() {
 }
 
 #[tokio::test]
-async fn disk_that_is_nearly_full_refuses_new_sessions() {
+async fn a_nearly_full_disk_refuses_new_sessions() {
     let recorder = start(config().env("RECORDER__LIMITS__MIN_FREE_BYTES", "1000000000000000")).await;
     let (_driver, _session, offer) = offer().await;
     let status = refused(&mut recorder.client(), upload_request(offer, "full"), "a full disk").await;
@@ -187,7 +187,7 @@ async fn disk_that_is_nearly_full_refuses_new_sessions() {
 }
 
 #[tokio::test]
-async fn callers_without_the_right_token_are_kept_out_and_tenants_apart() {
+async fn callers_need_a_valid_token_and_see_only_their_tenant() {
     // SHA-256 of "one", "two" and "look".
     let tokens = r#"[
         { tenant = "a", role = "recorder", name = "one", sha256 = "7692c3ad3540bb803c020b3aee66cd8887123234ea0c6e7143c0add73ff431ed" },

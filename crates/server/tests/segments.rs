@@ -1,37 +1,38 @@
-//! What is made of recordings while they go on, on the embedded default and on the configuration of production.
+//! The scenarios of segments on both configurations.
 
 mod scenarios;
 mod support;
 
 use scenarios::segments;
-use support::Place;
+use support::TestBackend;
 
 #[tokio::test]
-async fn a_call_has_its_mp3_right_after_the_stop() {
-    segments::a_call_has_its_mp3_right_after_the_stop(&Place::embedded()).await;
+async fn the_mp3_of_a_call_is_available_right_after_the_stop() {
+    segments::the_mp3_of_a_call_is_available_right_after_the_stop(&TestBackend::embedded()).await;
 }
 
 #[tokio::test]
-async fn a_call_has_its_mp3_right_after_the_stop_in_production() {
-    segments::a_call_has_its_mp3_right_after_the_stop(&Place::production().await).await;
+async fn the_mp3_of_a_call_is_available_right_after_the_stop_in_production() {
+    segments::the_mp3_of_a_call_is_available_right_after_the_stop(&TestBackend::production().await).await;
 }
 
 #[tokio::test]
-async fn a_tone_that_is_pushed_goes_on_through_the_joins() {
-    segments::a_tone_that_is_pushed_goes_on_through_the_joins(&Place::embedded()).await;
+async fn a_pushed_tone_is_continuous_across_joined_segments() {
+    segments::a_pushed_tone_is_continuous_across_joined_segments(&TestBackend::embedded()).await;
 }
 
 #[tokio::test]
-async fn what_is_buffered_is_all_that_is_recorded_and_not_made() {
-    segments::what_is_buffered_is_all_that_is_recorded_and_not_made(&Place::embedded()).await;
+async fn the_buffered_time_is_all_recorded_time_without_a_finished_segment() {
+    segments::the_buffered_time_is_all_recorded_time_without_a_finished_segment(&TestBackend::embedded())
+        .await;
 }
 
 #[tokio::test]
-async fn what_a_push_asks_for_is_made_while_it_goes_on() {
-    segments::what_a_push_asks_for_is_made_while_it_goes_on(&Place::embedded()).await;
+async fn requested_results_of_a_push_are_made_while_recording() {
+    segments::requested_results_of_a_push_are_made_while_recording(&TestBackend::embedded()).await;
 }
 
 #[tokio::test]
-async fn a_kill_costs_the_segments_and_not_the_rendition() {
-    segments::a_kill_costs_the_segments_and_not_the_rendition(&Place::embedded()).await;
+async fn a_kill_loses_segments_and_not_the_rendition() {
+    segments::a_kill_loses_segments_and_not_the_rendition(&TestBackend::embedded()).await;
 }

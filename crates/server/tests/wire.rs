@@ -1,5 +1,5 @@
-//! Bytes as a client sends them that was generated from the earlier service's proto, written by hand from the table of
-//! names and numbers: what the generated code of this repository thinks of them doesn't matter here.
+//! Messages of a client generated from the earlier service's proto. They are encoded by hand from the table of names and
+//! numbers, independent of the generated code of this repository.
 
 mod support;
 
@@ -14,7 +14,7 @@ use tonic::{
     codec::{Codec as GrpcCodec, DecodeBuf, Decoder, EncodeBuf, Encoder},
 };
 
-/// Messages as they are on the wire.
+/// A codec that passes encoded messages through.
 #[derive(Default)]
 struct Raw;
 
@@ -112,7 +112,7 @@ fn ice_servers() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn hand_written_bytes_begin_change_and_end_a_recording() {
+async fn hand_written_bytes_begin_renegotiate_and_stop_a_recording() {
     let (recorder, driver) = (start(config()).await, driver());
     let play_for = Some(Duration::from_secs(2));
     let session =
@@ -126,7 +126,7 @@ async fn hand_written_bytes_begin_change_and_end_a_recording() {
         field(3, "a correlation id"),
         field(4, ice_servers()),
         number(5, 9),
-        // A field that this version doesn't know is passed over.
+        // An unknown field is ignored.
         number(99, 1),
     ];
     let response = fields(&ok(call(&recorder, "UploadP2PVideo", upload.concat()).await, "UploadP2PVideo"));
@@ -153,9 +153,9 @@ async fn hand_written_bytes_begin_change_and_end_a_recording() {
 }
 
 #[tokio::test]
-async fn bytes_that_are_no_message_are_refused() {
+async fn bytes_that_are_not_a_message_are_refused() {
     let recorder = start(config()).await;
-    // A string field that says it is longer than the message.
+    // A string field whose length exceeds the message.
     let refused = call(&recorder, "UploadP2PVideo", vec![0x0a, 0x7f, b'v']).await;
     let code = refused.map_or_else(|status| status.code(), |_| Code::Ok);
     assert!(matches!(code, Code::InvalidArgument | Code::Internal), "{code:?}");

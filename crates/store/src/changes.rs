@@ -1,25 +1,25 @@
-//! Tells this process what has changed in the database, whoever changed it.
+//! Reports to this process what changes in the database, by any node.
 
 use std::{fmt, str::FromStr};
 
 use model::{JobId, RecordingId};
 use tokio::sync::broadcast;
 
-/// Changes that a listener may be behind. One that is further behind is told so, and has to look for itself.
+/// Changes that a subscriber may be behind. One that is further behind gets `Lagged` and has to query the database.
 const CAPACITY: usize = 1024;
 
-/// What has changed.
+/// What changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// The recording, one of its renditions, or one of its jobs.
+    /// The recording, or one of its renditions, segments or jobs.
     Recording(RecordingId),
-    /// The job was cancelled: whoever runs it has to stop.
+    /// The job was cancelled: its worker has to stop.
     Cancelled(JobId),
-    /// Anything may have changed: for a while nobody listened to the database.
+    /// Anything may have changed: for a while this process received no notifications from the database.
     Anything,
 }
 
-/// As it travels between nodes.
+/// The payload of a notification between nodes.
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -33,7 +33,7 @@ impl fmt::Display for Change {
 impl FromStr for Change {
     type Err = std::convert::Infallible;
 
-    /// A text of a later version may stand for anything.
+    /// A text that this version does not know comes from a later one: `Anything`.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (what, id) = text.split_once(' ').unwrap_or_default();
         let change = match what {
@@ -45,7 +45,7 @@ impl FromStr for Change {
     }
 }
 
-/// Hands changes on to everybody in this process who listens. Nobody listening is fine.
+/// Reports changes to all subscribers in this process. Without subscribers it does nothing.
 #[derive(Debug)]
 pub struct Changes {
     sender: broadcast::Sender<Change>,
@@ -58,13 +58,14 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Tells of a change.
+    /// Sends a change to all subscribers. Never blocks: a slow subscriber loses changes and gets `Lagged`.
     pub fn publish(&self, change: Change) {
-        // An error says that nobody listens.
+        // It fails only without subscribers.
         let _ = self.sender.send(change);
     }
 
-    /// Listens from here on. Who falls behind gets `Lagged` and has to take it for [`Change::Anything`].
+    /// Subscribes to changes from now on. A subscriber more than 1024 changes behind gets `Lagged`, which means
+    /// [`Change::Anything`].
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Change> {
         self.sender.subscribe()
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_reads_back_and_an_unknown_one_may_be_anything() {
+    fn a_change_parses_to_itself_and_an_unknown_one_to_anything() {
         for change in
             [Change::Recording(RecordingId::new()), Change::Cancelled(JobId::new()), Change::Anything]
         {

@@ -1,55 +1,56 @@
-//! Removing recordings and renditions, on request or because their time is over.
+//! Deletion of recordings and renditions, by callers and by retention.
 
 use chrono::{DateTime, Utc};
 use model::{RecordingId, RenditionId, TenantId};
 
-/// What [`Store::delete_recording`](crate::Store::delete_recording) found.
+/// The result of [`Store::delete_recording`](crate::Store::delete_recording) and
+/// [`Store::delete_rendition`](crate::Store::delete_rendition).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
-    /// It was there; its objects are removed by jobs that were made now, of this number.
+    /// This call deleted it. Jobs that were inserted now remove its files.
     Now {
-        /// How many.
+        /// The number of jobs.
         jobs: u64,
     },
-    /// It had been deleted before; nothing was changed.
+    /// It was deleted before; nothing was changed.
     Before,
 }
 
-/// What is to go because of its age.
+/// A retention rule, as a query: which rows are past it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Expiry {
-    /// Of this tenant; none: of all.
+    /// The rows of this tenant; none: of all tenants.
     pub tenant: Option<TenantId>,
-    /// Not of these tenants, which have rules of their own.
+    /// Tenants that have rules of their own, and are left out.
     pub except: Vec<TenantId>,
-    /// Renditions of this kind; none: recordings with all that was made of them.
+    /// Renditions of this kind; none: recordings, with all their renditions.
     pub rendition: Option<String>,
-    /// What ended, or became available, before this.
+    /// Recordings that ended, or renditions that became available, before this time.
     pub before: DateTime<Utc>,
 }
 
-/// Something whose time is over.
+/// A recording or rendition past its retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expired {
-    /// Whose it is.
+    /// The owner.
     pub tenant: TenantId,
     /// The recording.
     pub recording: RecordingId,
-    /// The rendition; none: the recording itself.
+    /// The rendition; none: the whole recording.
     pub rendition: Option<RenditionId>,
 }
 
-/// Who removed what, and when.
+/// An entry of the audit table: who deleted what, and when.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditEntry {
-    /// When.
+    /// When it was deleted.
     pub at: DateTime<Utc>,
-    /// The name of the caller's token, or `retention`; empty where nobody had to say who they are.
+    /// The name of the caller's token, or `retention`; empty if callers are not authenticated.
     pub actor: String,
-    /// What was done: `DELETE_RECORDING` or `DELETE_RENDITION`.
+    /// `DELETE_RECORDING` or `DELETE_RENDITION`.
     pub action: String,
     /// The recording.
     pub recording: RecordingId,
-    /// The rendition, where it was one.
+    /// The rendition; none if the whole recording was deleted.
     pub rendition: Option<RenditionId>,
 }

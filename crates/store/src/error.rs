@@ -1,38 +1,38 @@
-//! The one error vocabulary of every back end.
+//! The errors of all back ends.
 
-/// Why a call to the store failed.
+/// Why a call to the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// No such row, or another tenant's.
+    /// The row does not exist, or belongs to another tenant.
     #[error("{what} not found")]
     NotFound {
-        /// What was looked for.
+        /// The kind of row.
         what: &'static str,
     },
-    /// A row with this id is there already, and says something else.
+    /// A row with this id exists and differs.
     #[error("{what} exists already")]
     Conflict {
-        /// What was to be written.
+        /// The kind of row.
         what: &'static str,
     },
-    /// The row is in a state in which this can't be done.
+    /// The state of the row does not permit the operation.
     #[error("the {what} is {state}")]
     WrongState {
-        /// What was looked at.
+        /// The kind of row.
         what: &'static str,
-        /// The state that it is in.
+        /// Its state.
         state: &'static str,
     },
-    /// The lease is over: another worker may have the job. Stop working on it.
+    /// The lease ended, and another worker may have the job. The worker has to stop.
     #[error("the lease on job {0} was lost")]
     LeaseLost(model::JobId),
-    /// The database can't be reached or is too busy; the call may be repeated.
+    /// The database did not answer or is too busy. The caller can repeat the call.
     #[error("the database is not available: {0}")]
     Unavailable(String),
-    /// A row holds what this version can't read.
+    /// A row has a value that this version can't read.
     #[error("the database holds an unreadable row: {0}")]
     Corrupt(String),
-    /// Everything else: a fault of ours, or of the database.
+    /// Any other error: a fault of this program, or of the database.
     #[error("the database refused: {0}")]
     Internal(String),
 }

@@ -5,78 +5,78 @@ use model::{Job, JobKind, JobState, NodeId, RecordingId, RecordingState};
 
 use crate::RenderedFile;
 
-/// A job to be made.
+/// A job to insert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewJob {
-    /// What it does.
+    /// The work to do.
     pub kind: JobKind,
-    /// The only node that can run it; none where any can.
+    /// The only node that can run it; none if any node can.
     pub node: Option<NodeId>,
-    /// Not before this.
+    /// When it becomes due.
     pub run_at: DateTime<Utc>,
 }
 
-/// A job that a worker has for the time of its lease.
+/// A job and the lease on it that one worker holds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LeasedJob {
-    /// The job, `attempts` counting this run.
+    /// The job. Its `attempts` count this run.
     pub job: Job,
-    /// Tells this lease from any other of the same job.
+    /// The lease's id. Each lease of a job has another.
     pub lease: uuid::Uuid,
-    /// When it ends unless it is renewed.
+    /// When the lease ends, unless it is renewed.
     pub until: DateTime<Utc>,
 }
 
-/// How a run ended.
+/// How a run of a job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum JobOutcome {
-    /// Done: the recording's state (where given) and the next jobs are written in the same transaction.
+    /// The job is DONE. The recording's state and the next jobs are committed in the same transaction.
     Done {
-        /// The recording's new state.
+        /// The recording's new state; none: unchanged.
         recording_state: Option<RecordingState>,
-        /// What comes next.
+        /// Jobs to insert.
         next: Vec<NewJob>,
     },
-    /// To be run again at this time; the job is FAILED until then.
+    /// The job is FAILED and runs again.
     RetryAt {
-        /// When.
+        /// When it is due again.
         at: DateTime<Utc>,
-        /// What went wrong.
+        /// The reason, for a person.
         error: String,
     },
-    /// Given up, in the same transaction as the recording's state PARKED and its error; where the job was about a
-    /// rendition, the rendition's.
+    /// The job is PARKED and not retried. In the same transaction its rendition becomes PARKED with the error; for a job
+    /// without a rendition, its recording does.
     Parked {
-        /// What went wrong.
+        /// The reason, for a person.
         error: String,
     },
-    /// Done: the rendition is available.
+    /// The job is DONE, and its rendition AVAILABLE.
     Rendered(RenderedFile),
-    /// It is not the time yet: QUEUED until then, and this run does not count.
+    /// The job could not run yet. It is QUEUED again, and `attempts` does not count this run.
     Later {
-        /// When.
+        /// When it is due again.
         at: DateTime<Utc>,
     },
 }
 
-/// What jobs to list.
+/// Conditions of a list of jobs; all must hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct JobFilter {
-    /// On this recording.
+    /// The job's recording.
     pub recording: Option<RecordingId>,
-    /// Of this kind.
+    /// The kind.
     pub kind: Option<JobKind>,
-    /// In this state.
+    /// The state.
     pub state: Option<JobState>,
 }
 
-/// What [`Store::cancel`](crate::Store::cancel) found.
+/// The result of [`Store::cancel`](crate::Store::cancel).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancellation {
-    /// Cancelled now. Whoever runs the job is told.
+    /// This call cancelled the job. Its worker is notified by [`Change::Cancelled`](crate::Change::Cancelled).
     Now,
-    /// It had been cancelled before.
+    /// The job was cancelled before.
     Before,
-    /// It is over, or of a kind that can't be cancelled; nothing was changed.
+    /// The job is DONE, or its kind can't be cancelled; nothing was changed.
     Refused(JobState),
 }

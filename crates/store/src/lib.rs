@@ -1,8 +1,9 @@
-//! Metadata and job leases: what a back end has to do, its errors, and the suite that every back end passes.
+//! The database of recordings and jobs: the trait [`Store`], its types and errors, and the conformance suite of its back
+//! ends.
 //!
-//! The back ends are crates of their own (`store-postgres`, `store-sqlite`), so that each has its queries checked
-//! against its own database. What they share beyond the traits is here: [`row`], how rows and nouns turn into each
-//! other, [`JobSignal`], which wakes waiting workers, and [`Changes`], which tells who listens.
+//! Each back end is a crate of its own (`store-postgres`, `store-sqlite`), because sqlx checks a crate's queries against
+//! one database. They share the code in this crate: [`row`] converts between rows and the types of `model`,
+//! [`JobSignal`] wakes waiting workers, [`Changes`] reports changes to subscribers, and [`traced`] runs a query in a span.
 
 mod changes;
 #[cfg(feature = "conformance")]
@@ -18,6 +19,7 @@ pub mod row;
 mod sessions;
 mod signal;
 mod store;
+mod trace;
 mod uploads;
 
 pub use changes::{Change, Changes};
@@ -31,4 +33,5 @@ pub use renditions::{Created, NewRendition, REQUEUED, RenderedFile};
 pub use sessions::{FinalizeOutcome, FinalizedRecording};
 pub use signal::JobSignal;
 pub use store::Store;
+pub use trace::{TARGET, traced};
 pub use uploads::{Upload, UploadPart, UploadStatus};

@@ -1,14 +1,14 @@
-//! Recordings of nodes that are lost, of which the object store has nothing.
+//! Recordings of lost nodes of which nothing was uploaded.
 
 use model::{NodeId, RecordingId};
 
-/// A recording that nobody but its node can finish, which says nothing any more.
+/// A recording whose file is only on the disk of a node that has no heartbeat any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LostRecording {
     /// The recording.
     pub id: RecordingId,
-    /// The node that has the file.
+    /// The node with the file.
     pub node: NodeId,
-    /// Whether it is sealed.
-    pub sealed: bool,
+    /// Whether it is finalized; otherwise its session was live.
+    pub finalized: bool,
 }

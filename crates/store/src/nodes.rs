@@ -8,10 +8,10 @@ use model::NodeId;
 pub struct Node {
     /// Its id.
     pub id: NodeId,
-    /// Where its gRPC is reached by the other nodes, `host:port`.
+    /// The address of its gRPC for the other nodes, `host:port`.
     pub grpc_address: String,
-    /// When it last said that it lives.
+    /// The time of its last heartbeat.
     pub seen_at: DateTime<Utc>,
-    /// Whether it refuses new sessions.
+    /// Whether it drains: it refuses new sessions.
     pub draining: bool,
 }

@@ -3,28 +3,28 @@
 use chrono::{DateTime, Utc};
 use model::{Recording, RecordingId, RecordingState, Source};
 
-/// What to list.
+/// Conditions of a list of recordings; all must hold.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecordingFilter {
-    /// With exactly this name.
+    /// The name is exactly this.
     pub name: Option<String>,
-    /// With exactly this correlation id.
+    /// The correlation id is exactly this.
     pub correlation_id: Option<String>,
-    /// In this state; none: in any but DELETED.
+    /// The state; none: any but DELETED.
     pub state: Option<RecordingState>,
-    /// From this source.
+    /// The source.
     pub source: Option<Source>,
-    /// Begun at or after this.
+    /// The session began at or after this time.
     pub started_from: Option<DateTime<Utc>>,
-    /// Begun before this.
+    /// The session began before this time.
     pub started_until: Option<DateTime<Utc>>,
 }
 
-/// One page of a list, newest first.
+/// One page of a list of recordings, newest first.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// The recordings, with their tracks.
     pub recordings: Vec<Recording>,
-    /// Where the next page begins: pass it as `after`. None on the last.
+    /// The position of the next page, for the argument `after`. None on the last page.
     pub next: Option<(DateTime<Utc>, RecordingId)>,
 }

@@ -1,45 +1,46 @@
-//! Renditions: what a back end does for them.
+//! Renditions: requested and rendered.
 
 use std::time::Duration;
 
 use model::{JobId, Rendition};
 
-/// A rendition that is asked for.
+/// A rendition to insert.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewRendition {
-    /// What it is, such as `mp4`.
+    /// Its kind, such as `mp4`.
     pub kind: String,
-    /// Everything that it is made by, as JSON in its canonical form.
+    /// All its parameters, as JSON in a canonical form. They identify it within its recording.
     pub parameters: String,
-    /// Where its file will be.
+    /// The object key of its file.
     pub object_key: String,
     /// The file's media type.
     pub content_type: String,
 }
 
-/// What a job says that was to make a rendition of a file that another has taken the place of.
-pub const REQUEUED: &str = "the rest of the recording has come: another job makes it of the whole";
+/// The error of a render job that was cancelled because its lost node returned with the whole file. A new job renders
+/// the whole recording.
+pub const REQUEUED: &str = "the whole recording has arrived: a new job renders it";
 
-/// What a run has made.
+/// The file that a render job has stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RenderedFile {
     /// The file's size in bytes.
     pub bytes: u64,
-    /// The media's duration.
+    /// The media duration.
     pub duration: Duration,
-    /// Pixels; zero for sound.
+    /// Picture width in pixels; zero for audio.
     pub width: u32,
-    /// Pixels; zero for sound.
+    /// Picture height in pixels; zero for audio.
     pub height: u32,
     /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
 }
 
-/// What [`Store::create_rendition`](crate::Store::create_rendition) did.
+/// The result of [`Store::create_rendition`](crate::Store::create_rendition).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Created {
-    /// The rendition, as it is now.
+    /// The rendition.
     pub rendition: Rendition,
-    /// The job that was made now; none where the rendition was there already.
+    /// The job that was inserted; none if the rendition existed.
     pub job: Option<JobId>,
 }

@@ -1,25 +1,25 @@
-//! Sessions, as they are committed.
+//! The result of a session, as it is committed.
 
 use model::Recording;
 
 use crate::{NewJob, NewRendition};
 
-/// A sealed recording, as it goes into the database in one transaction.
+/// A recording whose file is finished, with everything that is committed in the same transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FinalizedRecording {
-    /// The recording with everything known, its state the one that it is to have.
+    /// The complete recording in its new state.
     pub recording: Recording,
-    /// Its jobs.
+    /// The jobs to insert.
     pub jobs: Vec<NewJob>,
-    /// What is to be made of it. Their jobs are made with them, for the node that has the file. What there is already stays.
+    /// The renditions to insert, each with a job that is bound to the recording's node. Existing ones are not changed.
     pub renditions: Vec<NewRendition>,
 }
 
-/// What [`Store::finalize`](crate::Store::finalize) found.
+/// The result of [`Store::finalize`](crate::Store::finalize).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FinalizeOutcome {
-    /// Written now.
+    /// The recording was finalized by this call.
     Written,
-    /// It had been sealed before; nothing was changed.
-    AlreadySealed,
+    /// An earlier call finalized it; nothing was changed.
+    AlreadyFinalized,
 }

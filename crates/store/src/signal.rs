@@ -7,11 +7,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-/// A job may become due after a worker looked for one and before it begins to wait. So whoever begins to wait this
-/// soon after a signal waits no longer than this since the signal, and looks once more.
+/// A job may become due after a worker looked for one and before it waits. So a wait that begins within this time after a
+/// notification ends when this time is over, and the worker looks again.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 
-/// Told of each change to the jobs, tells all that wait. Signals coalesce; none is kept for later.
+/// Wakes all waiting workers at each change of the jobs. Notifications coalesce, and none is stored for later waits.
 #[derive(Debug)]
 pub struct JobSignal {
     last: watch::Sender<Option<Instant>>,
@@ -24,17 +24,18 @@ impl Default for JobSignal {
 }
 
 impl JobSignal {
-    /// Jobs may have become due.
+    /// Wakes the waiting workers: jobs may have become due.
     pub fn notify(&self) {
         self.last.send_replace(Some(Instant::now()));
     }
 
-    /// Returns at the next [`notify`](Self::notify), or after `at_most`; soon if the last was a moment ago.
+    /// Returns at the next [`notify`](Self::notify), at the latest after `at_most`. If the last notification is less than
+    /// 100 ms old, returns 100 ms after it.
     pub async fn wait(&self, at_most: Duration) {
         let mut last = self.last.subscribe();
         let now = Instant::now();
         let second_look = (*last.borrow_and_update()).map(|at| at + SECOND_LOOK).filter(|at| *at > now);
-        // A wait too long for the clock is a day: then the worker looks again.
+        // A wait beyond the range of the clock is shortened to a day; the worker then looks again.
         let deadline = now.checked_add(at_most).unwrap_or_else(|| now + Duration::from_secs(24 * 60 * 60));
         let deadline = second_look.map_or(deadline, |at| at.min(deadline));
         tokio::select! {
@@ -59,7 +60,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signal_wakes_every_waiter() {
+    async fn a_notification_wakes_every_waiter() {
         let signal = Arc::new(JobSignal::default());
         let waiters: Vec<_> = (0..3)
             .map(|_| {
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_signal_just_before_the_wait_is_not_missed_and_is_seen_once() {
+    async fn a_notification_just_before_the_wait_shortens_one_wait() {
         let signal = JobSignal::default();
         signal.notify();
         assert_eq!(waited(&signal, LONG).await, SECOND_LOOK);
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_wait_that_can_be_asked_for_does_not_overflow() {
+    async fn the_longest_duration_does_not_overflow() {
         let signal = JobSignal::default();
         assert_eq!(waited(&signal, Duration::MAX).await, Duration::from_secs(24 * 60 * 60));
     }

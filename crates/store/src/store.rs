@@ -15,35 +15,45 @@ use crate::{
     RecordingFilter, StoreError, Upload, UploadPart, UploadStatus,
 };
 
-/// A back end.
+/// A database of recordings, renditions, jobs and nodes.
+///
+/// - Every method can fail with `Unavailable`: the database did not answer, and the call may be repeated. Whether the
+///   write was committed is unknown. Each write can be repeated without harm.
+/// - A method that takes a [`TenantId`] does not see rows of other tenants: `NotFound`.
+/// - Each write is one transaction: it is committed when the method returns `Ok`, and changes nothing otherwise. A
+///   dropped future may or may not have committed.
+/// - Times are stored with a resolution of at least one microsecond. U+0000 in a text is replaced by U+FFFD.
+///
+/// A back end is verified with `store::conformance_suite!`. The documentation of `store_sqlite::SqliteStore` begins with the
+/// shortest use.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync {
-    // Sessions: live recordings and the node that has them.
+    // Sessions: live recordings, each on one node.
 
-    /// Writes the row of a session that begins: `recording` in state RECORDING, and its session row.
+    /// Inserts the rows of a session that begins: `recording` in state RECORDING, and its session.
     ///
-    /// Repeating it changes nothing, while the session lives.
+    /// Repeating the call changes nothing while the session is live.
     ///
     /// # Errors
-    /// `Conflict` if the id is taken; `Unavailable`.
+    /// `Conflict` if another session has the id.
     async fn begin(&self, recording: &Recording) -> Result<(), StoreError>;
 
-    /// The tenant's live session was paused (state PAUSED) or resumed (RECORDING). One that is sealed stays as it is.
+    /// Sets a live session's state to PAUSED, or back to RECORDING. A finalized recording is not changed.
     ///
     /// # Errors
-    /// `NotFound`; `Unavailable`.
+    /// `NotFound`.
     async fn set_paused(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), StoreError>;
 
-    /// The tenant's recording rows end here: updates the recording (or inserts it, if the database was away when
-    /// it began), replaces its tracks, inserts its jobs and closes the session row, all in one transaction.
-    /// Repeating it changes nothing. Without an end reason it is `CRASH`: nobody was there to see the end.
+    /// Ends a recording for good, in one transaction: updates its row (inserts it if the database was unavailable at
+    /// the beginning), replaces its tracks, inserts its jobs and renditions, and closes the session.
+    ///
+    /// Repeating the call changes nothing. Without an end reason it is `CRASH`: the process did not see the end.
     ///
     /// # Errors
-    /// `Unavailable`; `Conflict` if the id is another tenant's; `Internal` if two tracks have one number. Then nothing
-    /// was changed.
-    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError>;
+    /// `Conflict` if another tenant has the id; `Internal` if two tracks have the same number.
+    async fn finalize(&self, finalized: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError>;
 
-    /// The node that has (or had) the tenant's session, and why it ended if it did.
+    /// The node that owns the session, and the reason of its end; none while it is live.
     ///
     /// # Errors
     /// `NotFound`.
@@ -53,25 +63,16 @@ pub trait Store: Send + Sync {
         id: SessionId,
     ) -> Result<(NodeId, Option<EndReason>), StoreError>;
 
-    /// Ids of sessions that the database believes live on `node`.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError>;
+    // Recordings.
 
-    // Recordings. Times are kept to the microsecond at least; U+0000 in a text becomes U+FFFD.
-
-    /// The tenant's recording, with its tracks.
+    /// The recording with its tracks.
     ///
     /// # Errors
     /// `NotFound`.
     async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError>;
 
-    /// The tenant's recordings, newest first, at most `limit` (and at least one), after the given place.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn list(
+    /// Recordings of the tenant, newest first, after the position `after`. At most `limit`; a limit of 0 is 1.
+    async fn list_recordings(
         &self,
         tenant: &TenantId,
         filter: &RecordingFilter,
@@ -79,19 +80,18 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Page, StoreError>;
 
-    /// Writes down the SHA-256 of a sealed file (lower-case hexadecimal), at the latest before the local copy goes. One
-    /// that is known already stays.
+    /// Stores the SHA-256 of a finalized file (lower-case hexadecimal). Does nothing if one is stored already.
     ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError>;
+    /// It has to be stored before the local file is removed: later nobody could verify the object.
+    async fn set_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError>;
 
     // Renditions.
 
-    /// Asks for a rendition of the tenant's recording and makes its job: for the node that has the file while the
-    /// object store doesn't have it yet, else for any. One with the same parameters that is there already is returned
-    /// as it is, unless it was cancelled or deleted: then it is made again, and a DELETE job that waits to remove its
-    /// former file is given up.
+    /// Requests a rendition and inserts its job. While the object store does not have the recording, only the node with
+    /// the file can run the job; otherwise any node can.
+    ///
+    /// If a rendition with these parameters exists, it is returned unchanged. If it was cancelled or deleted, it is
+    /// requeued, and a waiting DELETE job of its former file is cancelled.
     ///
     /// # Errors
     /// `NotFound`; `WrongState` if the recording is live, has no media, or was deleted.
@@ -102,71 +102,55 @@ pub trait Store: Send + Sync {
         new: &NewRendition,
     ) -> Result<Created, StoreError>;
 
-    /// The tenant's rendition.
+    /// The rendition.
     ///
     /// # Errors
     /// `NotFound`.
     async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError>;
 
-    /// Renditions of the tenant's recording, oldest first, deleted ones too.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// All renditions of the recording, oldest first, also deleted ones.
     async fn renditions_of(
         &self,
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<Rendition>, StoreError>;
 
-    // Segments. Their rows only tell: whoever makes a segment knows by itself how far it is.
+    // Segments. The rows are only for display: the node that renders segments does not read them.
 
-    /// Writes down a segment, in place of what was said of it before.
+    /// Inserts or replaces the row of a segment.
     ///
     /// # Errors
-    /// `NotFound` if there is no such recording; `Unavailable`.
-    async fn note_segment(&self, segment: &Segment) -> Result<(), StoreError>;
+    /// `NotFound` if the recording does not exist.
+    async fn write_segment(&self, segment: &Segment) -> Result<(), StoreError>;
 
-    /// All segments of a rendition are to be made anew. What was IN_PROGRESS has FAILED if an error is given; the others
-    /// are QUEUED.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn begin_segments_again(
+    /// Requeues all segments of a rendition. With an `error`, those that were IN_PROGRESS become FAILED instead.
+    async fn requeue_segments(
         &self,
         recording: RecordingId,
         parameters: &str,
         error: Option<&str>,
     ) -> Result<(), StoreError>;
 
-    /// The segments of the tenant's recording, by rendition, in order.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// Segments of the recording, ordered by rendition and number.
     async fn segments_of(
         &self,
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<Segment>, StoreError>;
 
-    /// Forgets the segments of a rendition: they have been joined, or are not needed.
+    /// Deletes the rows of a rendition's segments: they were joined, or are not needed.
+    async fn delete_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError>;
+
+    /// Deletes the segment rows of all recordings that ended before this time. Returns their number.
+    async fn delete_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+
+    // Deletion and retention.
+
+    /// Deletes a recording, in one transaction: sets it and its renditions to DELETED, cancels its render jobs, inserts
+    /// the jobs that remove the objects and the local file, and writes an audit entry.
     ///
     /// # Errors
-    /// `Unavailable`.
-    async fn forget_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError>;
-
-    /// Forgets segments of all recordings that ended before this. Returns how many there were.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn forget_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
-
-    // Deletion, and what remembers it.
-
-    /// Marks the tenant's recording and its renditions DELETED, cancels their renders, makes the jobs that remove the
-    /// objects and the local file, and writes an audit entry, all in one transaction.
-    ///
-    /// # Errors
-    /// `NotFound`; `WrongState` while its session is live. Then nothing was changed.
+    /// `NotFound`; `WrongState` while the session is live.
     async fn delete_recording(
         &self,
         tenant: &TenantId,
@@ -174,7 +158,7 @@ pub trait Store: Send + Sync {
         actor: &str,
     ) -> Result<Deletion, StoreError>;
 
-    /// The same for one rendition. A running render of it is cancelled.
+    /// Deletes one rendition likewise. A running render of it is cancelled.
     ///
     /// # Errors
     /// `NotFound`.
@@ -185,37 +169,26 @@ pub trait Store: Send + Sync {
         actor: &str,
     ) -> Result<Deletion, StoreError>;
 
-    /// Recordings or renditions whose time is over, oldest first, at most `limit`: those that are AVAILABLE, and recordings
-    /// that are PARKED because no media came. What else is parked waits for a person, and is never among them.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// Recordings or renditions past their retention, oldest first, at most `limit`: AVAILABLE ones, and recordings that
+    /// are PARKED because no media arrived. Recordings parked for any other reason wait for a person and never expire.
     async fn expired(&self, expiry: &Expiry, limit: u32) -> Result<Vec<Expired>, StoreError>;
 
-    /// What was removed of the tenant's recording, oldest first.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// The audit entries of the recording and its renditions, oldest first.
     async fn audit_of(
         &self,
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<AuditEntry>, StoreError>;
 
-    /// Whether it is the caller's turn to do what one node does for all every so often. Of all that ask within `every`,
-    /// one is told so.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn claim_run(&self, task: &str, every: Duration) -> Result<bool, StoreError>;
+    /// Claims the next run of a periodic task that one node does for all. Returns true to one caller per `interval`.
+    async fn claim_run(&self, task: &str, interval: Duration) -> Result<bool, StoreError>;
 
     // Jobs and their leases.
 
-    /// Leases the oldest job that is due: of these kinds, bound to `node` or to none, QUEUED or FAILED with its
-    /// time come, or IN_PROGRESS with its lease run out. Committed at once; no transaction is held while it runs.
+    /// Leases the oldest due job of these kinds that is bound to `node` or to no node. Due is a job that is QUEUED or
+    /// FAILED after its `run_at`, or IN_PROGRESS after its lease ended. None if no job is due.
     ///
-    /// # Errors
-    /// `Unavailable`.
+    /// The lease is committed at once. No transaction is open while the job runs.
     async fn lease(
         &self,
         node: &NodeId,
@@ -223,35 +196,30 @@ pub trait Store: Send + Sync {
         length: Duration,
     ) -> Result<Option<LeasedJob>, StoreError>;
 
-    /// Prolongs a lease by `length` from now.
+    /// Extends a lease to `length` from now and returns its new end. An expired lease can be renewed until another
+    /// worker leases the job.
     ///
     /// # Errors
     /// `LeaseLost`.
     async fn renew(&self, leased: &LeasedJob, length: Duration) -> Result<DateTime<Utc>, StoreError>;
 
-    /// Ends a run, in one transaction. A lease that has run out is still good while nobody else has taken the job;
-    /// repeating an end whose answer was lost changes nothing. A recording that is DELETED stays so.
+    /// Ends a run, in one transaction with its consequences. An expired lease is valid until another worker leases the
+    /// job. Repeating a call whose answer was lost changes nothing. A DELETED recording stays DELETED.
     ///
     /// # Errors
-    /// `LeaseLost`; then nothing was changed.
+    /// `LeaseLost`: nothing was changed.
     async fn finish(&self, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), StoreError>;
 
-    /// The recording's jobs, oldest first.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// All jobs of the recording, oldest first.
     async fn jobs_of(&self, recording: RecordingId) -> Result<Vec<Job>, StoreError>;
 
-    /// The tenant's job.
+    /// The job.
     ///
     /// # Errors
     /// `NotFound`.
     async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Job, StoreError>;
 
-    /// The tenant's jobs, newest first, at most `limit` (and at least one), made before the given one.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// Jobs of the tenant, newest first, created before the job `before`. At most `limit`; a limit of 0 is 1.
     async fn list_jobs(
         &self,
         tenant: &TenantId,
@@ -260,99 +228,83 @@ pub trait Store: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Job>, StoreError>;
 
-    /// Writes down how far a run has come. A rendition is IN_PROGRESS from the first time on.
+    /// Stores the progress of a run. The first call sets the job's rendition to IN_PROGRESS.
     ///
     /// # Errors
     /// `LeaseLost`, also if the job was cancelled.
-    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError>;
+    async fn set_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError>;
 
-    /// Makes a PARKED, FAILED or CANCELLED job due now, its attempts counted anew. A recording that was parked by its
-    /// jobs goes back to the state it had, once none of them is parked any longer; the job's rendition is QUEUED.
+    /// Requeues a PARKED, FAILED or CANCELLED job with its attempts at 0, and its rendition. A recording that its jobs
+    /// had parked returns to its state before that, as soon as none of its jobs is parked.
     ///
     /// # Errors
-    /// `NotFound`, also for a job in any other state, and if what it is about was deleted.
+    /// `NotFound`, also for a job in any other state, and if its recording or rendition was deleted.
     async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError>;
 
-    /// Ends a job of the tenant before it is done, and its rendition with it. Its lease is void from here on. If it has ever
-    /// been run, a DELETE job is made that removes what it may have stored.
+    /// Cancels a render job and its rendition. Its lease is lost. If the job was ever leased, a DELETE job is inserted
+    /// that removes what the run may have stored.
     ///
     /// # Errors
     /// `NotFound`.
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancellation, StoreError>;
 
-    /// How many jobs there are that are neither DONE nor CANCELLED, by kind and state, for a gauge. Where there are
-    /// none, nothing is said.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError>;
+    /// The number of jobs that are neither DONE nor CANCELLED, by kind and state. Pairs without jobs are absent.
+    async fn count_jobs(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError>;
 
-    /// Listens to what changes from here on. What another process changes in an SQLite file is not heard.
+    /// Subscribes to changes from now on. Changes that another process makes in an SQLite file are not reported.
     fn changes(&self) -> broadcast::Receiver<Change>;
 
-    /// Returns when jobs may have become due, or after `at_most`, whichever is first. A job of which nobody heard (made
-    /// while the database was away, or by another process on SQLite) is found after `at_most`: let it be seconds.
+    /// Returns when jobs may have become due, at the latest after `at_most`.
+    ///
+    /// Some jobs are only found after `at_most`: those inserted while the database was unavailable, and those that
+    /// another process inserts in an SQLite file. So `at_most` should be a few seconds.
     async fn wait_for_jobs(&self, at_most: Duration);
 
     // The journal of uploads.
 
-    /// Writes down an upload that was begun. Repeating it changes nothing.
+    /// Inserts the journal's row of an upload that was begun. Repeating the call changes nothing.
     ///
     /// # Errors
-    /// `Conflict` if another upload of the recording is written down; `NotFound` if there is no such recording;
-    /// `Unavailable`.
+    /// `Conflict` if the journal has another upload of the recording; `NotFound` if the recording does not exist.
     async fn begin_upload(&self, upload: &Upload) -> Result<(), StoreError>;
 
-    /// Writes down a part, in place of an earlier one of its number.
+    /// Inserts or replaces a part by its number.
     ///
     /// # Errors
-    /// `NotFound` if this upload is not, or no longer, written down; `Unavailable`.
-    async fn note_part(
+    /// `NotFound` if the journal does not have this upload, or no longer.
+    async fn write_part(
         &self,
         recording: RecordingId,
         upload_id: &str,
         part: &UploadPart,
     ) -> Result<(), StoreError>;
 
-    /// The recording's upload and its parts by number, if there is one.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// The recording's upload and its parts by number, if the journal has one.
     async fn upload_of(
         &self,
         recording: RecordingId,
     ) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError>;
 
-    /// Forgets an upload and its parts. If it had been rescued, what the rescue said is missing is taken back, and the
-    /// renditions that were made without that are made anew, as after [`rescue`](Self::rescue). One that is not written
-    /// down is fine.
-    ///
-    /// # Errors
-    /// `Unavailable`.
-    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError>;
+    /// Deletes an upload and its parts from the journal; none is fine. If the upload had been rescued, the whole file is
+    /// now in the object store: clears the recording's error and requeues its renditions, as after
+    /// [`rescue`](Self::rescue).
+    async fn delete_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError>;
 
-    /// The uploads of recordings that `node` has the files of.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// The journal's uploads of files on `node`.
     async fn uploads_on(&self, node: &NodeId) -> Result<Vec<UploadStatus>, StoreError>;
 
-    /// The uploads that were not rescued yet, of nodes that have said nothing for so long.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// The uploads of nodes without a heartbeat for `silent_for` that were not rescued yet.
     async fn lost_uploads(&self, silent_for: Duration) -> Result<Vec<UploadStatus>, StoreError>;
 
-    /// Writes down that the object now holds the first `bytes` of the recording and will stay so unless its node comes
-    /// back: AVAILABLE, its error telling what is missing, if anything is; a session that was live is closed as `CRASH`. In
-    /// the same transaction those of `renditions` that there aren't are written down with their jobs, and any node may
-    /// make these and what waited for the lost one. Returns whether it was written, which it is once.
+    /// Commits that a lost node's upload was completed with the parts that it has: the object holds the first `bytes` of
+    /// the recording. Returns false if another call did this before.
     ///
-    /// Whoever seals such a session later still does, unless the recording was deleted meanwhile. All its renditions but
-    /// those that were cancelled or deleted are then made anew, by new jobs; earlier jobs that are not done are CANCELLED.
+    /// In one transaction: the recording becomes AVAILABLE with `missing` as its error, a live session is closed as
+    /// `CRASH`, those of `renditions` that do not exist are inserted with their jobs, and any node can run these jobs and
+    /// the recording's waiting render jobs.
     ///
-    /// # Errors
-    /// `Unavailable`.
+    /// If the node returns, it can still finalize the session, unless the recording was deleted. Its renditions are then
+    /// requeued with new jobs, except cancelled and deleted ones; unfinished earlier jobs become CANCELLED.
     async fn rescue(
         &self,
         upload: &Upload,
@@ -361,28 +313,20 @@ pub trait Store: Send + Sync {
         renditions: &[NewRendition],
     ) -> Result<bool, StoreError>;
 
-    /// The node that received a recording, of whatever tenant; none if there is no such recording.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// The node that owns the recording, of any tenant. None if the recording does not exist.
     async fn owner(&self, recording: RecordingId) -> Result<Option<NodeId>, StoreError>;
 
-    // Recordings whose nodes are lost.
+    // Recordings of lost nodes of which nothing was uploaded.
 
-    /// RECORDING, PAUSED and PROCESSING recordings without a journaled upload, of nodes that have said nothing for so long.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// RECORDING, PAUSED and PROCESSING recordings that have no upload in the journal, of nodes without a heartbeat for
+    /// `silent_for`.
     async fn lost_recordings(&self, silent_for: Duration) -> Result<Vec<LostRecording>, StoreError>;
 
-    /// Gives such a recording up, until its node is back: PARKED with this error; a session that was live is closed as
-    /// `CRASH`, at the time when its node was last heard of. Returns whether it was, which it is not if it is no longer such
-    /// a recording.
+    /// Parks a lost recording until its node returns: PARKED with this error. A live session is closed as `CRASH`, at
+    /// the time of its node's last heartbeat. Returns false if [`lost_recordings`](Self::lost_recordings) would no longer
+    /// return the recording.
     ///
-    /// Whoever seals such a session later still does, unless the recording was deleted meanwhile.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// If the node returns, it can still finalize the session, unless the recording was deleted.
     async fn park_lost(
         &self,
         recording: RecordingId,
@@ -390,36 +334,24 @@ pub trait Store: Send + Sync {
         error: &str,
     ) -> Result<bool, StoreError>;
 
-    /// `node` is there again: of its recordings that were given up, those that are sealed, and those whose sessions are
-    /// `live`, are as they were before. Returns which.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// `node` has returned: its parked lost recordings get their former state, if they were finalized or if their
+    /// session is in `live`. Returns their ids.
     async fn unpark(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError>;
 
     // Nodes.
 
-    /// Says that a node lives, and where.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// Inserts or updates the node's row with the current time as its last heartbeat.
     async fn heartbeat(&self, id: &NodeId, grpc_address: &str, draining: bool) -> Result<(), StoreError>;
 
-    /// The node, where it was last seen.
+    /// The node.
     ///
     /// # Errors
     /// `NotFound`.
     async fn node(&self, id: &NodeId) -> Result<Node, StoreError>;
 
-    /// The nodes that have said so within this time, by id.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// Nodes whose last heartbeat is within `time`, ordered by id.
     async fn nodes_seen_within(&self, time: Duration) -> Result<Vec<Node>, StoreError>;
 
-    /// Whether the database answers.
-    ///
-    /// # Errors
-    /// `Unavailable`.
+    /// Runs a query that reads nothing: `Ok` if the database answers.
     async fn ping(&self) -> Result<(), StoreError>;
 }

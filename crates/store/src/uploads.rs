@@ -1,59 +1,59 @@
-//! The journal of uploads that begin while their file still grows.
+//! The journal of uploads, which begin while their file is open.
 
 use model::{Container, NodeId, RecordingId, RecordingState, TenantId};
 use uuid::Uuid;
 
-/// An upload that was begun for a recording; one at a time.
+/// A multipart upload of a recording's file. A recording has at most one at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
     /// The recording.
     pub recording: RecordingId,
-    /// The node that has the file.
+    /// The node with the file.
     pub node: NodeId,
-    /// The object's key, for the file format below.
+    /// The object key. It depends on `container`.
     pub key: String,
-    /// The object store's name for the upload.
+    /// The upload id that the object store assigned.
     pub id: String,
-    /// The file format as it was when the upload began.
+    /// The file format when the upload began.
     pub container: Container,
-    /// Whether another node completed it with what was there.
+    /// Whether another node completed the upload with the parts that it had.
     pub rescued: bool,
 }
 
-/// A part that the object store has taken.
+/// A part that the object store has stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadPart {
-    /// From 1.
+    /// Its number, from 1.
     pub number: u32,
-    /// Its first byte in the file.
+    /// The position of its first byte in the file.
     pub offset: u64,
     /// Its size in bytes.
     pub bytes: u64,
-    /// MD5 of what was sent.
+    /// MD5 of its bytes.
     pub md5: [u8; 16],
-    /// SHA-256 of what was sent, where the object store checks those.
+    /// SHA-256 of its bytes; none if the object store does not verify SHA-256.
     pub sha256: Option<[u8; 32]>,
-    /// The tag by which the object store knows it.
+    /// The ETag that the object store returned.
     pub etag: String,
-    /// Whether it holds what is still going to change, so that it will be sent once more.
+    /// Whether it has bytes that are not final. It is uploaded again at the end.
     pub provisional: bool,
-    /// The run of the process that sent it.
+    /// Identifies the run of the process that sent it.
     pub run: Uuid,
 }
 
-/// An upload and the recording that it is for.
+/// An upload of the journal and the state of its recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadStatus {
     /// The upload.
     pub upload: Upload,
-    /// Whose recording it is.
+    /// The owner of the recording.
     pub tenant: TenantId,
-    /// How far the recording has come.
+    /// The state of the recording.
     pub state: RecordingState,
-    /// Where its row says that the object is or will be; none while it records, or if it has no media.
+    /// The recording's object key; none while its session is live, and if no media arrived.
     pub object_key: Option<String>,
-    /// Whether it is sealed.
-    pub sealed: bool,
-    /// Its size, once it is sealed.
+    /// Whether the recording is finalized.
+    pub finalized: bool,
+    /// The file's size in bytes; zero until it is finalized.
     pub bytes: u64,
 }

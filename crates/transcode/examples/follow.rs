@@ -1,5 +1,5 @@
-//! What following a recording of an hour costs: `cargo run --release -p transcode --example follow` (build the worker
-//! too, by `cargo build --release -p transcode`). The file is there at once, so that it takes a minute instead of an hour.
+//! Measures the cost of following a recording of an hour: `cargo run --release -p transcode --example follow` (build the worker
+//! too, by `cargo build --release -p transcode`). The file is complete from the start, so that it takes a minute instead of an hour.
 
 use std::{
     error::Error,
@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         while made < SECONDS as usize / 10 - 1 {
             made += usize::from(matches!(follower.next().await?, Followed::Segment(_)));
         }
-        // The rest is less than a segment: wait until it is read too.
+        // The rest is shorter than a segment: wait until it is read too.
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (old, followed) = (private_kib(child)?, processor_time(child)?);
         let (ended, output) = (Instant::now(), dir.path().join("output"));
@@ -96,7 +96,7 @@ fn processor_time(process: u32) -> Result<f64, Box<dyn Error>> {
     Ok(times(Path::new(&format!("/proc/{process}/stat")))?.iter().take(2).sum())
 }
 
-/// Of children that have ended.
+/// CPU time of children that have ended.
 fn children_time() -> Result<f64, Box<dyn Error>> {
     Ok(times(Path::new("/proc/self/stat"))?.iter().skip(2).sum())
 }

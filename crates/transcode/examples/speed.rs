@@ -1,6 +1,6 @@
-//! Our speed beside that of the `ffmpeg` command with the same settings:
-//! `cargo run --release -p transcode --example speed`. Each is run in turn, and the best of its runs counts, by the
-//! clock and by the processor: on a machine that does other work, only the latter tells.
+//! Compares the speed with that of the `ffmpeg` command with the same settings:
+//! `cargo run --release -p transcode --example speed`. They run alternately, and the best run of each
+//! counts, in wall time and in CPU time. On a machine with other load, only CPU time is meaningful.
 
 use std::{
     error::Error,

@@ -1,63 +1,77 @@
-//! What can go wrong, and whose fault it is.
+//! Why a rendition fails, and whose fault it is.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::BadOption;
+/// A parameter that can't be used. The fault of the caller that requested the rendition.
+#[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
+#[error("{option} {reason}")]
+pub struct BadOption {
+    /// Its path, such as `video.crf`.
+    pub option: String,
+    /// What it must be, and what it is.
+    pub reason: String,
+}
 
-/// Why there is no rendition. No file is left behind in any of these cases.
+impl BadOption {
+    pub(crate) fn new(option: &str, reason: impl Into<String>) -> Self {
+        Self { option: option.to_owned(), reason: reason.into() }
+    }
+}
+
+/// Why a rendition failed. No file is left in any of these cases.
 ///
-/// It can be stored and sent as JSON: `{"fault": "unreadable", …}`.
+/// It is sent from the child process as JSON: `{"fault": "unreadable", …}`.
 #[derive(Clone, Debug, PartialEq, Eq, Error, Serialize, Deserialize)]
 #[serde(tag = "fault", rename_all = "snake_case")]
 pub enum TranscodeError {
-    /// Whoever asked for the rendition must ask differently.
+    /// A parameter can't be used. The fault of the caller that requested the rendition.
     #[error("{0}")]
     BadOption(BadOption),
-    /// The input lacks what the rendition is made of: a video for a thumbnail, sound for an MP3, the track of a stem.
+    /// The input lacks the media that the rendition is made of: video for a thumbnail, audio for an MP3, the track of a stem.
     #[error("the input has no {wanted}")]
     NoSuchTrack {
-        /// What was looked for.
+        /// What is missing.
         wanted: String,
     },
-    /// The input holds nothing that can be decoded.
+    /// Nothing in the input can be decoded.
     #[error("the input can't be read: {detail}")]
     Unreadable {
-        /// What libav said.
+        /// The error and the last messages of libav.
         detail: String,
     },
-    /// This machine's libav was built without an encoder that the rendition needs.
+    /// The libav of this machine lacks an encoder that the rendition needs.
     #[error("libav here has no encoder {name}")]
     NoEncoder {
-        /// As `ffmpeg -encoders` calls it.
+        /// Its name in the output of `ffmpeg -encoders`.
         name: String,
     },
-    /// The disk of the output is full. Worth another try later.
+    /// The disk of the output is full. A later repetition can succeed.
     #[error("the disk is full ({doing})")]
     DiskFull {
-        /// What was being done.
+        /// The operation that failed.
         doing: String,
     },
     /// Memory ran out, or reached [`Limits::memory_bytes`](crate::Limits::memory_bytes).
     #[error("memory ran out ({doing})")]
     OutOfMemory {
-        /// What was being done.
+        /// The operation that failed.
         doing: String,
     },
     /// A file couldn't be opened, read, written or renamed.
     #[error("{doing}: {detail}")]
     Io {
-        /// What was being done.
+        /// The operation that failed.
         doing: String,
-        /// What the operating system said.
+        /// The error of the operating system.
         detail: String,
     },
-    /// libav refused for a reason that none of the others names: its last messages tell.
+    /// libav failed for another reason; see its last messages.
     #[error("{doing}: {detail}")]
     Libav {
-        /// What was being done.
+        /// The operation that failed.
         doing: String,
-        /// What libav said.
+        /// The error and the last messages of libav.
         detail: String,
     },
     /// A follower can't make of the recording what a render of the whole will: it is to be made when the file is sealed.
@@ -66,7 +80,7 @@ pub enum TranscodeError {
         /// Why.
         detail: String,
     },
-    /// It was asked to stop.
+    /// The caller cancelled it.
     #[error("cancelled")]
     Cancelled,
     /// It took longer than [`Limits::wall`](crate::Limits::wall).
@@ -80,18 +94,18 @@ pub enum TranscodeError {
     Killed {
         /// Its number: 11 is a crash, 9 the kernel or an operator, 24 the limit of CPU time, 6 an abort.
         signal: i32,
-        /// The last that it wrote to its standard error.
+        /// The end of its standard error.
         detail: String,
     },
-    /// The child process couldn't be started, or didn't answer as a worker does.
+    /// The child process couldn't be started, or violated the protocol.
     #[error("the worker failed: {detail}")]
     Worker {
-        /// How.
+        /// What happened.
         detail: String,
     },
 }
 
-/// For a person, to whom a number tells little. The signals are those of signal(7) on Linux.
+/// Explains a signal (signal(7) on Linux) in words.
 fn epitaph(signal: i32, detail: &str) -> String {
     let what = match signal {
         9 => "was killed (signal 9), by the system because memory was short, or by an operator".to_owned(),
@@ -104,7 +118,7 @@ fn epitaph(signal: i32, detail: &str) -> String {
 }
 
 impl TranscodeError {
-    /// Whether the same plan would fail again, so that it should be put before a person and not tried again.
+    /// Whether a repetition of the same plan would fail again. Such a job is parked, not retried.
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         matches!(
@@ -117,7 +131,7 @@ impl TranscodeError {
         )
     }
 
-    /// Of an operation on a file.
+    /// The error of an operation on a file.
     pub(crate) fn io(doing: impl Into<String>, error: &std::io::Error) -> Self {
         let doing = doing.into();
         match error.kind() {
@@ -133,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_person_understands_how_a_worker_ended() {
+    fn the_signal_of_a_killed_worker_is_explained() {
         let says =
             |signal, detail: &str| TranscodeError::Killed { signal, detail: detail.into() }.to_string();
         let process = "the process that made the rendition";

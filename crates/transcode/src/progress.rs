@@ -1,16 +1,30 @@
-//! Counting progress, and being stopped.
+//! Progress and cancellation.
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use crate::{Progress, TranscodeError, time::Time};
+use serde::{Deserialize, Serialize};
 
-/// Reports are not made more often than this.
+use crate::{TranscodeError, seconds, time::Time};
+
+/// The progress of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// From 0 to 1; never decreases.
+    pub fraction: f32,
+    /// Seconds of media processed in a second.
+    pub speed: f32,
+    /// Estimate of the remaining time; `None` until there is one.
+    #[serde(with = "seconds::optional")]
+    pub remaining: Option<Duration>,
+}
+
+/// The least time between two reports.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// Tells the caller how far the work is, and the work whether to go on.
+/// Reports progress to the caller, and cancellation to the renderer.
 pub(crate) struct Meter<'a> {
     cancelled: &'a AtomicBool,
     report: &'a mut dyn FnMut(Progress),
@@ -24,12 +38,12 @@ impl<'a> Meter<'a> {
         Self { cancelled, report, started: Instant::now(), reported: None, fraction: 0.0 }
     }
 
-    /// The flag, for parts that work long between two reports.
+    /// The cancellation flag, for code that runs long between two reports.
     pub(crate) fn cancelled(&self) -> Cancelled<'a> {
         Cancelled(self.cancelled)
     }
 
-    /// `done` of `whole` media time is through.
+    /// `done` of `whole` media time has been processed.
     pub(crate) fn at(&mut self, done: Time, whole: Time) -> Result<(), TranscodeError> {
         self.cancelled().check()?;
         let now = Instant::now();
@@ -47,7 +61,7 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
-    /// All of `whole` is through.
+    /// All of `whole` has been processed.
     pub(crate) fn done(&mut self, whole: Time) {
         let elapsed = self.started.elapsed().as_secs_f64();
         let speed = (whole.max(Time::ZERO).seconds() / elapsed.max(1e-6)) as f32;
@@ -55,12 +69,12 @@ impl<'a> Meter<'a> {
     }
 }
 
-/// Whether to go on.
+/// The cancellation flag.
 #[derive(Clone, Copy)]
 pub(crate) struct Cancelled<'a>(&'a AtomicBool);
 
 impl Cancelled<'_> {
-    /// For what is stopped by killing its process.
+    /// For work that is stopped by killing its process.
     pub(crate) fn never() -> Self {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self(&NEVER)

@@ -3,14 +3,25 @@
 use std::sync::atomic::AtomicBool;
 
 use crate::{
-    BadOption, Plan, Produced, Progress, TranscodeError, libav, partial::Partial, progress::Meter, render,
-    time::Time,
+    BadOption, Plan, Produced, Progress, TranscodeError, libav, partial::Partial, progress::Meter,
+    render::Pipeline, time::Time,
 };
 
-/// Executes `plan` and blocks until it is done. `cancelled` is looked at with every packet; to stop within a set time
-/// whatever a codec is at, use a [`Worker`](crate::Worker). `progress` is called a few times a second.
+/// Executes `plan` and blocks until it ends. `cancelled` is checked at every packet. A codec can take any time for a packet;
+/// [`Worker`](crate::Worker) can stop it at once. `progress` is called a few times a second.
 ///
-/// The output appears under its name when it is whole and synced to disk. On error, cancel and panic nothing is left.
+/// The output appears under its name when it is complete and synced to disk. After an error, a cancellation or a panic, no
+/// file is left.
+///
+/// ```no_run
+/// use std::sync::atomic::AtomicBool;
+/// use transcode::{Mp3, Plan, run};
+///
+/// let plan = Plan { input: "call.webm".into(), output: "call.mp3".into(), rendition: Mp3::default().into() };
+/// let produced = run(&plan, &AtomicBool::new(false), &mut |progress| println!("{:.0} %", progress.fraction * 100.0))?;
+/// println!("{} bytes, {:?}", produced.bytes, produced.duration);
+/// # Ok::<(), transcode::TranscodeError>(())
+/// ```
 ///
 /// # Errors
 /// See [`TranscodeError`].
@@ -29,9 +40,9 @@ pub fn run(
     let mut meter = Meter::new(cancelled, progress);
     meter.cancelled().check()?;
     let partial = Partial::new(&plan.output);
-    let made = render::make(plan, partial.path(), &mut meter)?;
+    let made = plan.rendition.render(&Pipeline::open(&plan.input, partial.path(), &meter)?, &mut meter)?;
     meter.cancelled().check()?;
-    let bytes = partial.keep()?;
+    let bytes = partial.finish()?;
     meter.done(made.end.max(Time::ZERO));
     Ok(made.produced(bytes))
 }

@@ -12,7 +12,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Duration
     Duration::try_from_secs_f64(f64::deserialize(from)?).map_err(de::Error::custom)
 }
 
-/// The same for one that may be absent.
+/// The same for an optional duration.
 pub(crate) mod optional {
     use super::{Deserialize, Deserializer, Duration, Serializer, de};
 

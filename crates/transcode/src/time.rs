@@ -7,13 +7,13 @@ use std::{
 
 use ffmpeg_next::Rational;
 
-/// Nanoseconds from the recording's origin; an encoder's or decoder's delay can put it a little before.
+/// Nanoseconds from the recording's origin. The delay of a codec can make it slightly negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Time(i64);
 
 impl Time {
     pub(crate) const ZERO: Self = Self(0);
-    /// No recording is longer than a hundred hours: what lies beyond comes from a damaged timestamp.
+    /// 100 hours. No recording is longer, so a time beyond it comes from a damaged timestamp.
     const HORIZON: i64 = 100 * 3_600 * 1_000_000_000;
     pub(crate) const MIN: Self = Self(-Self::HORIZON);
     pub(crate) const MAX: Self = Self(Self::HORIZON);
@@ -23,11 +23,11 @@ impl Time {
     }
 
     pub(crate) fn from_seconds(seconds: f64) -> Self {
-        // A float that is too large becomes the nearest integer.
+        // The cast saturates.
         Self(((seconds * 1e9) as i64).clamp(-Self::HORIZON, Self::HORIZON))
     }
 
-    /// Of a timestamp in units of `base`; `None` if no recording can have it.
+    /// A timestamp in units of `base`. `None` if it is beyond the horizon.
     pub(crate) fn from_ticks(ticks: i64, base: Rational) -> Option<Self> {
         if base.1 <= 0 || base.0 <= 0 {
             return None;
@@ -36,7 +36,7 @@ impl Time {
         i64::try_from(nanos).ok().filter(|nanos| nanos.abs() <= Self::HORIZON).map(Self)
     }
 
-    /// To the nearest unit of `base`.
+    /// In units of `base`, rounded to the nearest.
     pub(crate) fn to_ticks(self, base: Rational) -> i64 {
         let per = i128::from(base.0) * 1_000_000_000;
         let ticks = (i128::from(self.0) * i128::from(base.1) + per / 2).div_euclid(per.max(1));
@@ -56,7 +56,7 @@ impl Time {
         self.0 as f64 / 1e9
     }
 
-    /// What lies before the origin is zero.
+    /// A time before the origin becomes zero.
     pub(crate) fn duration(self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0).unwrap_or(0))
     }

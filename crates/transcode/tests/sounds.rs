@@ -1,18 +1,20 @@
-//! Files of sound: each beep where it was, holes as silence.
+//! Audio files: each beep at its time, gaps as silence.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
 
 use std::path::Path;
 
-use support::{Bench, SECONDS, SIZE, call, call_of_two, ffprobe, frames, level, matroska::Film, sound};
+use support::{
+    SECONDS, SIZE, TestDirectory, call, call_of_two, ffprobe, frames, level, matroska::MatroskaFile, sound,
+};
 use testkit::{signal::Codec, verify};
 use transcode::TranscodeError;
 
-fn opus_alone() -> Film {
-    let mut film = Film::default();
+fn opus_alone() -> MatroskaFile {
+    let mut film = MatroskaFile::default();
     let audio = film.add_opus();
-    film.play(audio, &frames(Codec::Opus, SIZE), 0);
+    film.add_frames(audio, &frames(Codec::Opus, SIZE), 0);
     film
 }
 
@@ -26,9 +28,9 @@ fn worst_beep(file: &Path, seconds: impl IntoIterator<Item = u32>) -> f64 {
 }
 
 fn assert_sound(json: &str, codec: &str, tolerance_ms: f64) {
-    let bench = Bench::new();
-    let input = bench.write("call.webm", &call());
-    let (output, produced) = bench.make(&input, json).unwrap();
+    let directory = TestDirectory::new();
+    let input = directory.write("call.webm", &call());
+    let (output, produced) = directory.make(&input, json).unwrap();
     let probe = verify::probe(&output).unwrap();
     assert_eq!((probe.codecs("audio"), probe.codecs("video")), (vec![codec], vec![]));
     let decoded = sound(&output).samples.len() as f64 / 48_000.0;
@@ -40,28 +42,28 @@ fn assert_sound(json: &str, codec: &str, tolerance_ms: f64) {
 }
 
 #[test]
-fn mp3_keeps_every_beep_in_its_place() {
+fn mp3_has_every_beep_at_its_time() {
     assert_sound(r#"{"kind": "mp3"}"#, "mp3", 25.0);
 }
 
 #[test]
-fn ogg_opus_keeps_every_beep_in_its_place() {
+fn ogg_opus_has_every_beep_at_its_time() {
     assert_sound(r#"{"kind": "ogg_opus"}"#, "opus", 10.0);
     assert_sound(r#"{"kind": "ogg_opus", "audio": {"bit_rate": 24000}}"#, "opus", 10.0);
 }
 
 #[test]
-fn wav_keeps_every_beep_in_its_place() {
+fn wav_has_every_beep_at_its_time() {
     assert_sound(r#"{"kind": "wav"}"#, "pcm_s16le", 2.0);
     assert_sound(r#"{"kind": "wav", "sample_rate": 16000, "channels": 2}"#, "pcm_s16le", 2.0);
     assert_sound(r#"{"kind": "mix", "format": "wav"}"#, "pcm_s16le", 2.0);
 }
 
 #[test]
-fn continuous_opus_is_copied_into_ogg() {
-    let bench = Bench::new();
-    let input = bench.write("opus.webm", &opus_alone());
-    let (output, _) = bench.make(&input, r#"{"kind": "ogg_opus"}"#).unwrap();
+fn opus_without_gaps_is_copied_into_ogg() {
+    let directory = TestDirectory::new();
+    let input = directory.write("opus.webm", &opus_alone());
+    let (output, _) = directory.make(&input, r#"{"kind": "ogg_opus"}"#).unwrap();
     let sizes = |file: &Path| -> Vec<usize> {
         verify::packets(file).unwrap().into_iter().map(|packet| packet.size).collect()
     };
@@ -69,8 +71,8 @@ fn continuous_opus_is_copied_into_ogg() {
 }
 
 #[test]
-fn holes_are_silence_of_the_same_length() {
-    let bench = Bench::new();
+fn gaps_become_silence_of_the_same_length() {
+    let directory = TestDirectory::new();
     let mut film = opus_alone();
     // A lost packet here and there, half a second of silence suppression, and a long pause.
     film.blocks.retain(|block| block.0 % 700 != 0 || block.0 == 0);
@@ -78,7 +80,7 @@ fn holes_are_silence_of_the_same_length() {
     for block in &mut film.blocks {
         block.0 += if block.0 >= 3_000 { 30_000 } else { 0 };
     }
-    let input = bench.write("holes.webm", &film);
+    let input = directory.write("holes.webm", &film);
     for (json, tolerance) in [
         (r#"{"kind": "wav"}"#, 2.0),
         (r#"{"kind": "mp3"}"#, 25.0),
@@ -86,7 +88,7 @@ fn holes_are_silence_of_the_same_length() {
         (r#"{"kind": "mp4"}"#, 25.0),
         (r#"{"kind": "webm"}"#, 10.0),
     ] {
-        let (output, produced) = bench.make(&input, json).unwrap();
+        let (output, produced) = directory.make(&input, json).unwrap();
         let worst = worst_beep(&output, [0, 1, 2, 33, 34, 35]);
         assert!(worst <= tolerance, "{json}: {worst} ms");
         assert!((produced.duration.as_secs_f64() - 36.0).abs() < 0.06, "{json}: {produced:?}");
@@ -95,22 +97,22 @@ fn holes_are_silence_of_the_same_length() {
 }
 
 #[test]
-fn a_clock_that_drifts_is_followed_without_a_hole() {
-    let bench = Bench::new();
+fn a_drifting_clock_is_followed_without_a_gap() {
+    let directory = TestDirectory::new();
     let mut film = opus_alone();
     // 3,000 ppm slow: eighteen milliseconds in six seconds.
     for block in &mut film.blocks {
         block.0 += (block.0 as f64 * 0.003).round() as i64;
     }
-    let input = bench.write("drift.webm", &film);
-    let (output, _) = bench.make(&input, r#"{"kind": "wav"}"#).unwrap();
+    let input = directory.write("drift.webm", &film);
+    let (output, _) = directory.make(&input, r#"{"kind": "wav"}"#).unwrap();
     let beeps = sound(&output).beeps();
     for second in 0..SECONDS {
         let expected = f64::from(second) * 1.003;
         let nearest = beeps.iter().map(|beep| (beep - expected).abs()).fold(f64::INFINITY, f64::min);
         assert!(nearest < 0.006, "{second}: {nearest} s");
     }
-    // A beep has no hole in it: no two samples in a row at zero within the tone.
+    // A beep has no gap: no two consecutive samples of the tone are zero.
     let samples = sound(&output).samples;
     let at = |time: f64| (time * 48_000.0) as usize;
     let tone = &samples[at(3.009 + 0.02)..at(3.009 + 0.08)];
@@ -119,12 +121,12 @@ fn a_clock_that_drifts_is_followed_without_a_hole() {
 
 #[test]
 fn sine_through_lost_clock_ticks_stays_continuous() {
-    let bench = Bench::new();
-    let (ogg, webm) = (bench.path("sine.ogg"), bench.path("sine.webm"));
+    let directory = TestDirectory::new();
+    let (ogg, webm) = (directory.path("sine.ogg"), directory.path("sine.webm"));
     let source = ["-f", "lavfi", "-i", "sine=500:r=48000:d=3", "-c:a", "libopus", "-b:a", "96k"];
     support::ffmpeg(&[&source[..], &[ogg.to_str().unwrap()]].concat());
     support::ffmpeg(&["-i", ogg.to_str().unwrap(), "-c", "copy", webm.to_str().unwrap()]);
-    let (output, _) = bench.make(&webm, r#"{"kind": "wav"}"#).unwrap();
+    let (output, _) = directory.make(&webm, r#"{"kind": "wav"}"#).unwrap();
     let samples = sound(&output).samples;
     let inner = &samples[9_600..samples.len() - 9_600];
     let peak = inner.iter().map(|sample| i32::from(*sample).abs()).max().unwrap();
@@ -135,7 +137,7 @@ fn sine_through_lost_clock_ticks_stays_continuous() {
     assert!(worst < most * 1.3, "{worst} against {most}");
 }
 
-/// The samples of a file as they are in it.
+/// The samples in the file's own format.
 fn raw(file: &Path) -> Vec<u8> {
     let output = std::process::Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-i"])
@@ -147,15 +149,15 @@ fn raw(file: &Path) -> Vec<u8> {
 }
 
 #[test]
-fn pcm_keeps_its_rate_and_every_sample() {
+fn pcm_has_its_own_sample_rate_and_samples() {
     for (codec, rate, channels) in [
         ("pcm_s16le", "16000", "1"),
         ("pcm_s16le", "24000", "2"),
         ("pcm_s16le", "44100", "1"),
         ("pcm_mulaw", "8000", "1"),
     ] {
-        let bench = Bench::new();
-        let input = bench.path("pushed.mka");
+        let directory = TestDirectory::new();
+        let input = directory.path("pushed.mka");
         let noise = format!("anoisesrc=r={rate}:d=3:a=1");
         support::ffmpeg(&[
             "-f",
@@ -173,34 +175,34 @@ fn pcm_keeps_its_rate_and_every_sample() {
             r#"{"kind": "mix", "format": "wav"}"#,
             r#"{"kind": "stem", "track": 0, "format": "wav"}"#,
         ] {
-            let (output, _) = bench.make(&input, json).unwrap();
+            let (output, _) = directory.make(&input, json).unwrap();
             assert_eq!(ffprobe(&output, &["-show_entries", "stream=sample_rate"]), rate);
             assert_eq!(raw(&output), raw(&input), "{codec} {rate} {channels} {json}");
         }
-        let (output, _) = bench.make(&input, r#"{"kind": "wav", "sample_rate": 32000}"#).unwrap();
+        let (output, _) = directory.make(&input, r#"{"kind": "wav", "sample_rate": 32000}"#).unwrap();
         assert_eq!(ffprobe(&output, &["-show_entries", "stream=sample_rate"]), "32000");
     }
 }
 
 #[test]
-fn tracks_of_different_rates_and_opus_become_48_khz() {
-    let bench = Bench::new();
-    let input = bench.path("two.mka");
+fn tracks_of_different_sample_rates_become_48_khz() {
+    let directory = TestDirectory::new();
+    let input = directory.path("two.mka");
     let inputs = ["-f", "lavfi", "-i", "sine=r=16000:d=1", "-f", "lavfi", "-i", "sine=r=8000:d=1"];
     for codecs in [["pcm_s16le", "pcm_mulaw"], ["libopus", "pcm_mulaw"]] {
         let coding =
             ["-map", "0", "-map", "1", "-c:a:0", codecs[0], "-c:a:1", codecs[1], input.to_str().unwrap()];
         support::ffmpeg(&[&inputs[..], &coding].concat());
-        let (output, _) = bench.make(&input, r#"{"kind": "wav"}"#).unwrap();
+        let (output, _) = directory.make(&input, r#"{"kind": "wav"}"#).unwrap();
         assert_eq!(ffprobe(&output, &["-show_entries", "stream=sample_rate"]), "48000", "{codecs:?}");
     }
 }
 
 #[test]
-fn a_stem_is_one_track_on_the_timeline_of_all() {
-    let bench = Bench::new();
-    let input = bench.write("two.webm", &call_of_two(3_300));
-    let (output, _) = bench.make(&input, r#"{"kind": "stem", "track": 3, "format": "wav"}"#).unwrap();
+fn a_stem_is_one_track_on_the_timeline_of_the_recording() {
+    let directory = TestDirectory::new();
+    let input = directory.write("two.webm", &call_of_two(3_300));
+    let (output, _) = directory.make(&input, r#"{"kind": "stem", "track": 3, "format": "wav"}"#).unwrap();
     let beeps = sound(&output).beeps();
     assert_eq!(beeps.len(), SECONDS as usize);
     assert!((beeps[0] - 3.3).abs() < 0.002 && (beeps[5] - 8.3).abs() < 0.002, "{beeps:?}");
@@ -210,7 +212,7 @@ fn a_stem_is_one_track_on_the_timeline_of_all() {
         (r#"{"kind": "stem", "track": 3, "format": "mp3"}"#, "mp3"),
         (r#"{"kind": "stem", "track": 2, "format": "mp4"}"#, "h264"),
     ] {
-        let (output, _) = bench.make(&input, json).unwrap();
+        let (output, _) = directory.make(&input, json).unwrap();
         assert_eq!(ffprobe(&output, &["-show_entries", "stream=codec_name"]), codecs, "{json}");
         let start =
             if codecs == "h264" { support::pictures(&output)[0].time } else { sound(&output).beeps()[0] };
@@ -219,25 +221,25 @@ fn a_stem_is_one_track_on_the_timeline_of_all() {
 }
 
 #[test]
-fn a_stem_of_no_track_and_sound_of_no_sound_are_refused_for_good() {
-    let bench = Bench::new();
-    let mut film = Film::default();
+fn a_stem_without_its_track_and_audio_without_audio_fail_permanently() {
+    let directory = TestDirectory::new();
+    let mut film = MatroskaFile::default();
     let video = film.add_video("V_VP8", SIZE, 0.0);
-    film.play(video, &frames(Codec::Vp8, SIZE)[..30], 0);
-    let input = bench.write("silent.webm", &film);
+    film.add_frames(video, &frames(Codec::Vp8, SIZE)[..30], 0);
+    let input = directory.write("silent.webm", &film);
     for json in [
         r#"{"kind": "stem", "track": 1, "format": "wav"}"#,
         r#"{"kind": "mp3"}"#,
         r#"{"kind": "mix"}"#,
         r#"{"kind": "waveform"}"#,
     ] {
-        let error = bench.make(&input, json).unwrap_err();
+        let error = directory.make(&input, json).unwrap_err();
         assert!(
             matches!(error, TranscodeError::NoSuchTrack { .. }) && error.is_permanent(),
             "{json}: {error}"
         );
     }
-    let error = bench.make(&input, r#"{"kind": "stem", "track": 0, "format": "wav"}"#).unwrap_err();
+    let error = directory.make(&input, r#"{"kind": "stem", "track": 0, "format": "wav"}"#).unwrap_err();
     assert!(matches!(error, TranscodeError::BadOption(_)), "{error}");
-    assert!(bench.leftovers(&input).is_empty());
+    assert!(directory.leftovers(&input).is_empty());
 }

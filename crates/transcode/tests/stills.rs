@@ -5,30 +5,32 @@ mod support;
 
 use std::path::Path;
 
-use support::{Bench, FRAME, SECONDS, SIZE, call, call_of_two, frames, luma, matroska::Film, pictures};
+use support::{
+    FRAME, SECONDS, SIZE, TestDirectory, call, call_of_two, frames, luma, matroska::MatroskaFile, pictures,
+};
 use testkit::{signal::Codec, verify};
 use transcode::TranscodeError;
 
 #[test]
-fn a_thumbnail_is_the_picture_shown_at_its_time() {
-    let bench = Bench::new();
-    let input = bench.write("call.webm", &call());
+fn a_thumbnail_is_the_frame_shown_at_its_time() {
+    let directory = TestDirectory::new();
+    let input = directory.write("call.webm", &call());
     for (at, counter) in [(0.0, 0), (2.5, 75), (2.52, 75), (4.0, 120), (100.0, 179)] {
         let json = format!(r#"{{"kind": "thumbnail", "at": {at}}}"#);
-        let (output, produced) = bench.make(&input, &json).unwrap();
+        let (output, produced) = directory.make(&input, &json).unwrap();
         assert_eq!(pictures(&output)[0].counter, Some(counter), "at {at} s");
         assert_eq!((produced.width, produced.height, produced.duration.as_nanos()), (640, 360, 0));
     }
-    let (_, produced) = bench.make(&input, r#"{"kind": "thumbnail", "width": 320}"#).unwrap();
+    let (_, produced) = directory.make(&input, r#"{"kind": "thumbnail", "width": 320}"#).unwrap();
     assert_eq!((produced.width, produced.height), (320, 180));
 }
 
 #[test]
-fn a_contact_sheet_shows_the_film_in_order() {
-    let bench = Bench::new();
-    let input = bench.write("call.webm", &call());
+fn a_contact_sheet_shows_frames_in_order() {
+    let directory = TestDirectory::new();
+    let input = directory.write("call.webm", &call());
     let json = r#"{"kind": "contact_sheet", "columns": 3, "rows": 2, "width": 960}"#;
-    let (output, produced) = bench.make(&input, json).unwrap();
+    let (output, produced) = directory.make(&input, json).unwrap();
     assert_eq!((produced.width, produced.height), (960, 360));
     let sheet = luma(&output, (960, 360), 0.0);
     for place in 0..6 {
@@ -42,32 +44,32 @@ fn a_contact_sheet_shows_the_film_in_order() {
 }
 
 #[test]
-fn pictures_without_video_are_refused_for_good() {
-    let bench = Bench::new();
-    let mut film = Film::default();
+fn pictures_without_video_fail_permanently() {
+    let directory = TestDirectory::new();
+    let mut film = MatroskaFile::default();
     let audio = film.add_opus();
-    film.play(audio, &frames(Codec::Opus, SIZE)[..50], 0);
-    let input = bench.write("sound.webm", &film);
+    film.add_frames(audio, &frames(Codec::Opus, SIZE)[..50], 0);
+    let input = directory.write("sound.webm", &film);
     for json in [r#"{"kind": "thumbnail"}"#, r#"{"kind": "contact_sheet"}"#, r#"{"kind": "mosaic"}"#] {
-        let error = bench.make(&input, json).unwrap_err();
+        let error = directory.make(&input, json).unwrap_err();
         assert!(
             matches!(error, TranscodeError::NoSuchTrack { .. }) && error.is_permanent(),
             "{json}: {error}"
         );
     }
-    assert!(bench.leftovers(&input).is_empty());
+    assert!(directory.leftovers(&input).is_empty());
 }
 
 fn waveform(json: &str) -> serde_json::Value {
-    let bench = Bench::new();
-    let input = bench.write("call.webm", &call());
-    let (output, produced) = bench.make(&input, json).unwrap();
+    let directory = TestDirectory::new();
+    let input = directory.write("call.webm", &call());
+    let (output, produced) = directory.make(&input, json).unwrap();
     assert!((produced.duration.as_secs_f64() - f64::from(SECONDS)).abs() < 0.05);
     serde_json::from_slice(&std::fs::read(output).unwrap()).unwrap()
 }
 
 #[test]
-fn a_waveform_rises_where_the_beeps_are() {
+fn a_waveform_has_peaks_at_the_beeps() {
     let drawn = waveform(r#"{"kind": "waveform"}"#);
     let header =
         ["version", "channels", "sample_rate", "samples_per_pixel", "bits"].map(|name| drawn[name].as_i64());
@@ -77,7 +79,7 @@ fn a_waveform_rises_where_the_beeps_are() {
     let length = drawn["length"].as_u64().unwrap() as usize;
     assert_eq!(data.len(), length * 2);
     assert!((119..=121).contains(&length), "{length}");
-    // Twenty pixels a second; the beep fills the first two of each.
+    // Twenty pixels a second; the beep fills the first two.
     for second in 1..SECONDS as usize {
         let pixel = |at: usize| (data[(second * 20 + at) * 2], data[(second * 20 + at) * 2 + 1]);
         assert!(pixel(0).0 < -40 && pixel(0).1 > 40, "second {second}: {:?}", pixel(0));
@@ -86,7 +88,7 @@ fn a_waveform_rises_where_the_beeps_are() {
 }
 
 #[test]
-fn a_waveform_has_the_resolution_asked_for() {
+fn a_waveform_has_the_requested_resolution() {
     let drawn = waveform(r#"{"kind": "waveform", "samples_per_pixel": 256, "bits": 16}"#);
     assert_eq!((drawn["samples_per_pixel"].as_i64(), drawn["bits"].as_i64()), (Some(256), Some(16)));
     let loudest =
@@ -94,8 +96,8 @@ fn a_waveform_has_the_resolution_asked_for() {
     assert!((10_000..=32_767).contains(&loudest), "{loudest}");
 }
 
-/// Whether the mosaic shows someone around a place. The signal's stripes lie between 40 and 124 and black is 16, but
-/// one pixel alone may be anything after noise and coding: the mean of some stripes decides.
+/// Whether the mosaic shows a video at a position. The signal's stripes lie between 40 and 124 and black is 16, but
+/// noise and encoding can change a single pixel: the mean of some stripes decides.
 fn is_someone_at(picture: &[u8], x: usize, y: usize) -> bool {
     let rows = y - 8..y + 8;
     let sum: u32 = rows.flat_map(|row| &picture[row * 640 + x - 64..][..128]).copied().map(u32::from).sum();
@@ -103,24 +105,24 @@ fn is_someone_at(picture: &[u8], x: usize, y: usize) -> bool {
 }
 
 fn assert_mosaic(format: &str, tolerance_ms: f64) {
-    let bench = Bench::new();
+    let directory = TestDirectory::new();
     // The second joins after 3 s and stays 3 s longer than the first.
-    let input = bench.write("two.webm", &call_of_two(3_000));
+    let input = directory.write("two.webm", &call_of_two(3_000));
     let json = format!(
         r#"{{"kind": "mosaic", "format": "{format}", "width": 640, "height": 360, "video": {{"preset": "ultrafast"}}}}"#
     );
-    let (output, produced) = bench.make(&input, &json).unwrap();
+    let (output, produced) = directory.make(&input, &json).unwrap();
     assert_eq!((produced.width, produced.height), SIZE);
     let probe = verify::probe(&output).unwrap();
     assert!((probe.duration().unwrap() - 9.0).abs() <= FRAME * 1.5, "{:?}", probe.duration());
     assert_eq!((probe.codecs("video").len(), probe.codecs("audio").len()), (1, 1));
-    // Alone: all of the picture. Two: side by side, with black above and below.
+    // One video fills the picture. Two are side by side, with black above and below.
     let (first, both, second) =
         (luma(&output, (640, 360), 1.5), luma(&output, (640, 360), 4.5), luma(&output, (640, 360), 7.5));
     let shows = |picture: &[u8], y: usize| [is_someone_at(picture, 160, y), is_someone_at(picture, 480, y)];
     assert_eq!((shows(&first, 20), shows(&second, 20)), ([true; 2], [true; 2]));
     assert_eq!((shows(&both, 20), shows(&both, 150), shows(&both, 340)), ([false; 2], [true; 2], [false; 2]));
-    // The counters of both, each in its cell.
+    // Both counters, each in its cell.
     let cell = |left: usize| -> Vec<u8> {
         (0..180).flat_map(|row| both[(90 + row) * 640 + left..][..320].to_vec()).collect()
     };
@@ -133,7 +135,7 @@ fn assert_mosaic(format: &str, tolerance_ms: f64) {
 }
 
 #[test]
-fn a_mosaic_follows_who_is_there() {
+fn a_mosaic_follows_the_active_videos() {
     assert_mosaic("mp4", 25.0);
 }
 
@@ -143,11 +145,11 @@ fn a_mosaic_can_be_webm() {
 }
 
 #[test]
-fn h264_is_copied_into_mp4_with_its_rotation_noted() {
-    let bench = Bench::new();
-    let (mkv, turned) = (bench.path("plain.mkv"), bench.path("turned.mp4"));
+fn h264_is_copied_into_mp4_with_its_rotation() {
+    let directory = TestDirectory::new();
+    let (mkv, turned) = (directory.path("plain.mkv"), directory.path("turned.mp4"));
     h264_and_pcma(&mkv);
-    let (output, produced) = bench.make(&mkv, r#"{"kind": "mp4"}"#).unwrap();
+    let (output, produced) = directory.make(&mkv, r#"{"kind": "mp4"}"#).unwrap();
     assert_eq!((produced.width, produced.height), SIZE);
     let sizes = |file: &Path| -> Vec<usize> {
         let packets = verify::packets(file).unwrap();
@@ -164,12 +166,12 @@ fn h264_is_copied_into_mp4_with_its_rotation_noted() {
     let question = ["-select_streams", "v", "-show_entries", "stream_side_data=rotation"];
     let noted = support::ffprobe(&turned, &question);
     assert!(noted.contains("90"), "{noted}");
-    let (output, _) = bench.make(&turned, r#"{"kind": "mp4"}"#).unwrap();
+    let (output, _) = directory.make(&turned, r#"{"kind": "mp4"}"#).unwrap();
     assert_eq!(support::ffprobe(&output, &question), noted);
     assert_eq!(sizes(&mkv), sizes(&output));
-    // Coded again, the pixels themselves are turned and nothing is noted.
+    // If the video is encoded, the pixels are rotated and the file has no rotation.
     let (output, produced) =
-        bench.make(&turned, r#"{"kind": "mp4", "video": {"preset": "ultrafast"}}"#).unwrap();
+        directory.make(&turned, r#"{"kind": "mp4", "video": {"preset": "ultrafast"}}"#).unwrap();
     assert_eq!((produced.width, produced.height), (360, 640));
     assert_eq!(support::ffprobe(&output, &question), "");
     let (have, want) = (luma(&output, (360, 640), 1.5), luma(&turned, (360, 640), 1.5));

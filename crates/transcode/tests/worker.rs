@@ -1,4 +1,4 @@
-//! The child process: limits, cancelling, and children that go wrong.
+//! The child process: limits, cancellation, and children that fail.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod support;
@@ -10,8 +10,8 @@ use std::{
 };
 
 use support::{
-    AT_ONCE, Bench, SIZE, assert_at_once, call, damaged, eventually, frames, matroska::Film, script,
-    workers_on,
+    AT_ONCE, SIZE, TestDirectory, assert_at_once, call, damaged, eventually, frames, matroska::MatroskaFile,
+    script, workers_on,
 };
 use testkit::signal::Codec;
 use tokio::sync::watch;
@@ -28,22 +28,22 @@ async fn run(worker: &Worker, plan: &Plan) -> Result<Produced, TranscodeError> {
 }
 
 /// A minute of the call.
-fn long() -> Film {
-    let mut film = Film::default();
+fn long() -> MatroskaFile {
+    let mut film = MatroskaFile::default();
     let (video, audio) = (film.add_video("V_VP8", SIZE, 0.0), film.add_opus());
     for turn in 0..10 {
-        film.play(video, &frames(Codec::Vp8, SIZE), turn * 6_000);
-        film.play(audio, &frames(Codec::Opus, SIZE), turn * 6_000);
+        film.add_frames(video, &frames(Codec::Vp8, SIZE), turn * 6_000);
+        film.add_frames(audio, &frames(Codec::Opus, SIZE), turn * 6_000);
     }
     film
 }
 
 #[tokio::test]
-async fn a_child_makes_what_is_made_in_process_and_tells_how_far_it_is() {
-    let bench = Bench::new();
-    let input = bench.write("long.webm", &long());
+async fn a_child_renders_and_reports_progress() {
+    let directory = TestDirectory::new();
+    let input = directory.write("long.webm", &long());
     let (sender, mut progress) = watch::channel(Progress::default());
-    let plan = bench.plan(&input, r#"{"kind": "mp4", "video": {"preset": "ultrafast"}}"#);
+    let plan = directory.plan(&input, r#"{"kind": "mp4", "video": {"preset": "ultrafast"}}"#);
     let seen = tokio::spawn(async move {
         let mut seen = vec![];
         while progress.changed().await.is_ok() {
@@ -62,11 +62,11 @@ async fn a_child_makes_what_is_made_in_process_and_tells_how_far_it_is() {
 }
 
 #[tokio::test]
-async fn cancelling_kills_within_200_ms_and_leaves_nothing() {
-    let bench = Bench::new();
-    let input = bench.write("long.webm", &long());
-    let plan = bench.plan(&input, SLOW);
-    let part = bench.path("mp4.mp4.part");
+async fn cancelling_kills_the_child_within_200_ms_and_leaves_no_file() {
+    let directory = TestDirectory::new();
+    let input = directory.write("long.webm", &long());
+    let plan = directory.plan(&input, SLOW);
+    let part = directory.path("mp4.mp4.part");
     let mut took = Vec::new();
     while took.len() < 3 || took.len() < 10 && took.iter().all(|took| *took >= AT_ONCE) {
         let cancel = CancellationToken::new();
@@ -78,13 +78,13 @@ async fn cancelling_kills_within_200_ms_and_leaves_nothing() {
                 (outcome, Instant::now())
             }
         });
-        eventually("it writes", || part.exists()).await;
-        let asked = Instant::now();
+        eventually("the child writes", || part.exists()).await;
+        let cancelled = Instant::now();
         cancel.cancel();
         let (outcome, ended) = running.await.unwrap();
         assert_eq!(outcome.unwrap_err(), TranscodeError::Cancelled);
-        took.push(ended - asked);
-        assert!(bench.leftovers(&input).is_empty());
+        took.push(ended - cancelled);
+        assert!(directory.leftovers(&input).is_empty());
         assert_eq!(workers_on(&input), 0);
     }
     assert_at_once(&took);
@@ -96,58 +96,59 @@ async fn run_with(plan: &Plan, cancel: &CancellationToken) -> Result<Produced, T
 
 #[tokio::test]
 async fn dropping_the_future_ends_the_child() {
-    let bench = Bench::new();
-    let input = bench.write("long.webm", &long());
-    let plan = bench.plan(&input, SLOW);
-    let part = bench.path("mp4.mp4.part");
+    let directory = TestDirectory::new();
+    let input = directory.write("long.webm", &long());
+    let plan = directory.plan(&input, SLOW);
+    let part = directory.path("mp4.mp4.part");
     let running = tokio::spawn(async move { run(&Worker::new(PROGRAM), &plan).await });
-    eventually("it writes", || part.exists()).await;
+    eventually("the child writes", || part.exists()).await;
     running.abort();
     let _ = running.await;
-    eventually("it is gone", || workers_on(&input) == 0 && bench.leftovers(&input).is_empty()).await;
+    eventually("the child has ended", || workers_on(&input) == 0 && directory.leftovers(&input).is_empty())
+        .await;
 }
 
 #[tokio::test]
-async fn a_child_doesnt_outlive_its_server() {
-    let bench = Bench::new();
-    let input = bench.write("long.webm", &long());
-    let plan = bench.plan(&input, SLOW);
-    let part = bench.path("mp4.mp4.part");
+async fn a_child_ends_with_its_server() {
+    let directory = TestDirectory::new();
+    let input = directory.write("long.webm", &long());
+    let plan = directory.plan(&input, SLOW);
+    let part = directory.path("mp4.mp4.part");
     let mut child = Command::new(PROGRAM).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let task = serde_json::json!({"plan": plan, "limits": Limits::default()});
     let mut server_end = child.stdin.take().unwrap();
     writeln!(server_end, "{task}").unwrap();
-    eventually("it writes", || part.exists()).await;
-    // As when the server is killed: the system closes what it had open.
+    eventually("the child writes", || part.exists()).await;
+    // When a server is killed, the system closes its files.
     drop(server_end);
     let status = child.wait().unwrap();
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9));
-    assert!(bench.leftovers(&input).is_empty());
+    assert!(directory.leftovers(&input).is_empty());
 }
 
 #[tokio::test]
-async fn a_killed_or_crashed_child_is_an_error_to_be_tried_again() {
-    let bench = Bench::new();
-    let input = bench.write("call.webm", &call());
-    let plan = bench.plan(&input, MP4);
+async fn a_killed_or_crashed_child_is_a_transient_error() {
+    let directory = TestDirectory::new();
+    let input = directory.write("call.webm", &call());
+    let plan = directory.plan(&input, MP4);
     for (signal, number) in [("SEGV", 11), ("KILL", 9), ("ABRT", 6)] {
         let program = script(
-            &bench,
+            &directory,
             &format!("touch {}.part; echo ouch >&2; kill -{signal} $$", plan.output.display()),
         );
         let error = run(&Worker::new(&program), &plan).await.unwrap_err();
         assert_eq!(error, TranscodeError::Killed { signal: number, detail: "ouch".to_owned() });
         assert!(!error.is_permanent());
         std::fs::remove_file(program).unwrap();
-        assert!(bench.leftovers(&input).is_empty());
+        assert!(directory.leftovers(&input).is_empty());
     }
 }
 
 #[tokio::test]
-async fn a_child_that_talks_nonsense_is_an_error() {
-    let bench = Bench::new();
-    let input = bench.write("call.webm", &call());
-    let plan = bench.plan(&input, MP4);
+async fn a_child_that_violates_the_protocol_is_an_error() {
+    let directory = TestDirectory::new();
+    let input = directory.write("call.webm", &call());
+    let plan = directory.plan(&input, MP4);
     for text in [
         "echo hello",
         "echo '{\"progress\": {}}'; sleep 100",
@@ -156,7 +157,7 @@ async fn a_child_that_talks_nonsense_is_an_error() {
         "exit 3",
         "exec >&-; sleep 100",
     ] {
-        let program = script(&bench, text);
+        let program = script(&directory, text);
         let started = Instant::now();
         let error = run(&Worker::new(&program), &plan).await.unwrap_err();
         assert!(
@@ -171,12 +172,12 @@ async fn a_child_that_talks_nonsense_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_child_that_hangs_is_killed_in_time() {
-    let bench = Bench::new();
-    let input = bench.write("call.webm", &call());
-    let plan = bench.plan(&input, MP4);
+async fn a_child_that_hangs_is_killed_after_the_wall_time() {
+    let directory = TestDirectory::new();
+    let input = directory.write("call.webm", &call());
+    let plan = directory.plan(&input, MP4);
     let limits = Limits { wall: Some(Duration::from_secs(1)), ..Limits::default() };
-    let program = script(&bench, "exec sleep 100");
+    let program = script(&directory, "exec sleep 100");
     let started = Instant::now();
     let error = run(&Worker { program, limits }, &plan).await.unwrap_err();
     assert_eq!(error, TranscodeError::TimedOut { seconds: 1 });
@@ -184,10 +185,10 @@ async fn a_child_that_hangs_is_killed_in_time() {
 }
 
 #[tokio::test]
-async fn memory_and_processor_time_are_limited() {
-    let bench = Bench::new();
-    let input = bench.write("long.webm", &long());
-    let plan = bench.plan(&input, r#"{"kind": "mp4", "video": {"width": 3840, "preset": "slower"}}"#);
+async fn memory_and_cpu_time_are_limited() {
+    let directory = TestDirectory::new();
+    let input = directory.write("long.webm", &long());
+    let plan = directory.plan(&input, r#"{"kind": "mp4", "video": {"width": 3840, "preset": "slower"}}"#);
     let limits = Limits { memory_bytes: Some(300 << 20), ..Limits::default() };
     let error = run(&Worker { program: PROGRAM.into(), limits }, &plan).await.unwrap_err();
     assert!(!error.is_permanent(), "{error:?}");
@@ -195,29 +196,30 @@ async fn memory_and_processor_time_are_limited() {
     let limits = Limits { cpu: Some(Duration::from_secs(1)), ..Limits::default() };
     let error = run(&Worker { program: PROGRAM.into(), limits }, &plan).await.unwrap_err();
     assert!(matches!(error, TranscodeError::Killed { signal: 9 | 24, .. }), "{error:?}");
-    assert!(bench.leftovers(&input).is_empty());
+    assert!(directory.leftovers(&input).is_empty());
 }
 
 #[tokio::test]
-async fn errors_come_through_the_child_as_they_are() {
-    let bench = Bench::new();
-    let input = bench.path("noise.webm");
+async fn errors_of_the_child_are_returned_unchanged() {
+    let directory = TestDirectory::new();
+    let input = directory.path("noise.webm");
     std::fs::write(&input, [7; 1_000]).unwrap();
-    let error = run(&Worker::new(PROGRAM), &bench.plan(&input, MP4)).await.unwrap_err();
+    let error = run(&Worker::new(PROGRAM), &directory.plan(&input, MP4)).await.unwrap_err();
     assert!(matches!(error, TranscodeError::Unreadable { .. }) && error.is_permanent(), "{error:?}");
     let bad = r#"{"kind": "mp4", "video": {"width": 3}}"#;
-    let error = run(&Worker::new(PROGRAM), &bench.plan(&input, bad)).await.unwrap_err();
+    let error = run(&Worker::new(PROGRAM), &directory.plan(&input, bad)).await.unwrap_err();
     assert!(matches!(error, TranscodeError::BadOption(_)) && error.is_permanent(), "{error:?}");
-    assert!(bench.leftovers(&input).is_empty());
+    assert!(directory.leftovers(&input).is_empty());
 }
 
 #[test]
-fn a_worker_writes_nothing_but_reports() {
-    let bench = Bench::new();
-    let input = bench.write("cut.webm", &call());
+fn a_worker_writes_only_reports() {
+    let directory = TestDirectory::new();
+    let input = directory.write("cut.webm", &call());
     let whole = std::fs::read(&input).unwrap();
     std::fs::write(&input, &whole[..whole.len() / 3]).unwrap();
-    let plan = bench.plan(&input, r#"{"kind": "webm", "codec": "av1", "video": {"preset": "ultrafast"}}"#);
+    let plan =
+        directory.plan(&input, r#"{"kind": "webm", "codec": "av1", "video": {"preset": "ultrafast"}}"#);
     let mut child = Command::new(PROGRAM)
         .env("SVT_LOG", "1")
         .stdin(Stdio::piped())
@@ -227,18 +229,18 @@ fn a_worker_writes_nothing_but_reports() {
         .unwrap();
     let mut server_end = child.stdin.take().unwrap();
     writeln!(server_end, "{}", serde_json::json!({"plan": plan, "limits": Limits::default()})).unwrap();
-    let (mut said, mut complained) = (String::new(), String::new());
-    child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-    child.stderr.take().unwrap().read_to_string(&mut complained).unwrap();
+    let (mut stdout, mut stderr) = (String::new(), String::new());
+    child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
     assert!(child.wait().unwrap().success());
-    assert_eq!(complained, "");
-    assert!(said.lines().last().unwrap().starts_with(r#"{"produced":"#), "{said}");
+    assert_eq!(stderr, "");
+    assert!(stdout.lines().last().unwrap().starts_with(r#"{"produced":"#), "{stdout}");
 }
 
 /// Two hundred inputs, each damaged in a few places.
 #[tokio::test]
-async fn damaged_inputs_never_hang_and_never_leave_a_stub() {
-    let bench = Bench::new();
+async fn damaged_inputs_never_hang_and_leave_no_incomplete_file() {
+    let directory = TestDirectory::new();
     let mut film = call();
     film.blocks.retain(|block| block.0 < 2_000);
     let whole = film.bytes();
@@ -256,9 +258,9 @@ async fn damaged_inputs_never_hang_and_never_leave_a_stub() {
     let worker = Worker { program: PROGRAM.into(), limits };
     let (mut made, mut refused) = (0, 0);
     for seed in 0..200 {
-        let input = bench.path("damaged.webm");
+        let input = directory.path("damaged.webm");
         std::fs::write(&input, damaged(&whole, seed)).unwrap();
-        let plan = bench.plan(&input, kinds[seed as usize % kinds.len()]);
+        let plan = directory.plan(&input, kinds[seed as usize % kinds.len()]);
         match run(&worker, &plan).await {
             Ok(_) => {
                 made += 1;
@@ -270,7 +272,7 @@ async fn damaged_inputs_never_hang_and_never_leave_a_stub() {
                 println!("seed {seed}: {error}");
             }
         }
-        assert!(bench.leftovers(&input).is_empty(), "seed {seed}");
+        assert!(directory.leftovers(&input).is_empty(), "seed {seed}");
     }
     // Most of the damage is to frames, and a recording must survive that.
     assert!(made > 100, "{made} made, {refused} refused");

@@ -54,7 +54,7 @@ impl FileRecorder {
                 }
                 Output::Timeout(due) => {
                     self.due = due;
-                    self.file.note_final(self.recorder.settled(), now);
+                    self.file.note_final(self.recorder.final_bytes(), now);
                     self.file.note_recorded(self.recorder.position().to_duration());
                     return;
                 }

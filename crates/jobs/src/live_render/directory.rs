@@ -1,4 +1,4 @@
-//! Where segments are kept.
+//! Directories for segments.
 
 use std::{
     fs, io,
@@ -9,7 +9,7 @@ use std::{
 use model::RecordingId;
 use uuid::Uuid;
 
-/// A follower's directory, `<segments>/<recording>/<run>`, removed with all that is in it when this is dropped.
+/// A follower's directory, `<segments>/<recording>/<run>`, removed with its content on drop.
 #[derive(Debug)]
 pub(crate) struct SegmentDirectory {
     path: PathBuf,
@@ -30,17 +30,16 @@ impl SegmentDirectory {
 impl Drop for SegmentDirectory {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_dir_all(&self.path) {
-            tracing::warn!(path = %self.path.display(), %error, "segments are left to the clean-up");
+            tracing::warn!(path = %self.path.display(), %error, "segments can't be removed; the periodic task will try again");
         }
-        // Another rendition of the recording may still be followed: then it is not empty.
+        // Not empty if another rendition of the recording is followed.
         if let Some(of_recording) = self.path.parent() {
             let _ = fs::remove_dir(of_recording);
         }
     }
 }
 
-/// Removes the directories of recordings that nobody follows and in which nothing has happened for `age`. Returns how
-/// many there were.
+/// Removes the directories of recordings without a follower that were last changed `age` ago. Returns their number. Blocks.
 pub(crate) fn sweep(
     root: &Path,
     age: Duration,
@@ -53,10 +52,10 @@ pub(crate) fn sweep(
     let mut removed = 0;
     for entry in entries {
         let entry = entry?;
-        // Only what a follower has made: the directory may be one that an operator chose.
+        // An operator may have configured a directory that holds other files, too.
         let recording = entry.file_name().to_str().and_then(|name| name.parse().ok());
         let Some(recording) = recording else { continue };
-        if !holds_runs_alone(&entry.path())? {
+        if !holds_only_runs(&entry.path())? {
             continue;
         }
         if !is_followed(recording) && last_change(&entry.path())?.elapsed().unwrap_or_default() >= age {
@@ -67,8 +66,8 @@ pub(crate) fn sweep(
     Ok(removed)
 }
 
-/// A recording's own directory, in a spool, has such a name, too. It holds files.
-fn holds_runs_alone(path: &Path) -> io::Result<bool> {
+/// Whether every entry is the directory of a run. A recording's directory in the spool has the same name, but holds files.
+fn holds_only_runs(path: &Path) -> io::Result<bool> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         let named = entry.file_name().to_str().is_some_and(|name| Uuid::parse_str(name).is_ok());
@@ -79,7 +78,7 @@ fn holds_runs_alone(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// When something was last made or removed in a recording's directory.
+/// When an entry was last created or removed in a recording's directory or in a run's.
 fn last_change(path: &Path) -> io::Result<SystemTime> {
     let mut last = fs::metadata(path)?.modified()?;
     for run in fs::read_dir(path)? {
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn segments_go_with_their_follower_and_leave_those_of_others() {
+    fn segments_are_removed_with_their_follower_and_not_those_of_another() {
         let root = tempfile::tempdir().unwrap();
         let recording = RecordingId::new();
         let mp3 = SegmentDirectory::make(root.path(), recording).unwrap();
@@ -106,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_takes_what_is_old_and_not_followed_and_nothing_else() {
+    fn a_sweep_removes_old_segments_without_a_follower_and_nothing_else() {
         let root = tempfile::tempdir().unwrap();
         let (followed, left) = (RecordingId::new(), RecordingId::new());
         for recording in [followed, left] {

@@ -1,144 +1,105 @@
-//! One recording that is followed for one rendition.
+//! The task that follows one open recording for one rendition.
 
 use std::{
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+    sync::{Arc, atomic::Ordering},
 };
 
-use tokio::sync::{mpsc, oneshot, watch};
+use super::{
+    directory::SegmentDirectory,
+    followers::{Inbox, JoinRequest, Key},
+    segment_tracker::SegmentTracker,
+};
+use crate::{FollowRequest, Followed, RenderError, context::Context, metrics, retry::backoff};
 
-use super::{directory::SegmentDirectory, followers::Key, segment_tracker::SegmentTracker};
-use crate::{FollowRequest, Followed, RenderError, Rendered, dispatch::Context, metrics, retry::backoff};
-
-/// How far the file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Grown {
-    /// The end of what is final.
-    pub until: u64,
-    /// Entries in the header.
-    pub entries: usize,
-    /// How long the recording is, final or not.
-    pub recorded: Duration,
-    /// Bytes in the file, final or not.
-    pub bytes: u64,
-}
-
-/// The recording has ended: join the segments. Whoever asked gives up by dropping the other end of `answer`.
-pub(crate) struct Promotion {
-    /// The size of the sealed file.
-    pub bytes: u64,
-    /// Where the rendition goes.
-    pub output: PathBuf,
-    /// What became of it.
-    pub answer: oneshot::Sender<Result<Rendered, RenderError>>,
-}
-
-/// How following ended.
+/// How one run of the follower ended.
 enum End {
-    /// The rendition was made or given up, or nobody wants it any more.
+    /// The join was answered or cancelled, or the recording is not followed any more.
     Over,
-    /// There is another track: what is read has to be read with the new header.
+    /// The header has another track entry: the file must be read again from its start.
     OtherHeader,
-    /// It failed.
     Failed(RenderError),
 }
 
-/// Follows until the rendition is made, or until nobody tells how the file grows any more. When it has failed too often it
-/// rests until a track joins.
-pub(crate) async fn run(
-    context: Arc<Context>,
-    key: Key,
-    path: PathBuf,
-    mut grown: watch::Receiver<Grown>,
-    mut promotions: mpsc::Receiver<Promotion>,
-    rests: Arc<AtomicBool>,
-) {
+/// Follows until the segments are joined or the inbox is closed. Starts again after failures; after
+/// `render_max_attempts` of them, or a permanent one, it pauses until the header changes.
+pub(super) async fn run(context: Arc<Context>, key: Key, path: PathBuf, mut inbox: Inbox) {
     let (config, segments) = (&context.config, &context.config.segments);
     let (store, node) = (Arc::clone(&context.store), config.node.clone());
-    let mut board = SegmentTracker::new(store, key.0, Arc::clone(&key.1), node, segments.interval);
+    let mut tracker = SegmentTracker::new(store, key.0, Arc::clone(&key.1), node, segments.interval);
     let mut failures = 0;
     loop {
-        let entries = grown.borrow().entries;
-        let ended = follow(&context, &key, &path, &mut board, &mut grown, &mut promotions).await;
-        let error = match ended {
+        let entries = inbox.file.borrow().entries;
+        let error = match follow(&context, &key, &path, &mut tracker, &mut inbox).await {
             End::Over => return,
             End::OtherHeader => {
-                board.begin_again(None);
-                board.write().await;
+                tracing::debug!("follower starts again: the header has changed");
+                tracker.start_again(None);
+                tracker.write().await;
                 continue;
             }
             End::Failed(error) => error,
         };
         let is_permanent = matches!(error, RenderError::Permanent(_));
         if is_permanent {
-            tracing::debug!(%error, "nothing can be made of the recording while it goes on");
-            board.clear().await;
+            tracing::debug!(%error, "follower paused: the recording can't be rendered while it is open");
+            tracker.clear().await;
         } else {
             failures += 1;
             metrics::follower_failed();
-            tracing::warn!(%error, failures, "what is made while recording goes on has to be begun anew");
-            board.begin_again(Some(&error.to_string()));
-            board.write().await;
+            tracing::warn!(%error, failures, "follower failed");
+            tracker.start_again(Some(&error.to_string()));
+            tracker.write().await;
         }
         if is_permanent || failures >= config.render_max_attempts {
-            rests.store(true, Ordering::Relaxed);
-            let waiting = Some(&mut board).filter(|_| !is_permanent);
-            if !another_track_joins(entries, &mut grown, &mut promotions, waiting).await {
+            inbox.paused.store(true, Ordering::Relaxed);
+            let tracker = Some(&mut tracker).filter(|_| !is_permanent);
+            if !header_changes(entries, &mut inbox, tracker).await {
                 return;
             }
-            rests.store(false, Ordering::Relaxed);
+            inbox.paused.store(false, Ordering::Relaxed);
             failures = 0;
             continue;
         }
         let wait = backoff(config.first_backoff, config.max_backoff, failures, rand::random());
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            // To make it of the whole recording takes no longer than to begin now.
-            _ = promotions.recv() => return,
+            // To render the whole file takes no longer than to start again now.
+            _ = inbox.joins.recv() => return,
         }
-        if grown.has_changed().is_err() {
+        if inbox.file.has_changed().is_err() {
             return;
         }
     }
 }
 
-/// Waits for a file with other entries: then it may be another matter. False if the recording ends before. Meanwhile segments
-/// wait on the board for what is recorded.
-async fn another_track_joins(
-    entries: usize,
-    grown: &mut watch::Receiver<Grown>,
-    promotions: &mut mpsc::Receiver<Promotion>,
-    mut waiting: Option<&mut SegmentTracker>,
-) -> bool {
+/// Waits for another number of track entries. Returns false if the recording ends first. Meanwhile new segments are added
+/// to the tracker as QUEUED.
+async fn header_changes(entries: usize, inbox: &mut Inbox, mut tracker: Option<&mut SegmentTracker>) -> bool {
     loop {
         tokio::select! {
-            changed = grown.changed() => {
-                let now = *grown.borrow_and_update();
+            changed = inbox.file.changed() => {
+                let now = *inbox.file.borrow_and_update();
                 if changed.is_err() || now.entries != entries {
                     return changed.is_ok();
                 }
-                if let Some(board) = &mut waiting {
-                    board.waits(now.recorded, now.bytes);
-                    board.write().await;
+                if let Some(tracker) = &mut tracker {
+                    tracker.queue(now.recorded, now.bytes);
+                    tracker.write().await;
                 }
             }
-            _ = promotions.recv() => return false,
+            _ = inbox.joins.recv() => return false,
         }
     }
 }
 
-/// From the file's beginning as far as it goes.
+/// One run: starts a process at the file's beginning and feeds it until the recording ends.
 async fn follow(
     context: &Context,
     key: &Key,
     path: &Path,
-    board: &mut SegmentTracker,
-    grown: &mut watch::Receiver<Grown>,
-    promotions: &mut mpsc::Receiver<Promotion>,
+    tracker: &mut SegmentTracker,
+    inbox: &mut Inbox,
 ) -> End {
     let segments = &context.config.segments;
     let directory = match SegmentDirectory::make(&segments.directory, key.0) {
@@ -148,68 +109,68 @@ async fn follow(
             return End::Failed(RenderError::Transient(error));
         }
     };
-    let order = FollowRequest {
+    let request = FollowRequest {
         input: path,
         segments: directory.path(),
         interval: segments.interval,
         parameters: &key.1,
     };
-    let mut following = match context.renderer.follow(order).await {
+    let mut following = match context.renderer.follow(request).await {
         Ok(following) => following,
         Err(error) => return End::Failed(error),
     };
-    let first = *grown.borrow_and_update();
-    board.recorded(first.recorded, first.bytes);
-    if let Err(error) = following.grown(first.until).await {
+    let first = *inbox.file.borrow_and_update();
+    tracing::debug!(entries = first.entries, until = first.until, "follower started");
+    tracker.recorded(first.recorded, first.bytes);
+    if let Err(error) = following.advance(first.until).await {
         return End::Failed(error);
     }
-    board.write().await;
-    let promotion = loop {
-        let went_well = tokio::select! {
-            changed = grown.changed() => {
-                let now = *grown.borrow_and_update();
+    tracker.write().await;
+    let request = loop {
+        let step = tokio::select! {
+            changed = inbox.file.changed() => {
+                let now = *inbox.file.borrow_and_update();
                 if changed.is_err() {
                     return End::Over;
                 }
                 if now.entries != first.entries {
                     return End::OtherHeader;
                 }
-                board.recorded(now.recorded, now.bytes);
-                following.grown(now.until).await
+                tracker.recorded(now.recorded, now.bytes);
+                following.advance(now.until).await
             }
-            promotion = promotions.recv() => match promotion {
-                Some(promotion) => break promotion,
+            request = inbox.joins.recv() => match request {
+                Some(request) => break request,
                 None => return End::Over,
             },
             followed = following.next() => match followed {
-                Ok(Followed::Segment(made)) => {
-                    board.done(&made);
-                    Ok(())
+                Ok(Followed::Segment(segment)) => tracker.done(&segment),
+                Ok(Followed::Rendered(_)) => {
+                    Err(RenderError::Transient("the follower ended before the recording did".to_owned()))
                 }
-                Ok(Followed::Rendered(_)) => Err(RenderError::Transient("ended before it was told to".to_owned())),
                 Err(error) => Err(error),
             },
         };
-        if let Err(error) = went_well {
+        if let Err(error) = step {
             return End::Failed(error);
         }
-        board.write().await;
+        tracker.write().await;
     };
-    let Promotion { bytes, output, mut answer } = promotion;
-    let made = async {
+    let JoinRequest { bytes, output, mut answer } = request;
+    let joined = async {
         following.end(bytes, &output).await?;
         loop {
             match following.next().await? {
-                Followed::Segment(made) => {
-                    board.done(&made);
-                    board.write().await;
+                Followed::Segment(segment) => {
+                    tracker.done(&segment)?;
+                    tracker.write().await;
                 }
                 Followed::Rendered(rendered) => return Ok(rendered),
             }
         }
     };
     tokio::select! {
-        made = made => drop(answer.send(made)),
+        joined = joined => drop(answer.send(joined)),
         () = answer.closed() => {}
     }
     End::Over

@@ -1,4 +1,4 @@
-//! From segments to a rendition.
+//! Joins the segments of a recording into a rendition.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use model::{Recording, Rendition};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, Rendered, dispatch::Context, metrics};
+use crate::{JobError, Rendered, context::Context, metrics};
 
-/// Joins the segments that were made of a recording while it went on, waiting for those that are not ready. None: there
-/// are none, or they are of no use; the rendition has to be made of the whole recording.
+/// Has the follower make the last segments and join all of them, for at most `segments.wait`. Returns None if that is not
+/// possible: then the rendition has to be rendered of the whole file.
 pub(crate) async fn segments_of(
     context: &Context,
     recording: &Recording,
@@ -19,26 +19,23 @@ pub(crate) async fn segments_of(
 ) -> Result<Option<Rendered>, JobError> {
     let (begun, wait) = (Instant::now(), context.config.segments.wait);
     let key = (recording.id, rendition.parameters.as_str().into());
-    let promotion = timeout(wait, context.followers.promote(&key, recording.bytes, output));
-    match cancel.run_until_cancelled(promotion).await {
+    let joining = timeout(wait, context.followers.join(&key, recording.bytes, output));
+    match cancel.run_until_cancelled(joining).await {
         None => Err(JobError::Cancelled),
         Some(Ok(None)) => Ok(None),
         Some(Ok(Some(Ok(rendered)))) => {
-            metrics::promoted();
+            metrics::joined();
             tracing::debug!(took = ?begun.elapsed(), "segments joined");
             Ok(Some(rendered))
         }
         Some(Ok(Some(Err(error)))) => {
-            metrics::not_promoted();
-            tracing::warn!(%error, "segments can't be joined: the rendition is made of the whole recording");
+            metrics::not_joined();
+            tracing::warn!(%error, "segments can't be joined; rendering the whole file");
             Ok(None)
         }
         Some(Err(_)) => {
-            metrics::not_promoted();
-            tracing::warn!(
-                ?wait,
-                "segments are not ready in time: the rendition is made of the whole recording"
-            );
+            metrics::not_joined();
+            tracing::warn!(?wait, "segments not ready in time; rendering the whole file");
             Ok(None)
         }
     }

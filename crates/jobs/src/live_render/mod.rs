@@ -1,44 +1,60 @@
-//! Renditions that are made while their recordings go on, so that they are ready right after the stop.
+//! Renditions of open recordings, so that they are ready right after the stop.
 //!
-//! One process follows one file for one rendition, from the first interval on, and makes a segment of every interval. When
-//! the recording has ended its render job has the segments joined into the rendition ([`join`]). Nothing depends on
-//! that: where there are no segments, or the follower died, the rendition is made of the whole file as any other. So a
-//! follower that died, or whose file has got another track, begins anew; it is many times faster than the recording.
+//! One process, the follower, reads one open file for one rendition, beginning with the first interval, and makes one
+//! segment of each interval. After the recording's end its render job has the segments joined ([`join`]). Segments are only
+//! a short cut: where there are none, or the follower failed, the job renders the whole file. So a follower simply starts
+//! again after a failure, or when its file gets another track; it is many times faster than the recording.
 //!
-//! Nothing of it can slow a recording: the files are looked at from outside, every so often.
+//! A recording is never slowed down by it: this module looks at the files from outside, once a second.
 
 mod directory;
 mod follower;
-mod followers;
+pub(crate) mod followers;
 pub(crate) mod join;
 mod segment_tracker;
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-use crate::{OpenFiles, dispatch::Context};
+use self::followers::{FileState, Key};
+use crate::{OpenFile, OpenFiles, context::Context};
 
 pub(crate) use directory::sweep;
-pub(crate) use followers::Followers;
 
-/// How often the files are looked at.
+/// Interval between two looks at the open files.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Follows what grows, until `shutdown`.
-pub(crate) async fn run(context: Arc<Context>, growing: Arc<dyn OpenFiles>, shutdown: CancellationToken) {
+/// Follows the open files until `shutdown`, then stops all followers.
+pub(crate) async fn run(context: Arc<Context>, open_files: Arc<dyn OpenFiles>, shutdown: CancellationToken) {
     while !shutdown.is_cancelled() {
-        let files = growing.files();
-        let mut seen = HashSet::new();
-        for file in &files {
+        let mut open = HashSet::new();
+        for file in &open_files.files() {
             for parameters in file.derived.iter() {
-                context.followers.see(&context, file, parameters);
-                seen.insert((file.recording, Arc::clone(parameters)));
+                let key = (file.recording, Arc::clone(parameters));
+                follow(&context, file, &key);
+                open.insert(key);
             }
         }
-        // A render job asks for what is sealed, at the latest when it has waited for as long as it does.
-        context.followers.retire(&seen, context.config.segments.wait);
+        // A render job requests its segments within this time; afterwards it renders the whole file.
+        context.followers.remove_unclaimed(&open, context.config.segments.wait);
         shutdown.run_until_cancelled(tokio::time::sleep(LOOK)).await;
     }
     context.followers.stop().await;
+}
+
+/// Updates the follower, or starts one if the file is longer than a segment.
+fn follow(context: &Arc<Context>, file: &OpenFile, key: &Key) {
+    let now = FileState::of(file);
+    let segments = &context.config.segments;
+    if context.followers.update(key, now) || file.time < segments.interval {
+        return;
+    }
+    let spawn = |inbox| {
+        let span = tracing::info_span!("follow", recording_id = %key.0, parameters = %key.1);
+        let work = follower::run(Arc::clone(context), key.clone(), file.path.clone(), inbox);
+        tokio::spawn(work.instrument(span))
+    };
+    context.followers.start(key.clone(), now, segments.followers, spawn);
 }

@@ -1,4 +1,4 @@
-//! What is known of the segments of one rendition, and what of that is written down.
+//! The states of the segments of one rendition, and their rows in the database.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -6,9 +6,10 @@ use chrono::Utc;
 use model::{NodeId, RecordingId, Segment, SegmentState};
 use store::{Store, StoreError};
 
-use crate::{FollowedSegment, metrics};
+use crate::{FollowedSegment, RenderError, metrics};
 
-/// The segments, by number. The database is told after each change; while it is away they wait.
+/// The segments of one rendition, by number. Changes are collected until [`write`](Self::write) commits them; an outage of
+/// the database only delays that.
 pub(crate) struct SegmentTracker {
     store: Arc<dyn Store>,
     recording: RecordingId,
@@ -16,11 +17,11 @@ pub(crate) struct SegmentTracker {
     node: NodeId,
     interval: Duration,
     segments: Vec<Segment>,
-    /// Numbers of those that the database does not know as they are now.
+    /// Numbers of the segments whose rows are out of date.
     unwritten: BTreeSet<u32>,
-    /// All of them are to be set back there first, for this reason.
-    again: Option<Option<String>>,
-    /// The end of the media that the segments so far were made for, in bytes.
+    /// All rows have to be reset first, with this error.
+    reset: Option<Option<String>>,
+    /// Sum of the media bytes of all segments.
     counted: u64,
 }
 
@@ -33,17 +34,17 @@ impl SegmentTracker {
         interval: Duration,
     ) -> Self {
         let (segments, unwritten) = (Vec::new(), BTreeSet::new());
-        Self { store, recording, parameters, node, interval, segments, unwritten, again: None, counted: 0 }
+        Self { store, recording, parameters, node, interval, segments, unwritten, reset: None, counted: 0 }
     }
 
-    /// The recording has come to `time`, and its file to `bytes`, final or not: segments wait for what is new.
+    /// The recording has reached `time`, and its file `bytes`, final or not: adds segments, and marks the next one IN_PROGRESS.
     pub fn recorded(&mut self, time: Duration, bytes: u64) {
-        self.waits(time, bytes);
-        self.next_is_made();
+        self.queue(time, bytes);
+        self.mark_next();
     }
 
-    /// The same while nobody makes them.
-    pub fn waits(&mut self, time: Duration, bytes: u64) {
+    /// The same while no follower runs: adds segments as QUEUED.
+    pub fn queue(&mut self, time: Duration, bytes: u64) {
         let whole = time.as_nanos() / self.interval.as_nanos().max(1);
         let whole = u32::try_from(whole).unwrap_or(u32::MAX);
         let new = u64::from(whole).saturating_sub(self.segments.len() as u64);
@@ -54,57 +55,67 @@ impl SegmentTracker {
         }
     }
 
-    /// A segment has been made.
-    pub fn done(&mut self, made: &FollowedSegment) {
-        metrics::segment_made();
-        while self.segments.len() <= made.number as usize {
+    /// The follower has made a segment: the next one in order, which may be beyond what was [`recorded`](Self::recorded).
+    ///
+    /// # Errors
+    /// `Transient` if the number leaves a gap. The number comes from a child process, so it must not decide how many rows
+    /// there are.
+    pub fn done(&mut self, made: &FollowedSegment) -> Result<(), RenderError> {
+        if made.number as usize == self.segments.len() {
             self.push(0);
         }
-        if let Some(segment) = self.segments.get_mut(made.number as usize) {
-            (segment.start, segment.duration) = (made.start, made.duration);
-            (segment.state, segment.bytes, segment.error) = (SegmentState::Done, made.bytes, None);
-            self.unwritten.insert(made.number);
-        }
-        self.next_is_made();
+        let Some(segment) = self.segments.get_mut(made.number as usize) else {
+            return Err(RenderError::Transient(format!(
+                "the follower made segment {} too early",
+                made.number
+            )));
+        };
+        metrics::segment_made();
+        (segment.start, segment.duration) = (made.start, made.duration);
+        (segment.state, segment.bytes, segment.error) = (SegmentState::Done, made.bytes, None);
+        self.unwritten.insert(made.number);
+        self.mark_next();
+        Ok(())
     }
 
-    /// All are to be made anew; the one that was being made has failed, if this is an error.
-    pub fn begin_again(&mut self, error: Option<&str>) {
+    /// The follower starts again: all segments are QUEUED. With an error, the one in progress is FAILED.
+    pub fn start_again(&mut self, error: Option<&str>) {
         for segment in &mut self.segments {
             let failed = segment.state == SegmentState::InProgress && error.is_some();
             segment.state = if failed { SegmentState::Failed } else { SegmentState::Queued };
             segment.error = error.filter(|_| failed).map(str::to_owned);
             segment.bytes = 0;
         }
-        self.again = Some(error.map(str::to_owned));
+        self.reset = Some(error.map(str::to_owned));
     }
 
-    /// There are none, and there will be none as things are.
+    /// Removes all segments and their rows.
     pub async fn clear(&mut self) {
         self.segments.clear();
         self.unwritten.clear();
-        (self.again, self.counted) = (None, 0);
-        if let Err(error) = self.store.forget_segments(self.recording, &self.parameters).await {
-            tracing::debug!(%error, "rows of segments are left to the clean-up");
+        (self.reset, self.counted) = (None, 0);
+        if let Err(error) = self.store.delete_segments(self.recording, &self.parameters).await {
+            tracing::debug!(%error, "rows of segments not removed; the periodic task will");
         }
     }
 
-    /// Tells the database what it does not know. If that fails it is told later.
+    /// Commits the changes. After an error the next call tries again.
     pub async fn write(&mut self) {
         if let Err(error) = self.try_write().await {
-            tracing::debug!(%error, "the state of segments is not written down yet");
+            tracing::debug!(%error, "states of segments not committed yet");
         }
     }
 
     async fn try_write(&mut self) -> Result<(), StoreError> {
-        if let Some(error) = &self.again {
+        if let Some(error) = &self.reset {
             let (recording, parameters) = (self.recording, &self.parameters);
-            self.store.begin_segments_again(recording, parameters, error.as_deref()).await?;
-            self.again = None;
+            self.store.requeue_segments(recording, parameters, error.as_deref()).await?;
+            self.reset = None;
         }
         while let Some(number) = self.unwritten.first().copied() {
-            if let Some(segment) = self.segments.get(number as usize) {
-                self.store.note_segment(segment).await?;
+            match self.segments.get(number as usize) {
+                Some(segment) => self.store.write_segment(segment).await?,
+                None => debug_assert!(false, "only numbers of segments are inserted"),
             }
             self.unwritten.remove(&number);
         }
@@ -129,12 +140,39 @@ impl SegmentTracker {
         self.unwritten.insert(number);
     }
 
-    /// They are made in order: the first that is not done is at work.
-    fn next_is_made(&mut self) {
+    /// Segments are made in order: the first that is not DONE is IN_PROGRESS.
+    fn mark_next(&mut self) {
         let next = self.segments.iter_mut().rev().take_while(|segment| segment.state != SegmentState::Done);
         if let Some(next) = next.last().filter(|next| next.state != SegmentState::InProgress) {
             next.state = SegmentState::InProgress;
             self.unwritten.insert(next.number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store_sqlite::SqliteStore;
+
+    use super::*;
+
+    fn segment(number: u32) -> FollowedSegment {
+        FollowedSegment { number, start: Duration::ZERO, duration: Duration::from_secs(10), bytes: 5 }
+    }
+
+    #[tokio::test]
+    async fn a_number_that_leaves_a_gap_is_refused_and_adds_no_segment() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path().join("recorder.db")).await.unwrap());
+        let (recording, node, interval) = (RecordingId::new(), NodeId::default(), Duration::from_secs(10));
+        let mut tracker = SegmentTracker::new(store, recording, "{}".into(), node, interval);
+        tracker.recorded(Duration::from_secs(20), 2000);
+        for number in 0..3 {
+            assert_eq!(tracker.done(&segment(number)), Ok(()));
+        }
+        for number in [4, u32::MAX] {
+            assert!(matches!(tracker.done(&segment(number)), Err(RenderError::Transient(_))));
+        }
+        assert_eq!(tracker.segments.len(), 3);
     }
 }

@@ -1,4 +1,4 @@
-//! How far each upload of a growing file has come.
+//! The uploads of open files on this node, and how much of each was sent.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,54 +17,54 @@ use tokio::{
     time::Instant,
 };
 
-/// What is known of one upload beside its journal.
+/// The state of one upload, in addition to its journal.
 #[derive(Debug, Default)]
-pub(crate) struct State {
-    /// The upload, once it was begun.
+pub(crate) struct UploadState {
+    /// The multipart upload, once begun.
     pub upload: Option<OpenUpload>,
-    /// Whether it is in the journal.
+    /// Whether the upload is in the journal.
     pub journaled: bool,
     /// A part that was sent and is not in the journal yet.
-    pub unnoted: Option<UploadPart>,
-    /// Header entries that the provisional first part has; none: it was not sent.
+    pub unjournaled_part: Option<UploadPart>,
+    /// Track entries in the provisional part that was sent last. None: it was not sent.
     pub entries_sent: Option<usize>,
-    /// Parts sent, the first one not counted.
+    /// Number of parts sent, without the first.
     pub parts: u32,
     /// Failures since the last success.
     pub failures: u32,
-    /// Another node took ours for dead and completed what there was: the rest goes when the recording is sealed.
+    /// Another node took this one for lost and completed the upload. The upload job sends the whole file.
     pub rescued: bool,
-    /// After a failure, nothing is tried before this.
+    /// After a failure: when to try again.
     pub not_before: Option<Instant>,
 }
 
-/// One upload, which one at a time works on.
+/// One upload. Its state is changed only under an [`UploadGuard`].
 #[derive(Debug, Default)]
-pub(crate) struct Stream {
-    state: Arc<AsyncMutex<State>>,
+pub(crate) struct LiveUpload {
+    state: Arc<AsyncMutex<UploadState>>,
     sent: Arc<AtomicU64>,
 }
 
-/// The right to work on an upload.
+/// The exclusive right to work on an upload: of the sender, of the upload job, or of a periodic task.
 #[derive(Debug)]
 pub(crate) struct UploadGuard {
-    state: OwnedMutexGuard<State>,
+    state: OwnedMutexGuard<UploadState>,
     sent: Arc<AtomicU64>,
 }
 
-impl Stream {
-    /// The end of what was sent.
+impl LiveUpload {
+    /// The end of the bytes that were sent without a gap.
     pub fn sent(&self) -> u64 {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// The turn, if nobody has it.
+    /// Returns an error while another guard exists.
     pub fn try_lock(&self) -> Result<UploadGuard, TryLockError> {
         let state = Arc::clone(&self.state).try_lock_owned()?;
         Ok(UploadGuard { state, sent: Arc::clone(&self.sent) })
     }
 
-    /// The turn, when it is free.
+    /// Waits while another guard exists.
     pub async fn lock(&self) -> UploadGuard {
         let state = Arc::clone(&self.state).lock_owned().await;
         UploadGuard { state, sent: Arc::clone(&self.sent) }
@@ -72,57 +72,57 @@ impl Stream {
 }
 
 impl UploadGuard {
-    /// Begins anew: nothing is sent.
+    /// Resets the state: nothing was sent.
     pub fn reset(&mut self) {
-        *self.state = State::default();
+        *self.state = UploadState::default();
         self.set_sent(0);
     }
 
-    /// Sets the end of what was sent.
+    /// Sets the end of the bytes that were sent.
     pub fn set_sent(&self, end: u64) {
         self.sent.store(end, Ordering::Relaxed);
     }
 }
 
 impl Deref for UploadGuard {
-    type Target = State;
+    type Target = UploadState;
 
-    fn deref(&self) -> &State {
+    fn deref(&self) -> &UploadState {
         &self.state
     }
 }
 
 impl DerefMut for UploadGuard {
-    fn deref_mut(&mut self) -> &mut State {
+    fn deref_mut(&mut self) -> &mut UploadState {
         &mut self.state
     }
 }
 
-/// The uploads of files that grow here, and of those whose upload jobs run.
+/// The uploads of open files on this node, and of finished files whose upload job runs.
 #[derive(Debug, Default)]
 pub(crate) struct LiveUploads {
-    streams: Mutex<HashMap<RecordingId, Arc<Stream>>>,
+    uploads: Mutex<HashMap<RecordingId, Arc<LiveUpload>>>,
 }
 
 impl LiveUploads {
-    /// That of a recording.
-    pub fn of(&self, recording: RecordingId) -> Arc<Stream> {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(streams.entry(recording).or_default())
+    /// The recording's upload. Adds an empty one if there is none.
+    pub fn of(&self, recording: RecordingId) -> Arc<LiveUpload> {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(uploads.entry(recording).or_default())
     }
 
-    /// Forgets one whose file is in the object store.
+    /// Removes the upload of a recording whose object is complete.
     pub fn forget(&self, recording: RecordingId) {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner).remove(&recording);
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner).remove(&recording);
     }
 
-    /// Forgets those of files that no longer grow and that nobody works on. What is not in the journal is known here
-    /// alone: its upload job needs it.
-    pub fn keep(&self, growing: &HashSet<RecordingId>) {
-        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
-        streams.retain(|recording, stream| {
-            let idle = || stream.try_lock().is_ok_and(|state| state.upload.is_none() || state.journaled);
-            growing.contains(recording) || Arc::strong_count(stream) > 1 || !idle()
+    /// Removes the uploads of files that are not `open` and that nobody works on. An upload that is not in the journal
+    /// stays: only this registry knows it, and the upload job has to abort it.
+    pub fn retain_open(&self, open: &HashSet<RecordingId>) {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.retain(|recording, upload| {
+            let idle = || upload.try_lock().is_ok_and(|state| state.upload.is_none() || state.journaled);
+            open.contains(recording) || Arc::strong_count(upload) > 1 || !idle()
         });
     }
 }

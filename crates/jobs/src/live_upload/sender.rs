@@ -1,27 +1,36 @@
-//! Sends the next part of a growing file.
+//! Sends the next part of an open file.
+
+use std::{io::ErrorKind, time::Duration};
 
 use blob::{BlobError, FilePart, PartRange, PartUploads};
 use store::{StoreError, Upload};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{OpenFile, registry::UploadGuard};
-use crate::{JobError, dispatch::Context, journal, metrics, retry::backoff};
+use super::registry::{UploadGuard, UploadState};
+use crate::{JobError, OpenFile, context::Context, journal, metrics, retry::backoff};
 
-/// The longest wait after a failure. An object store that is back is found within it.
-const MAX_BACKOFF: std::time::Duration = std::time::Duration::from_secs(30);
+/// The longest wait after a failure, so that an object store that is back is used again within it.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
 
-/// What is to be sent next.
+/// The part to send next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// What the file begins with, so that what was sent plays if the rest never comes. It is sent again at the end.
+    /// The first part, so that the object is playable if the node is lost. It is sent again at the end.
     Provisional(PartRange),
     Part(PartRange),
 }
 
-fn next(parts: &dyn PartUploads, file: &OpenFile, state: &super::State) -> Option<Next> {
+impl Next {
+    fn range(self) -> PartRange {
+        let (Self::Provisional(range) | Self::Part(range)) = self;
+        range
+    }
+}
+
+fn next(parts: &dyn PartUploads, file: &OpenFile, state: &UploadState) -> Option<Next> {
     let first = parts.range(1);
-    // No part but the last can be smaller: what is shorter goes whole when it is finished.
+    // Only the last part of an upload may be shorter. The upload job sends a shorter file whole.
     if file.until < first.end() || file.from > first.bytes {
         return None;
     }
@@ -32,46 +41,49 @@ fn next(parts: &dyn PartUploads, file: &OpenFile, state: &super::State) -> Optio
     (range.end() <= file.until).then_some(Next::Part(range))
 }
 
-pub(super) fn has_work(context: &Context, file: &OpenFile, state: &super::State) -> bool {
+/// Whether [`advance`] would do anything now.
+pub(super) fn has_work(context: &Context, file: &OpenFile, state: &UploadState) -> bool {
     let due = state.not_before.is_none_or(|at| at <= Instant::now());
     let Some(parts) = context.blobs.parts().filter(|_| due && !state.rescued) else { return false };
     let other_key = state.upload.as_ref().is_some_and(|upload| upload.key != file.key);
-    other_key || state.unnoted.is_some() || next(parts, file, state).is_some()
+    other_key || state.unjournaled_part.is_some() || next(parts, file, state).is_some()
 }
 
-/// Sends one part, and whatever has to come before. A failure is waited out; the recording never hears of it.
+/// Sends one part. Begins and journals the upload if that is still to be done. After a failure the next try waits; the
+/// recording is not affected.
 pub(super) async fn advance(
     context: &Context,
     file: &OpenFile,
-    turn: &mut UploadGuard,
+    guard: &mut UploadGuard,
     cancel: &CancellationToken,
 ) {
-    match step(context, file, turn, cancel).await {
+    match step(context, file, guard, cancel).await {
         Ok(()) => {
-            turn.failures = 0;
-            turn.not_before = None;
-        }
-        Err(JobError::Blob(BlobError::Cancelled)) => {}
-        // It has been sealed meanwhile: its job goes on.
-        Err(JobError::Blob(BlobError::Source { source, .. }))
-            if source.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => {
-            metrics::stream_retry();
-            turn.failures = turn.failures.saturating_add(1);
-            let config = &context.config;
-            let wait = backoff(config.first_backoff, MAX_BACKOFF, turn.failures, rand::random());
-            tracing::warn!(%error, ?wait, failures = turn.failures, "a part could not be sent yet");
-            if is_gone(&error) {
-                let failures = turn.failures;
-                turn.reset();
-                turn.failures = failures;
+            if guard.failures > 0 {
+                tracing::info!(failures = guard.failures, "live upload works again");
             }
-            turn.not_before = Some(Instant::now() + wait);
+            guard.failures = 0;
+            guard.not_before = None;
+        }
+        Err(JobError::Cancelled) => {}
+        // The recording was finalized meanwhile, and its file renamed. The upload job sends the rest.
+        Err(JobError::Blob(BlobError::Source { source, .. })) if source.kind() == ErrorKind::NotFound => {}
+        Err(error) => {
+            metrics::live_upload_retry();
+            guard.failures = guard.failures.saturating_add(1);
+            let (config, failures) = (&context.config, guard.failures);
+            let wait = backoff(config.first_backoff, MAX_BACKOFF, failures, rand::random());
+            tracing::warn!(%error, ?wait, failures, "live upload failed, to be retried");
+            if is_gone(&error) {
+                guard.reset();
+                guard.failures = failures;
+            }
+            guard.not_before = Some(Instant::now() + wait);
         }
     }
 }
 
-/// Whether somebody has ended the upload: a rule of the bucket, or a node that took ours for dead.
+/// Whether the upload was ended elsewhere: by a lifecycle rule of the bucket, or by a node that took this one for lost.
 fn is_gone(error: &JobError) -> bool {
     matches!(error, JobError::Blob(BlobError::NoUpload(_)) | JobError::Store(StoreError::NotFound { .. }))
 }
@@ -79,26 +91,36 @@ fn is_gone(error: &JobError) -> bool {
 async fn step(
     context: &Context,
     file: &OpenFile,
-    turn: &mut UploadGuard,
+    guard: &mut UploadGuard,
     cancel: &CancellationToken,
 ) -> Result<(), JobError> {
-    let Some(parts) = context.blobs.parts() else { return Ok(()) };
-    if turn.upload.as_ref().is_some_and(|upload| upload.key != file.key) {
-        give_up(context, file, turn).await?;
+    let Some(parts) = context.blobs.parts() else {
+        debug_assert!(false, "live_upload::run returns for a store without parts");
+        return Ok(());
+    };
+    if let Some(other) = guard.upload.clone().filter(|upload| upload.key != file.key) {
+        tracing::info!(from = other.key, to = file.key, "upload starts again: the file format has changed");
+        parts.abort(&other).await?;
+        context.store.delete_upload(file.recording, &other.id).await?;
+        guard.reset();
     }
-    if turn.upload.is_none() {
-        if let Some((earlier, _)) = context.store.upload_of(file.recording).await? {
-            if earlier.rescued {
-                turn.rescued = true;
-                return Ok(());
+    let upload = match guard.upload.clone() {
+        Some(upload) => upload,
+        None => {
+            if let Some((earlier, _)) = context.store.upload_of(file.recording).await? {
+                if earlier.rescued {
+                    guard.rescued = true;
+                    return Ok(());
+                }
+                parts.abort(&journal::open(&earlier)).await?;
+                context.store.delete_upload(file.recording, &earlier.id).await?;
             }
-            parts.abort(&journal::open(&earlier)).await?;
-            context.store.forget_upload(file.recording, &earlier.id).await?;
+            let upload = parts.begin(&file.key, file.container.content_type()).await?;
+            tracing::debug!(key = upload.key, upload_id = upload.id, "live upload begun");
+            guard.upload.insert(upload).clone()
         }
-        turn.upload = Some(parts.begin(&file.key, file.container.content_type()).await?);
-    }
-    let Some(upload) = turn.upload.clone() else { return Ok(()) };
-    if !turn.journaled {
+    };
+    if !guard.journaled {
         let entry = Upload {
             recording: file.recording,
             node: context.config.node.clone(),
@@ -108,37 +130,29 @@ async fn step(
             rescued: false,
         };
         context.store.begin_upload(&entry).await?;
-        turn.journaled = true;
+        guard.journaled = true;
     }
-    if let Some(part) = &turn.unnoted {
-        context.store.note_part(file.recording, &upload.id, part).await?;
-        turn.unnoted = None;
+    if let Some(part) = &guard.unjournaled_part {
+        context.store.write_part(file.recording, &upload.id, part).await?;
+        guard.unjournaled_part = None;
     }
-    let Some(next) = next(parts, file, turn) else { return Ok(()) };
-    let (Next::Provisional(range) | Next::Part(range)) = next;
+    let Some(next) = next(parts, file, guard) else { return Ok(()) };
+    let (range, provisional) = (next.range(), matches!(next, Next::Provisional(_)));
+    tracing::debug!(part = range.number, offset = range.offset, bytes = range.bytes, "sending part");
+    let begun = Instant::now();
     let sent = parts.send(&upload, FilePart { path: &file.path, range }, cancel).await?;
-    metrics::streamed(range.bytes);
-    let note = journal::note(&sent, matches!(next, Next::Provisional(_)), context.run);
+    tracing::debug!(part = range.number, provisional, etag = sent.etag, took = ?begun.elapsed(), "part confirmed");
+    metrics::live_uploaded(range.bytes);
+    let part = journal::entry(&sent, provisional, context.run);
     match next {
-        Next::Provisional(_) => turn.entries_sent = Some(file.entries),
+        Next::Provisional(_) => guard.entries_sent = Some(file.entries),
         Next::Part(_) => {
-            turn.parts += 1;
-            turn.set_sent(range.end());
+            guard.parts += 1;
+            guard.set_sent(range.end());
         }
     }
-    turn.unnoted = Some(note.clone());
-    context.store.note_part(file.recording, &upload.id, &note).await?;
-    turn.unnoted = None;
-    Ok(())
-}
-
-/// The file's format is another than when the upload began, and so is the key. What was sent is sent again.
-async fn give_up(context: &Context, file: &OpenFile, turn: &mut UploadGuard) -> Result<(), JobError> {
-    if let (Some(parts), Some(upload)) = (context.blobs.parts(), turn.upload.clone()) {
-        tracing::info!(from = %upload.key, to = %file.key, "the file's format has changed: beginning anew");
-        parts.abort(&upload).await?;
-        context.store.forget_upload(file.recording, &upload.id).await?;
-    }
-    turn.reset();
+    guard.unjournaled_part = Some(part.clone());
+    context.store.write_part(file.recording, &upload.id, &part).await?;
+    guard.unjournaled_part = None;
     Ok(())
 }

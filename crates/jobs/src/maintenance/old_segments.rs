@@ -1,42 +1,30 @@
-//! Removes temporary segments that nobody has joined: what a crash left, and those of renditions that were cancelled or
-//! parked.
+//! Removes segments that no rendition was joined of: after a crash, or when the rendition was cancelled or parked.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use chrono::Utc;
-use tokio_util::sync::CancellationToken;
 
-use crate::{JobError, dispatch::Context, live_render::sweep};
+use crate::{JobError, context::Context, live_render::sweep};
 
-/// The work that one node of all does.
-const TURN: &str = "segments";
-
-/// Looks every so often, until `shutdown`.
-pub(crate) async fn run(context: Arc<Context>, shutdown: CancellationToken) {
-    let every = context.config.segments.clean_up_interval;
-    while shutdown.run_until_cancelled(tokio::time::sleep(every)).await.is_some() {
-        match look(&context, every).await {
-            Ok((rows, recordings)) if rows > 0 || recordings > 0 => {
-                tracing::info!(rows, recordings, "old segments removed");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "old segments could not be removed; the next look will"),
-        }
+/// Removes the files of this node.
+pub(super) async fn remove_files(context: Arc<Context>) -> Result<(), JobError> {
+    let removal = tokio::task::spawn_blocking(move || {
+        let segments = &context.config.segments;
+        sweep(&segments.directory, segments.keep, |recording| context.followers.follows(recording))
+            .map_err(|source| JobError::Work { path: segments.directory.clone(), source })
+    });
+    let recordings = removal.await.map_err(|_| JobError::Panicked)??;
+    if recordings > 0 {
+        tracing::info!(recordings, "old segment files removed");
     }
+    Ok(())
 }
 
-/// How many rows went, and of how many recordings the files.
-async fn look(context: &Arc<Context>, every: Duration) -> Result<(u64, usize), JobError> {
-    let (shared, keep) = (Arc::clone(context), context.config.segments.keep);
-    let swept = tokio::task::spawn_blocking(move || {
-        let root = &shared.config.segments.directory;
-        sweep(root, keep, |recording| shared.followers.follows(recording))
-            .map_err(|source| JobError::Work { path: root.clone(), source })
-    });
-    let swept = swept.await.map_err(|_| JobError::Panicked)??;
-    // The rows are everybody's.
-    if !context.store.claim_run(TURN, every).await? {
-        return Ok((0, swept));
+/// Removes the rows of all nodes.
+pub(super) async fn remove_rows(context: &Context) -> Result<(), JobError> {
+    let rows = context.store.delete_old_segments(Utc::now() - context.config.segments.keep).await?;
+    if rows > 0 {
+        tracing::info!(rows, "old segment rows removed");
     }
-    Ok((context.store.forget_old_segments(Utc::now() - keep).await?, swept))
+    Ok(())
 }

@@ -1,76 +1,37 @@
-//! Deletes what is older than its tenant wants to keep it. One node does it for all.
-
-use std::time::Duration;
+//! Retention: deletes recordings and renditions at a certain age. One node does it for all.
 
 use chrono::{DateTime, Utc};
 use model::TenantId;
 use store::{Deletion, Expired, Expiry, Store, StoreError};
-use tokio_util::sync::CancellationToken;
 
-use crate::metrics;
+use crate::{JobError, RetentionRule, context::Context, metrics};
 
-/// What the audit calls us.
+/// The actor in the audit.
 const ACTOR: &str = "retention";
-/// The turn's name.
-const TASK: &str = "retention";
-/// Deleted at a time, between two looks at the shutdown.
+/// Rows of one query.
 const BATCH: u32 = 100;
-/// The longest sleep between two looks at whose turn it is.
-const LOOK: Duration = Duration::from_secs(60);
 
-/// How long something is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RetentionRule {
-    /// Whose; none: of every tenant that has no rule of its own for the same thing.
-    pub tenant: Option<TenantId>,
-    /// Renditions of this kind, counted from when they became available; none: recordings with all that was made of
-    /// them, counted from their end.
-    pub rendition: Option<String>,
-    /// Deleted once it is older.
-    pub after: Duration,
-}
-
-/// Deletes every `interval` until `shutdown`.
-pub(crate) async fn keep(
-    rules: &[RetentionRule],
-    interval: Duration,
-    store: &dyn Store,
-    shutdown: &CancellationToken,
-) {
-    if rules.is_empty() {
-        return;
-    }
-    loop {
-        match store.claim_run(TASK, interval).await {
-            Ok(true) => sweep(rules, store, shutdown).await,
-            Ok(false) => {}
-            Err(error) => tracing::debug!(%error, "retention waits for the database"),
-        }
-        let sleep = tokio::time::sleep(interval.clamp(Duration::from_millis(10), LOOK));
-        if shutdown.run_until_cancelled(sleep).await.is_none() {
-            return;
-        }
-    }
-}
-
-async fn sweep(rules: &[RetentionRule], store: &dyn Store, shutdown: &CancellationToken) {
-    let now = Utc::now();
+/// Applies every rule. A failure of one does not stop the others; the first error is returned at the end.
+pub(super) async fn run(context: &Context) -> Result<(), JobError> {
+    let (now, rules) = (Utc::now(), &context.config.retention);
+    let mut result = Ok(());
     for rule in rules {
         let Some(expiry) = expiry(rule, rules, now) else { continue };
-        match sweep_one(&expiry, store, shutdown).await {
-            Ok(0) => {}
-            Ok(deleted) => tracing::info!(
+        let (deleted, applied) = apply(&expiry, &*context.store).await;
+        if deleted > 0 {
+            tracing::info!(
                 tenant = rule.tenant.as_ref().map(TenantId::as_str),
                 rendition = rule.rendition,
                 deleted,
                 "deleted by retention"
-            ),
-            Err(error) => tracing::warn!(%error, "retention goes on at its next turn"),
+            );
         }
+        result = result.and(applied.map_err(JobError::from));
     }
+    result
 }
 
-/// None: so long ago that nothing can be older.
+/// None: the age reaches before the first date of the calendar, so nothing can be older.
 fn expiry(rule: &RetentionRule, rules: &[RetentionRule], now: DateTime<Utc>) -> Option<Expiry> {
     let except = match rule.tenant {
         Some(_) => Vec::new(),
@@ -84,27 +45,29 @@ fn expiry(rule: &RetentionRule, rules: &[RetentionRule], now: DateTime<Utc>) -> 
     Some(Expiry { tenant: rule.tenant.clone(), except, rendition: rule.rendition.clone(), before })
 }
 
-async fn sweep_one(
-    expiry: &Expiry,
-    store: &dyn Store,
-    shutdown: &CancellationToken,
-) -> Result<u64, StoreError> {
+/// Returns the number of deletions, those before an error among them.
+async fn apply(expiry: &Expiry, store: &dyn Store) -> (u64, Result<(), StoreError>) {
     let mut deleted = 0;
-    while !shutdown.is_cancelled() {
-        let expired = store.expired(expiry, BATCH).await?;
-        let mut gone = 0;
+    loop {
+        let expired = match store.expired(expiry, BATCH).await {
+            Ok(expired) => expired,
+            Err(error) => return (deleted, Err(error)),
+        };
+        let before = deleted;
         for one in &expired {
-            gone += u64::from(delete(store, one).await?);
+            match delete(store, one).await {
+                Ok(now) => deleted += u64::from(now),
+                Err(error) => return (deleted, Err(error)),
+            }
         }
-        deleted += gone;
-        // None gone: others delete the same things at this moment.
-        if gone == 0 || expired.len() < BATCH as usize {
-            break;
+        // None deleted: a caller deletes the same ones at this moment.
+        if deleted == before || expired.len() < BATCH as usize {
+            return (deleted, Ok(()));
         }
     }
-    Ok(deleted)
 }
 
+/// Returns false if it was deleted before.
 async fn delete(store: &dyn Store, expired: &Expired) -> Result<bool, StoreError> {
     let deletion = match expired.rendition {
         Some(id) => store.delete_rendition(&expired.tenant, id, ACTOR).await,
@@ -116,7 +79,6 @@ async fn delete(store: &dyn Store, expired: &Expired) -> Result<bool, StoreError
             metrics::enqueued(model::JobKind::Delete, jobs);
             Ok(true)
         }
-        // Meanwhile deleted by somebody else.
         Ok(Deletion::Before) | Err(StoreError::NotFound { .. } | StoreError::WrongState { .. }) => Ok(false),
         Err(error) => Err(error),
     }
@@ -124,6 +86,8 @@ async fn delete(store: &dyn Store, expired: &Expired) -> Result<bool, StoreError
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn rule(tenant: Option<&str>, rendition: Option<&str>, hours: u64) -> RetentionRule {
@@ -135,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tenants_own_rule_goes_before_the_one_for_all() {
+    fn a_tenants_own_rule_replaces_the_rule_for_all_tenants() {
         let rules = [rule(None, None, 10), rule(Some("acme"), None, 99), rule(Some("b"), Some("mp3"), 1)];
         let now = Utc::now();
         let all = expiry(&rules[0], &rules, now).unwrap();
@@ -146,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_beyond_the_calendar_deletes_nothing() {
+    fn an_age_beyond_the_calendar_deletes_nothing() {
         let rules = [RetentionRule { after: Duration::MAX, ..rule(None, None, 0) }];
         assert_eq!(expiry(&rules[0], &rules, Utc::now()), None);
     }

@@ -1,5 +1,5 @@
-//! Ends the upload of a file that was sent while it grew: what is missing, the first part with its final header, and the
-//! completion. No more of the file is read than is sent, so that it takes no longer for a long recording.
+//! Completes the upload that was begun while a file was open: sends the missing parts, and the first one with the final header.
+//! Only what is sent is read, so a long recording takes no longer than a short one.
 
 use std::collections::HashMap;
 
@@ -10,29 +10,28 @@ use store::{Upload, UploadPart};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::unless_cancelled;
-use crate::{JobError, dispatch::Context, finalized_file::FinalizedFile, journal};
+use crate::{JobError, context::Context, finalized_file::FinalizedFile, journal};
 
-/// Parts of one file on their way at a time.
+/// Parts of one file that are sent at a time.
 const PARTS_AT_ONCE: usize = 4;
 
-/// What became of it.
+/// The result of [`Unfinished::finish`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Finished {
-    /// The object is whole, and the store has confirmed it.
+    /// The object is complete, and the store has confirmed it.
     Whole,
-    /// Nothing is left that could be used: the file is to be sent whole.
-    Nothing,
+    /// The upload is of no use any more: the whole file has to be sent.
+    SendWhole,
 }
 
-/// A sealed file and the upload that was begun for it.
+/// A finished file and the upload that was begun for it.
 pub(crate) struct Unfinished<'a> {
     pub context: &'a Context,
     pub parts: &'a dyn PartUploads,
     pub recording: &'a Recording,
     pub file: &'a FinalizedFile<'a>,
     pub upload: &'a Upload,
-    /// Told of what the store has of the file.
+    /// Receives the number of bytes that the store has confirmed.
     pub confirmed: &'a watch::Sender<u64>,
 }
 
@@ -43,10 +42,10 @@ impl Unfinished<'_> {
         cancel: &CancellationToken,
     ) -> Result<Finished, JobError> {
         let plan = journal::plan(self.parts, self.file.bytes, journaled);
-        let mut sent = self.still_good(&plan, journaled, cancel).await?;
+        let mut sent = self.reusable(&plan, journaled, cancel).await?;
         self.confirmed.send_replace(sent.values().map(|part| part.range.bytes).sum());
         if sent.len() == plan.len() && self.confirms(&in_order(&plan, &sent)).await? {
-            // An earlier run came this far.
+            // An earlier run completed it.
             return Ok(Finished::Whole);
         }
         match self.send_missing(&plan, &mut sent, cancel).await {
@@ -54,13 +53,14 @@ impl Unfinished<'_> {
             sent => sent?,
         }
         let (upload, parts) = (journal::open(self.upload), in_order(&plan, &sent));
+        debug_assert_eq!(parts.len(), plan.len(), "every part of the plan is sent or reused");
         let completed = cancel.run_until_cancelled(self.parts.complete(&upload, &parts)).await;
         match completed.ok_or(JobError::Cancelled)? {
-            // The answer to an earlier try may have been lost: then the object is there.
+            // No upload: it may be complete, and only the answer was lost. Confirmed below.
             Ok(()) | Err(BlobError::NoUpload(_)) => {}
             Err(error @ BlobError::Mismatch { .. }) => {
-                // The store does not know a part by the tag that it gave. It has to get all of them once more.
-                tracing::warn!(%error, "the upload can't be completed and is begun anew");
+                // The store does not know a part by the ETag that it returned. All parts have to be sent again.
+                tracing::warn!(%error, "the upload can't be completed; sending the whole file");
                 self.parts.abort(&upload).await?;
                 return self.forget().await;
             }
@@ -69,13 +69,16 @@ impl Unfinished<'_> {
         if self.confirms(&parts).await? {
             return Ok(Finished::Whole);
         }
-        tracing::warn!(key = self.file.key, "the completed object is not what was sent: it is sent whole");
+        tracing::warn!(
+            key = self.file.key,
+            "the completed object is not what was sent; sending the whole file"
+        );
         self.forget().await
     }
 
-    /// Parts that the store has and that need not be sent again. Those that this run of the process sent were final; but
-    /// if the file was repaired, or another run sent them, the file is compared with what was sent.
-    async fn still_good(
+    /// Parts that need not be sent again. A part that this run of the process has sent held final bytes. If another run has
+    /// sent it, or the file was repaired, it is compared with the file.
+    async fn reusable(
         &self,
         plan: &[PartRange],
         journaled: &[UploadPart],
@@ -87,13 +90,13 @@ impl Unfinished<'_> {
         let (ours, others): (Vec<_>, Vec<_>) =
             journaled.iter().filter(usable).partition(|part| part.run == self.context.run && !repaired);
         let ranges: Vec<PartRange> = others.iter().map(|part| journal::sent(part).range).collect();
-        let digests = self.parts.digest(&self.file.path, &ranges, cancel).await.map_err(unless_cancelled)?;
+        let digests = self.parts.digest(&self.file.path, &ranges, cancel).await?;
         let same = others.into_iter().zip(digests).map(|(part, digest)| (journal::sent(part), digest));
         let same = same.filter(|(part, digest)| part.digest == *digest).map(|(part, _)| part);
         Ok(ours.into_iter().map(journal::sent).chain(same).map(|part| (part.range.number, part)).collect())
     }
 
-    /// Sends the rest, the first part among it, and writes each down.
+    /// Sends the parts of the plan that are not in `sent`, and journals each.
     async fn send_missing(
         &self,
         plan: &[PartRange],
@@ -111,10 +114,10 @@ impl Unfinished<'_> {
     async fn send(&self, range: PartRange, cancel: &CancellationToken) -> Result<SentPart, JobError> {
         let part = FilePart { path: &self.file.path, range };
         let sent = self.parts.send(&journal::open(self.upload), part, cancel).await;
-        let sent = sent.map_err(unless_cancelled)?;
+        let sent = sent?;
         self.confirmed.send_modify(|bytes| *bytes = bytes.saturating_add(range.bytes));
-        let note = journal::note(&sent, false, self.context.run);
-        self.context.store.note_part(self.recording.id, &self.upload.id, &note).await?;
+        let note = journal::entry(&sent, false, self.context.run);
+        self.context.store.write_part(self.recording.id, &self.upload.id, &note).await?;
         Ok(sent)
     }
 
@@ -127,8 +130,8 @@ impl Unfinished<'_> {
     }
 
     async fn forget(&self) -> Result<Finished, JobError> {
-        self.context.store.forget_upload(self.recording.id, &self.upload.id).await?;
-        Ok(Finished::Nothing)
+        self.context.store.delete_upload(self.recording.id, &self.upload.id).await?;
+        Ok(Finished::SendWhole)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Brings a sealed file into the object store.
+//! The upload job: puts a finished file into the object store and verifies the object.
 
 mod finish;
 mod progress;
@@ -13,10 +13,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use self::finish::{Finished, Unfinished};
-use crate::{JobError, dispatch::Context, finalized_file::FinalizedFile, journal};
+use crate::{JobError, context::Context, finalized_file::FinalizedFile, journal};
 
-/// Uploads and verifies; what was sent while the file grew is not sent again. The key follows from the recording alone,
-/// so that a rerun overwrites.
+/// Uploads the file, or completes the upload that was begun while the file was open, and verifies the object. The key follows
+/// from the recording alone, so a repeated run overwrites the object.
 pub(crate) async fn run(
     context: &Context,
     leased: &LeasedJob,
@@ -24,36 +24,36 @@ pub(crate) async fn run(
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
     let file = FinalizedFile::of(recording, &context.config.spool)?;
-    // A part that is on its way is waited for.
-    let stream = context.streams.of(recording.id);
-    let mut turn = cancel.run_until_cancelled(stream.lock()).await.ok_or(JobError::Cancelled)?;
-    if let (Some(parts), Some(begun), false) = (context.blobs.parts(), &turn.upload, turn.journaled) {
-        // The journal was away: the job has nothing to go by.
+    // Waits for a part that is being sent.
+    let live_upload = context.live_uploads.of(recording.id);
+    let mut guard = cancel.run_until_cancelled(live_upload.lock()).await.ok_or(JobError::Cancelled)?;
+    if let (Some(parts), Some(begun), false) = (context.blobs.parts(), &guard.upload, guard.journaled) {
+        // The database was away when the upload began. Without its journal it can't be completed.
         parts.abort(begun).await?;
-        turn.reset();
+        guard.reset();
     }
-    let outcome = upload_and_tell(context, leased, recording, &file, cancel).await?;
-    context.streams.forget(recording.id);
+    let outcome = upload_with_progress(context, leased, recording, &file, cancel).await?;
+    context.live_uploads.forget(recording.id);
     Ok(outcome)
 }
 
-/// Uploads, and meanwhile writes down how far it is. If that shows that the job is ours no longer, it ends.
-async fn upload_and_tell(
+/// Uploads, and commits progress meanwhile. Ends if that shows that the lease is lost.
+async fn upload_with_progress(
     context: &Context,
     leased: &LeasedJob,
     recording: &Recording,
     file: &FinalizedFile<'_>,
     cancel: &CancellationToken,
 ) -> Result<JobOutcome, JobError> {
-    let (confirmed, told) = watch::channel(0);
+    let (confirmed, progress) = watch::channel(0);
     let stop = cancel.child_token();
     let uploading = upload(context, recording, file, &confirmed, &stop);
     tokio::pin!(uploading);
     let lost = tokio::select! {
-        // First, so that nothing is written of what is over at once.
+        // The upload first: one that ends at once commits no progress.
         biased;
         outcome = &mut uploading => return outcome,
-        lost = progress::tell(context, leased, recording, told) => lost,
+        lost = progress::commit(context, leased, recording, progress) => lost,
     };
     stop.cancel();
     let _ = uploading.await;
@@ -72,7 +72,7 @@ async fn upload(
     match tokio::fs::metadata(&file.path).await {
         Ok(metadata) if metadata.len() == file.bytes => {}
         Ok(metadata) => {
-            return Err(JobError::FileDiffers { found: metadata.len(), sealed: file.bytes, path: path() });
+            return Err(JobError::FileDiffers { found: metadata.len(), expected: file.bytes, path: path() });
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
             return without_file(context, file, begun).await;
@@ -82,14 +82,14 @@ async fn upload(
     if let Some((upload, journaled)) = &begun {
         match finish(context, recording, file, (upload, journaled), confirmed, cancel).await? {
             Finished::Whole => return Ok(done(context)),
-            Finished::Nothing => {}
+            Finished::SendWhole => {}
         }
     }
     confirmed.send_replace(0);
     put_whole(context, recording, file, confirmed, cancel).await?;
     if let Some((upload, _)) = begun.filter(|(upload, _)| upload.rescued) {
-        // What is missing of a rescued object has come.
-        context.store.forget_upload(recording.id, &upload.id).await?;
+        // The object of the rescue has been replaced by the whole file.
+        context.store.delete_upload(recording.id, &upload.id).await?;
     }
     Ok(done(context))
 }
@@ -108,15 +108,15 @@ async fn put_whole(
         sha256: file.sha256,
         confirmed: Some(confirmed),
     };
-    let stored = context.blobs.put_file(put, cancel).await.map_err(unless_cancelled)?;
+    let stored = context.blobs.put_file(put, cancel).await?;
     file.check(&stored)?;
     if let (None, Some(sha256)) = (file.sha256, &stored.sha256) {
-        context.store.note_sha256(recording.id, sha256).await?;
+        context.store.set_sha256(recording.id, sha256).await?;
     }
     Ok(())
 }
 
-/// Goes on with an upload that was begun while the file grew.
+/// Completes an upload that was begun while the file was open.
 async fn finish(
     context: &Context,
     recording: &Recording,
@@ -126,32 +126,29 @@ async fn finish(
     cancel: &CancellationToken,
 ) -> Result<Finished, JobError> {
     let Some(parts) = context.blobs.parts().filter(|_| !upload.rescued) else {
-        return Ok(Finished::Nothing);
+        return Ok(Finished::SendWhole);
     };
     if upload.key != file.key {
-        tracing::info!(from = upload.key, to = file.key, "the file's format has changed: it is sent whole");
+        tracing::info!(
+            from = upload.key,
+            to = file.key,
+            "the file format has changed: sending the whole file"
+        );
         parts.abort(&journal::open(upload)).await?;
-        context.store.forget_upload(recording.id, &upload.id).await?;
-        return Ok(Finished::Nothing);
+        context.store.delete_upload(recording.id, &upload.id).await?;
+        return Ok(Finished::SendWhole);
     }
     Unfinished { context, parts, recording, file, upload, confirmed }.finish(journaled, cancel).await
 }
 
-pub(crate) fn unless_cancelled(error: BlobError) -> JobError {
-    match error {
-        BlobError::Cancelled => JobError::Cancelled,
-        error => JobError::Blob(error),
-    }
-}
-
-/// The file is gone. That is fine if it had been stored before, say by a run whose end could not be written down.
+/// The file is missing. That is no error if its object is complete, for example after a run whose outcome was not committed.
 async fn without_file(
     context: &Context,
     file: &FinalizedFile<'_>,
     begun: Option<(Upload, Vec<UploadPart>)>,
 ) -> Result<JobOutcome, JobError> {
     if begun.as_ref().is_some_and(|(upload, _)| upload.rescued) {
-        // The node is back without its disk. What another node has made of what had been sent is all there is.
+        // The node has returned without its disk. The object that another node has completed is all there is.
         return Ok(JobOutcome::Done { recording_state: None, next: Vec::new() });
     }
     let missing = || JobError::FileMissing { path: file.path.clone() };

@@ -14,21 +14,21 @@ use blob::{BlobError, BlobStore, LocalDir, ObjectInfo, PutFile};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// What the next put does instead of its work.
+/// The next put's behaviour instead of storing the file.
 #[derive(Debug, Clone, Copy)]
 pub enum Put {
     Unavailable,
     Refused,
     Panic,
-    /// Half of it every ten seconds.
-    InHalves,
+    /// Confirms a half after this time, the other after as long again, and ends after as long again.
+    InHalves(Duration),
 }
 
 #[derive(Debug)]
 pub struct ScriptedBlobs {
     objects: LocalDir,
     script: Mutex<VecDeque<Put>>,
-    /// Puts pass through here; no permits: they wait.
+    /// Each put takes a permit first. Without permits puts wait.
     gate: Semaphore,
     puts: Mutex<HashMap<String, usize>>,
     running: AtomicUsize,
@@ -53,17 +53,17 @@ impl ScriptedBlobs {
         self.script.lock().unwrap().extend(puts);
     }
 
-    /// Puts wait from now on.
+    /// From now on puts wait until [`Self::release`].
     pub fn hold(&self) {
         self.gate.forget_permits(Semaphore::MAX_PERMITS);
     }
 
-    /// And go on.
+    /// Ends [`Self::hold`].
     pub fn release(&self) {
         self.gate.add_permits(Semaphore::MAX_PERMITS - self.gate.available_permits());
     }
 
-    /// Puts that are under way.
+    /// Puts that run now.
     pub fn running(&self) -> usize {
         self.running.load(SeqCst)
     }
@@ -72,12 +72,12 @@ impl ScriptedBlobs {
         self.most_running.load(SeqCst)
     }
 
-    /// Puts that were cancelled.
+    /// Puts that were cancelled while they waited.
     pub fn cancelled(&self) -> usize {
         self.cancelled.load(SeqCst)
     }
 
-    /// Puts to a key.
+    /// Number of puts to a key.
     pub fn puts(&self, key: &str) -> usize {
         self.puts.lock().unwrap().get(key).copied().unwrap_or_default()
     }
@@ -107,14 +107,14 @@ impl BlobStore for ScriptedBlobs {
         match next {
             Some(Put::Unavailable) => Err(BlobError::Unavailable("no answer".into())),
             Some(Put::Refused) => Err(BlobError::Refused("403".into())),
-            Some(Put::Panic) => panic!("a fault of ours"),
-            Some(Put::InHalves) => {
+            Some(Put::Panic) => panic!("a panic by script"),
+            Some(Put::InHalves(wait)) => {
                 let half = std::fs::metadata(file.path).unwrap().len() / 2;
                 for _ in 0..2 {
-                    tokio::time::sleep(Duration::from_secs(10)).await;
+                    tokio::time::sleep(wait).await;
                     file.confirmed.unwrap().send_modify(|bytes| *bytes += half);
                 }
-                tokio::time::sleep(Duration::from_secs(10)).await;
+                tokio::time::sleep(wait).await;
                 self.objects.put_file(PutFile { confirmed: None, ..file }, cancel).await
             }
             None => self.objects.put_file(file, cancel).await,

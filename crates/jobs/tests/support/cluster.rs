@@ -1,4 +1,4 @@
-//! A node whose recordings grow: a spool, SQLite, S3.
+//! Nodes with open recordings, on one SQLite database and one real S3 server.
 
 use std::{
     fs::{self, File},
@@ -17,19 +17,19 @@ use model::{
     Source, TenantId,
 };
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
-use store::{FinalizedRecording, NewJob, NewRendition, Store};
+use store::{FinalizedRecording, NewRendition, Store as _};
 use store_sqlite::SqliteStore;
 use testkit::servers::seaweedfs::SeaweedFs;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{renderer::ScriptedRenderer, sha256};
+use super::{renderer::ScriptedRenderer, sha256, upload_job, wait_for};
 
 pub const PART: usize = 5 << 20;
-/// Bytes of a header, which change when the recording ends.
+/// Size of the header in bytes. It changes when the recording ends.
 const HEADER: usize = 8000;
 
-/// The files that grow.
+/// The open files of a node.
 #[derive(Default)]
 struct Live(Mutex<Vec<OpenFile>>);
 
@@ -39,12 +39,12 @@ impl OpenFiles for Live {
     }
 }
 
-/// A bucket and a database that stations share.
+/// A bucket and a database, shared by nodes.
 pub struct Cluster {
     pub server: SeaweedFs,
     pub store: Arc<SqliteStore>,
     pub part_bytes: u64,
-    /// How long a request may take: long enough for a machine that does other things, unless a test lets requests hang.
+    /// How long a request may take. Long enough for a busy machine; shorter in tests in which requests hang.
     pub attempt_timeout: Duration,
     directory: tempfile::TempDir,
 }
@@ -88,11 +88,11 @@ impl Cluster {
         S3::connect(&config).await.unwrap()
     }
 
-    pub async fn station(&self, name: &str) -> TestNode {
-        self.station_through(name, self.server.url()).await
+    pub async fn node(&self, name: &str) -> TestNode {
+        self.node_through(name, self.server.url()).await
     }
 
-    pub async fn station_through(&self, name: &str, url: String) -> TestNode {
+    pub async fn node_through(&self, name: &str, url: String) -> TestNode {
         let spool = self.directory.path().join(name);
         fs::create_dir(&spool).unwrap();
         let config = JobsConfig {
@@ -101,15 +101,23 @@ impl Cluster {
             max_attempts: 1000,
             poll: Duration::from_millis(100),
             base_path: "media".into(),
-            keep: Duration::from_millis(200),
+            maintenance_interval: Duration::from_millis(200),
             ..JobsConfig::new(name.parse().unwrap(), spool)
         };
         let blobs = Arc::new(self.s3(url).await);
         let (store, renderer) = (self.store.clone(), Arc::default());
-        TestNode { config, store, blobs, renderer, wanted: Vec::new(), live: Arc::default(), running: None }
+        TestNode {
+            config,
+            store,
+            blobs,
+            renderer,
+            default_renditions: Vec::new(),
+            live: Arc::default(),
+            running: None,
+        }
     }
 
-    /// No upload in parts is open.
+    /// Asserts that no multipart upload is open.
     pub async fn assert_no_orphans(&self) {
         let s3 = self.s3(self.server.url()).await;
         let open = s3.open("").await.unwrap();
@@ -124,8 +132,8 @@ impl Cluster {
     }
 }
 
-/// What the scripted renderer makes: a copy.
-fn rendition(recording: &Recording, kind: &str) -> NewRendition {
+/// A rendition that the scripted renderer makes.
+fn new_rendition(recording: &Recording, kind: &str) -> NewRendition {
     let key = recording.object_key.as_deref().unwrap();
     NewRendition {
         kind: kind.to_owned(),
@@ -140,26 +148,26 @@ pub struct TestNode {
     pub store: Arc<SqliteStore>,
     pub blobs: Arc<S3>,
     pub renderer: Arc<ScriptedRenderer>,
-    /// Kinds of renditions that are made of every recording.
-    pub wanted: Vec<&'static str>,
+    /// Kinds of renditions that the configuration requests of every recording.
+    pub default_renditions: Vec<&'static str>,
     live: Arc<Live>,
     running: Option<(CancellationToken, Workers)>,
 }
 
 impl TestNode {
     pub fn start(&mut self) {
-        self.start_without_streaming();
+        self.start_without_open_files();
         if let Some((_, workers)) = &self.running {
-            let wanted = self.wanted.clone();
-            let wishes = move |recording: &Recording| -> Vec<NewRendition> {
-                let kinds = wanted.iter();
-                kinds.map(|kind| rendition(recording, kind)).collect()
+            let default_renditions = self.default_renditions.clone();
+            let of_recording = move |recording: &Recording| -> Vec<NewRendition> {
+                let kinds = default_renditions.iter();
+                kinds.map(|kind| new_rendition(recording, kind)).collect()
             };
-            workers.stream(self.live.clone(), Arc::new(wishes));
+            workers.watch_open_files(self.live.clone(), Arc::new(of_recording));
         }
     }
 
-    pub fn start_without_streaming(&mut self) {
+    pub fn start_without_open_files(&mut self) {
         let (store, blobs): (_, Arc<dyn BlobStore>) = (self.store.clone(), self.blobs.clone());
         let shutdown = CancellationToken::new();
         let renderer = self.renderer.clone();
@@ -174,7 +182,7 @@ impl TestNode {
         }
     }
 
-    /// As after a crash: nothing grows any more.
+    /// As after a crash: no file is open any more.
     pub async fn crash(&mut self) {
         self.stop().await;
         self.live.0.lock().unwrap().clear();
@@ -184,8 +192,8 @@ impl TestNode {
         self.store.heartbeat(&self.config.node, "127.0.0.1:1", false).await.unwrap();
     }
 
-    /// Beats like a node that lives, until what is returned is dropped.
-    pub async fn keep_beating(&self) -> JoinSet<()> {
+    /// Sends heartbeats until the returned set is dropped.
+    pub async fn beat_until_dropped(&self) -> JoinSet<()> {
         self.beat().await;
         let (store, node) = (self.store.clone(), self.config.node.clone());
         let mut beats = JoinSet::new();
@@ -198,7 +206,7 @@ impl TestNode {
         beats
     }
 
-    /// A session that begins.
+    /// A session that begins, with an open file.
     pub async fn begin(&self) -> TestRecording {
         self.begin_as(Container::Webm).await
     }
@@ -230,7 +238,7 @@ impl TestNode {
         let directory = self.config.spool.join(id.to_string());
         fs::create_dir(&directory).unwrap();
         let file = File::create_new(directory.join("media.part")).unwrap();
-        let mut take = TestRecording {
+        let mut recording = TestRecording {
             begun,
             directory,
             file,
@@ -239,54 +247,47 @@ impl TestNode {
             entries: 1,
             live: self.live.clone(),
         };
-        take.grow(HEADER);
-        take
+        recording.grow(HEADER);
+        recording
     }
 
-    /// Waits until the take's journal has so many parts, the provisional one among them.
-    pub async fn until_sent(&self, take: &TestRecording, parts: usize) {
-        let sent =
-            async || self.store.upload_of(take.begun.id).await.unwrap().map_or(0, |(_, parts)| parts.len());
+    /// Waits until the journal has so many parts of the recording, the provisional one among them.
+    pub async fn until_sent(&self, recording: &TestRecording, parts: usize) {
+        let sent = async || {
+            self.store.upload_of(recording.begun.id).await.unwrap().map_or(0, |(_, parts)| parts.len())
+        };
         wait_for(&format!("{parts} parts sent"), async || sent().await >= parts).await;
     }
 
-    pub async fn row(&self, take: &TestRecording) -> Recording {
-        self.store.recording(&take.begun.tenant, take.begun.id).await.unwrap()
+    pub async fn row(&self, recording: &TestRecording) -> Recording {
+        self.store.recording(&recording.begun.tenant, recording.begun.id).await.unwrap()
     }
 
-    /// Waits until it is available; how long that took.
-    pub async fn until_available(&self, take: &TestRecording) -> Duration {
+    /// Waits until the recording is AVAILABLE; returns how long that took.
+    pub async fn until_available(&self, recording: &TestRecording) -> Duration {
         let begun = Instant::now();
-        wait_for("available", async || self.row(take).await.state == RecordingState::Available).await;
+        wait_for("available", async || self.row(recording).await.state == RecordingState::Available).await;
         begun.elapsed()
     }
 
-    /// Waits until the local copy is gone.
-    pub async fn until_tidy(&self, take: &TestRecording) {
-        let id = take.begun.id;
-        wait_for("tidy", async || {
+    /// Waits until all jobs are done and the local copy is removed.
+    pub async fn until_cleaned_up(&self, recording: &TestRecording) {
+        let id = recording.begun.id;
+        wait_for("the clean-up", async || {
             let jobs = self.store.jobs_of(id).await.unwrap();
             jobs.len() >= 2 && jobs.iter().all(|job| job.state == JobState::Done)
         })
         .await;
-        assert!(!take.directory.exists());
+        assert!(!recording.directory.exists());
     }
 
-    pub async fn attempts(&self, take: &TestRecording, kind: JobKind) -> u32 {
-        let jobs = self.store.jobs_of(take.begun.id).await.unwrap();
+    pub async fn attempts(&self, recording: &TestRecording, kind: JobKind) -> u32 {
+        let jobs = self.store.jobs_of(recording.begun.id).await.unwrap();
         jobs.iter().filter(|job| job.kind == kind).map(|job| job.attempts).sum()
     }
 }
 
-pub async fn wait_for(what: &str, mut is: impl AsyncFnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    while !is().await {
-        assert!(Instant::now() < deadline, "not within two minutes: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-/// A recording that grows.
+/// A recording whose file is open.
 pub struct TestRecording {
     pub begun: Recording,
     pub directory: PathBuf,
@@ -298,26 +299,26 @@ pub struct TestRecording {
 }
 
 impl TestRecording {
-    /// Appends random bytes, all of which are final.
+    /// Appends random bytes. All of them are final.
     pub fn grow(&mut self, bytes: usize) {
         let mut more = vec![0; bytes];
         SmallRng::seed_from_u64(self.content.len() as u64).fill_bytes(&mut more);
         self.file.write_all(&more).unwrap();
         self.content.extend(more);
-        self.tell();
+        self.publish();
     }
 
-    /// Changes the header, as when a track joins.
+    /// Changes the header, as a joining track does.
     pub fn join_track(&mut self) {
         self.patch(100, &[self.entries as u8; 500]);
         self.entries += 1;
-        self.tell();
+        self.publish();
     }
 
-    /// The format turns out to be another.
+    /// Changes the file format, as a codec does that WebM does not have.
     pub fn change_container(&mut self, container: Container) {
         self.container = container;
-        self.tell();
+        self.publish();
     }
 
     pub fn patch(&mut self, offset: usize, bytes: &[u8]) {
@@ -329,14 +330,14 @@ impl TestRecording {
         self.file.sync_all().unwrap();
     }
 
-    /// As recovery does it.
+    /// Cuts the end off, as recovery after a crash does.
     pub fn truncate(&mut self, bytes: usize) {
         self.file.set_len(bytes as u64).unwrap();
         self.content.truncate(bytes);
     }
 
-    fn tell(&self) {
-        let grown = OpenFile {
+    fn publish(&self) {
+        let file = OpenFile {
             recording: self.begun.id,
             key: self.key(),
             container: self.container,
@@ -351,7 +352,7 @@ impl TestRecording {
         };
         let mut live = self.live.0.lock().unwrap();
         live.retain(|file| file.recording != self.begun.id);
-        live.push(grown);
+        live.push(file);
     }
 
     pub fn key(&self) -> String {
@@ -366,8 +367,8 @@ impl TestRecording {
         self.directory.join(format!("{}.{}", self.begun.id, self.container.extension()))
     }
 
-    /// Stops: header, index, name, row, job.
-    pub async fn finalize(&mut self, station: &TestNode, reason: EndReason) -> Recording {
+    /// Ends the recording: final header, index, file name, row and jobs.
+    pub async fn finalize(&mut self, node: &TestNode, reason: EndReason) -> Recording {
         self.live.0.lock().unwrap().retain(|file| file.recording != self.begun.id);
         self.patch(10, &[0xAB; 3000]);
         let index = vec![0xCD; 1234];
@@ -386,14 +387,23 @@ impl TestRecording {
             bytes: self.content.len() as u64,
             ..self.begun.clone()
         };
-        let node = Some(station.config.node.clone());
-        let upload = NewJob { kind: JobKind::Upload, node, run_at: Utc::now() };
-        let renditions = station.wanted.iter().map(|kind| rendition(&recording, kind)).collect();
-        station
-            .store
-            .finalize(&FinalizedRecording { recording: recording.clone(), jobs: vec![upload], renditions })
-            .await
-            .unwrap();
+        let renditions = node.default_renditions.iter().map(|kind| new_rendition(&recording, kind)).collect();
+        let jobs = vec![upload_job(&node.config)];
+        let finalized = FinalizedRecording { recording: recording.clone(), jobs, renditions };
+        node.store.finalize(&finalized).await.unwrap();
         recording
     }
+}
+
+/// Waits until the recording is AVAILABLE as it was finalized and its local copy is gone. Nothing else may be left of it.
+pub async fn assert_safe(cluster: &Cluster, node: &TestNode, recording: &TestRecording) {
+    node.until_available(recording).await;
+    node.until_cleaned_up(recording).await;
+    let row = node.row(recording).await;
+    assert_eq!((row.state, row.error), (RecordingState::Available, None));
+    assert_eq!(row.sha256, Some(recording.sha256()));
+    let object = cluster.object(&row.object_key.unwrap()).await;
+    assert!(object == recording.content, "the object is not the finished file");
+    assert_eq!(node.store.upload_of(recording.begun.id).await.unwrap(), None);
+    cluster.assert_no_orphans().await;
 }

@@ -1,4 +1,4 @@
-//! A follower that does what its script says.
+//! A follower that fails by script.
 
 use std::{
     collections::VecDeque,
@@ -14,21 +14,21 @@ use std::{
 use jobs::{FollowRequest, Followed, FollowedSegment, Following, RenderError, Rendered};
 use tokio::sync::Notify;
 
-/// Bytes of the recording that make a segment.
+/// Bytes of the recording in one segment.
 pub const SEGMENT: u64 = 1000;
 
-/// What a follower does instead of its work.
+/// A follower's fault.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// Dies when it has made so many segments.
+    /// Dies after so many segments.
     DiesAfter(u32),
-    /// Never ends.
+    /// Never joins the segments.
     HangsAtTheEnd,
-    /// Can't be begun.
+    /// Does not start.
     Refused(RenderError),
 }
 
-/// The faults of the next followers, and what became of those before.
+/// The faults of the next followers, and how many there have been.
 #[derive(Debug, Default)]
 pub struct FollowerScript {
     faults: Mutex<VecDeque<Fault>>,
@@ -49,7 +49,7 @@ impl FollowerScript {
         self.alive.load(SeqCst)
     }
 
-    pub fn begin(&self, order: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
+    pub fn begin(&self, request: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
         let fault = self.faults.lock().unwrap().pop_front();
         self.begun.fetch_add(1, SeqCst);
         if let Some(Fault::Refused(error)) = fault {
@@ -57,13 +57,13 @@ impl FollowerScript {
         }
         self.alive.fetch_add(1, SeqCst);
         Ok(Box::new(ScriptedFollower {
-            segments: order.segments.to_owned(),
-            interval: order.interval,
+            segments: request.segments.to_owned(),
+            interval: request.interval,
             fault,
             made: 0,
             until: 0,
             end: None,
-            told: Notify::new(),
+            changed: Notify::new(),
             alive: Arc::clone(&self.alive),
         }))
     }
@@ -76,7 +76,7 @@ struct ScriptedFollower {
     made: u32,
     until: u64,
     end: Option<PathBuf>,
-    told: Notify,
+    changed: Notify,
     alive: Arc<AtomicUsize>,
 }
 
@@ -88,16 +88,16 @@ impl Drop for ScriptedFollower {
 
 #[async_trait::async_trait]
 impl Following for ScriptedFollower {
-    async fn grown(&mut self, until: u64) -> Result<(), RenderError> {
+    async fn advance(&mut self, until: u64) -> Result<(), RenderError> {
         self.until = until;
-        self.told.notify_one();
+        self.changed.notify_one();
         Ok(())
     }
 
     async fn end(&mut self, bytes: u64, output: &Path) -> Result<(), RenderError> {
         self.until = bytes;
         self.end = Some(output.to_owned());
-        self.told.notify_one();
+        self.changed.notify_one();
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Following for ScriptedFollower {
                 let duration = self.interval * self.made;
                 return Ok(Followed::Rendered(Rendered { duration, width: 0, height: 0 }));
             }
-            self.told.notified().await;
+            self.changed.notified().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A node with a recording that goes on, and a follower that does what its script says.
+//! A node with one open recording, and followers that fail by script.
 
 use std::{
     fs,
@@ -8,25 +8,21 @@ use std::{
 };
 
 use blob::LocalDir;
-use chrono::Utc;
 use jobs::{JobsConfig, OpenFile, OpenFiles, SegmentsConfig, Workers};
-use model::{
-    Container, JobKind, Recording, RecordingState, Rendition, RenditionState, Segment, SegmentState,
-};
-use store::{FinalizedRecording, NewJob, NewRendition, Store};
+use model::{Container, Recording, RecordingState, Rendition, RenditionState, Segment, SegmentState};
+use store::{FinalizedRecording, NewRendition, Store as _};
 use store_sqlite::SqliteStore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    PATIENCE, finished_file,
     follower::{Fault, SEGMENT},
     renderer::ScriptedRenderer,
-    sealed,
+    upload_job,
 };
 
 pub const MP3: &str = r#"{"kind":"mp3"}"#;
-/// How long anything may take on a machine that does other things, too.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How long a segment is.
+/// The length of a segment.
 pub const INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
@@ -38,7 +34,7 @@ impl OpenFiles for Live {
     }
 }
 
-/// A node with a recording that goes on.
+/// A node with one open recording.
 pub struct Harness {
     pub directory: tempfile::TempDir,
     pub store: Arc<SqliteStore>,
@@ -47,7 +43,7 @@ pub struct Harness {
     pub shutdown: CancellationToken,
     pub workers: Option<Workers>,
     pub config: JobsConfig,
-    /// As it will be when it has ended.
+    /// The recording as it will be finalized.
     pub whole: Recording,
 }
 
@@ -73,7 +69,7 @@ impl Harness {
             ..JobsConfig::new("a".parse().unwrap(), directory.path().join("spool"))
         };
         change(&mut config.segments);
-        let whole = sealed(&config, &[7; 3_500]);
+        let whole = finished_file(&config, &[7; 3_500]);
         let begun = Recording {
             state: RecordingState::Recording,
             ended_at: None,
@@ -86,9 +82,9 @@ impl Harness {
         };
         store.begin(&begun).await.unwrap();
         let (live, shutdown) = (Arc::new(Live::default()), CancellationToken::new());
-        let mut studio = Self { directory, store, renderer, live, shutdown, workers: None, config, whole };
-        studio.start();
-        studio
+        let mut harness = Self { directory, store, renderer, live, shutdown, workers: None, config, whole };
+        harness.start();
+        harness
     }
 
     pub fn start(&mut self) {
@@ -96,11 +92,11 @@ impl Harness {
         let (config, store, renderer) = (self.config.clone(), self.store.clone(), self.renderer.clone());
         self.shutdown = CancellationToken::new();
         let workers = Workers::spawn(config, store, blobs, renderer, self.shutdown.clone());
-        workers.stream(self.live.clone(), Arc::new(|_: &Recording| Vec::new()));
+        workers.watch_open_files(self.live.clone(), Arc::new(|_: &Recording| Vec::new()));
         self.workers = Some(workers);
     }
 
-    /// The recording has come to this time. Segments of the scripted follower are of `SEGMENT` bytes.
+    /// Grows the file to this time of the recording: `SEGMENT` bytes for each interval.
     pub fn grows_to(&self, time: Duration, entries: usize) {
         let until = time.as_millis() as u64 * SEGMENT / INTERVAL.as_millis() as u64;
         *self.live.0.lock().unwrap() = vec![OpenFile {
@@ -118,7 +114,7 @@ impl Harness {
         }];
     }
 
-    /// It ends, and the rendition is asked for.
+    /// Ends the recording and requests the rendition.
     pub async fn finalize(&self) -> Recording {
         let recording = self.whole.clone();
         self.live.0.lock().unwrap().clear();
@@ -129,10 +125,9 @@ impl Harness {
             object_key: Rendition::object_key(&key, "mp3", "mp3"),
             content_type: "audio/mpeg".to_owned(),
         };
-        let jobs =
-            vec![NewJob { kind: JobKind::Upload, node: Some(recording.node.clone()), run_at: Utc::now() }];
-        let sealed = FinalizedRecording { recording: recording.clone(), jobs, renditions: vec![mp3] };
-        self.store.finalize(&sealed).await.unwrap();
+        let jobs = vec![upload_job(&self.config)];
+        let finalized = FinalizedRecording { recording: recording.clone(), jobs, renditions: vec![mp3] };
+        self.store.finalize(&finalized).await.unwrap();
         recording
     }
 
@@ -141,19 +136,19 @@ impl Harness {
     }
 
     /// Waits until the segments have these states.
-    pub async fn states(&self, wanted: &[SegmentState]) -> Vec<Segment> {
+    pub async fn states(&self, expected: &[SegmentState]) -> Vec<Segment> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let segments = self.segments().await;
-            if segments.iter().map(|segment| segment.state).eq(wanted.iter().copied()) {
+            if segments.iter().map(|segment| segment.state).eq(expected.iter().copied()) {
                 return segments;
             }
-            assert!(Instant::now() < deadline, "{wanted:?} wanted, not {segments:#?}");
+            assert!(Instant::now() < deadline, "{expected:?} expected, not {segments:#?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 
-    /// Waits until the rendition is there, and tells what its file has.
+    /// Waits until the rendition is available; returns it with the content of its file.
     pub async fn rendition(&self) -> (Rendition, Vec<u8>) {
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -169,7 +164,7 @@ impl Harness {
         panic!("no rendition: {:#?}", self.store.jobs_of(self.whole.id).await);
     }
 
-    /// Files of segments. Directories may go while they are counted.
+    /// Number of segment files. Directories may be removed while they are counted.
     pub fn files(&self) -> usize {
         let below =
             |path: PathBuf| fs::read_dir(path).into_iter().flatten().flatten().map(|entry| entry.path());
@@ -180,15 +175,6 @@ impl Harness {
     pub async fn stop(mut self) {
         self.shutdown.cancel();
         self.workers.take().unwrap().stopped().await;
-    }
-}
-
-/// Waits until it is so.
-pub async fn until(what: &str, so: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !so() {
-        assert!(Instant::now() < deadline, "not so: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -1,125 +1,43 @@
-//! A spool with sealed recordings, a queue in memory, and an object store that fails by script.
+//! Nodes for tests: on SQLite with a directory of objects ([`local_node`], [`harness`]), and on SQLite with a real S3 server
+//! ([`cluster`]). Object store, renderer and database fail by script.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod blobs;
 pub mod cluster;
+pub mod faulty_store;
 pub mod follower;
 pub mod harness;
-pub mod queue;
+pub mod local_node;
 pub mod renderer;
 
 use std::{
     fs,
-    path::PathBuf,
-    sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use blob::{BlobStore, LocalDir};
 use chrono::Utc;
-use jobs::{JobsConfig, Workers};
+use jobs::JobsConfig;
 use model::{
-    Channel, Container, EndReason, JobKind, JobState, NodeId, Recording, RecordingId, RecordingState, Source,
-    TenantId,
+    Channel, Container, EndReason, JobKind, Recording, RecordingId, RecordingState, Source, TenantId,
 };
 use sha2::{Digest, Sha256};
-use store::{NewJob, Store};
-use tokio_util::sync::CancellationToken;
+use store::NewJob;
 
-use blobs::ScriptedBlobs;
-use queue::MemoryStore;
-use renderer::ScriptedRenderer;
+/// How long a test waits for something that has to happen: long enough for a machine that does other things.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What one node has: a spool, a database, objects.
-pub struct House {
-    directory: tempfile::TempDir,
-    pub store: Arc<MemoryStore>,
-    pub blobs: Arc<ScriptedBlobs>,
-    pub config: JobsConfig,
-    shutdown: CancellationToken,
-    workers: Mutex<Vec<Workers>>,
-}
-
-impl House {
-    pub fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let spool = directory.path().join("spool");
-        fs::create_dir(&spool).unwrap();
-        let objects = LocalDir::open(&directory.path().join("objects")).unwrap();
-        Self {
-            store: Arc::default(),
-            blobs: Arc::new(ScriptedBlobs::new(objects)),
-            config: JobsConfig { max_attempts: 4, ..JobsConfig::new(NodeId::default(), spool) },
-            directory,
-            shutdown: CancellationToken::new(),
-            workers: Mutex::default(),
-        }
-    }
-
-    /// Starts workers; more on a second call.
-    pub fn start(&self) {
-        let (store, blobs): (Arc<dyn Store>, Arc<dyn BlobStore>) = (self.store.clone(), self.blobs.clone());
-        let renderer = Arc::new(ScriptedRenderer::default());
-        let workers = Workers::spawn(self.config.clone(), store, blobs, renderer, self.shutdown.clone());
-        self.workers.lock().unwrap().push(workers);
-    }
-
-    /// Stops them; new ones can be started.
-    pub async fn stop(&mut self) {
-        self.shutdown.cancel();
-        let workers = std::mem::take(&mut *self.workers.lock().unwrap());
-        for workers in workers {
-            workers.stopped().await;
-        }
-        self.shutdown = CancellationToken::new();
-    }
-
-    /// A sealed recording in the spool, its row, and its upload job.
-    pub fn finalize(&self, content: &[u8]) -> Recording {
-        let recording = sealed(&self.config, content);
-        self.store.seal_now(&recording);
-        recording
-    }
-
-    pub fn file(&self, recording: &Recording) -> PathBuf {
-        file(&self.config, recording)
-    }
-
-    pub fn object(&self, recording: &Recording) -> PathBuf {
-        self.directory.path().join("objects").join(recording.object_key.as_ref().unwrap())
-    }
-
-    pub fn state(&self, recording: &Recording) -> RecordingState {
-        self.store.recording_now(recording.id).state
-    }
-
-    /// Waits, in virtual time, until the recording's job of this kind is in this state.
-    pub async fn until(&self, recording: &Recording, kind: JobKind, state: JobState) {
-        let is = || self.store.job(recording.id, kind).is_some_and(|job| job.state == state);
-        let describe = || format!("{:?} {kind} is not {state}", self.store.job(recording.id, kind));
-        wait_until(is, describe).await;
+/// Waits until `is` returns true, for at most [`PATIENCE`].
+pub async fn wait_for(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is().await {
+        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
-/// Waits for at most a virtual hour.
-pub async fn wait_until(is: impl Fn() -> bool, describe: impl Fn() -> String) {
-    let waited = async {
-        while !is() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    let waited = tokio::time::timeout(Duration::from_secs(3600), waited).await;
-    assert!(waited.is_ok(), "{}", describe());
-}
-
-pub fn file(config: &JobsConfig, recording: &Recording) -> PathBuf {
-    let id = recording.id.to_string();
-    config.spool.join(&id).join(format!("{id}.webm"))
-}
-
-/// Writes a sealed file into the spool; returns the recording's row.
-pub fn sealed(config: &JobsConfig, content: &[u8]) -> Recording {
+/// Writes a finished file into the spool. Returns the recording's row, which is not in the database yet.
+pub fn finished_file(config: &JobsConfig, content: &[u8]) -> Recording {
     let (id, started_at) = (RecordingId::new(), Utc::now());
     let recording = Recording {
         id,
@@ -142,17 +60,19 @@ pub fn sealed(config: &JobsConfig, content: &[u8]) -> Recording {
         tracks: Vec::new(),
         results: Vec::new(),
     };
-    let file = file(config, &recording);
-    fs::create_dir(file.parent().unwrap()).unwrap();
-    fs::write(&file, content).unwrap();
-    fs::write(file.with_file_name("manifest.json"), "{}").unwrap();
+    let directory = config.spool.join(id.to_string());
+    fs::create_dir(&directory).unwrap();
+    fs::write(directory.join(format!("{id}.webm")), content).unwrap();
+    fs::write(directory.join("manifest.json"), "{}").unwrap();
     recording
 }
 
-pub fn upload(config: &JobsConfig) -> NewJob {
+/// The upload job of a finalized recording.
+pub fn upload_job(config: &JobsConfig) -> NewJob {
     NewJob { kind: JobKind::Upload, node: Some(config.node.clone()), run_at: Utc::now() }
 }
 
+/// Lower-case hexadecimal.
 pub fn sha256(content: &[u8]) -> String {
     Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,4 +1,4 @@
-//! A renderer that does what its script says.
+//! A renderer that fails, waits or panics by script.
 
 use std::{
     collections::VecDeque,
@@ -18,14 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::follower::FollowerScript;
 
-/// What the next render does instead of copying its input.
+/// The next render's behaviour instead of copying its input.
 #[derive(Debug, Clone)]
 pub enum Render {
     Fails(RenderError),
-    /// Tells how far it is, and works until it is cancelled.
-    WorksOn(Progress),
-    /// Tells each few milliseconds that it has come further, until it is cancelled.
-    TellsOften,
+    /// Reports this progress, writes half a file, and waits until it is cancelled.
+    RunsUntilCancelled(Progress),
+    /// Reports progress every few milliseconds until it is cancelled.
+    ReportsOften,
     Panics,
 }
 
@@ -44,17 +44,17 @@ impl ScriptedRenderer {
         self.script.lock().unwrap().extend(renders);
     }
 
-    /// Renders that were begun.
+    /// Number of renders.
     pub fn begun(&self) -> usize {
         self.inputs.lock().unwrap().len()
     }
 
-    /// Steps that were told of.
+    /// Number of progress reports.
     pub fn steps(&self) -> usize {
         self.steps.load(SeqCst)
     }
 
-    /// Renders that work on.
+    /// Renders that wait for their cancellation.
     pub fn running(&self) -> usize {
         self.running.load(SeqCst)
     }
@@ -68,26 +68,26 @@ impl ScriptedRenderer {
 impl Renderer for ScriptedRenderer {
     async fn render(
         &self,
-        order: RenderRequest<'_>,
+        request: RenderRequest<'_>,
         cancel: &CancellationToken,
         progress: &watch::Sender<Progress>,
     ) -> Result<Rendered, RenderError> {
-        self.inputs.lock().unwrap().push(order.input.to_owned());
+        self.inputs.lock().unwrap().push(request.input.to_owned());
         let next = self.script.lock().unwrap().pop_front();
         match next {
             Some(Render::Fails(error)) => Err(error),
-            Some(Render::Panics) => panic!("a fault of ours"),
-            Some(Render::WorksOn(told)) => {
-                fs::write(order.output, "half").unwrap();
-                progress.send_replace(told);
+            Some(Render::Panics) => panic!("a panic by script"),
+            Some(Render::RunsUntilCancelled(reported)) => {
+                fs::write(request.output, "half").unwrap();
+                progress.send_replace(reported);
                 self.running.fetch_add(1, SeqCst);
                 cancel.cancelled().await;
-                fs::remove_file(order.output).unwrap();
+                fs::remove_file(request.output).unwrap();
                 self.cancelled.fetch_add(1, SeqCst);
                 self.running.fetch_sub(1, SeqCst);
                 Err(RenderError::Cancelled)
             }
-            Some(Render::TellsOften) => {
+            Some(Render::ReportsOften) => {
                 while !cancel.is_cancelled() {
                     let step = self.steps.fetch_add(1, SeqCst) + 1;
                     progress.send_replace(Progress {
@@ -99,14 +99,14 @@ impl Renderer for ScriptedRenderer {
                 Err(RenderError::Cancelled)
             }
             None => {
-                let media = fs::read(order.input).unwrap();
-                fs::write(order.output, [order.parameters.as_bytes(), &media].concat()).unwrap();
+                let media = fs::read(request.input).unwrap();
+                fs::write(request.output, [request.parameters.as_bytes(), &media].concat()).unwrap();
                 Ok(Rendered { duration: Duration::from_secs(1), width: 640, height: 360 })
             }
         }
     }
 
-    async fn follow(&self, order: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
-        self.followers.begin(order)
+    async fn follow(&self, request: FollowRequest<'_>) -> Result<Box<dyn Following>, RenderError> {
+        self.followers.begin(request)
     }
 }

@@ -1,4 +1,4 @@
-//! Recovery of a file that was damaged, and of anything else.
+//! Recovery of a damaged recording, and of any other bytes.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| media_fuzz::recover(data));

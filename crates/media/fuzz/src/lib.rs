@@ -1,4 +1,4 @@
-//! Bytes to inputs of the recorder. Run a target by `cargo fuzz run <target>` in `crates/media`.
+//! Maps bytes to inputs of the recorder. `cargo fuzz run <target>` in `crates/media` runs a target.
 
 use std::{
     io::Cursor,
@@ -53,7 +53,7 @@ fn track(id: u32, encodings: &[Encoding]) -> TrackConfig {
     }
 }
 
-/// A recorder, its owner, and the bytes that tell what happens.
+/// A recorder, its file, and the bytes that determine its inputs.
 struct Session<'a> {
     recorder: Recorder,
     now: Instant,
@@ -97,17 +97,17 @@ impl<'a> Session<'a> {
         taken
     }
 
-    /// The file must be one that recovery knows as complete.
+    /// Ends the session. Recovery must find the file complete.
     fn finish(mut self) {
         self.input(Input::Finish(self.now));
         if !self.file.is_empty() {
-            let found = media::recover(Cursor::new(&self.file)).expect("our own file");
+            let found = media::recover(Cursor::new(&self.file)).expect("a recording");
             assert!(matches!(found, Recovery::Complete(_)), "{found:?}");
         }
     }
 }
 
-/// Packets of one payload format; the script tells their lengths, steps and markers.
+/// Packets of one payload format. The script determines their lengths, steps and markers.
 pub fn one_format(encoding: Encoding, data: &[u8]) {
     let mut session = Session::new(data);
     let config = track(0, &[encoding, Encoding::Opus]);
@@ -132,7 +132,7 @@ pub fn one_format(encoding: Encoding, data: &[u8]) {
     session.finish();
 }
 
-/// Everything that may happen to a recorder.
+/// Any sequence of inputs.
 pub fn script(data: &[u8]) {
     let mut session = Session::new(data);
     for id in 0..2 {
@@ -191,13 +191,13 @@ pub fn script(data: &[u8]) {
     session.finish();
 }
 
-/// The first byte chooses: the bytes as they are, or a good file with these bytes written somewhere into it.
+/// The first byte decides: the bytes themselves are the file, or they overwrite a part of a correct file.
 pub fn recover(data: &[u8]) {
     let Some((&choice, data)) = data.split_first() else { return };
     let mut file = data.to_vec();
     if choice & 1 == 1 {
         let [a, b, cut0, cut1, rest @ ..] = data else { return };
-        file = good_file();
+        file = correct_file();
         let at = usize::from(u16::from_be_bytes([*a, *b])) % file.len();
         let end = (at + rest.len()).min(file.len());
         file[at..end].copy_from_slice(&rest[..end - at]);
@@ -212,11 +212,11 @@ pub fn recover(data: &[u8]) {
         let start = *offset as usize;
         file[start..start + bytes.len()].copy_from_slice(bytes);
     }
-    let again = media::recover(Cursor::new(&file)).expect("what was repaired is ours");
+    let again = media::recover(Cursor::new(&file)).expect("a repaired recording");
     assert!(matches!(again, Recovery::Complete(_)), "{again:?}");
 }
 
-fn good_file() -> Vec<u8> {
+fn correct_file() -> Vec<u8> {
     let mut session = Session::new(&[]);
     session.input(Input::AddTrack { track: track(0, &ENCODINGS), at: session.now });
     for index in 0..60_u16 {

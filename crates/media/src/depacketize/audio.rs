@@ -1,30 +1,30 @@
-//! Audio, whose packets are frames already: how long each sounds.
+//! Durations of audio packets. Each packet is a frame.
 
 use crate::{
     Codec,
     time::{MILLISECOND, SECOND},
 };
 
-/// Nanoseconds that a packet of an audio codec sounds, for one channel count as negotiated. `rate` is that of PCM, in
-/// samples a second; the others imply theirs.
+/// Nanoseconds of audio in a packet, with the negotiated number of channels. `rate` is that of PCM, in samples a second; other
+/// codecs imply theirs. Zero for video.
 pub(crate) fn duration(codec: Codec, channels: u8, rate: u32, payload: &[u8]) -> i64 {
     duration_of(codec, channels, rate, payload, payload.len() as u64)
 }
 
-/// The same where only the beginning of the payload is at hand.
+/// As [`duration`], from the first bytes of the payload and its length.
 pub(crate) fn duration_of(codec: Codec, channels: u8, rate: u32, beginning: &[u8], bytes: u64) -> i64 {
-    // Nothing that we write has more than a fraction of this in a block.
+    // No block is nearly as long, and the products below can't overflow.
     let bytes = i64::try_from(bytes).unwrap_or(0).min(1 << 30) / i64::from(channels.max(1));
     match codec {
         Codec::Opus => opus_duration(beginning),
-        // One byte a sample at 8 kHz; G.722 packs two of its 16 kHz into one.
+        // A byte is 1/8000 s of a channel. In G.722 it contains two samples.
         Codec::Pcmu | Codec::Pcma | Codec::G722 => bytes * (SECOND / 8_000),
         Codec::Pcm => bytes / 2 * SECOND / i64::from(rate.max(1)),
         _ => 0,
     }
 }
 
-/// From the table of contents (RFC 6716 §3.1, table 2) and the frame count (§3.2).
+/// By the table of contents (RFC 6716 §3.1, table 2) and the frame count (§3.2).
 fn opus_duration(packet: &[u8]) -> i64 {
     let Some(&toc) = packet.first() else { return 0 };
     let frame = match toc >> 3 {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn opus_packets_tell_how_long_they_sound() {
+    fn the_duration_of_an_opus_packet_is_in_its_first_bytes() {
         for (packet, milliseconds) in [
             (&[0b0000_0000][..], 10.0),
             (&[0b0001_1000], 60.0),
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn pcm_packets_are_as_long_as_their_bytes() {
+    fn the_duration_of_pcm_follows_from_its_bytes() {
         assert_eq!(duration(Codec::Pcmu, 1, 0, &[0; 160]), 20 * MILLISECOND);
         assert_eq!(duration(Codec::Pcma, 2, 0, &[0; 320]), 20 * MILLISECOND);
         assert_eq!(duration(Codec::G722, 1, 0, &[0; 160]), 20 * MILLISECOND);

@@ -8,21 +8,21 @@ const FRAME_HEADER: u8 = 3;
 const FRAME: u8 = 6;
 const HAS_EXTENSION: u8 = 0x04;
 const HAS_SIZE: u8 = 0x02;
-/// Bytes kept free for the size of an OBU whose end is not known yet: more than [`super::MAX_PICTURE`] needs.
+/// Bytes reserved for the size of an OBU in fragments: enough for [`super::MAX_PICTURE`].
 const SIZE_ROOM: usize = 4;
 
-/// The temporal unit at hand.
+/// The state of the open temporal unit.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Av1 {
-    /// Where the size of the OBU goes whose next fragment is awaited.
+    /// Offset of the size of an OBU whose last fragment has not been received.
     open: Option<usize>,
 }
 
 impl Av1 {
-    /// Appends a packet's OBUs (§4.4), each with its size, as Matroska stores them; temporal delimiters are left out.
+    /// Appends a packet's OBUs (§4.4), each with its size, as Matroska stores them. Temporal delimiters are left out.
     pub(super) fn push(&mut self, payload: &[u8], unit: &mut Vec<u8>) -> Result<Piece, DepacketizeError> {
         let (&header, mut rest) = payload.split_first().ok_or(DepacketizeError::Truncated)?;
-        let (continues, goes_on) = (header & 0x80 != 0, header & 0x40 != 0);
+        let (continues, continued) = (header & 0x80 != 0, header & 0x40 != 0);
         let count = header >> 4 & 0x03;
         if continues != self.open.is_some() {
             return Err(if continues { DepacketizeError::Orphan } else { DepacketizeError::Invalid });
@@ -38,14 +38,14 @@ impl Av1 {
                 rest = tail;
                 element
             };
-            self.element(element, rest.is_empty() && goes_on, unit)?;
+            self.element(element, rest.is_empty() && continued, unit)?;
         }
         if index == 0 || (count != 0 && index != count) {
             return Err(DepacketizeError::Truncated);
         }
-        // N: a new coded video sequence begins. Otherwise only the packets before tell where a unit begins.
-        let head = if continues { Some(false) } else { (header & 0x08 != 0).then_some(true) };
-        Ok(Piece { head, picture: None })
+        // The N bit: a new coded video sequence begins. Otherwise the beginning follows from the packet before.
+        let first = if continues { Some(false) } else { (header & 0x08 != 0).then_some(true) };
+        Ok(Piece { first, picture: None })
     }
 
     pub(super) fn finish(&mut self, unit: &[u8]) -> Result<Option<Picture>, DepacketizeError> {
@@ -73,23 +73,28 @@ impl Av1 {
         self.open = None;
     }
 
-    fn element(&mut self, element: &[u8], goes_on: bool, unit: &mut Vec<u8>) -> Result<(), DepacketizeError> {
+    fn element(
+        &mut self,
+        element: &[u8],
+        continued: bool,
+        unit: &mut Vec<u8>,
+    ) -> Result<(), DepacketizeError> {
         match self.open {
             Some(_) => unit.extend_from_slice(element),
             None => {
                 let (&header, mut rest) = element.split_first().ok_or(DepacketizeError::Truncated)?;
                 if header >> 3 & 0x0f == TEMPORAL_DELIMITER {
-                    return if goes_on { Err(DepacketizeError::Invalid) } else { Ok(()) };
+                    return if continued { Err(DepacketizeError::Invalid) } else { Ok(()) };
                 }
                 unit.push(header | HAS_SIZE);
                 if header & HAS_EXTENSION != 0 {
                     unit.push(super::take(&mut rest)?);
                 }
-                // The size is told again, over the whole OBU.
+                // The size is written again, for the whole OBU.
                 if header & HAS_SIZE != 0 {
                     leb128(&mut rest)?;
                 }
-                if !goes_on {
+                if !continued {
                     put_leb128(rest.len(), unit);
                     unit.extend_from_slice(rest);
                     return Ok(());
@@ -99,14 +104,14 @@ impl Av1 {
                 unit.extend_from_slice(rest);
             }
         }
-        if !goes_on && let Some(at) = self.open.take() {
+        if !continued && let Some(at) = self.open.take() {
             close(at, unit);
         }
         Ok(())
     }
 }
 
-/// Writes the size of an OBU that came in fragments into the room before it, and takes back what is left over.
+/// Writes the size of an OBU from fragments into the reserved bytes, and removes those that it does not need.
 fn close(at: usize, unit: &mut Vec<u8>) {
     let mut size = Vec::with_capacity(SIZE_ROOM);
     put_leb128(unit.len().saturating_sub(at + SIZE_ROOM), &mut size);
@@ -138,7 +143,7 @@ fn put_leb128(mut value: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// The OBUs of a stored temporal unit: type and content.
+/// Type and data of each OBU of a stored temporal unit.
 fn obus(unit: &[u8]) -> impl Iterator<Item = Result<(u8, &[u8]), DepacketizeError>> {
     let mut rest = unit;
     std::iter::from_fn(move || {
@@ -164,7 +169,7 @@ fn obu<'a>(rest: &mut &'a [u8]) -> Result<(u8, &'a [u8]), DepacketizeError> {
     Ok((header >> 3 & 0x0f, data))
 }
 
-/// The `AV1CodecConfigurationRecord` for a keyframe's sequence header.
+/// The `AV1CodecConfigurationRecord` of a keyframe's sequence header.
 pub(crate) fn codec_configuration(keyframe: &[u8]) -> Option<Vec<u8>> {
     let data = obus(keyframe).find_map(|obu| obu.ok().filter(|(kind, _)| *kind == SEQUENCE_HEADER))?.1;
     let header = SequenceHeader::parse(data).ok()?;
@@ -175,12 +180,12 @@ pub(crate) fn codec_configuration(keyframe: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// What a sequence header OBU tells (AV1 §5.5).
+/// Fields of a sequence header OBU (AV1 §5.5).
 #[derive(Debug, Clone, Copy)]
 struct SequenceHeader {
     profile: u8,
     level: u8,
-    /// A still picture's short form, whose frames are all key frames.
+    /// The short form for still pictures: all frames are key frames.
     reduced: bool,
     size: (u32, u32),
     /// Tier, depth, subsampling: the third byte of the configuration record.
@@ -254,7 +259,7 @@ fn skip_tools(bits: &mut Bits<'_>, reduced: bool) -> Result<(), DepacketizeError
     bits.skip(3)
 }
 
-/// AV1 §5.5.2, packed as in the configuration record.
+/// The color configuration (AV1 §5.5.2), as a byte of the configuration record.
 fn color_config(bits: &mut Bits<'_>, profile: u32) -> Result<u8, DepacketizeError> {
     let high = bits.bit()?;
     let twelve = profile == 2 && high && bits.bit()?;
@@ -296,13 +301,13 @@ mod tests {
     }
 
     #[test]
-    fn elements_with_and_without_lengths_get_their_sizes() {
+    fn elements_with_and_without_lengths_are_stored_with_sizes() {
         // A temporal delimiter, an OBU with a length, and a last one without.
         assert_eq!(
             push_all(&[&[0x30, 1, 0x10, 2, 0x30, 7, 0x30, 8, 9]]).unwrap(),
             [0x32, 1, 7, 0x32, 2, 8, 9]
         );
-        // W = 0: all have lengths. An OBU that brings its own size keeps it once.
+        // W = 0: all have lengths. An OBU with a size of its own is stored with one size.
         assert_eq!(push_all(&[&[0x00, 3, 0x32, 1, 7, 1, 0x30]]).unwrap(), [0x32, 1, 7, 0x32, 0]);
         // With an extension byte.
         assert_eq!(push_all(&[&[0x10, 0x34, 0x48, 7]]).unwrap(), [0x36, 0x48, 1, 7]);
@@ -334,14 +339,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_packet_of_a_sequence_says_that_it_is_first() {
-        let head = |payload: &[u8]| Av1::default().push(payload, &mut Vec::new()).unwrap().head;
-        assert_eq!(head(&[0x18, 0x30]), Some(true));
-        assert_eq!(head(&[0x10, 0x30]), None);
+    fn only_the_first_packet_of_a_sequence_states_that_it_is_first() {
+        let first = |payload: &[u8]| Av1::default().push(payload, &mut Vec::new()).unwrap().first;
+        assert_eq!(first(&[0x18, 0x30]), Some(true));
+        assert_eq!(first(&[0x10, 0x30]), None);
     }
 
     #[test]
-    fn a_unit_that_lacks_an_end_is_refused() {
+    fn a_unit_without_an_end_is_refused() {
         let (mut av1, mut unit) = (Av1::default(), Vec::new());
         av1.push(&[0x50, 0x30, 1], &mut unit).unwrap();
         assert_eq!(av1.finish(&unit), Err(DepacketizeError::Truncated));

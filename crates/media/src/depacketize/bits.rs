@@ -1,8 +1,8 @@
-//! Bits of headers, most significant first.
+//! Reads bits of headers, most significant first.
 
 use super::DepacketizeError;
 
-/// Reads bits; past the end everything is [`DepacketizeError::Truncated`].
+/// Reads bits. Past the end every call returns [`DepacketizeError::Truncated`].
 #[derive(Debug, Clone)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
@@ -21,7 +21,7 @@ impl<'a> Bits<'a> {
         Ok(bit == 1)
     }
 
-    /// At most 32 bits.
+    /// Reads at most 32 bits.
     pub(super) fn read(&mut self, count: u32) -> Result<u32, DepacketizeError> {
         let mut value = 0;
         for _ in 0..count.min(32) {

@@ -1,4 +1,4 @@
-//! H.264 (RFC 6184), packetization modes 0 and 1, which are what browsers use.
+//! H.264 (RFC 6184), packetization modes 0 and 1. Browsers use no other.
 
 use super::{DepacketizeError, Picture, Piece, bits::Bits, nal};
 
@@ -11,7 +11,7 @@ const DELIMITER: u8 = 9;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;
 
-/// The access unit at hand, and the parameter sets that came last.
+/// The state of the open access unit, and the newest parameter sets.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct H264 {
     fragment: nal::Fragment,
@@ -20,7 +20,7 @@ pub(crate) struct H264 {
 }
 
 impl H264 {
-    /// Takes parameter sets from `sprop-parameter-sets` (§8.1), for senders that do not repeat them in band.
+    /// Reads parameter sets from `sprop-parameter-sets` (§8.1), for senders that do not send them in band.
     pub(super) fn new(fmtp: &str) -> Self {
         let mut h264 = Self::default();
         for set in nal::parameter(fmtp, "sprop-parameter-sets").into_iter().flat_map(|sets| sets.split(',')) {
@@ -39,12 +39,12 @@ impl H264 {
             }
             STAP_A => {
                 self.whole()?;
-                let mut head = None;
+                let mut first_unit = None;
                 nal::aggregated(rest, |each| {
-                    head.get_or_insert_with(|| piece(each));
+                    first_unit.get_or_insert_with(|| piece(each));
                     nal::put(each, unit);
                 })?;
-                head.ok_or(DepacketizeError::Truncated)
+                first_unit.ok_or(DepacketizeError::Truncated)
             }
             FU_A => {
                 let (&fu, data) = rest.split_first().ok_or(DepacketizeError::Truncated)?;
@@ -57,7 +57,7 @@ impl H264 {
                 Ok(if begins {
                     piece(&[header, data[0]])
                 } else {
-                    Piece { head: Some(false), picture: None }
+                    Piece { first: Some(false), picture: None }
                 })
             }
             _ => Err(DepacketizeError::Invalid),
@@ -83,7 +83,7 @@ impl H264 {
         if !idr || self.sps.is_empty() || self.pps.is_empty() {
             return Ok(Some(Picture::default()));
         }
-        // A keyframe carries what it is decoded with, so that a seek can land on it.
+        // Each keyframe gets its parameter sets, so that players can seek to it.
         if !has_sps || !has_pps {
             let mut sets = Vec::new();
             nal::put(&self.sps, &mut sets);
@@ -110,18 +110,18 @@ impl H264 {
     }
 }
 
-/// Whether an access unit begins with this NAL unit: parameter sets and the like stand first, and the first slice
-/// says so (`first_mb_in_slice` is zero, coded as a set bit).
+/// Whether an access unit begins with this NAL unit: one of the types that precede slices, or the first slice
+/// (`first_mb_in_slice` is zero, coded as a set bit).
 fn piece(unit: &[u8]) -> Piece {
-    let head = match unit.first().map_or(0, |first| first & 0x1f) {
+    let first = match unit.first().map_or(0, |first| first & 0x1f) {
         SEI | SPS | PPS | DELIMITER => Some(true),
         SLICE..=IDR => unit.get(1).map(|slice| slice & 0x80 != 0),
         _ => None,
     };
-    Piece { head, picture: None }
+    Piece { first, picture: None }
 }
 
-/// What a sequence parameter set tells (H.264 §7.3.2.1.1).
+/// Fields of a sequence parameter set (H.264 §7.3.2.1.1).
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Sps {
     size: (u32, u32),
@@ -179,7 +179,7 @@ impl Sps {
     }
 }
 
-/// The profiles whose parameter sets name the chroma format.
+/// Whether the parameter sets of a profile contain the chroma format.
 fn has_chroma_format(profile: u32) -> bool {
     matches!(profile, 100 | 110 | 122 | 244 | 44 | 83 | 86 | 118 | 128 | 138 | 139 | 134 | 135)
 }
@@ -222,7 +222,7 @@ fn skip_picture_order(bits: &mut Bits<'_>) -> Result<(), DepacketizeError> {
     Ok(())
 }
 
-/// The `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §5.3.3.1) for a keyframe's parameter sets.
+/// The `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §5.3.3.1) of a keyframe's parameter sets.
 pub(crate) fn decoder_configuration(keyframe: &[u8]) -> Option<Vec<u8>> {
     let of_kind =
         |kind| nal::units(keyframe).find(|unit| unit.first().map_or(0, |first| first & 0x1f) == kind);
@@ -254,14 +254,14 @@ mod tests {
     const PPS_640: &[u8] = &[0x68, 0xce, 0x3c, 0x80];
 
     #[test]
-    fn single_units_aggregates_and_fragments_become_length_prefixed() {
+    fn single_units_aggregates_and_fragments_are_stored_with_lengths() {
         let mut h264 = H264::default();
         let mut unit = Vec::new();
         let stap = [&[24, 0, 14][..], SPS_640, &[0, 4], PPS_640].concat();
-        assert_eq!(h264.push(&stap, &mut unit).unwrap().head, Some(true));
-        assert_eq!(h264.push(&[0x7c, 0x85, 0x88, 1], &mut unit).unwrap().head, Some(true));
-        assert_eq!(h264.push(&[0x7c, 0x05, 2], &mut unit).unwrap().head, Some(false));
-        assert_eq!(h264.push(&[0x7c, 0x45, 3], &mut unit).unwrap().head, Some(false));
+        assert_eq!(h264.push(&stap, &mut unit).unwrap().first, Some(true));
+        assert_eq!(h264.push(&[0x7c, 0x85, 0x88, 1], &mut unit).unwrap().first, Some(true));
+        assert_eq!(h264.push(&[0x7c, 0x05, 2], &mut unit).unwrap().first, Some(false));
+        assert_eq!(h264.push(&[0x7c, 0x45, 3], &mut unit).unwrap().first, Some(false));
         let expected =
             [&[0, 0, 0, 14][..], SPS_640, &[0, 0, 0, 4], PPS_640, &[0, 0, 0, 5, 0x65, 0x88, 1, 2, 3]];
         assert_eq!(unit, expected.concat());
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn parameter_sets_alone_are_no_picture_but_are_remembered() {
+    fn parameter_sets_alone_are_no_picture_and_apply_to_the_next_one() {
         let mut h264 = H264::default();
         let mut unit = Vec::new();
         h264.push(SPS_640, &mut unit).unwrap();

@@ -1,8 +1,8 @@
-//! H.265 (RFC 7798), without decoding order numbers, which browsers don't use.
+//! H.265 (RFC 7798), without decoding order numbers. Browsers do not use them.
 
 use super::{DepacketizeError, Picture, Piece, bits::Bits, nal};
 
-/// Slices of pictures that nothing before is needed for (H.265 table 7-1: BLA, IDR, CRA).
+/// Slices of pictures that decode without earlier ones: BLA, IDR, CRA (H.265 table 7-1).
 const IRAP: std::ops::RangeInclusive<u8> = 16..=21;
 const VPS: u8 = 32;
 const SPS: u8 = 33;
@@ -10,7 +10,7 @@ const PPS: u8 = 34;
 const AGGREGATION: u8 = 48;
 const FRAGMENTATION: u8 = 49;
 
-/// The access unit at hand, and the parameter sets that came last: VPS, SPS, PPS.
+/// The state of the open access unit, and the newest parameter sets: VPS, SPS, PPS.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct H265 {
     fragment: nal::Fragment,
@@ -22,7 +22,7 @@ fn kind(unit: &[u8]) -> u8 {
 }
 
 impl H265 {
-    /// Takes parameter sets from `sprop-vps`, `sprop-sps` and `sprop-pps` (§7.1).
+    /// Reads parameter sets from `sprop-vps`, `sprop-sps` and `sprop-pps` (§7.1).
     pub(super) fn new(fmtp: &str) -> Self {
         let mut h265 = Self::default();
         for name in ["sprop-vps", "sprop-sps", "sprop-pps"] {
@@ -45,12 +45,12 @@ impl H265 {
             }
             AGGREGATION => {
                 self.whole()?;
-                let mut head = None;
+                let mut first_unit = None;
                 nal::aggregated(rest, |each| {
-                    head.get_or_insert_with(|| piece(each));
+                    first_unit.get_or_insert_with(|| piece(each));
                     nal::put(each, unit);
                 })?;
-                head.ok_or(DepacketizeError::Truncated)
+                first_unit.ok_or(DepacketizeError::Truncated)
             }
             FRAGMENTATION => {
                 let (&fu, data) = rest.split_first().ok_or(DepacketizeError::Truncated)?;
@@ -62,7 +62,7 @@ impl H265 {
                 let header = [header[0] & 0x81 | (fu & 0x3f) << 1, header[1]];
                 self.fragment.push((begins, ends), &header, data, unit)?;
                 let piece_of = piece(&[header[0], header[1], slice]);
-                Ok(if begins { piece_of } else { Piece { head: Some(false), picture: None } })
+                Ok(if begins { piece_of } else { Piece { first: Some(false), picture: None } })
             }
             _ => Err(DepacketizeError::Invalid),
         }
@@ -109,21 +109,21 @@ impl H265 {
     }
 }
 
-/// Whether an access unit begins here: parameter sets, delimiters and leading SEI stand first, and the first slice
-/// says so (`first_slice_segment_in_pic_flag`).
+/// Whether an access unit begins with this NAL unit: one of the types that precede slices, or the first slice
+/// (`first_slice_segment_in_pic_flag`).
 fn piece(unit: &[u8]) -> Piece {
-    let head = match kind(unit) {
+    let first = match kind(unit) {
         0..VPS => unit.get(2).map(|slice| slice & 0x80 != 0),
         VPS..=35 | 39 => Some(true),
         _ => None,
     };
-    Piece { head, picture: None }
+    Piece { first, picture: None }
 }
 
-/// What a sequence parameter set tells (H.265 §7.3.2.2.1).
+/// Fields of a sequence parameter set (H.265 §7.3.2.2.1).
 #[derive(Debug, Clone)]
 struct Sps {
-    /// Profile, tier, compatibility, constraints and level, as they stand in the set.
+    /// Profile, tier, compatibility, constraints and level, copied from the set.
     general: [u8; 12],
     layers: u8,
     nested: bool,
@@ -188,9 +188,9 @@ fn skip_sub_layers(bits: &mut Bits<'_>, count: u8) -> Result<(), DepacketizeErro
     Ok(())
 }
 
-/// The `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §8.3.3.1) for a keyframe's parameter sets.
+/// The `HEVCDecoderConfigurationRecord` (ISO/IEC 14496-15 §8.3.3.1) of a keyframe's parameter sets.
 pub(crate) fn decoder_configuration(keyframe: &[u8]) -> Option<Vec<u8>> {
-    let of_kind = |wanted| nal::units(keyframe).find(|unit| kind(unit) == wanted);
+    let of_kind = |set| nal::units(keyframe).find(|unit| kind(unit) == set);
     let sets = [of_kind(VPS)?, of_kind(SPS)?, of_kind(PPS)?];
     let sps = Sps::parse(sets[1]).ok()?;
     let low = |value: u32, mask: u8| u8::try_from(value).unwrap_or(0) & mask;
@@ -214,22 +214,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn single_units_aggregates_and_fragments_become_length_prefixed() {
+    fn single_units_aggregates_and_fragments_are_stored_with_lengths() {
         let mut h265 = H265::default();
         let mut unit = Vec::new();
         assert_eq!(
-            h265.push(&[0x60, 1, 0, 3, 0x40, 1, 7, 0, 3, 0x42, 1, 8], &mut unit).unwrap().head,
+            h265.push(&[0x60, 1, 0, 3, 0x40, 1, 7, 0, 3, 0x42, 1, 8], &mut unit).unwrap().first,
             Some(true)
         );
-        assert_eq!(h265.push(&[0x44, 1, 9], &mut unit).unwrap().head, Some(true));
-        assert_eq!(h265.push(&[0x62, 1, 0x93, 0x80], &mut unit).unwrap().head, Some(true));
-        assert_eq!(h265.push(&[0x62, 1, 0x53, 5], &mut unit).unwrap().head, Some(false));
+        assert_eq!(h265.push(&[0x44, 1, 9], &mut unit).unwrap().first, Some(true));
+        assert_eq!(h265.push(&[0x62, 1, 0x93, 0x80], &mut unit).unwrap().first, Some(true));
+        assert_eq!(h265.push(&[0x62, 1, 0x53, 5], &mut unit).unwrap().first, Some(false));
         let expected = [
             &[0, 0, 0, 3, 0x40, 1, 7, 0, 0, 0, 3, 0x42, 1, 8][..],
             &[0, 0, 0, 3, 0x44, 1, 9, 0, 0, 0, 4, 0x26, 1, 0x80, 5],
         ];
         assert_eq!(unit, expected.concat());
-        // A sequence parameter set of one byte is none.
+        // A sequence parameter set of one byte is too short.
         assert_eq!(h265.finish(&mut unit), Err(DepacketizeError::Truncated));
     }
 

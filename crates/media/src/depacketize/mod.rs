@@ -1,4 +1,4 @@
-//! RTP payloads to coded pictures: one file a payload format.
+//! RTP payloads to coded pictures: one file for each payload format.
 
 pub(crate) mod audio;
 pub(crate) mod av1;
@@ -13,11 +13,11 @@ mod vp9;
 
 use crate::{Codec, Encoding, PayloadFormat};
 
-/// A payload that its format does not allow. The sender is at fault.
+/// A payload that breaks the rules of its format. The sender is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum DepacketizeError {
-    /// The payload ends inside a header or a length that it announces.
-    #[error("the payload ends early")]
+    /// The payload ends in a header, or before a length that it states.
+    #[error("the payload is too short")]
     Truncated,
     /// A header's fields contradict each other or the specification.
     #[error("the payload's header is not valid")]
@@ -25,24 +25,24 @@ pub(crate) enum DepacketizeError {
     /// A fragment without its beginning.
     #[error("a fragment has no beginning")]
     Orphan,
-    /// The picture outgrew [`MAX_PICTURE`].
+    /// The picture exceeds [`MAX_PICTURE`].
     #[error("the picture is too large")]
     TooLarge,
 }
 
-/// The largest coded picture that is put together: twice what 8K at its best needs.
+/// The largest coded picture in bytes: about twice an 8K keyframe of the highest quality.
 pub(crate) const MAX_PICTURE: usize = 8 << 20;
 
-/// What a packet is to its picture.
+/// The part of a picture that a packet contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Piece {
-    /// The picture begins here. None where the payload format does not say.
-    pub head: Option<bool>,
-    /// The picture's number, counted by the sender, one by one.
+    /// Whether the picture begins with this packet. None if the payload format does not state it.
+    pub first: Option<bool>,
+    /// The picture id. The sender counts them one by one.
     pub picture: Option<PictureId>,
 }
 
-/// A picture number of VP8 or VP9, which wraps after 7 or 15 bits.
+/// A picture id of VP8 or VP9, which wraps after 7 or 15 bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PictureId {
     pub number: u16,
@@ -50,7 +50,7 @@ pub(crate) struct PictureId {
 }
 
 impl PictureId {
-    /// Seven bits, or fifteen if the first bit is set.
+    /// Seven bits, or fifteen if the first bit is set (RFC 7741 §4.2, RFC 9628 §4.2).
     fn parse(rest: &mut &[u8]) -> Result<Self, DepacketizeError> {
         let high = take(rest)?;
         if high & 0x80 == 0 {
@@ -60,19 +60,19 @@ impl PictureId {
         Ok(Self { number: u16::from(high & 0x7f) << 8 | u16::from(low), wide: true })
     }
 
-    /// No picture lies between `before` and this one.
+    /// Whether no picture is between `before` and this one.
     pub(crate) fn follows(self, before: Self) -> bool {
         let mask = if self.wide { 0x7fff } else { 0x7f };
         self.wide == before.wide && self.number == before.number.wrapping_add(1) & mask
     }
 }
 
-/// What a complete picture is.
+/// Properties of a complete picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Picture {
-    /// It decodes without any other.
+    /// It decodes without any other picture.
     pub keyframe: bool,
-    /// Width and height in pixels, where the picture tells them: always in a keyframe.
+    /// Width and height in pixels, if the picture states them. A keyframe always does.
     pub size: Option<(u32, u32)>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) enum Depacketizer {
 }
 
 impl Depacketizer {
-    /// The depacketizer of a video format; None for audio, whose packets are frames already.
+    /// The depacketizer of a video format. None for audio, where each packet is a frame.
     pub(crate) fn new(format: &PayloadFormat) -> Option<Self> {
         match format.encoding {
             Encoding::Vp8 => Some(Self::Vp8),
@@ -104,7 +104,7 @@ impl Depacketizer {
         }
     }
 
-    /// Appends what a packet brings to its picture. After an error the picture is void.
+    /// Appends a packet's part to its picture. After an error the picture is unusable.
     pub(crate) fn push(&mut self, payload: &[u8], picture: &mut Vec<u8>) -> Result<Piece, DepacketizeError> {
         if picture.len() + payload.len() > MAX_PICTURE {
             return Err(DepacketizeError::TooLarge);
@@ -118,7 +118,7 @@ impl Depacketizer {
         }
     }
 
-    /// Closes a picture: its bytes become those of a block. None if it holds no picture after all.
+    /// Ends a picture: its bytes become those of a block. None if it holds only parameter sets or the like.
     pub(crate) fn finish(&mut self, picture: &mut Vec<u8>) -> Result<Option<Picture>, DepacketizeError> {
         match self {
             Self::Vp8 => vp8::finish(picture).map(Some),
@@ -129,7 +129,7 @@ impl Depacketizer {
         }
     }
 
-    /// Forgets a picture that was given up.
+    /// Discards the state of the open picture.
     pub(crate) fn abandon(&mut self) {
         match self {
             Self::Vp8 => {}

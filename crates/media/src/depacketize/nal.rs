@@ -1,4 +1,4 @@
-//! What H.264 and H.265 share: NAL units, stored with their length in front (ISO/IEC 14496-15).
+//! NAL units of H.264 and H.265, each stored with its length in front (ISO/IEC 14496-15).
 
 use super::DepacketizeError;
 
@@ -11,14 +11,15 @@ pub(super) fn put(unit: &[u8], picture: &mut Vec<u8>) {
     picture.extend_from_slice(unit);
 }
 
-/// A NAL unit that comes in fragments.
+/// A NAL unit that arrives in fragments.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Fragment {
+    /// Offset of its length in the picture, from its first fragment to its last.
     start: Option<usize>,
 }
 
 impl Fragment {
-    /// Takes a fragment in; `header` is the header of the unit, written where it begins.
+    /// Appends a fragment. `header` is the unit's header, which its first fragment writes.
     pub(super) fn push(
         &mut self,
         (begins, ends): (bool, bool),
@@ -39,8 +40,9 @@ impl Fragment {
         picture.extend_from_slice(data);
         if ends && let Some(start) = self.start.take() {
             let length = u32::try_from(picture.len().saturating_sub(start + LENGTH)).unwrap_or(0);
-            if let Some(place) = picture.get_mut(start..start + LENGTH) {
-                place.copy_from_slice(&length.to_be_bytes());
+            match picture.get_mut(start..start + LENGTH) {
+                Some(reserved) => reserved.copy_from_slice(&length.to_be_bytes()),
+                None => debug_assert!(false, "the first fragment reserved the length"),
             }
         }
         Ok(())
@@ -66,7 +68,7 @@ pub(super) fn units(picture: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The units of an aggregation packet, each with its length of two bytes in front.
+/// Calls `each` for the units of an aggregation packet. Each has its length in two bytes in front.
 pub(super) fn aggregated(mut rest: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), DepacketizeError> {
     while !rest.is_empty() {
         let (length, tail) = rest.split_first_chunk::<2>().ok_or(DepacketizeError::Truncated)?;
@@ -81,7 +83,7 @@ pub(super) fn aggregated(mut rest: &[u8], mut each: impl FnMut(&[u8])) -> Result
     Ok(())
 }
 
-/// Takes the emulation prevention bytes out (H.264 §7.4.1).
+/// Removes the emulation prevention bytes (H.264 §7.4.1).
 pub(super) fn unescape(unit: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(unit.len());
     let mut zeros = 0;
@@ -96,7 +98,7 @@ pub(super) fn unescape(unit: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Base64 of `sprop-` parameters (RFC 4648 §4); nothing if it is not valid.
+/// Decodes base64 of `sprop-` parameters (RFC 4648 §4). None if it is invalid.
 pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let (mut bits, mut count) = (0_u32, 0);
@@ -130,7 +132,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn emulation_prevention_is_undone() {
+    fn emulation_prevention_is_removed() {
         assert_eq!(unescape(&[0, 0, 3, 1, 0, 0, 3, 0, 0, 3]), [0, 0, 1, 0, 0, 0, 0]);
         assert_eq!(unescape(&[0, 3, 0, 0, 4]), [0, 3, 0, 0, 4]);
     }
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_of_units_that_is_cut_ends_before_the_cut() {
+    fn a_truncated_list_of_units_ends_before_the_incomplete_one() {
         let mut picture = Vec::new();
         put(&[1, 2], &mut picture);
         put(&[3], &mut picture);

@@ -4,20 +4,20 @@ use std::ops::Range;
 
 use super::DepacketizeError;
 
-/// The most blocks of a packet: browsers send up to nine.
+/// The most blocks of a packet. Browsers send up to nine.
 const MAX_BLOCKS: usize = 32;
 
-/// An audio packet inside another.
+/// A block: one audio packet of a redundant one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RedBlock {
     pub payload_type: u8,
-    /// How much earlier than the packet's its timestamp is; zero for the primary block.
+    /// How many ticks its timestamp is before the packet's. Zero for the primary block.
     pub offset: u32,
-    /// Its place in the payload.
+    /// Its range in the payload.
     pub data: Range<usize>,
 }
 
-/// The blocks of a payload (§3), oldest first; the last is the primary one.
+/// The blocks of a payload (§3), oldest first. The last one is the primary block.
 pub(crate) fn blocks(payload: &[u8]) -> Result<Vec<RedBlock>, DepacketizeError> {
     let mut headers = Vec::new();
     let mut rest = payload;
@@ -55,8 +55,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blocks_come_oldest_first_and_the_primary_last() {
-        // 111 960 ticks ago with two bytes, then 111 now.
+    fn blocks_are_in_order_with_the_primary_one_last() {
+        // Payload type 111 from 960 ticks ago with two bytes, then the present one.
         let payload = [0x80 | 111, 0x0f, 0x00, 0x02, 111, 1, 2, 3];
         let found = blocks(&payload).unwrap();
         assert_eq!(

@@ -2,7 +2,7 @@
 
 use super::{DepacketizeError, Picture, PictureId, Piece, take};
 
-/// Appends a packet's share of the frame (§4.2: the payload descriptor comes first).
+/// Appends a packet's part of the frame, without the payload descriptor (§4.2).
 pub(super) fn push(payload: &[u8], frame: &mut Vec<u8>) -> Result<Piece, DepacketizeError> {
     let (piece, data) = descriptor(payload)?;
     frame.extend_from_slice(data);
@@ -11,7 +11,7 @@ pub(super) fn push(payload: &[u8], frame: &mut Vec<u8>) -> Result<Piece, Depacke
 
 fn descriptor(payload: &[u8]) -> Result<(Piece, &[u8]), DepacketizeError> {
     let (&first, mut rest) = payload.split_first().ok_or(DepacketizeError::Truncated)?;
-    let head = first & 0x10 != 0 && first & 0x07 == 0;
+    let begins = first & 0x10 != 0 && first & 0x07 == 0;
     let mut picture = None;
     if first & 0x80 != 0 {
         let extensions = take(&mut rest)?;
@@ -21,7 +21,7 @@ fn descriptor(payload: &[u8]) -> Result<(Piece, &[u8]), DepacketizeError> {
         if extensions & 0x40 != 0 {
             take(&mut rest)?;
         }
-        // T and K share one byte.
+        // TID and KEYIDX are in one byte.
         if extensions & 0x30 != 0 {
             take(&mut rest)?;
         }
@@ -29,7 +29,7 @@ fn descriptor(payload: &[u8]) -> Result<(Piece, &[u8]), DepacketizeError> {
     if rest.is_empty() {
         return Err(DepacketizeError::Truncated);
     }
-    Ok((Piece { head: Some(head), picture }, rest))
+    Ok((Piece { first: Some(begins), picture }, rest))
 }
 
 /// Reads the frame header (RFC 6386 §9.1).
@@ -39,7 +39,7 @@ pub(super) fn finish(frame: &[u8]) -> Result<Picture, DepacketizeError> {
         return Ok(Picture::default());
     }
     let &[_, _, 0x9d, 0x01, 0x2a, w0, w1, h0, h1, ..] = rest else { return Err(DepacketizeError::Invalid) };
-    // The upper two bits are scaling hints, not size.
+    // The upper two bits are for scaling.
     let side = |low, high| u32::from(u16::from_le_bytes([low, high]) & 0x3fff);
     Ok(Picture { keyframe: true, size: Some((side(w0, w1), side(h0, h1))) })
 }
@@ -49,11 +49,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptors_of_every_shape_are_stripped() {
+    fn descriptors_of_each_form_are_removed() {
         let wide = |number| Some(PictureId { number, wide: true });
         let narrow = |number| Some(PictureId { number, wide: false });
         // RFC 7741 §4.2, figure 2, and the examples of §4.6.
-        for (payload, head, picture) in [
+        for (payload, first, picture) in [
             (&[0x10, 7][..], true, None),
             (&[0x00, 7], false, None),
             (&[0x11, 7], false, None),
@@ -67,13 +67,13 @@ mod tests {
         ] {
             let mut frame = vec![9];
             let piece = push(payload, &mut frame).unwrap();
-            assert_eq!((piece.head, piece.picture), (Some(head), picture), "{payload:02x?}");
+            assert_eq!((piece.first, piece.picture), (Some(first), picture), "{payload:02x?}");
             assert_eq!(frame, [9, 7], "{payload:02x?}");
         }
     }
 
     #[test]
-    fn a_payload_that_ends_in_its_descriptor_is_refused() {
+    fn a_payload_without_data_is_refused() {
         let whole = [0x90, 0xf0, 0x92, 0x34, 1, 0x20, 7];
         for length in 0..whole.len() {
             assert_eq!(push(&whole[..length], &mut Vec::new()), Err(DepacketizeError::Truncated), "{length}");
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keyframe_tells_its_size_without_the_scaling_bits() {
+    fn the_size_of_a_keyframe_excludes_the_scaling_bits() {
         let key = [0x10, 0, 0, 0x9d, 0x01, 0x2a, 0x80, 0x42, 0xe0, 0x81, 0];
         assert_eq!(finish(&key).unwrap(), Picture { keyframe: true, size: Some((640, 480)) });
         assert_eq!(finish(&[0x11, 0, 0]).unwrap(), Picture::default());
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn picture_numbers_follow_over_their_wrap() {
+    fn picture_ids_continue_past_their_wrap() {
         let id = |number, wide| PictureId { number, wide };
         assert!(id(0, true).follows(id(0x7fff, true)));
         assert!(id(0, false).follows(id(0x7f, false)));

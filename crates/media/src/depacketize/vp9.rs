@@ -2,15 +2,16 @@
 
 use super::{DepacketizeError, Picture, PictureId, Piece, bits::Bits, take};
 
-/// A superframe holds at most so many frames (VP9 bitstream, annex B.3).
+/// The most frames of a superframe (VP9 bitstream, annex B.3).
 const MAX_LAYERS: usize = 8;
 
-/// The spatial layers of the picture at hand.
+/// The spatial layers of the open picture.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Vp9 {
+    /// Offset of the present layer in the picture.
     layer_start: usize,
     layer_sizes: Vec<usize>,
-    /// Of the highest layer that the scalability structure announces.
+    /// Size of the highest layer in the scalability structure, in pixels.
     size: Option<(u32, u32)>,
 }
 
@@ -25,8 +26,8 @@ impl Vp9 {
         if descriptor.ends_layer && self.layer_sizes.len() < MAX_LAYERS {
             self.layer_sizes.push(picture.len().saturating_sub(self.layer_start));
         }
-        let head = descriptor.begins_layer && descriptor.spatial == 0;
-        Ok(Piece { head: Some(head), picture: descriptor.picture })
+        let begins = descriptor.begins_layer && descriptor.spatial == 0;
+        Ok(Piece { first: Some(begins), picture: descriptor.picture })
     }
 
     pub(super) fn finish(&mut self, picture: &mut Vec<u8>) -> Result<Picture, DepacketizeError> {
@@ -95,7 +96,7 @@ impl Descriptor {
     }
 }
 
-/// §4.2.1. Returns the size of the highest layer.
+/// Reads the scalability structure (§4.2.1). Returns the size of the highest layer.
 fn scalability_structure(rest: &mut &[u8]) -> Result<Option<(u32, u32)>, DepacketizeError> {
     let flags = take(rest)?;
     let mut size = None;
@@ -115,7 +116,7 @@ fn scalability_structure(rest: &mut &[u8]) -> Result<Option<(u32, u32)>, Depacke
     Ok(size.filter(|(width, height)| *width > 0 && *height > 0))
 }
 
-/// VP9 bitstream §6.2, as far as to the size.
+/// Reads the uncompressed header (VP9 bitstream §6.2) up to the size.
 fn uncompressed_header(frame: &[u8]) -> Result<Picture, DepacketizeError> {
     let mut bits = Bits::new(frame);
     if bits.read(2)? != 2 {
@@ -136,7 +137,7 @@ fn uncompressed_header(frame: &[u8]) -> Result<Picture, DepacketizeError> {
     if profile >= 2 {
         bits.skip(1)?;
     }
-    // Color space 7 is sRGB, which has no range and, in profiles 1 and 3, no subsampling.
+    // Color space 7 is sRGB: no range bit, and in profiles 1 and 3 no subsampling bits.
     let srgb = bits.read(3)? == 7;
     let subsampling = if profile & 1 == 1 { if srgb { 1 } else { 3 } } else { 0 };
     bits.skip(usize::from(!srgb) + subsampling)?;
@@ -144,7 +145,7 @@ fn uncompressed_header(frame: &[u8]) -> Result<Picture, DepacketizeError> {
     Ok(Picture { keyframe: true, size: Some((width, height)) })
 }
 
-/// Tells a decoder where each layer's frame ends (VP9 bitstream, annex B.3).
+/// Appends the index of a superframe: the size of each layer's frame (VP9 bitstream, annex B.3).
 fn put_superframe_index(sizes: &[usize], picture: &mut Vec<u8>) {
     let frames = u8::try_from(sizes.len() - 1).unwrap_or(0) & 0x07;
     let marker = 0b1100_0000 | 0b11 << 3 | frames;
@@ -160,24 +161,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptors_of_every_shape_are_stripped() {
-        for (payload, head, number) in [
+    fn descriptors_of_each_form_are_removed() {
+        for (payload, first, number) in [
             (&[0x0c, 7][..], true, None),
             (&[0x04, 7], false, None),
-            // Picture number of 15 bits, layers, not flexible: TL0PICIDX follows.
+            // A picture id of 15 bits, layer indices, non-flexible mode: TL0PICIDX follows.
             (&[0xa8, 0x92, 0x34, 0x00, 0x05, 7], true, Some(0x1234)),
-            // The same of spatial layer 1.
+            // The same in spatial layer 1.
             (&[0xa8, 0x92, 0x34, 0x02, 0x05, 7], false, Some(0x1234)),
-            // Flexible with two reference indices.
+            // Flexible mode with two reference indices.
             (&[0xd8, 0x11, 0x03, 0x02, 7], true, Some(0x11)),
-            // A scalability structure of one layer with its size and one group of two references.
+            // A scalability structure: one layer with its size, and one picture with two references.
             (&[0x0a, 0x18, 0x01, 0x40, 0x00, 0xb4, 0x01, 0x08, 1, 2, 7], true, None),
         ] {
             let mut picture = Vec::new();
             let piece = Vp9::default().push(payload, &mut picture).unwrap();
             assert_eq!(
-                (piece.head, piece.picture.map(|id| id.number)),
-                (Some(head), number),
+                (piece.first, piece.picture.map(|id| id.number)),
+                (Some(first), number),
                 "{payload:02x?}"
             );
             assert_eq!(picture, [7], "{payload:02x?}");
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_ends_in_its_descriptor_is_refused() {
+    fn a_payload_without_data_is_refused() {
         let whole = [0xfa, 0x92, 0x34, 0x00, 0x03, 0x02, 0x38, 1, 2, 3, 4, 1, 2, 3, 4, 1, 0x08, 1, 2, 7];
         assert!(Vp9::default().push(&whole, &mut Vec::new()).is_ok());
         for length in 0..whole.len() {
@@ -194,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn spatial_layers_become_a_superframe() {
+    fn spatial_layers_are_stored_as_a_superframe() {
         let mut vp9 = Vp9::default();
         let mut picture = Vec::new();
         let key = [0x82, 0x49, 0x83, 0x42, 0x20, 0x13, 0xf0, 0x0b, 0x30, 0];
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_tell_keyframes_from_others() {
+    fn keyframes_are_distinguished_by_their_headers() {
         assert_eq!(uncompressed_header(&[0x86, 0]).unwrap(), Picture::default());
         assert_eq!(uncompressed_header(&[0x00]), Err(DepacketizeError::Invalid));
         assert_eq!(uncompressed_header(&[0x82, 0, 0, 0, 0]), Err(DepacketizeError::Invalid));

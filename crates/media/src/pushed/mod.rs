@@ -1,7 +1,7 @@
-//! Audio that another service pushes: messages of any length in, frames with their times out.
+//! Audio that another service pushes: messages of any length to frames with their times.
 //!
-//! Time is counted in samples: how fast the messages come says nothing. A timestamp that is later than the samples
-//! before it end leaves a gap.
+//! Time is counted in samples. How fast the messages arrive has no effect. A timestamp later than the end of the samples
+//! before it leaves a gap.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -13,20 +13,20 @@ use crate::{
     time::{MILLISECOND, SECOND, nanos},
 };
 
-/// A timestamp that is later by no more than this has been rounded.
+/// A timestamp that is later by no more than this was rounded. In nanoseconds.
 const ROUNDING: i64 = 5 * MILLISECOND;
-/// One that is earlier by no more than this has jittered, or belongs to a sample clock that is a little slow.
+/// A timestamp that is earlier by no more than this has jitter, or a sample clock that is slightly slow. In nanoseconds.
 const OVERLAP: i64 = SECOND / 2;
-/// A longer gap is a mistake.
+/// A longer gap is an error.
 const LONGEST_GAP: Duration = Duration::from_secs(24 * 3600);
-/// A stated duration and the data may differ by this.
+/// The stated duration may differ from that of the data by this many nanoseconds.
 const DURATION_ROUNDING: i64 = MILLISECOND;
-/// PCM is written in blocks of a second divided by this.
-const BLOCKS_A_SECOND: u32 = 50;
-/// Opus counts its time in these, whatever it was made from (RFC 7845 §4.2).
+/// PCM is written in blocks of 20 ms.
+const BLOCKS_PER_SECOND: u32 = 50;
+/// Samples of Opus a second, whatever the rate of its input was (RFC 7845 §4).
 const OPUS_RATE: u32 = 48_000;
 
-/// What is pushed.
+/// The format of pushed audio.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AudioFormat {
     /// Signed 16-bit little-endian samples, channels interleaved.
@@ -43,86 +43,86 @@ pub enum AudioFormat {
     },
 }
 
-/// One message of a push.
+/// One message of pushed audio.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AudioChunk {
     /// Whole samples of all channels, or one Opus packet.
     pub data: Bytes,
-    /// When its first sample was captured, on any clock that does not jump; none: right after the message before.
+    /// When its first sample was captured, on any clock that does not jump. None: at the end of the message before.
     pub timestamp: Option<Duration>,
-    /// How long it sounds, as a check; none: what the data says.
+    /// Its duration, as a check. None: no check.
     pub duration: Option<Duration>,
 }
 
-/// Why audio is refused: the sender's fault. What came before it stays.
+/// Why audio is refused. The sender is at fault. Earlier audio is not affected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AudioError {
-    /// A sample rate that nobody uses.
+    /// The sample rate is out of range.
     #[error("{0} samples a second are not within 8000 to 192000")]
     SampleRate(u32),
-    /// Neither mono nor stereo.
+    /// The audio is neither mono nor stereo.
     #[error("{0} channels are neither mono nor stereo")]
     Channels(u32),
-    /// Nothing in it.
+    /// The message has no data.
     #[error("is empty")]
     Empty,
-    /// More than a message may hold.
+    /// The message exceeds [`AudioFormat::MAX_CHUNK`].
     #[error("has {bytes} bytes, more than the {limit} allowed")]
     TooLarge {
-        /// What it has.
+        /// Its size.
         bytes: usize,
-        /// What it may have.
+        /// The largest size.
         limit: usize,
     },
-    /// Bytes are left over.
-    #[error("has {bytes} bytes, no whole number of samples of {sample} bytes")]
+    /// The message ends in a sample.
+    #[error("has {bytes} bytes, which is not a whole number of samples of {sample} bytes")]
     PartialSample {
-        /// What it has.
+        /// Its size.
         bytes: usize,
-        /// A sample of all channels.
+        /// The size of a sample of all channels.
         sample: usize,
     },
-    /// Not Opus.
-    #[error("is no Opus packet: {0}")]
+    /// The data is not an Opus packet.
+    #[error("is not an Opus packet: {0}")]
     NotOpus(&'static str),
-    /// The duration that was stated is not that of the data.
-    #[error("is {stated:?}, but the data lasts {found:?}: the rate or the format is another")]
+    /// The stated duration is not that of the data.
+    #[error("is {stated:?}, but the data lasts {found:?}: the stated rate or format is wrong")]
     Duration {
         /// As stated.
         stated: Duration,
         /// As found.
         found: Duration,
     },
-    /// Messages in the wrong order.
-    #[error("{timestamp:?} is before {before:?}, that of an earlier message")]
+    /// Timestamps of messages decrease.
+    #[error("{timestamp:?} is before {before:?}, the timestamp of an earlier message")]
     Order {
-        /// Of this message.
+        /// The timestamp of this message.
         timestamp: Duration,
-        /// Of an earlier one.
+        /// The timestamp of an earlier one.
         before: Duration,
     },
     /// More samples than fit between two timestamps.
     #[error(
-        "{timestamp:?} lies {overlap:?} before the end of the audio before it: the sample rate is another"
+        "{timestamp:?} is {overlap:?} before the end of the audio before it: the stated sample rate is wrong"
     )]
     Overlap {
-        /// Of this message.
+        /// The timestamp of this message.
         timestamp: Duration,
-        /// How far it reaches back.
+        /// By how much it is before the end of the earlier audio.
         overlap: Duration,
     },
-    /// A gap that can't be meant.
+    /// The gap before the message is too long.
     #[error("{timestamp:?} leaves a gap of {gap:?}, more than a day")]
     Gap {
-        /// Of this message.
+        /// The timestamp of this message.
         timestamp: Duration,
-        /// To the end of the audio before it.
+        /// From the end of the earlier audio.
         gap: Duration,
     },
 }
 
 impl AudioError {
-    /// The member of the message, or of the format, that is wrong.
+    /// The name of the wrong field of the message or of the format.
     #[must_use]
     pub fn field(&self) -> &'static str {
         match self {
@@ -136,13 +136,13 @@ impl AudioError {
 }
 
 impl AudioFormat {
-    /// The most bytes of one message.
+    /// The most bytes of a message.
     pub const MAX_CHUNK: usize = 1 << 20;
 
-    /// Whether it can be recorded.
+    /// Checks that the format can be recorded.
     ///
     /// # Errors
-    /// `SampleRate`, `Channels`.
+    /// [`AudioError::SampleRate`], [`AudioError::Channels`].
     pub fn check(self) -> Result<(), AudioError> {
         match self {
             Self::Pcm { sample_rate, .. } if !(8_000..=192_000).contains(&sample_rate) => {
@@ -155,7 +155,7 @@ impl AudioFormat {
         }
     }
 
-    /// As a track's format.
+    /// The format of a track of this audio.
     #[must_use]
     pub fn payload_format(self) -> PayloadFormat {
         let (encoding, clock_rate, channels) = match self {
@@ -180,7 +180,7 @@ impl AudioFormat {
         }
     }
 
-    /// How long a message sounds, in samples.
+    /// Samples of a message.
     fn samples(self, data: &[u8]) -> Result<u64, AudioError> {
         if data.is_empty() {
             return Err(AudioError::Empty);
@@ -204,30 +204,51 @@ impl AudioFormat {
 /// A frame for [`Input::Frame`](crate::Input::Frame).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioFrame {
-    /// From the first sample that was pushed.
+    /// When its first sample is presented, from the first sample that was pushed.
     pub time: MediaTime,
     /// A block of PCM, or an Opus packet.
     pub data: Bytes,
 }
 
-/// Cuts what is pushed into frames and counts their time. Holds less than a block back, until more comes or
-/// [`flush`](Self::flush); frames wait until they are taken.
+/// Splits pushed audio into frames and counts their times. Of PCM less than a block of 20 ms is held back, until the next
+/// message or [`flush`](Self::flush). Frames are held until [`pop`](Self::pop).
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bytes::Bytes;
+/// use media::{AudioChunk, AudioFormat, PushedAudio};
+///
+/// let mut audio = PushedAudio::new(AudioFormat::Pcm { sample_rate: 16_000, channels: 1 })?;
+/// // 50 ms of silence, and after a gap of 100 ms another 10 ms.
+/// audio.push(AudioChunk { data: Bytes::from(vec![0; 1_600]), ..AudioChunk::default() })?;
+/// let timestamp = Some(Duration::from_millis(150));
+/// audio.push(AudioChunk { data: Bytes::from(vec![0; 320]), timestamp, ..AudioChunk::default() })?;
+/// audio.flush();
+///
+/// // Each frame is passed to the recorder as an `Input::Frame`.
+/// let frames = std::iter::from_fn(|| audio.pop());
+/// let milliseconds: Vec<_> = frames.map(|frame| frame.time.0 / 1_000_000).collect();
+/// assert_eq!(milliseconds, [0, 20, 40, 150]);
+/// # Ok::<(), media::AudioError>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct PushedAudio {
     format: AudioFormat,
-    /// The timestamp that is time zero; what messages without one count from is zero, too.
+    /// The timestamp of time zero. It is zero if the first message had none.
     zero: Option<Duration>,
+    /// The newest timestamp.
     newest: Option<Duration>,
-    /// Where the samples are counted from: the last gap's end, in nanoseconds.
+    /// The end of the newest gap in nanoseconds, from which samples are counted.
     base: i64,
-    /// Samples since, those held back included.
+    /// Samples since `base`, with those held back.
     samples: u64,
     held: BytesMut,
     frames: VecDeque<AudioFrame>,
 }
 
 impl PushedAudio {
-    /// Nothing pushed yet.
+    /// Accepts audio of this format.
     ///
     /// # Errors
     /// As [`AudioFormat::check`].
@@ -244,10 +265,10 @@ impl PushedAudio {
         })
     }
 
-    /// Takes a message in. Take the frames out afterwards.
+    /// Adds a message. Call [`pop`](Self::pop) afterwards until it returns None.
     ///
     /// # Errors
-    /// [`AudioError`]; then nothing of the message was taken.
+    /// [`AudioError`]. The message is ignored.
     pub fn push(&mut self, chunk: AudioChunk) -> Result<(), AudioError> {
         let samples = self.format.samples(&chunk.data)?;
         if let Some(stated) = chunk.duration {
@@ -258,7 +279,7 @@ impl PushedAudio {
             }
         }
         if let Some(timestamp) = chunk.timestamp {
-            self.arrange(timestamp)?;
+            self.apply_timestamp(timestamp)?;
         } else if self.zero.is_none() {
             self.zero = Some(Duration::ZERO);
         }
@@ -277,7 +298,7 @@ impl PushedAudio {
         Ok(())
     }
 
-    /// What is held back becomes a frame: the end has come, or a pause.
+    /// Makes a frame of the samples held back: before a pause, and at the end.
     pub fn flush(&mut self) {
         if !self.held.is_empty() {
             let time = self.held_time();
@@ -291,8 +312,8 @@ impl PushedAudio {
         self.frames.pop_front()
     }
 
-    /// Finds where a timestamp stands, and leaves a gap where it is late.
-    fn arrange(&mut self, timestamp: Duration) -> Result<(), AudioError> {
+    /// Checks a timestamp against the end of the audio before it, and leaves a gap if it is later.
+    fn apply_timestamp(&mut self, timestamp: Duration) -> Result<(), AudioError> {
         if let Some(before) = self.newest.filter(|before| timestamp < *before) {
             return Err(AudioError::Order { timestamp, before });
         }
@@ -317,7 +338,7 @@ impl PushedAudio {
     }
 
     fn cut_blocks(&mut self) {
-        let block = (self.format.rate() / BLOCKS_A_SECOND) as usize * self.format.sample_bytes();
+        let block = (self.format.rate() / BLOCKS_PER_SECOND) as usize * self.format.sample_bytes();
         while self.held.len() >= block {
             let time = self.held_time();
             let data = self.held.split_to(block).freeze();
@@ -325,18 +346,18 @@ impl PushedAudio {
         }
     }
 
-    /// Where the audio that was pushed ends.
+    /// When the pushed audio ends, in nanoseconds.
     fn end(&self) -> i64 {
         self.base.saturating_add(self.nanos_of(self.samples))
     }
 
-    /// Where what is held back begins.
+    /// When the samples held back begin.
     fn held_time(&self) -> MediaTime {
         let held = (self.held.len() / self.format.sample_bytes()) as u64;
         MediaTime(self.base.saturating_add(self.nanos_of(self.samples - held)))
     }
 
-    /// Counted from the samples each time: rounding never adds up.
+    /// The duration of all samples since `base`: rounding errors do not add up.
     fn nanos_of(&self, samples: u64) -> i64 {
         let nanos = u128::from(samples) * 1_000_000_000 / u128::from(self.format.rate());
         i64::try_from(nanos).unwrap_or(i64::MAX)

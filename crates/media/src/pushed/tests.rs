@@ -23,7 +23,7 @@ fn frames(audio: &mut PushedAudio) -> Vec<(f64, usize)> {
 }
 
 #[test]
-fn samples_come_out_as_they_went_in_whatever_the_messages_were() {
+fn frames_contain_all_samples_in_order_whatever_the_sizes_of_messages() {
     let samples: Vec<u8> = (0..44_100 * 2_u32).map(|index| (index * 7 / 3) as u8).collect();
     for size in [2, 100, 1_764, 1_766, 9_998, 88_200] {
         let mut audio = PushedAudio::new(MONO).unwrap();
@@ -51,16 +51,16 @@ fn a_rate_without_whole_milliseconds_does_not_drift() {
         }
     }
     audio.flush();
-    let rest = audio.pop().unwrap();
-    let end = rest.time.0 + (rest.data.len() as i64 / 2) * SECOND / 11_025;
+    let final_frame = audio.pop().unwrap();
+    let end = final_frame.time.0 + (final_frame.data.len() as i64 / 2) * SECOND / 11_025;
     assert!((end - 3_600 * SECOND).abs() <= 1, "{end}");
-    assert!(last < rest.time);
+    assert!(last < final_frame.time);
 }
 
 #[test]
-fn a_timestamp_that_is_late_leaves_a_gap_and_one_that_is_rounded_does_not() {
+fn a_later_timestamp_leaves_a_gap_and_a_rounded_one_does_not() {
     let mut audio = PushedAudio::new(OPUS).unwrap();
-    // Any origin will do.
+    // The clock may have any origin.
     for time in [5_000, 5_020, 5_043, 5_060, 5_200, 5_220] {
         audio.push(at(time, PACKET)).unwrap();
     }
@@ -70,7 +70,7 @@ fn a_timestamp_that_is_late_leaves_a_gap_and_one_that_is_rounded_does_not() {
 }
 
 #[test]
-fn what_is_held_back_of_pcm_goes_before_a_gap() {
+fn held_back_samples_become_a_frame_before_a_gap() {
     let mut audio = PushedAudio::new(MONO).unwrap();
     audio.push(at(0, &[1; 882])).unwrap();
     audio.push(at(100, &[2; 1_764])).unwrap();
@@ -78,7 +78,7 @@ fn what_is_held_back_of_pcm_goes_before_a_gap() {
 }
 
 #[test]
-fn what_is_ill_formed_is_refused_and_takes_nothing_with_it() {
+fn malformed_messages_are_refused_and_change_nothing() {
     let stated = |milliseconds, data| AudioChunk { duration: Some(ms(milliseconds)), ..chunk(data) };
     let mut pcm = PushedAudio::new(MONO).unwrap();
     pcm.push(at(1_000, &[0; 88_200])).unwrap();

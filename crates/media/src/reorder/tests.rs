@@ -2,15 +2,14 @@ use bytes::Bytes;
 
 use super::*;
 
-/// Drives a [`Reorder`] with rows of (ms, sequence number) and notes what comes out: `n` in order, `!n` after a
-/// gap.
-struct Bench {
+/// Pushes packets at given milliseconds, and lists the released sequence numbers: `n` in order, `!n` after a gap.
+struct Fixture {
     reorder: Reorder,
     start: Instant,
     out: Vec<String>,
 }
 
-impl Bench {
+impl Fixture {
     fn new() -> Self {
         #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
         let start = Instant::now();
@@ -43,6 +42,10 @@ impl Bench {
                 "next"
             }
             Pushed::Held => "held",
+            Pushed::OpensHole(_) => "opens a hole",
+            Pushed::FillsHole(_) => "fills a hole",
+            Pushed::OutOfSequence => "out of sequence",
+            Pushed::Restarted => "restarted",
             Pushed::Duplicate => "duplicate",
             Pushed::Late => "late",
         };
@@ -56,76 +59,94 @@ impl Bench {
         }
     }
 
-    fn taken(&mut self) -> String {
+    fn released(&mut self) -> String {
         std::mem::take(&mut self.out).join(" ")
     }
 }
 
 #[test]
-fn packets_that_swapped_come_out_in_order() {
-    let mut bench = Bench::new();
+fn swapped_packets_are_released_in_order() {
+    let mut fixture = Fixture::new();
     for number in [65_534, 0, 65_535, 2, 3, 1, 4] {
-        bench.push(0, number);
+        fixture.push(0, number);
     }
-    assert_eq!(bench.taken(), "65534 65535 0 1 2 3 4");
-    assert_eq!((bench.reorder.lost(), bench.reorder.held_bytes()), (0, 0));
+    assert_eq!(fixture.released(), "65534 65535 0 1 2 3 4");
+    assert_eq!((fixture.reorder.lost(), fixture.reorder.held_bytes()), (0, 0));
 }
 
 #[test]
-fn hole_is_given_up_after_max_wait_from_when_it_was_seen() {
-    let mut bench = Bench::new();
-    bench.push(0, 1);
-    // 2 is missed at 500, 4 at 900.
-    bench.push(500, 3);
-    bench.push(900, 5);
-    assert_eq!(bench.reorder.deadline(), Some(bench.at(1_500)));
-    bench.pop(1_499);
-    assert_eq!(bench.taken(), "1");
-    bench.pop(1_500);
-    assert_eq!(bench.taken(), "!3");
-    assert_eq!(bench.reorder.deadline(), Some(bench.at(1_900)));
-    bench.pop(1_900);
-    assert_eq!(bench.taken(), "!5");
-    assert_eq!((bench.reorder.lost(), bench.reorder.deadline()), (2, None));
+fn a_hole_is_given_up_max_wait_after_it_was_first_seen() {
+    let mut fixture = Fixture::new();
+    fixture.push(0, 1);
+    // 2 is missing since 500, 4 since 900.
+    fixture.push(500, 3);
+    fixture.push(900, 5);
+    assert_eq!(fixture.reorder.deadline(), Some(fixture.at(1_500)));
+    fixture.pop(1_499);
+    assert_eq!(fixture.released(), "1");
+    fixture.pop(1_500);
+    assert_eq!(fixture.released(), "!3");
+    assert_eq!(fixture.reorder.deadline(), Some(fixture.at(1_900)));
+    fixture.pop(1_900);
+    assert_eq!(fixture.released(), "!5");
+    assert_eq!((fixture.reorder.lost(), fixture.reorder.deadline()), (2, None));
 }
 
 #[test]
-fn duplicates_and_late_packets_are_told_apart() {
-    let mut bench = Bench::new();
-    bench.push(0, 1);
-    bench.push(0, 3);
-    assert_eq!(bench.push(0, 3), "duplicate");
-    assert_eq!(bench.push(0, 1), "duplicate");
-    bench.pop(1_000);
-    assert_eq!(bench.reorder.lost(), 1);
-    assert_eq!(bench.push(1_001, 2), "late");
-    assert_eq!(bench.reorder.lost(), 0);
-    assert_eq!(bench.push(1_002, 2), "duplicate");
-    assert_eq!(bench.taken(), "1 !3");
+fn a_hole_is_reported_when_it_opens_when_it_is_filled_and_when_it_is_given_up() {
+    let mut fixture = Fixture::new();
+    fixture.push(0, 65_534);
+    assert_eq!(fixture.push(500, 1), "opens a hole");
+    assert_eq!(fixture.push(600, 0), "fills a hole");
+    assert_eq!(fixture.push(600, 3), "opens a hole");
+    fixture.pop(1_500);
+    let hole = Hole { first: 65_535, count: 1, since: fixture.at(500) };
+    assert_eq!(fixture.reorder.take_given_up(), Some(hole));
+    assert_eq!(fixture.reorder.take_given_up(), None);
+    fixture.pop(1_600);
+    assert_eq!(fixture.reorder.take_given_up().unwrap().first, 2);
+    assert_eq!(fixture.released(), "65534 !0 1 !3");
 }
 
 #[test]
-fn one_odd_number_is_ignored_two_in_a_row_are_a_restart() {
-    let mut bench = Bench::new();
-    bench.push(0, 1);
-    bench.push(0, 40_000);
-    bench.push(0, 2);
-    bench.push(0, 4);
-    assert_eq!(bench.taken(), "1 2");
-    bench.push(0, 30_000);
-    bench.push(0, 30_001);
-    bench.push(0, 30_002);
-    assert_eq!(bench.taken(), "!4 !30000 30001 30002");
+fn duplicates_are_distinguished_from_late_packets() {
+    let mut fixture = Fixture::new();
+    fixture.push(0, 1);
+    fixture.push(0, 3);
+    assert_eq!(fixture.push(0, 3), "duplicate");
+    assert_eq!(fixture.push(0, 1), "duplicate");
+    fixture.pop(1_000);
+    assert_eq!(fixture.reorder.lost(), 1);
+    assert_eq!(fixture.push(1_001, 2), "late");
+    assert_eq!(fixture.reorder.lost(), 0);
+    assert_eq!(fixture.push(1_002, 2), "duplicate");
+    assert_eq!(fixture.released(), "1 !3");
 }
 
 #[test]
-fn a_window_that_is_full_gives_its_oldest_hole_up() {
-    let mut bench = Bench::new();
-    bench.push(0, 0);
+fn one_number_out_of_sequence_is_ignored_and_two_in_a_row_are_a_restart() {
+    let mut fixture = Fixture::new();
+    fixture.push(0, 1);
+    fixture.push(0, 40_000);
+    fixture.push(0, 2);
+    fixture.push(0, 4);
+    assert_eq!(fixture.released(), "1 2");
+    assert_eq!(fixture.reorder.out_of_sequence(), 1);
+    assert_eq!(fixture.push(0, 30_000), "out of sequence");
+    assert_eq!(fixture.push(0, 30_001), "restarted");
+    assert_eq!(fixture.reorder.out_of_sequence(), 1);
+    fixture.push(0, 30_002);
+    assert_eq!(fixture.released(), "!4 !30000 30001 30002");
+}
+
+#[test]
+fn a_full_window_gives_up_its_oldest_hole() {
+    let mut fixture = Fixture::new();
+    fixture.push(0, 0);
     for step in 0..MAX_WINDOW + 10 {
-        bench.push(0, (step + 2) as u16);
+        fixture.push(0, (step + 2) as u16);
     }
-    assert_eq!(bench.reorder.lost(), 1);
-    assert_eq!(bench.out.len() as u64, MAX_WINDOW + 11);
-    assert_eq!(bench.out[1], "!2");
+    assert_eq!(fixture.reorder.lost(), 1);
+    assert_eq!(fixture.out.len() as u64, MAX_WINDOW + 11);
+    assert_eq!(fixture.out[1], "!2");
 }

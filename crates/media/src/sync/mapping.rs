@@ -1,22 +1,22 @@
-//! A remote clock, followed by when its readings arrive.
+//! Maps a remote clock to the local one, by when the remote clock's readings arrive.
 
 use crate::time::{LocalNanos, MILLISECOND, SECOND};
 
-/// The least delay is taken over one to two of these.
+/// The least delay is taken over the last one to two buckets.
 const BUCKET: i64 = 3 * SECOND;
-/// What is taken for jitter and left alone.
+/// An error up to this is jitter, and is not corrected.
 const DEADBAND: i64 = 5 * MILLISECOND;
-/// An error is removed within about this time…
+/// A larger error is corrected within about this time…
 const CORRECT_WITHIN_SECONDS: i64 = 10;
-/// …but at no more than this: sound cards and computers are off by at most 500 ppm.
+/// …but at no more than this rate, in 10⁻⁹. Media clocks and computers are off by at most 500 ppm.
 const MAX_RATE_PPB: i64 = 1_500_000;
-/// A rate found is not trusted for longer than this past the last reading.
+/// The rate is applied for no longer than this past the last reading.
 const RATE_HOLDS: i64 = 10 * SECOND;
 
-/// Maps a remote clock to ours by the least delay its readings had, so that queues on the way don't count.
+/// Maps a remote clock to the local one by the least delay of its readings. Longer delays are queues on the path.
 ///
-/// Until [`place`](Self::place) the mapping follows each reading that is earlier than all before. From then on it
-/// never jumps: it bends by at most [`MAX_RATE_PPB`], and only for what exceeds [`DEADBAND`].
+/// Until [`start_slewing`](Self::start_slewing) the mapping jumps to each reading with a smaller delay. From then on it
+/// never jumps: its rate changes by at most [`MAX_RATE_PPB`], and only for errors above [`DEADBAND`].
 #[derive(Debug, Clone)]
 pub(super) struct ClockMapping {
     /// The remote time at which `delay` holds.
@@ -24,8 +24,8 @@ pub(super) struct ClockMapping {
     /// Local minus remote time.
     delay: i64,
     rate_ppb: i64,
-    placed: bool,
-    /// Least delay of the bucket before, and of this one.
+    slewing: bool,
+    /// Least delay of the bucket before, and of the present one.
     least: (i64, i64),
     bucket_from: LocalNanos,
 }
@@ -37,25 +37,25 @@ impl ClockMapping {
             reference: remote,
             delay,
             rate_ppb: 0,
-            placed: false,
+            slewing: false,
             least: (delay, delay),
             bucket_from: arrival,
         }
     }
 
-    pub(super) fn place(&mut self) {
-        self.placed = true;
+    pub(super) fn start_slewing(&mut self) {
+        self.slewing = true;
     }
 
     pub(super) fn observe(&mut self, remote: i64, arrival: LocalNanos) {
         let delay = arrival.saturating_sub(remote);
-        if !self.placed && delay < self.delay {
+        if !self.slewing && delay < self.delay {
             self.reference = remote;
             self.delay = delay;
         }
         self.least.1 = self.least.1.min(delay);
         if arrival.saturating_sub(self.bucket_from) >= BUCKET {
-            if self.placed {
+            if self.slewing {
                 self.adjust(remote, self.least.0.min(self.least.1));
             }
             self.least = (self.least.1, delay);
@@ -83,7 +83,7 @@ impl ClockMapping {
         self.delay.saturating_add(span / MILLISECOND * self.rate_ppb / 1_000)
     }
 
-    /// The remote time on our clock.
+    /// A remote time on the local clock.
     pub(super) fn to_local(&self, remote: i64) -> LocalNanos {
         remote.saturating_add(self.delay_at(remote))
     }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn before_placing_the_least_delay_counts() {
+    fn before_slewing_the_least_delay_counts() {
         let mut mapping = ClockMapping::new(0, 50 * MILLISECOND);
         mapping.observe(SECOND, SECOND + 20 * MILLISECOND);
         mapping.observe(2 * SECOND, 2 * SECOND + 90 * MILLISECOND);
@@ -102,9 +102,9 @@ mod tests {
     }
 
     #[test]
-    fn jitter_moves_nothing_once_placed() {
+    fn jitter_changes_nothing_once_slewing() {
         let mut mapping = ClockMapping::new(0, 10 * MILLISECOND);
-        mapping.place();
+        mapping.start_slewing();
         for i in 1..600_i64 {
             let jitter = (i * 7919 % 40) * MILLISECOND;
             mapping.observe(i * SECOND / 10, i * SECOND / 10 + 10 * MILLISECOND + jitter);
@@ -116,7 +116,7 @@ mod tests {
     fn a_clock_500_ppm_off_is_followed_within_10_ms_for_4_hours() {
         for ppm in [-500, 500] {
             let mut mapping = ClockMapping::new(0, 0);
-            mapping.place();
+            mapping.start_slewing();
             let mut worst = 0;
             for second in 1..4 * 3600_i64 {
                 let remote = second * SECOND;
@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_rate_is_not_carried_through_a_long_silence() {
         let mut mapping = ClockMapping::new(0, 0);
-        mapping.place();
+        mapping.start_slewing();
         for second in 1..60_i64 {
             mapping.observe(second * SECOND, second * SECOND + second * SECOND / 2000);
         }

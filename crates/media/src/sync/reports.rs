@@ -1,23 +1,23 @@
-//! A source's media clock against its sender's wall clock, from sender reports.
+//! A source's media clock on its sender's wall clock, by sender reports (RFC 3550 §6.4.1).
 
 use std::collections::VecDeque;
 
 use crate::time::{MILLISECOND, RtpTicks, SECOND};
 
-/// Reports that are fitted: 20 s of video, 100 s of audio in browsers.
+/// The line is fitted to this many reports: 20 s of video, 100 s of audio in browsers.
 const WINDOW: usize = 20;
-/// From this many on the fit's slope and spread are worth something.
+/// From this many reports on the fit has a slope and a spread.
 const FITTED: usize = 4;
-/// Pulls the slope of a short window towards the nominal rate, in s²: reports are off by milliseconds.
+/// Ridge regression pulls the slope of a short window towards the nominal rate, as reports are off by milliseconds. In s².
 const RIDGE: f64 = 25.0;
-/// No clock is believed to be off by more.
+/// The largest slope, as a fraction: no clock is off by more.
 const MAX_SKEW: f64 = 3e-3;
-/// A report this far off the fit is set aside, whatever the spread.
+/// A report is an outlier only if it is this far off the line, in nanoseconds, whatever the spread.
 const TOLERANCE: f64 = 20.0 * MILLISECOND as f64;
-/// The same, as long as there is no spread to compare with.
+/// The same while there is no spread.
 const FIRST_TOLERANCE: f64 = 100.0 * MILLISECOND as f64;
-/// So many set aside in a row are right, and those before wrong.
-const REJECTIONS: usize = 3;
+/// This many outliers in a row replace the reports before them.
+const MAX_OUTLIERS: usize = 3;
 
 /// Ticks as nanoseconds at the nominal rate.
 pub(super) fn nominal(ticks: i64, rate: u32) -> i64 {
@@ -53,7 +53,7 @@ impl Line {
 pub(super) struct Reports {
     rate: u32,
     points: VecDeque<(RtpTicks, i64)>,
-    rejected: VecDeque<(RtpTicks, i64)>,
+    outliers: VecDeque<(RtpTicks, i64)>,
     line: Option<Line>,
     tolerance: f64,
 }
@@ -63,7 +63,7 @@ impl Reports {
         Self {
             rate,
             points: VecDeque::new(),
-            rejected: VecDeque::new(),
+            outliers: VecDeque::new(),
             line: None,
             tolerance: FIRST_TOLERANCE,
         }
@@ -77,32 +77,32 @@ impl Reports {
         *self = Self::new(self.rate);
     }
 
-    /// Takes a report in. One that contradicts the others changes nothing, until [`REJECTIONS`] of them come in a
-    /// row: then the fit is made anew from those.
+    /// Adds a report. An outlier changes nothing, until [`MAX_OUTLIERS`] of them arrive in a row: then the line is fitted
+    /// to those alone.
     pub(super) fn observe(&mut self, ticks: RtpTicks, ntp: i64) {
         if let Some(line) = &self.line {
             #[expect(clippy::cast_precision_loss, reason = "compared with milliseconds")]
             let residual = ntp.saturating_sub(line.at(ticks, self.rate)) as f64;
             if residual.abs() > self.tolerance {
-                self.rejected.push_back((ticks, ntp));
-                if self.rejected.len() < REJECTIONS {
+                self.outliers.push_back((ticks, ntp));
+                if self.outliers.len() < MAX_OUTLIERS {
                     return;
                 }
-                self.points = std::mem::take(&mut self.rejected);
+                self.points = std::mem::take(&mut self.outliers);
             } else {
                 self.points.push_back((ticks, ntp));
             }
         } else {
             self.points.push_back((ticks, ntp));
         }
-        self.rejected.clear();
+        self.outliers.clear();
         if self.points.len() > WINDOW {
             self.points.pop_front();
         }
         self.fit();
     }
 
-    /// Least squares about the window's centre.
+    /// Least squares about the centre of the window.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -148,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn one_report_gives_the_nominal_rate() {
+    fn one_report_has_the_nominal_rate() {
         let mut reports = Reports::new(RATE);
         reports.observe(RtpTicks(1000), 7 * SECOND);
         assert_eq!(at(&reports, 1000 + 48_000), 8 * SECOND);
     }
 
     #[test]
-    fn a_skewed_media_clock_is_met_within_a_millisecond() {
+    fn a_skewed_media_clock_is_fitted_within_a_millisecond() {
         let mut reports = Reports::new(RATE);
         for second in 0..60 {
             reports.observe(RtpTicks(second * 48_024), second * SECOND);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_report_changes_nothing_three_begin_anew() {
+    fn one_outlier_changes_nothing_and_three_replace_the_line() {
         let mut reports = Reports::new(RATE);
         for second in 0..10 {
             reports.observe(RtpTicks(second * 48_000), second * SECOND);

@@ -1,4 +1,4 @@
-//! CodecPrivate of each codec.
+//! The CodecPrivate of each codec.
 
 use bytes::BufMut;
 
@@ -12,7 +12,7 @@ use crate::{
 pub(crate) struct CodecPrivate(pub Vec<u8>);
 
 impl CodecPrivate {
-    /// From what was negotiated and the track's first frame: a keyframe, if it is video.
+    /// Made from the negotiated channels and the track's first frame, which is a keyframe if it is video.
     pub(crate) fn new(codec: Codec, channels: u8, first: &[u8]) -> Self {
         match codec {
             Codec::Av1 => Self(av1::codec_configuration(first).unwrap_or_default()),
@@ -28,7 +28,7 @@ impl CodecPrivate {
     }
 }
 
-/// RFC 7845 §5.1. The pre-skip is libopus's look-ahead, which is part of the sender's path.
+/// OpusHead (RFC 7845 §5.1). The pre-skip is the look-ahead of libopus, which the sender's encoder added.
 fn opus_head(channels: u8) -> CodecPrivate {
     let mut head = Vec::with_capacity(19);
     head.put_slice(b"OpusHead");

@@ -1,27 +1,27 @@
-//! The index of a file: where to begin to read for each time.
+//! Cues: the index of a file, by which players seek.
 
 use super::ebml::{id, put_id, put_master, put_size, put_uint};
 
-/// Entries are thinned out past this many, so that a day of keyframes alone stays below 2 MB.
+/// Past this many entries the index is thinned out, so that that of a day stays below 2 MB.
 const MAX_CUES: usize = 1 << 16;
 
-/// One entry.
+/// One CuePoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Cue {
-    /// Milliseconds, as the block's timestamp.
+    /// The block's timestamp, in milliseconds.
     pub time: u64,
     pub track: u8,
-    /// Of the cluster, from the segment's first byte of data.
+    /// The cluster's position, from the segment's first byte of data.
     pub cluster: u64,
-    /// Of the block, from the cluster's first byte of data.
+    /// The block's position, from the cluster's first byte of data.
     pub block: u32,
 }
 
-/// The index while it grows.
+/// The index of an open file.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Cues {
     cues: Vec<Cue>,
-    /// Milliseconds that must lie between two entries of a track: zero until the index was thinned out.
+    /// The least time between two entries of a track, in milliseconds. Zero until the index is thinned out.
     spacing: u64,
 }
 
@@ -45,13 +45,13 @@ impl Cues {
         let mut last = [None::<u64>; 256];
         self.cues.retain(|cue| {
             let Some(before) = last.get_mut(usize::from(cue.track)) else { return false };
-            let keep = before.is_none_or(|before| cue.time >= before.saturating_add(spacing));
-            if keep {
+            let retain = before.is_none_or(|before| cue.time >= before.saturating_add(spacing));
+            if retain {
                 *before = Some(cue.time);
             }
-            keep
+            retain
         });
-        // Cues that lie close together on hundreds of tracks.
+        // With hundreds of tracks that may not be enough.
         if self.cues.len() >= MAX_CUES {
             let mut index = 0;
             self.cues.retain(|_| {
@@ -65,7 +65,7 @@ impl Cues {
         self.cues.is_empty()
     }
 
-    /// The Cues element; nothing if there are none.
+    /// Writes the Cues element. Nothing if there are no entries.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
         if self.cues.is_empty() {
             return;

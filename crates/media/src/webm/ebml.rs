@@ -1,8 +1,8 @@
-//! EBML elements (RFC 8794) and the Matroska ids that we use (RFC 9559).
+//! EBML elements (RFC 8794), and the ids of the Matroska elements in use (RFC 9559).
 
 use bytes::BufMut;
 
-/// Element ids, their marker bits included.
+/// Element ids, with their marker bits.
 pub(super) mod id {
     pub(crate) const EBML: u32 = 0x1A45_DFA3;
     pub(crate) const EBML_VERSION: u32 = 0x4286;
@@ -59,10 +59,10 @@ pub(super) mod id {
     pub(crate) const CUE_RELATIVE_POSITION: u32 = 0xF0;
 }
 
-/// The size of an element that is still being written (RFC 8794 §6.2), as long as [`size8`]'s.
+/// The size of an element that is still being written (RFC 8794 §6.2), in as many bytes as [`size8`].
 pub(super) const UNKNOWN_SIZE: [u8; 8] = [0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
 
-/// A size in eight bytes, to be written over [`UNKNOWN_SIZE`].
+/// A size in eight bytes, which replaces [`UNKNOWN_SIZE`].
 pub(super) fn size8(size: u64) -> [u8; 8] {
     (1 << 56 | size & ((1 << 56) - 1)).to_be_bytes()
 }
@@ -73,23 +73,23 @@ pub(super) fn put_id(out: &mut impl BufMut, id: u32) {
     out.put_slice(&bytes[(id.leading_zeros() / 8) as usize..]);
 }
 
-/// Writes a size in as few bytes as it needs.
+/// Writes a size in as few bytes as possible.
 pub(super) fn put_size(out: &mut impl BufMut, size: usize) {
     let size = size as u64;
-    // The value of all ones is reserved for "unknown", so one bit pattern a length is lost.
+    // All ones means "unknown" in each length (RFC 8794 §6.2).
     let length = (1..8).find(|length| size < (1 << (7 * length)) - 1).unwrap_or(8);
     let marked = (1 << (7 * length)) | size;
     out.put_slice(&marked.to_be_bytes()[8 - length..]);
 }
 
-/// Writes an element of bytes, text, or of finished children.
+/// Writes an element with this content: bytes, text, or children.
 pub(super) fn put(out: &mut impl BufMut, id: u32, content: &[u8]) {
     put_id(out, id);
     put_size(out, content.len());
     out.put_slice(content);
 }
 
-/// Writes an unsigned integer in as few bytes as it needs.
+/// Writes an unsigned integer in as few bytes as possible.
 pub(super) fn put_uint(out: &mut impl BufMut, id: u32, value: u64) {
     let bytes = value.to_be_bytes();
     put(out, id, &bytes[((value | 1).leading_zeros() / 8) as usize..]);
@@ -100,14 +100,14 @@ pub(super) fn put_float(out: &mut impl BufMut, id: u32, value: f64) {
     put(out, id, &value.to_be_bytes());
 }
 
-/// Writes an element whose content `fill` writes.
+/// Writes an element. `fill` writes its children.
 pub(super) fn put_master(out: &mut impl BufMut, id: u32, fill: impl FnOnce(&mut Vec<u8>)) {
     let mut content = Vec::new();
     fill(&mut content);
     put(out, id, &content);
 }
 
-/// Fills `total` bytes with a Void. Nothing if there is no room for its own header (two bytes).
+/// Writes a Void of `total` bytes. Nothing if `total` is less than two, the size of its own header.
 pub(super) fn put_void(out: &mut impl BufMut, total: usize) {
     match total {
         0 | 1 => {}

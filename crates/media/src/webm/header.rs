@@ -1,4 +1,4 @@
-//! What a file begins with, and where in it the parts are that change later.
+//! The beginning of a file up to the first cluster, and the positions of its parts that are patched later.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,31 +8,31 @@ use super::{
 };
 use crate::{Container, time::nanos};
 
-/// Bytes for Tracks and the Void after it, so that tracks may join while the file is written.
+/// Bytes reserved for Tracks and the Void after it. Tracks that join later get their entries in the Void.
 pub(super) const TRACKS_REGION: usize = 8 << 10;
-/// Bytes for SeekHead: three entries of at most 21 bytes, and the Void after them.
+/// Bytes reserved for SeekHead, with three entries of at most 21 bytes, and the Void after it.
 pub(super) const SEEK_HEAD_REGION: usize = 96;
-/// Duration as an element: id, size, a float of eight bytes.
+/// Bytes of the Duration element: id, size, and a float of eight bytes.
 const DURATION_ELEMENT: usize = 11;
-/// 2001-01-01, where DateUTC counts from.
+/// 2001-01-01, the zero of DateUTC, from the Unix epoch.
 const MATROSKA_EPOCH: Duration = Duration::from_secs(978_307_200);
 
-/// Where things are, from the beginning of the file.
+/// Byte offsets in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub doc_type: u64,
     pub segment_size: u64,
-    /// The segment's first byte of data, which all positions inside count from.
+    /// The segment's first byte of data. Positions in SeekHead and Cues are relative to it.
     pub segment: u64,
     pub seek_head: u64,
     pub info: u64,
     pub duration: u64,
     pub tracks: u64,
-    /// The first cluster.
+    /// The end of the header, where the first cluster begins.
     pub end: u64,
 }
 
-/// Writes everything before the first cluster. `date` is the calendar time of the recording's origin.
+/// Writes everything before the first cluster. `date` is the wall clock at the recording's origin.
 pub(super) fn put_header(
     out: &mut Vec<u8>,
     container: Container,
@@ -76,7 +76,7 @@ pub(super) fn put_header(
     layout
 }
 
-/// DocType, and a Void where the shorter name leaves room: one can be written over the other.
+/// DocType. A Void follows the shorter name, so that one can be written over the other.
 pub(super) fn doc_type(container: Container) -> Vec<u8> {
     let mut out = Vec::with_capacity(11);
     match container {
@@ -89,7 +89,7 @@ pub(super) fn doc_type(container: Container) -> Vec<u8> {
     out
 }
 
-/// The whole region of SeekHead. `cues` is where Cues begins, from the beginning of the file.
+/// SeekHead and its Void. `cues` is the offset of Cues in the file.
 pub(super) fn seek_head(layout: &Layout, cues: Option<u64>) -> Vec<u8> {
     let mut out = Vec::with_capacity(SEEK_HEAD_REGION);
     put_master(&mut out, id::SEEK_HEAD, |head| {
@@ -107,7 +107,7 @@ pub(super) fn seek_head(layout: &Layout, cues: Option<u64>) -> Vec<u8> {
     out
 }
 
-/// Tracks and the Void that fills its region. None if it doesn't fit.
+/// Tracks and its Void. None if the entries do not fit.
 pub(super) fn tracks_region(tracks: &[TrackEntry]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(TRACKS_REGION);
     put_master(&mut out, id::TRACKS, |content| tracks.iter().for_each(|track| track.put(content)));
@@ -119,14 +119,14 @@ pub(super) fn tracks_region(tracks: &[TrackEntry]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Duration, as long as the Void that holds its place.
+/// Duration, in as many bytes as the Void that it replaces.
 pub(super) fn duration(milliseconds: f64) -> Vec<u8> {
     let mut out = Vec::with_capacity(DURATION_ELEMENT);
     super::ebml::put_float(&mut out, id::DURATION, milliseconds);
     out
 }
 
-/// The segment's size over its "unknown".
+/// The segment's size, which replaces [`UNKNOWN_SIZE`].
 pub(super) fn segment_size(layout: &Layout, file_bytes: u64) -> [u8; 8] {
     size8(file_bytes.saturating_sub(layout.segment))
 }

@@ -1,4 +1,4 @@
-//! Matroska files (RFC 9559), of which WebM is a subset: written as media comes, and recovered if writing was cut.
+//! Matroska files (RFC 9559), of which WebM is a subset: the writer, and the recovery of files that were not finished.
 
 mod codec_private;
 mod cues;

@@ -1,4 +1,4 @@
-//! TrackEntries: what a player must know of a track before its first block.
+//! Track entries: what a player needs to know of a track before its first block.
 
 use super::{
     codec_private::CodecPrivate,
@@ -6,22 +6,23 @@ use super::{
 };
 use crate::{Codec, MediaKind, Rotation, TrackId};
 
-/// libopus's look-ahead, 312 samples at 48 kHz, in nanoseconds.
+/// The look-ahead of libopus, 312 samples at 48 kHz, in nanoseconds.
 pub(crate) const OPUS_DELAY: i64 = 6_500_000;
-/// What a decoder of Opus needs before a seek's target to have converged (RFC 7845 §4.6).
+/// How much earlier than a seek's target an Opus decoder must start, in nanoseconds (RFC 7845 §4.6).
 const OPUS_PRE_ROLL: u64 = 80_000_000;
 
-/// A track as the file declares it.
+/// A TrackEntry.
 #[derive(Debug, Clone)]
 pub(crate) struct TrackEntry {
     pub track: TrackId,
-    /// From 1; each block repeats it.
+    /// From 1. Each block contains it.
     pub number: u8,
     pub name: String,
     pub codec: Codec,
     pub channels: u8,
-    /// Samples a second of PCM; other codecs imply theirs.
+    /// Samples a second of PCM; zero for other codecs, which imply theirs.
     pub rate: u32,
+    /// Width and height in pixels; zero for audio.
     pub size: (u32, u32),
     pub rotation: Rotation,
     pub private: CodecPrivate,
@@ -35,12 +36,12 @@ impl Codec {
         }
     }
 
-    /// WebM allows it.
+    /// Whether WebM allows it.
     pub(crate) fn is_webm(self) -> bool {
         matches!(self, Self::Vp8 | Self::Vp9 | Self::Av1 | Self::Opus)
     }
 
-    /// What its decoder swallows at the start, in nanoseconds.
+    /// Its CodecDelay in nanoseconds: audio that a decoder discards at the start.
     pub(crate) fn delay(self) -> i64 {
         if self == Self::Opus { OPUS_DELAY } else { 0 }
     }
@@ -69,7 +70,7 @@ impl Codec {
 }
 
 impl TrackEntry {
-    /// The session's track and the number in one, never zero: recovery reads the session's track from it.
+    /// The session's track id plus one, and the track number. Recovery reads the track id from it.
     fn uid(&self) -> u64 {
         (u64::from(self.track.0) + 1) << 8 | u64::from(self.number)
     }
@@ -104,7 +105,7 @@ impl TrackEntry {
             put_uint(video, id::FLAG_INTERLACED, 2);
             put_uint(video, id::PIXEL_WIDTH, u64::from(self.size.0));
             put_uint(video, id::PIXEL_HEIGHT, u64::from(self.size.1));
-            // The roll turns the picture counter-clockwise as seen (RFC 9559 §5.1.4.1.28.46).
+            // A positive roll rotates the picture counter-clockwise (RFC 9559 §5.1.4.1.28.46).
             let roll = match self.rotation {
                 Rotation::None => return,
                 Rotation::Clockwise90 => -90.0,

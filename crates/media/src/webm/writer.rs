@@ -1,4 +1,4 @@
-//! Blocks into clusters into one growing file.
+//! The writer: blocks into clusters, clusters into one file.
 
 use std::{
     collections::VecDeque,
@@ -15,23 +15,23 @@ use super::{
 };
 use crate::{Container, FinalBytes, MediaKind, Output};
 
-/// A keyframe opens a new cluster only if the last one has lasted this long, in milliseconds.
+/// A keyframe begins a new cluster only if the present one is this long, in milliseconds.
 const MIN_CLUSTER: i64 = 500;
-/// A block's timestamp is told relative to its cluster's in 16 bits.
+/// A block's timestamp is relative to its cluster's, in 16 bits. In milliseconds.
 const MAX_RELATIVE: i64 = i16::MAX as i64;
-/// Nor does a cluster grow beyond this.
+/// A larger cluster ends with its next block.
 const MAX_CLUSTER_BYTES: u64 = 16 << 20;
-/// Bytes of a block beside its frame.
+/// The most bytes of a block beside its frame.
 const BLOCK_HEAD: usize = 9;
-/// Track numbers of one byte.
+/// Track numbers up to this take one byte in a block.
 const MAX_TRACKS: usize = 126;
 
-/// A frame as the file takes it.
+/// A SimpleBlock.
 #[derive(Debug, Clone)]
 pub(crate) struct Block<'a> {
     /// The track's number.
     pub track: u8,
-    /// Milliseconds; the decoder's delay is not yet taken off (RFC 9559 §5.1.4.1.25).
+    /// Milliseconds. Players subtract the CodecDelay from it (RFC 9559 §5.1.4.1.25).
     pub time: i64,
     pub keyframe: bool,
     pub data: &'a [u8],
@@ -39,36 +39,37 @@ pub(crate) struct Block<'a> {
 
 #[derive(Debug, Clone)]
 struct Cluster {
-    /// Of its size field, from the beginning of the file.
+    /// Byte offset of its size field in the file.
     size_at: u64,
-    /// Milliseconds.
+    /// Its timestamp, in milliseconds.
     time: i64,
 }
 
-/// Writes one file. What is written gathers in a buffer, which the owner takes by [`flush`](Self::flush) when it has
-/// grown enough; parts that are known only later are patched, in the buffer if they are still there.
+/// Writes one file. Bytes are buffered until the owner calls [`flush`](Self::flush), or until the buffer is full. Sizes that
+/// are known only later are patched: in the buffer, or by [`Output::Patch`].
 #[derive(Debug, Clone)]
 pub(crate) struct Writer {
     layout: Layout,
     container: Container,
     tracks: Vec<TrackEntry>,
+    /// Milliseconds.
     max_cluster: i64,
     cluster: Option<Cluster>,
-    /// The first cluster whose end is in the buffer. After a crash the repair cuts it down to what there is of it.
+    /// The first cluster that ends in the buffer. If the process crashes now, the repair patches its size.
     unfinished: Option<Cluster>,
     cues: Cues,
-    /// As long as there is no video, each cluster's first block is in the index.
+    /// Without video the first block of each cluster is in the index.
     video_seen: bool,
     buffer: BytesMut,
-    /// Bytes handed out.
+    /// Bytes returned by [`Output::Append`].
     flushed: u64,
     buffered_since: Option<Instant>,
-    /// The buffer is handed out rather than grown past this, unless one block alone is larger.
+    /// The buffer's size. Only a single larger block exceeds it.
     append_bytes: usize,
 }
 
 impl Writer {
-    /// Begins a file. `date` is the calendar time of its origin.
+    /// Begins a file. `date` is the wall clock at its origin.
     pub(crate) fn new(
         date: SystemTime,
         app: &str,
@@ -96,7 +97,7 @@ impl Writer {
         }
     }
 
-    /// Declares a track, whose number is given out here. None if the reserved room is used up.
+    /// Writes a track's entry and returns its number. None if the header has no room for it.
     pub(crate) fn add_track(&mut self, mut entry: TrackEntry, out: &mut VecDeque<Output>) -> Option<u8> {
         if self.tracks.len() >= MAX_TRACKS {
             return None;
@@ -121,13 +122,13 @@ impl Writer {
         self.container
     }
 
-    /// Bytes written, those in the buffer included.
+    /// Bytes written, with those in the buffer.
     pub(crate) fn bytes(&self) -> u64 {
         self.flushed + self.buffer.len() as u64
     }
 
-    /// What of the bytes handed out no later patch touches, nor a repair after a crash.
-    pub(crate) fn settled(&self) -> FinalBytes {
+    /// The part of the flushed bytes that neither a later patch nor a repair after a crash changes.
+    pub(crate) fn final_bytes(&self) -> FinalBytes {
         let open = self.unfinished.as_ref().or(self.cluster.as_ref());
         FinalBytes {
             from: self.layout.end,
@@ -142,7 +143,7 @@ impl Writer {
         self.buffer.len()
     }
 
-    /// Since when the buffer holds something.
+    /// Since when the buffer is not empty.
     pub(crate) fn buffered_since(&self) -> Option<Instant> {
         self.buffered_since
     }
@@ -151,7 +152,7 @@ impl Writer {
     pub(crate) fn block(&mut self, block: &Block<'_>, now: Instant, out: &mut VecDeque<Output>) {
         let kind = self.tracks.get(usize::from(block.track).wrapping_sub(1)).map(|track| track.codec.kind());
         let video_key = block.keyframe && kind == Some(MediaKind::Video);
-        if self.wants_cluster(block.time, video_key) {
+        if self.needs_new_cluster(block.time, video_key) {
             self.end_cluster(out);
         }
         let new_cluster = self.cluster.is_none();
@@ -177,7 +178,7 @@ impl Writer {
         self.buffered_since.get_or_insert(now);
     }
 
-    /// Hands out what has gathered.
+    /// Returns the buffered bytes by [`Output::Append`].
     pub(crate) fn flush(&mut self, out: &mut VecDeque<Output>) {
         self.buffered_since = None;
         if self.buffer.is_empty() {
@@ -186,7 +187,7 @@ impl Writer {
         self.unfinished = None;
         let bytes = self.buffer.split().freeze();
         self.flushed += bytes.len() as u64;
-        // The next part will be about as large; growing step by step would end at twice the size.
+        // The next buffer will be about as large. Growing step by step would end at twice the size.
         self.buffer = BytesMut::with_capacity(if bytes.len() > self.append_bytes / 2 {
             self.append_bytes
         } else {
@@ -195,7 +196,7 @@ impl Writer {
         out.push_back(Output::Append(bytes));
     }
 
-    /// Closes the file: the index at its end, and what was left open in its header. Returns its size.
+    /// Finishes the file: writes Cues, and patches segment size, SeekHead and Duration. Returns the file's size.
     pub(crate) fn finish(&mut self, duration: Duration, out: &mut VecDeque<Output>) -> u64 {
         self.end_cluster(out);
         let cues_at = self.bytes();
@@ -212,7 +213,7 @@ impl Writer {
         bytes
     }
 
-    fn wants_cluster(&self, time: i64, video_key: bool) -> bool {
+    fn needs_new_cluster(&self, time: i64, video_key: bool) -> bool {
         let Some(cluster) = &self.cluster else { return false };
         let age = time - cluster.time;
         age >= self.max_cluster
@@ -222,7 +223,7 @@ impl Writer {
     }
 
     fn begin_cluster(&mut self, time: i64) -> i64 {
-        // The recording's timeline begins at zero whichever track comes first.
+        // The first cluster begins at zero, whichever track is first.
         let time = if self.bytes() == self.layout.end && time < MIN_CLUSTER { 0 } else { time };
         put_id(&mut self.buffer, id::CLUSTER);
         let size_at = self.bytes();
@@ -252,7 +253,7 @@ impl Writer {
         });
     }
 
-    /// Overwrites what was written earlier: in the buffer, in the file, or across both.
+    /// Overwrites earlier bytes: in the buffer, in the file, or in both.
     fn patch(&mut self, offset: u64, bytes: &[u8], out: &mut VecDeque<Output>) {
         let in_file =
             usize::try_from(self.flushed.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes.len());
@@ -262,13 +263,14 @@ impl Writer {
         }
         let start =
             usize::try_from((offset + in_file as u64).saturating_sub(self.flushed)).unwrap_or(usize::MAX);
-        if let Some(place) = self.buffer.get_mut(start..start.saturating_add(buffer.len())) {
-            place.copy_from_slice(buffer);
+        match self.buffer.get_mut(start..start.saturating_add(buffer.len())) {
+            Some(earlier) => earlier.copy_from_slice(buffer),
+            None => debug_assert!(false, "a patch beyond the end of the file"),
         }
     }
 }
 
-/// A block's size in two bytes for audio, else in four: no loop a block.
+/// Writes a block's size in two bytes, or in four if it is large. Unlike [`put_size`](super::ebml::put_size) without a loop.
 fn put_block_size(buffer: &mut BytesMut, size: usize) {
     if size < 0x3fff {
         buffer.put_u16(0x4000 | u16::try_from(size).unwrap_or(0));

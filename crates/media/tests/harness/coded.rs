@@ -1,11 +1,11 @@
-//! Coded streams made by ffmpeg at test time. A missing ffmpeg fails the test.
+//! Streams that ffmpeg codes at test time. Without ffmpeg the tests fail.
 
 use std::{
     process::{Command, Stdio},
     sync::OnceLock,
 };
 
-/// Coded frames in order, keyframe flags with them.
+/// Coded frames in order.
 pub type Frames = Vec<Vec<u8>>;
 
 fn ffmpeg(arguments: &str) -> Vec<u8> {
@@ -119,7 +119,7 @@ pub fn h265() -> Vec<Vec<Vec<u8>>> {
     access_units(&file[0], |unit| unit[0] >> 1 & 0x3f == 35)
 }
 
-/// Annex B to access units, which begin with a delimiter that is left out here as browsers don't send it.
+/// Annex B to access units. Their delimiters are left out, as browsers do not send them.
 fn access_units(file: &[u8], is_delimiter: impl Fn(&[u8]) -> bool) -> Vec<Vec<Vec<u8>>> {
     let mut starts = Vec::new();
     for at in 0..file.len().saturating_sub(3) {
@@ -143,7 +143,7 @@ fn access_units(file: &[u8], is_delimiter: impl Fn(&[u8]) -> bool) -> Vec<Vec<Ve
     units
 }
 
-/// 10 s in packets of 20 ms of one byte a sample pair or sample: 160 bytes each.
+/// 10 s of a telephone codec, in packets of 20 ms, which are 160 bytes.
 pub fn telephone(encoder: &str) -> Frames {
     let (rate, container) = match encoder {
         "g722" => (16_000, "g722"),
@@ -156,14 +156,14 @@ pub fn telephone(encoder: &str) -> Frames {
     file.chunks(160).map(<[u8]>::to_vec).collect()
 }
 
-/// 3 s of stereo, silent up to the first second, then a tone.
+/// 3 s of stereo: one second of silence, then a tone.
 pub fn opus_beep() -> Frames {
     ogg(&ffmpeg(
         "-f lavfi -i aevalsrc=exprs=0.5*gte(t\\,1)*sin(2*PI*1000*t):s=48000:d=3 -ac 2 -c:a libopus -b:a 96k -f ogg",
     ))
 }
 
-/// A second of VP8 of a size.
+/// One second of VP8 of this size.
 pub fn vp8_of(size: &str) -> Frames {
     ivf(&ffmpeg(&format!(
         "-f lavfi -i testsrc2=size={size}:rate=25:duration=1 -c:v libvpx -b:v 1M -deadline realtime -cpu-used 8 -auto-alt-ref 0 -f ivf"

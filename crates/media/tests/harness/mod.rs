@@ -1,4 +1,4 @@
-//! A recorder under a virtual clock, coded streams to feed it with, and players to judge what it wrote.
+//! A recorder under a virtual clock, coded streams as its input, and players that check its files.
 #![allow(
     dead_code,
     unreachable_pub,
@@ -22,18 +22,18 @@ use media::{
     RtpPacket, TrackConfig, TrackId,
 };
 
-/// What the recorder wrote, as its owner would keep it.
+/// The file that the recorder's outputs make.
 #[derive(Debug, Default, Clone)]
 pub struct Disk {
     pub bytes: Vec<u8>,
     pub appends: usize,
     pub patches: usize,
-    /// What the recorder said is final.
-    pub settled: Option<FinalBytes>,
+    /// What the recorder returned as final.
+    pub final_bytes: Option<FinalBytes>,
 }
 
 impl Disk {
-    pub fn take(&mut self, output: &Output) {
+    pub fn execute(&mut self, output: &Output) {
         match output {
             Output::Append(bytes) => {
                 assert!(!bytes.is_empty(), "an empty append");
@@ -42,32 +42,32 @@ impl Disk {
             }
             Output::Patch { offset, bytes } => {
                 let start = usize::try_from(*offset).unwrap();
-                if let Some(settled) = self.settled {
+                if let Some(final_bytes) = self.final_bytes {
                     let end = offset + bytes.len() as u64;
                     assert!(
-                        end <= settled.from || *offset >= settled.until,
-                        "{offset}: a patch of {settled:?}"
+                        end <= final_bytes.from || *offset >= final_bytes.until,
+                        "{offset}: a patch of {final_bytes:?}"
                     );
                 }
-                let place = self.bytes.get_mut(start..start + bytes.len());
-                place.expect("a patch beyond what was appended").copy_from_slice(bytes);
+                let earlier = self.bytes.get_mut(start..start + bytes.len());
+                earlier.expect("a patch beyond what was appended").copy_from_slice(bytes);
                 self.patches += 1;
             }
             Output::Restart => {
-                assert_eq!(self.settled, None, "what was final begins anew");
+                assert_eq!(self.final_bytes, None, "final bytes are replaced");
                 self.bytes.clear();
             }
             _ => {}
         }
     }
 
-    /// All outputs so far are carried out, and this is final.
-    fn settle(&mut self, settled: Option<FinalBytes>) {
-        if let (Some(before), Some(now)) = (self.settled, settled) {
+    /// All outputs so far are executed, and these bytes are final.
+    fn set_final(&mut self, final_bytes: Option<FinalBytes>) {
+        if let (Some(before), Some(now)) = (self.final_bytes, final_bytes) {
             assert!(now.until >= before.until && now.from == before.from, "{before:?} became {now:?}");
             assert!(now.until <= self.bytes.len() as u64);
         }
-        self.settled = settled;
+        self.final_bytes = final_bytes;
     }
 }
 
@@ -81,8 +81,8 @@ pub struct Harness {
     pub keyframes: Vec<(Duration, TrackId, LayerId, KeyframeReason)>,
     pub summary: Option<RecordingSummary>,
     pub most_held: usize,
-    /// Keep what is on disk after each output.
-    pub keep_states: bool,
+    /// Whether to store a copy of the file after each output.
+    pub record_states: bool,
     pub states: Vec<Vec<u8>>,
     deadline: Option<Instant>,
 }
@@ -106,7 +106,7 @@ impl Harness {
             keyframes: Vec::new(),
             summary: None,
             most_held: 0,
-            keep_states: false,
+            record_states: false,
             states: Vec::new(),
             deadline: None,
         }
@@ -116,13 +116,13 @@ impl Harness {
         self.start + self.now
     }
 
-    /// Lets time pass; timeouts that fall due on the way are delivered.
+    /// Advances the clock, and delivers the timeouts that are due by then.
     pub fn advance(&mut self, to: Duration) {
         let mut rounds = 0;
         while let Some(deadline) = self.deadline.filter(|deadline| *deadline <= self.start + to) {
             let due = deadline.saturating_duration_since(self.start).max(self.now);
             rounds = if due > self.now { 0 } else { rounds + 1 };
-            assert!(rounds < 100, "the recorder asks for the same moment again and again");
+            assert!(rounds < 100, "the recorder requests the same time again and again");
             self.now = due;
             self.recorder.handle_input(Input::Timeout(self.start + due));
             self.drain();
@@ -166,7 +166,7 @@ impl Harness {
         self.input(Input::SenderReport { track, layer, ssrc, arrival: self.start + at, ntp, rtp_timestamp });
     }
 
-    /// Ends the session and gives the file.
+    /// Ends the session, and returns the file.
     pub fn finish(&mut self) -> (RecordingSummary, Vec<u8>) {
         let at = self.instant();
         self.input(Input::Finish(at));
@@ -177,10 +177,11 @@ impl Harness {
         let mut restarted = false;
         loop {
             let output = self.recorder.poll_output();
-            self.disk.take(&output);
-            // What takes a draft's place is written in one go.
+            self.disk.execute(&output);
+            // A draft and its replacement are written together.
             restarted |= matches!(output, Output::Restart);
-            if self.keep_states && !restarted && matches!(output, Output::Append(_) | Output::Patch { .. }) {
+            if self.record_states && !restarted && matches!(output, Output::Append(_) | Output::Patch { .. })
+            {
                 self.states.push(self.disk.bytes.clone());
             }
             match output {
@@ -197,15 +198,15 @@ impl Harness {
                 Output::Append(_) | Output::Patch { .. } | Output::Restart => {}
             }
         }
-        self.disk.settle(self.recorder.settled());
-        if self.keep_states && restarted {
+        self.disk.set_final(self.recorder.final_bytes());
+        if self.record_states && restarted {
             self.states.push(self.disk.bytes.clone());
         }
         self.most_held = self.most_held.max(self.recorder.statistics().held_bytes);
     }
 }
 
-/// A moment on a sender's wall clock, `since` after an arbitrary date.
+/// A time of a sender's wall clock, `since` after an arbitrary date.
 pub fn ntp(since: Duration) -> NtpTime {
     let since = since + ms(317);
     let seconds = 3_900_000_000 + since.as_secs();

@@ -3,7 +3,7 @@
 /// The most bytes of a payload.
 pub const MTU: usize = 1_100;
 
-/// VP8 (RFC 7741) with a 15-bit picture number.
+/// VP8 (RFC 7741) with a 15-bit picture id.
 pub fn vp8(frame: &[u8], picture: u16) -> Vec<Vec<u8>> {
     let chunks = frame.chunks(MTU).enumerate();
     chunks
@@ -15,7 +15,7 @@ pub fn vp8(frame: &[u8], picture: u16) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// VP9 (RFC 9628), not flexible, one layer, 15-bit picture number.
+/// VP9 (RFC 9628) in non-flexible mode, one layer, with a 15-bit picture id.
 pub fn vp9(frame: &[u8], picture: u16) -> Vec<Vec<u8>> {
     let count = frame.len().div_ceil(MTU);
     // The frame type of profile 0 is the sixth bit: zero in keyframes.
@@ -31,7 +31,7 @@ pub fn vp9(frame: &[u8], picture: u16) -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// AV1: temporal delimiters and sizes taken out, one OBU an element, large ones in fragments.
+/// AV1: each OBU is an element, without its size and without temporal delimiters. Large ones are in fragments.
 pub fn av1(unit: &[u8]) -> Vec<Vec<u8>> {
     let obus = av1_obus(unit);
     let new_sequence = obus.iter().any(|obu| obu[0] >> 3 & 0x0f == 1);
@@ -73,7 +73,7 @@ fn av1_obus(unit: &[u8]) -> Vec<Vec<u8>> {
 }
 
 /// What a temporal unit is in Matroska: without its delimiter.
-pub fn av1_stored(unit: &[u8]) -> Vec<u8> {
+pub fn stored_av1(unit: &[u8]) -> Vec<u8> {
     assert_eq!(unit[..2], [0x12, 0]);
     unit[2..].to_vec()
 }
@@ -135,13 +135,13 @@ fn edges(index: usize, count: usize) -> u8 {
     }
 }
 
-/// What an access unit is in Matroska: each NAL unit with its length.
-pub fn nal_stored(unit: &[Vec<u8>]) -> Vec<u8> {
+/// An access unit as Matroska stores it: each NAL unit with its length.
+pub fn stored_nal_units(unit: &[Vec<u8>]) -> Vec<u8> {
     let sized = unit.iter().map(|nal| [&u32::try_from(nal.len()).unwrap().to_be_bytes()[..], nal].concat());
     sized.collect::<Vec<_>>().concat()
 }
 
-/// Redundant audio (RFC 2198): the packets before, oldest first, and this one.
+/// Redundant audio (RFC 2198): earlier packets, oldest first, and this one.
 pub fn red(payload_type: u8, before: &[(u32, Vec<u8>)], primary: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     for (offset, data) in before {

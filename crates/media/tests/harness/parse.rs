@@ -1,8 +1,8 @@
-//! A reader of Matroska files of its own, for what players don't tell.
+//! An independent reader of Matroska files, for details that players do not report.
 
 /// A SimpleBlock.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BlockRead {
+pub struct Block {
     pub track: u8,
     /// Milliseconds.
     pub time: i64,
@@ -28,10 +28,10 @@ fn element(bytes: &[u8], at: usize) -> Element {
 pub fn children(bytes: &[u8], mut at: usize, end: usize) -> Vec<Element> {
     let mut found = Vec::new();
     while at < end {
-        let one = element(bytes, at);
-        assert!(one.2 <= end, "element {:x} reaches beyond its parent", one.0);
-        found.push(one);
-        at = one.2;
+        let child = element(bytes, at);
+        assert!(child.2 <= end, "element {:x} exceeds its parent", child.0);
+        found.push(child);
+        at = child.2;
     }
     found
 }
@@ -40,7 +40,7 @@ fn uint(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0, |value, byte| (value << 8) | u64::from(*byte))
 }
 
-/// The segment's children of a closed file.
+/// The segment's children in a finished file.
 pub fn segment(bytes: &[u8]) -> Vec<Element> {
     let ebml = element(bytes, 0);
     let segment = element(bytes, ebml.2);
@@ -49,13 +49,13 @@ pub fn segment(bytes: &[u8]) -> Vec<Element> {
     children(bytes, segment.1, segment.2)
 }
 
-/// All blocks in the order of the file. Every cluster must have its size.
-pub fn blocks(bytes: &[u8]) -> Vec<BlockRead> {
+/// All blocks in the order of the file. Each cluster must have its size.
+pub fn blocks(bytes: &[u8]) -> Vec<Block> {
     blocks_behind(bytes, 0)
 }
 
-/// Those in clusters whose content begins at `offset` or behind it.
-pub fn blocks_behind(bytes: &[u8], offset: usize) -> Vec<BlockRead> {
+/// The blocks in clusters whose data begins at `offset` or later.
+pub fn blocks_behind(bytes: &[u8], offset: usize) -> Vec<Block> {
     let mut blocks = Vec::new();
     for (id, start, end) in segment(bytes) {
         if id != 0x1F43_B675 || start < offset {
@@ -65,7 +65,7 @@ pub fn blocks_behind(bytes: &[u8], offset: usize) -> Vec<BlockRead> {
         for (id, start, end) in children(bytes, start, end) {
             match id {
                 0xE7 => cluster = i64::try_from(uint(&bytes[start..end])).unwrap(),
-                0xA3 => blocks.push(BlockRead {
+                0xA3 => blocks.push(Block {
                     track: bytes[start] & 0x7f,
                     time: cluster + i64::from(i16::from_be_bytes([bytes[start + 1], bytes[start + 2]])),
                     keyframe: bytes[start + 3] & 0x80 != 0,
@@ -78,7 +78,7 @@ pub fn blocks_behind(bytes: &[u8], offset: usize) -> Vec<BlockRead> {
     blocks
 }
 
-/// Number, time and cluster position (from the beginning of the file) of each cue.
+/// Track number, time, and offset of the cluster in the file, of each cue.
 pub fn cues(bytes: &[u8]) -> Vec<(u64, u64, usize)> {
     let start = element(bytes, element(bytes, 0).2).1;
     let mut cues = Vec::new();

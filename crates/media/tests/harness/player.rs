@@ -1,11 +1,11 @@
-//! ffmpeg and ffprobe as judges of a file.
+//! Checks of a file by ffmpeg and ffprobe.
 
 use std::{collections::BTreeMap, path::PathBuf, process::Command};
 
-/// A track that joins late must be probed for: players have a limit for that.
+/// Tracks that join late are found only within these limits.
 const PROBE_ALL: [&str; 4] = ["-analyzeduration", "60M", "-probesize", "50M"];
 
-/// A file on disk for a player, gone when dropped.
+/// A file on disk for a player. It is removed on drop.
 pub struct OnDisk {
     pub path: PathBuf,
     _dir: tempfile::TempDir,
@@ -19,7 +19,7 @@ impl OnDisk {
         Self { path, _dir: dir }
     }
 
-    /// Decodes everything; any complaint fails.
+    /// Decodes everything. Any warning fails the test.
     pub fn decodes_clean(&self) {
         let output = Command::new("ffmpeg")
             .args(["-hide_banner", "-loglevel", "warning", "-nostdin", "-xerror", "-threads", "1"])
@@ -29,14 +29,14 @@ impl OnDisk {
             .args(["-map", "0", "-f", "null", "-"])
             .output()
             .expect("ffmpeg must be installed");
-        let said = String::from_utf8_lossy(&output.stderr);
-        // Matroska names no channel layout, so ffmpeg says so of each track that is not Opus.
-        let complaint =
-            said.lines().find(|line| !line.trim().is_empty() && !line.starts_with("Guessed Channel"));
-        assert!(output.status.success() && complaint.is_none(), "ffmpeg: {said}");
+        let log = String::from_utf8_lossy(&output.stderr);
+        // Matroska has no channel layout, so ffmpeg warns that it guesses the one of each track but Opus.
+        let warning =
+            log.lines().find(|line| !line.trim().is_empty() && !line.starts_with("Guessed Channel"));
+        assert!(output.status.success() && warning.is_none(), "ffmpeg: {log}");
     }
 
-    /// When the first sound is heard, in seconds of presentation time.
+    /// When the first silence ends, in seconds of presentation time.
     pub fn first_sound(&self) -> f64 {
         let output = Command::new("ffmpeg")
             .args(["-hide_banner", "-nostdin", "-copyts", "-i"])
@@ -44,8 +44,8 @@ impl OnDisk {
             .args(["-map", "0:a:0", "-af", "silencedetect=noise=-30dB:d=0.2", "-f", "null", "-"])
             .output()
             .expect("ffmpeg must be installed");
-        let said = String::from_utf8_lossy(&output.stderr);
-        let (_, end) = said.split_once("silence_end: ").expect("a silence that ends");
+        let log = String::from_utf8_lossy(&output.stderr);
+        let (_, end) = log.split_once("silence_end: ").expect("a silence that ends");
         end.split_whitespace().next().unwrap().parse().unwrap()
     }
 
@@ -58,8 +58,8 @@ impl OnDisk {
             .arg(&self.path)
             .output()
             .expect("ffprobe must be installed");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success() && said.trim().is_empty(), "ffprobe: {said}");
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && log.trim().is_empty(), "ffprobe: {log}");
         String::from_utf8(output.stdout).unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! Scripts of what arrives when, and synthetic frames that carry the moment of their capture.
+//! Scripts of arrivals, and synthetic frames that contain the time of their capture.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use media::{LayerId, NtpTime, RtpPacket, TrackId};
 
 use super::{
     Harness, ms, ntp, packetize,
-    parse::BlockRead,
+    parse::Block,
     sender::{AUDIO, Source, VIDEO},
 };
 
@@ -16,7 +16,7 @@ pub enum Event {
     Report(TrackId, LayerId, u32, NtpTime, u32),
 }
 
-/// Events by the time of their arrival.
+/// Events with their times of arrival.
 #[derive(Debug, Default, Clone)]
 pub struct Script(pub Vec<(Duration, Event)>);
 
@@ -29,7 +29,7 @@ impl Script {
         self.0.extend(packets.into_iter().map(|packet| (arrival, Event::Rtp(track, layer, packet))));
     }
 
-    /// A sender report made at `at` of true time, on a wall clock that is right.
+    /// A sender report from the time `at`, by a correct wall clock.
     pub fn report(&mut self, arrival: Duration, track: TrackId, source: &Source, at: Duration) {
         self.report_of(arrival, track, LayerId(0), source, at, ntp(at));
     }
@@ -46,20 +46,20 @@ impl Script {
         self.0.push((arrival, Event::Report(track, layer, source.ssrc, wall, source.timestamp(at))));
     }
 
-    pub fn play(mut self, studio: &mut Harness) {
+    pub fn play(mut self, harness: &mut Harness) {
         self.0.sort_by_key(|(arrival, _)| *arrival);
         for (arrival, event) in self.0 {
             match event {
-                Event::Rtp(track, layer, packet) => studio.rtp_layer(arrival, track, layer, packet),
+                Event::Rtp(track, layer, packet) => harness.rtp_layer(arrival, track, layer, packet),
                 Event::Report(track, layer, ssrc, wall, timestamp) => {
-                    studio.report_layer(arrival, track, layer, ssrc, wall, timestamp);
+                    harness.report_layer(arrival, track, layer, ssrc, wall, timestamp);
                 }
             }
         }
     }
 
-    /// Audio captured from `from` to `to` in packets of 20 ms.
-    pub fn talk(&mut self, source: &mut Source, from: Duration, to: Duration, delay: Duration) {
+    /// Audio captured from `from` to `to`, in packets of 20 ms.
+    pub fn send_audio(&mut self, source: &mut Source, from: Duration, to: Duration, delay: Duration) {
         let mut at = from;
         while at < to {
             let packets = source.frame(at, vec![opus(at)]);
@@ -68,8 +68,8 @@ impl Script {
         }
     }
 
-    /// Video captured at these moments, a keyframe each `gop`.
-    pub fn film(&mut self, source: &mut Source, captures: &[Duration], gop: usize, delay: Duration) {
+    /// Video captured at these times, with a keyframe every `gop` frames.
+    pub fn send_video(&mut self, source: &mut Source, captures: &[Duration], gop: usize, delay: Duration) {
         for (index, at) in captures.iter().enumerate() {
             let frame = vp8(*at, index % gop == 0, (320, 180));
             let packets = source.frame(*at, packetize::vp8(&frame, u16::try_from(index & 0x7fff).unwrap()));
@@ -93,18 +93,18 @@ impl Script {
     }
 }
 
-/// Moments `1/fps` apart.
+/// Times `1/fps` apart.
 pub fn at_rate(fps: u32, from: Duration, to: Duration) -> Vec<Duration> {
     let count = ((to - from).as_nanos() * u128::from(fps) / 1_000_000_000) as u32;
     (0..count).map(|index| from + Duration::from_secs(1) * index / fps).collect()
 }
 
-/// An Opus packet of 20 ms that carries its capture time.
+/// An Opus packet of 20 ms that contains its capture time.
 pub fn opus(at: Duration) -> Vec<u8> {
     [&[0xfc][..], &(at.as_nanos() as u64).to_be_bytes()].concat()
 }
 
-/// A VP8 frame that carries its capture time. Only its header is VP8.
+/// A VP8 frame that contains its capture time. Only its header is valid.
 pub fn vp8(at: Duration, keyframe: bool, (width, height): (u16, u16)) -> Vec<u8> {
     let mut frame = vec![u8::from(!keyframe) | 0x10, 0, 0];
     if keyframe {
@@ -117,18 +117,18 @@ pub fn vp8(at: Duration, keyframe: bool, (width, height): (u16, u16)) -> Vec<u8>
 }
 
 /// When a synthetic frame was captured.
-pub fn captured(block: &BlockRead) -> Duration {
+pub fn captured(block: &Block) -> Duration {
     let bytes = block.data.last_chunk::<8>().unwrap();
     Duration::from_nanos(u64::from_be_bytes(*bytes))
 }
 
-/// By how many milliseconds a block is later than its capture.
-pub fn lateness(block: &BlockRead) -> f64 {
+/// By how many milliseconds a block's time is later than its capture.
+pub fn lateness(block: &Block) -> f64 {
     block.time as f64 - captured(block).as_secs_f64() * 1_000.0
 }
 
-/// The largest difference of lateness between any two blocks, in milliseconds.
-pub fn spread<'a>(blocks: impl IntoIterator<Item = &'a BlockRead>) -> f64 {
+/// The largest difference in lateness of any two blocks, in milliseconds.
+pub fn spread<'a>(blocks: impl IntoIterator<Item = &'a Block>) -> f64 {
     let (least, most) = blocks
         .into_iter()
         .map(lateness)
@@ -136,16 +136,16 @@ pub fn spread<'a>(blocks: impl IntoIterator<Item = &'a BlockRead>) -> f64 {
     most - least
 }
 
-/// Repeatable chance.
+/// Reproducible random numbers.
 #[derive(Debug)]
-pub struct Dice(u64);
+pub struct Random(u64);
 
-impl Dice {
+impl Random {
     pub fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    pub fn roll(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -153,12 +153,12 @@ impl Dice {
     }
 
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.roll() % limit
+        self.next() % limit
     }
 }
 
 /// Coded VP8 frames at 25 fps.
-pub fn film_coded(script: &mut Script, source: &mut Source, frames: &[Vec<u8>], delay: Duration) {
+pub fn send_coded_video(script: &mut Script, source: &mut Source, frames: &[Vec<u8>], delay: Duration) {
     for (index, frame) in frames.iter().enumerate() {
         let at = ms(40 * index as u64);
         let packets = source.frame(at, packetize::vp8(frame, index as u16));
@@ -167,7 +167,7 @@ pub fn film_coded(script: &mut Script, source: &mut Source, frames: &[Vec<u8>], 
 }
 
 /// Coded Opus packets of 20 ms.
-pub fn talk_coded(script: &mut Script, source: &mut Source, packets: &[Vec<u8>], delay: Duration) {
+pub fn send_coded_audio(script: &mut Script, source: &mut Source, packets: &[Vec<u8>], delay: Duration) {
     for (index, packet) in packets.iter().enumerate() {
         let at = ms(20 * index as u64);
         let packets = source.frame(at, vec![packet.clone()]);

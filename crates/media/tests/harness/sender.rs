@@ -1,4 +1,4 @@
-//! RTP senders: payloads in, packets with counted sequence numbers out.
+//! RTP senders: payloads to packets with counted sequence numbers.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ pub fn vp8_track() -> TrackConfig {
     track(VIDEO, MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)])
 }
 
-/// One source.
+/// One RTP source.
 #[derive(Debug, Clone)]
 pub struct Source {
     pub ssrc: u32,
@@ -33,13 +33,13 @@ pub struct Source {
     pub sequence_number: u16,
     /// The timestamp of media time zero.
     pub base: u32,
-    /// Parts per million that the media clock is fast by.
+    /// By how many parts per million the media clock is fast.
     pub skew_ppm: i64,
 }
 
 impl Source {
     pub fn new(ssrc: u32, payload_type: u8, clock_rate: u32) -> Self {
-        // Near their wraps, so that every test crosses them.
+        // Near their wraps, so that each test crosses them.
         Self {
             ssrc,
             payload_type,
@@ -58,7 +58,7 @@ impl Source {
         Self::new(0x51DE0, 96, 90_000)
     }
 
-    /// The timestamp of what was captured `at` after media time zero.
+    /// The timestamp of media captured at this media time.
     pub fn timestamp(&self, at: Duration) -> u32 {
         let ticks = i128::try_from(at.as_nanos()).unwrap() * i128::from(self.clock_rate);
         let ticks = ticks * (1_000_000 + i128::from(self.skew_ppm)) / 1_000_000;

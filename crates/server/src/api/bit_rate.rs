@@ -1,4 +1,4 @@
-//! Bit rates of live sessions, from one look at their counters to the next.
+//! Bit rates of live sessions, from the change of their byte counters between two reads.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,47 +9,47 @@ use std::{
 use capture::SessionStatus;
 use model::SessionId;
 
-/// Between looks that are closer than this a rate says nothing.
-const LEAST: Duration = Duration::from_secs(1);
+/// Reads closer together than this return the previous rates: the difference would be too small to be a rate.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The last looks, of sessions that are still live.
+/// The last read of each live session.
 #[derive(Debug, Default)]
 pub(crate) struct BitRates {
-    seen: Mutex<HashMap<SessionId, Seen>>,
+    reads: Mutex<HashMap<SessionId, Read>>,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct Read {
     at: Instant,
     bytes: Vec<u64>,
     rates: Vec<u64>,
 }
 
 impl BitRates {
-    /// Bits a second of each track of each session: since the last look that is a second old or older, at the first
-    /// look since the session's beginning.
-    pub(crate) fn look(&self, live: &[SessionStatus], now: Instant) -> Vec<Vec<u64>> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Bits per second of each track of each session: since the last read at least a second ago, at the first read since
+    /// the session began.
+    pub(crate) fn rates(&self, live: &[SessionStatus], now: Instant) -> Vec<Vec<u64>> {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         let rates = live.iter().map(|status| {
             let bytes: Vec<u64> = status.tracks.iter().map(|track| track.received.bytes).collect();
-            seen.entry(status.id).or_insert_with(|| Seen::since(now, status.age)).look(bytes, now)
+            reads.entry(status.id).or_insert_with(|| Read::since(now, status.age)).rates(bytes, now)
         });
         let rates = rates.collect();
-        // A look of one tenant must not forget the sessions of another: those that are long unseen go.
+        // `live` has the sessions of one tenant only, so sessions of others are dropped by age.
         let live: HashSet<_> = live.iter().map(|status| status.id).collect();
-        seen.retain(|id, one| live.contains(id) || now.duration_since(one.at) < Duration::from_secs(60));
+        reads.retain(|id, one| live.contains(id) || now.duration_since(one.at) < Duration::from_secs(60));
         rates
     }
 }
 
-impl Seen {
+impl Read {
     fn since(now: Instant, age: Duration) -> Self {
         Self { at: now.checked_sub(age).unwrap_or(now), bytes: Vec::new(), rates: Vec::new() }
     }
 
-    fn look(&mut self, bytes: Vec<u64>, now: Instant) -> Vec<u64> {
+    fn rates(&mut self, bytes: Vec<u64>, now: Instant) -> Vec<u64> {
         let passed = now.duration_since(self.at);
-        if passed < LEAST && !self.rates.is_empty() {
+        if passed < MIN_INTERVAL && !self.rates.is_empty() {
             return self.rates.clone();
         }
         let before = self.bytes.iter().copied().chain(std::iter::repeat(0));
@@ -68,13 +68,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_that_since_the_last_look_a_second_ago() {
+    fn a_rate_is_measured_since_the_last_read_at_least_a_second_ago() {
         let begin = Instant::now();
         let at = |milliseconds| begin + Duration::from_millis(milliseconds);
-        let mut seen = Seen::since(at(2_000), Duration::from_secs(2));
-        assert_eq!(seen.look(vec![1_000], at(2_000)), [4_000]);
-        assert_eq!(seen.look(vec![1_500], at(2_300)), [4_000], "too soon to tell");
-        assert_eq!(seen.look(vec![3_000], at(4_000)), [8_000]);
-        assert_eq!(seen.look(vec![3_000, 500], at(5_000)), [0, 4_000]);
+        let mut read = Read::since(at(2_000), Duration::from_secs(2));
+        assert_eq!(read.rates(vec![1_000], at(2_000)), [4_000]);
+        assert_eq!(read.rates(vec![1_500], at(2_300)), [4_000], "read again too soon");
+        assert_eq!(read.rates(vec![3_000], at(4_000)), [8_000]);
+        assert_eq!(read.rates(vec![3_000, 500], at(5_000)), [0, 4_000]);
     }
 }

@@ -1,19 +1,23 @@
-//! Checks of what callers send, before anything is done.
+//! Checks of requests, before a handler acts on them.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    str::FromStr,
+};
 
-use model::{Channel, SessionId};
+use model::{Channel, RecordingId, SessionId};
 use proto::{
     storage::UploadFileChannel,
     webrtc_recorder::{IceServers, UploadP2pVideoRequest},
 };
 
-use super::{ApiError, FieldViolation, RequestLimits};
+use super::{RequestLimits, record_recording_id, record_session_id};
+use crate::error::{ApiError, FieldViolation};
 
-/// The most ICE servers of a request, and URLs of a server.
+/// Maximum of ICE servers in a request, and of URLs in a server.
 const MAX_ICE_SERVERS: usize = 32;
 
-/// The channel that a request means.
+/// Checks an upload. Returns its channel.
 pub(super) fn upload(request: &UploadP2pVideoRequest, limits: RequestLimits) -> Result<Channel, ApiError> {
     let mut violations = Vec::new();
     offer(&request.sdp_offer, limits, &mut violations);
@@ -23,7 +27,7 @@ pub(super) fn upload(request: &UploadP2pVideoRequest, limits: RequestLimits) -> 
     let channel = channel(request.channel);
     if channel.is_none() {
         violations
-            .push(FieldViolation::new("channel", format!("{} is no UploadFileChannel", request.channel)));
+            .push(FieldViolation::new("channel", format!("{} is not an UploadFileChannel", request.channel)));
     }
     match channel {
         Some(channel) if violations.is_empty() => Ok(channel),
@@ -45,13 +49,28 @@ pub(super) fn text(field: &str, value: &str, limits: RequestLimits, violations: 
         let problem = format!("has {} bytes, more than the {} allowed", value.len(), limits.name_bytes);
         violations.push(FieldViolation::new(field, problem));
     } else if value.contains('\0') {
-        // Postgres keeps no zero character in a text.
-        violations.push(FieldViolation::new(field, "holds a zero character"));
+        // Postgres does not store U+0000 in text.
+        violations.push(FieldViolation::new(field, "contains the character U+0000"));
     }
 }
 
+/// Parses the `id` of a session, and names it in the call's span.
 pub(super) fn session_id(id: &str) -> Result<SessionId, ApiError> {
-    id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))
+    let id = uuid("id", id)?;
+    record_session_id(id);
+    Ok(id)
+}
+
+/// Parses the id of a recording, and names it in the call's span.
+pub(super) fn recording_id(field: &'static str, id: &str) -> Result<RecordingId, ApiError> {
+    let id = uuid(field, id)?;
+    record_recording_id(id);
+    Ok(id)
+}
+
+/// Parses an id.
+pub(super) fn uuid<T: FromStr>(field: &'static str, id: &str) -> Result<T, ApiError> {
+    id.parse().map_err(|_| ApiError::invalid(field, "must be a UUID"))
 }
 
 fn channel(number: i32) -> Option<Channel> {
@@ -80,9 +99,9 @@ fn ice_servers(servers: &[IceServers], violations: &mut Vec<FieldViolation>) {
             violations.push(FieldViolation::new(field, format!("are more than {MAX_ICE_SERVERS}")));
             continue;
         }
-        for (place, url) in server.urls.iter().enumerate() {
+        for (position, url) in server.urls.iter().enumerate() {
             if let Err(problem) = ice_url(url) {
-                let field = format!("ice_servers[{index}].urls[{place}]");
+                let field = format!("ice_servers[{index}].urls[{position}]");
                 violations.push(FieldViolation::new(field, problem));
             }
         }
@@ -103,22 +122,27 @@ fn ice_url(url: &str) -> Result<(), &'static str> {
         ("stun" | "stuns", Some(_)) => return Err("has a query, which a STUN URL can't have"),
         _ => return Err("has a scheme that is none of stun, stuns, turn, turns"),
     }
-    let (host, port) = match host.strip_prefix('[') {
+    let port = match host.strip_prefix('[') {
         Some(bracketed) => {
             let (address, rest) = bracketed.split_once(']').ok_or("has a bracket that is not closed")?;
             address.parse::<Ipv6Addr>().map_err(|_| "has no IPv6 address between its brackets")?;
             match rest.strip_prefix(':') {
-                Some(port) => ("", Some(port)),
-                None if rest.is_empty() => ("", None),
-                None => return Err("has something after its address that is no port"),
+                Some(port) => Some(port),
+                None if rest.is_empty() => None,
+                None => return Err("has text after its address that is not a port"),
             }
         }
         None => match host.split_once(':') {
-            Some((host, port)) => (known_host(host)?, Some(port)),
-            None => (known_host(host)?, None),
+            Some((name, port)) => {
+                check_host(name)?;
+                Some(port)
+            }
+            None => {
+                check_host(host)?;
+                None
+            }
         },
     };
-    let _ = host;
     match port.map(str::parse::<u16>) {
         None | Some(Ok(1..)) => Ok(()),
         _ => Err("has a port that is not within 1 to 65535"),
@@ -126,11 +150,11 @@ fn ice_url(url: &str) -> Result<(), &'static str> {
 }
 
 /// A host name or an IPv4 address.
-fn known_host(host: &str) -> Result<&str, &'static str> {
+fn check_host(host: &str) -> Result<(), &'static str> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let is_address = host.parse::<IpAddr>().is_ok();
     if is_address || (!host.is_empty() && host.len() <= 253 && host.chars().all(allowed)) {
-        Ok(host)
+        Ok(())
     } else {
         Err("has no host name or address")
     }
@@ -195,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_ice_url_is_named_by_its_place() {
+    fn a_bad_ice_url_is_named_by_its_position() {
         let good = IceServers { urls: vec!["stun:a".to_owned(), "bad".to_owned()], ..Default::default() };
         let request = UploadP2pVideoRequest { ice_servers: vec![good], ..request() };
         assert_eq!(fields(&request), ["ice_servers[0].urls[1]"]);
@@ -215,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unnamed_channel_is_a_screen_recording_and_a_call_stays_a_call() {
+    fn an_unknown_channel_becomes_a_screen_recording_and_a_call_stays_a_call() {
         for (number, want) in [
             (0, Channel::ScreenRecording),
             (3, Channel::Call),

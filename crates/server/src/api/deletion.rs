@@ -1,14 +1,14 @@
-//! Recordings, deleted.
+//! Deletion of recordings.
 
-use model::{JobKind, RecordingId};
+use model::JobKind;
 use proto::recorder::v1 as pb;
 use store::{Deletion, StoreError};
 
-use super::{Api, ApiError};
-use crate::auth::Caller;
+use super::{Api, check};
+use crate::{auth::Caller, error::ApiError};
 
 impl Api {
-    /// Deletes a recording and all that was made of it.
+    /// Deletes a recording with its renditions. Deleting it again is no error.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Store` (`WrongState` while it is live).
@@ -17,7 +17,7 @@ impl Api {
         caller: &Caller,
         request: pb::DeleteRecordingRequest,
     ) -> Result<pb::DeleteRecordingResponse, ApiError> {
-        let id: RecordingId = request.id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))?;
+        let id = check::recording_id("id", &request.id)?;
         match self.store.delete_recording(&caller.tenant, id, &caller.name).await {
             Ok(Deletion::Now { jobs }) => {
                 jobs::count_enqueued(JobKind::Delete, jobs);

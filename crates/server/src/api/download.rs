@@ -1,36 +1,34 @@
-//! Links to files, and the files behind our own links.
+//! `CreateDownloadUrl`, and the file of a link that this recorder signed.
 
 use std::{path::PathBuf, time::Duration};
 
 use chrono::{DateTime, Utc};
-use model::{
-    JobKind, JobState, Recording, RecordingId, RecordingState, Rendition, RenditionId, RenditionState,
-};
+use model::{JobKind, JobState, Recording, RecordingState, Rendition, RenditionId, RenditionState};
 use proto::recorder::v1::{self as pb, create_download_url_request::Source};
 use store::StoreError;
 
-use super::{Api, ApiError, check};
-use crate::{auth::Caller, downloads::Link};
+use super::{Api, check};
+use crate::{auth::Caller, downloads::Link, error::ApiError};
 
 const DEFAULT_VALID: Duration = Duration::from_secs(15 * 60);
-/// What S3 allows (AWS Signature Version 4).
-const LONGEST_VALID: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// The maximum of S3 (AWS Signature Version 4).
+const MAX_VALID: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// A file that can be downloaded.
+/// A local file to send.
 pub(crate) struct Download {
     pub(crate) path: PathBuf,
     pub(crate) content_type: String,
     pub(crate) sha256: Option<String>,
 }
 
-/// What is downloaded: a recording, or a rendition of it.
+/// The object of a link: a recording, or a rendition of it.
 struct Subject {
     recording: Recording,
     rendition: Option<Rendition>,
 }
 
 impl Api {
-    /// A link to a file in the object store.
+    /// A link to an object. The object store presigns it if it can, else this recorder signs it.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Missing`, `Precondition`, `Store`, `Blob`.
@@ -52,7 +50,7 @@ impl Api {
             name => name.to_owned(),
         };
         let now = Utc::now();
-        let expires = end_of(now, valid);
+        let expires = expiry(now, valid);
         let url = match self.blobs.download_url(&key, presigned_for(now, expires), Some(&file_name)).await? {
             Some(url) => url,
             None => self.downloads.url(&Link {
@@ -67,11 +65,11 @@ impl Api {
         Ok(pb::CreateDownloadUrlResponse { url, expires_at, file_name })
     }
 
-    /// What a link of ours leads to.
+    /// The file of a link that this recorder signed.
     ///
     /// # Errors
     /// `NotFound`, `Missing`, `Precondition`, `Store`, `Blob`.
-    pub(crate) async fn follow(&self, link: &Link) -> Result<Download, ApiError> {
+    pub(crate) async fn resolve(&self, link: &Link) -> Result<Download, ApiError> {
         let caller =
             Caller { tenant: link.tenant.clone(), name: String::new(), token: None, forwarded_by: None };
         let source = match link.rendition {
@@ -100,14 +98,12 @@ impl Api {
         match source {
             None => Err(ApiError::invalid("source", "names neither a recording nor a rendition")),
             Some(Source::RecordingId(id)) => {
-                let id: RecordingId =
-                    id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+                let id = check::recording_id("recording_id", &id)?;
                 let recording = self.recording(caller, id).await?;
                 Ok(Subject { recording, rendition: None })
             }
             Some(Source::RenditionId(id)) => {
-                let id: RenditionId =
-                    id.parse().map_err(|_| ApiError::invalid("rendition_id", "must be a UUID"))?;
+                let id: RenditionId = check::uuid("rendition_id", &id)?;
                 let rendition = match self.store.rendition(&caller.tenant, id).await {
                     Err(StoreError::NotFound { .. }) => {
                         return Err(ApiError::Missing { what: "rendition", id: id.to_string() });
@@ -120,7 +116,7 @@ impl Api {
         }
     }
 
-    /// The key of a file that is in the object store.
+    /// The object key, if the object store has the object.
     async fn stored_key(&self, subject: &Subject) -> Result<String, ApiError> {
         let recording = &subject.recording;
         let (what, state, key, is_stored) = match &subject.rendition {
@@ -140,7 +136,7 @@ impl Api {
         key.filter(|_| is_stored).ok_or(ApiError::Store(StoreError::WrongState { what, state }))
     }
 
-    /// A recording that was parked after its upload is in the store as well.
+    /// A recording that was parked after its upload is in the object store too.
     async fn is_stored(&self, recording: &Recording) -> Result<bool, ApiError> {
         match recording.state {
             RecordingState::Available => Ok(true),
@@ -154,14 +150,14 @@ impl Api {
 }
 
 impl Subject {
-    /// The recording's name with the file's extension.
+    /// The recording's name with the file's extension; for a picture or a text also the kind of rendition.
     fn file_name(&self) -> String {
         let name = &self.recording.name;
         let of_recording = self.recording.object_key.as_deref().unwrap_or_default();
         let key = self.rendition.as_ref().map_or(of_recording, |rendition| &rendition.object_key);
         let extension = key.rsplit_once('.').map_or("bin", |(_, extension)| extension);
         match &self.rendition {
-            // What is no film or sound by its extension says what it is.
+            // A thumbnail and a contact sheet have the same extension.
             Some(rendition) if rendition.kind != extension => {
                 format!("{name}-{}.{extension}", rendition.kind)
             }
@@ -170,34 +166,33 @@ impl Subject {
     }
 }
 
-fn valid_for(asked: Option<prost_types::Duration>) -> Result<Duration, ApiError> {
-    let Some(asked) = asked else { return Ok(DEFAULT_VALID) };
+fn valid_for(requested: Option<prost_types::Duration>) -> Result<Duration, ApiError> {
+    let Some(requested) = requested else { return Ok(DEFAULT_VALID) };
     let bad = || ApiError::invalid("valid_for", "must be within 1 second and 7 days");
-    let valid = Duration::try_from(asked).map_err(|_| bad())?;
-    if valid < Duration::from_secs(1) || valid > LONGEST_VALID { Err(bad()) } else { Ok(valid) }
+    let valid = Duration::try_from(requested).map_err(|_| bad())?;
+    if valid < Duration::from_secs(1) || valid > MAX_VALID { Err(bad()) } else { Ok(valid) }
 }
 
-/// The first whole second, since 1970, at which a link has been good for as long as was asked. Links know whole seconds
-/// alone.
-fn end_of(now: DateTime<Utc>, valid: Duration) -> i64 {
+/// When a link expires, in seconds since 1970: links have whole seconds, so it is rounded up.
+fn expiry(now: DateTime<Utc>, valid: Duration) -> i64 {
     let end = now + valid;
     end.timestamp() + i64::from(end.timestamp_subsec_nanos() > 0)
 }
 
-/// How long a link of the object store's own is to be good for: those count from the whole second in which they are made.
+/// The validity to presign a link with. S3 counts it from the start of the current second.
 fn presigned_for(now: DateTime<Utc>, expires: i64) -> Duration {
     let valid = expires.saturating_sub(now.timestamp());
-    Duration::from_secs(u64::try_from(valid).unwrap_or(0)).min(LONGEST_VALID)
+    Duration::from_secs(u64::try_from(valid).unwrap_or(0)).min(MAX_VALID)
 }
 
-/// Whether a link is over.
-pub(crate) fn is_over(link: &Link, now: DateTime<Utc>) -> bool {
+/// Whether a link has expired.
+pub(crate) fn is_expired(link: &Link, now: DateTime<Utc>) -> bool {
     now.timestamp() >= link.expires
 }
 
 #[cfg(test)]
 mod tests {
-    use model::TenantId;
+    use model::{RecordingId, TenantId};
 
     use super::*;
 
@@ -206,9 +201,9 @@ mod tests {
     }
 
     #[test]
-    fn a_link_lives_at_least_as_long_as_was_asked_and_less_than_a_second_longer() {
+    fn a_link_is_valid_for_the_requested_time_and_less_than_a_second_longer() {
         for (made, valid) in [(0, 1_000), (999, 1_000), (1, 1_000), (500, 1_500), (999, 604_800_000)] {
-            let expires = end_of(at(made), Duration::from_millis(valid as u64));
+            let expires = expiry(at(made), Duration::from_millis(valid as u64));
             let link = Link {
                 tenant: TenantId::default(),
                 recording: RecordingId::new(),
@@ -216,16 +211,16 @@ mod tests {
                 file_name: String::new(),
                 expires,
             };
-            assert!(!is_over(&link, at(made + valid - 1)), "made at {made}, for {valid} ms");
-            assert!(is_over(&link, at(made + valid + 999)), "made at {made}, for {valid} ms");
+            assert!(!is_expired(&link, at(made + valid - 1)), "made at {made}, for {valid} ms");
+            assert!(is_expired(&link, at(made + valid + 999)), "made at {made}, for {valid} ms");
         }
     }
 
     #[test]
-    fn a_link_of_the_object_store_counts_from_the_second_in_which_it_was_made() {
+    fn a_presigned_link_counts_from_the_start_of_its_second() {
         for (made, valid, want) in [(0, 1, 1), (999, 1, 2), (500, 900, 901), (500, 604_800, 604_800)] {
             let now = at(made);
-            let presigned = presigned_for(now, end_of(now, Duration::from_secs(valid)));
+            let presigned = presigned_for(now, expiry(now, Duration::from_secs(valid)));
             assert_eq!(presigned, Duration::from_secs(want), "made at {made}, for {valid} s");
         }
     }

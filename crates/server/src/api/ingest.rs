@@ -1,29 +1,29 @@
-//! Pushed audio: a stream of messages into a session of its own.
+//! `RecordAudio`: a stream of messages becomes a session.
 
 use capture::{AudioChunk, AudioFormat, NewSource, SourceHandle, SourceOutcome, TrackId};
 use model::{AudioResult, Channel, EndReason, Recording, Source};
 use proto::recorder::v1::{self as pb, AudioData, AudioHeader, RecordAudioResponse, audio_header::Format};
-use tracing::Span;
 
-use super::{Api, ApiError, FieldViolation, RequestLimits, check, video::note};
+use super::{Api, RequestLimits, check, record_session_id};
 use crate::{
     auth::Caller,
-    renditions::{asked, new_rendition},
+    error::{ApiError, FieldViolation},
+    renditions::{new_rendition, of_source},
     wire,
 };
 
-/// The only track of a push, and its name.
+/// The only track of pushed audio, and its name.
 const TRACK: TrackId = TrackId(0);
 const TRACK_NAME: &str = "audio";
-/// The most results that can be asked for.
+/// Maximum of results in a header.
 const MAX_RESULTS: usize = 8;
 
-/// Why a stream gave nothing more.
+/// Why a stream ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StreamError {
-    /// The caller went away.
+    /// The caller disconnected or reset the stream.
     Broken,
-    /// A message that can't be used. The caller's fault.
+    /// An invalid message. The caller must change it.
     Invalid(FieldViolation),
 }
 
@@ -33,101 +33,103 @@ impl StreamError {
     }
 }
 
-/// Where the messages come from: a header first, then audio. Whoever implements it holds no more than one of them.
+/// The messages of a stream: a header first, then audio. Implementations buffer at most one message.
 pub trait AudioStream {
-    /// The first message.
+    /// Receives the first message.
     fn header(&mut self) -> impl Future<Output = Result<AudioHeader, ApiError>> + Send;
 
-    /// The next one; none at the end.
+    /// Receives the next message; None at the end of the stream.
     fn audio(&mut self) -> impl Future<Output = Result<Option<AudioData>, StreamError>> + Send;
 }
 
 impl Api {
-    /// Records what is streamed, and returns when it is sealed. Dropping the future seals what has come.
+    /// Records a stream and returns once the recording is finalized. Dropping the future finalizes it with the audio received
+    /// so far.
     ///
     /// # Errors
-    /// `Invalid` for the header, `Audio` for what follows; `Capture`.
+    /// `Invalid` for the header, `Audio` for later messages; `Capture`.
     pub async fn record_audio(
         &self,
         caller: &Caller,
         mut messages: impl AudioStream + Send,
     ) -> Result<RecordAudioResponse, ApiError> {
-        note(caller, None);
         let header = messages.header().await?;
         let (source, format) = new_source(caller, header, self.limits)?;
         let mut handle = self.capture.open(source).await?;
-        Span::current().record("session_id", tracing::field::display(handle.id()));
-        // One that has ended already says so at the end.
+        record_session_id(handle.id());
+        // If the session has ended already, `push_all` finds that out.
         let _ = handle.add_audio(TRACK, TRACK_NAME, format).await;
         let (outcome, violation) = match push_all(&mut messages, &mut handle).await {
-            Pushed::All => (handle.finish(EndReason::Requested).await?, None),
-            Pushed::Invalid(violation) => (handle.finish(EndReason::InvalidMedia).await?, Some(violation)),
-            Pushed::Broken => (handle.finish(EndReason::PeerClosed).await?, None),
-            Pushed::Ended => (handle.ended().await?, None),
+            PushEnd::StreamEnded => (handle.finish(EndReason::Requested).await?, None),
+            PushEnd::Invalid(violation) => (handle.finish(EndReason::InvalidMedia).await?, Some(violation)),
+            PushEnd::Broken => (handle.finish(EndReason::PeerClosed).await?, None),
+            PushEnd::SessionEnded => (handle.ended().await?, None),
         };
         let mut answer = answer(outcome, violation)?;
-        self.name_results(caller, &mut answer).await;
+        self.add_rendition_ids(caller, &mut answer).await;
         Ok(answer)
     }
 
-    /// Says which renditions the results are. They were written with the recording.
-    async fn name_results(&self, caller: &Caller, answer: &mut RecordAudioResponse) {
+    /// Adds the ids of the results' renditions, whose rows were committed with the recording.
+    async fn add_rendition_ids(&self, caller: &Caller, answer: &mut RecordAudioResponse) {
         let (Ok(id), false) = (answer.id.parse(), answer.results.is_empty()) else { return };
         match self.store.renditions_of(&caller.tenant, id).await {
             Ok(renditions) => {
                 for result in &mut answer.results {
-                    let made = renditions.iter().find(|made| made.object_key == result.object_key);
-                    result.rendition_id = made.map(|made| made.id.to_string()).unwrap_or_default();
+                    let rendition = renditions.iter().find(|one| one.object_key == result.object_key);
+                    result.rendition_id = rendition.map(|one| one.id.to_string()).unwrap_or_default();
                 }
             }
-            Err(error) => tracing::warn!(%error, "results are told without the ids of their renditions"),
+            Err(error) => {
+                tracing::warn!(%error, "RecordAudio: results are returned without the ids of their renditions")
+            }
         }
     }
 }
 
-/// How a push ended.
-enum Pushed {
-    /// With the stream.
-    All,
-    /// With a message that can't be used.
+/// Why no more audio is pushed.
+enum PushEnd {
+    /// The stream ended.
+    StreamEnded,
+    /// A message was invalid.
     Invalid(FieldViolation),
-    /// The caller went away.
+    /// The caller disconnected or reset the stream.
     Broken,
-    /// With the session, which somebody or something else ended.
-    Ended,
+    /// The session ended for another reason, such as a limit or a call.
+    SessionEnded,
 }
 
-async fn push_all(messages: &mut impl AudioStream, handle: &mut SourceHandle) -> Pushed {
+async fn push_all(messages: &mut impl AudioStream, handle: &mut SourceHandle) -> PushEnd {
     loop {
         let message = tokio::select! {
             message = messages.audio() => message,
-            _ = handle.ended() => return Pushed::Ended,
+            _ = handle.ended() => return PushEnd::SessionEnded,
         };
         let chunk = match message {
             Ok(Some(audio)) => chunk(audio),
-            Ok(None) => return Pushed::All,
-            Err(StreamError::Broken) => return Pushed::Broken,
-            Err(StreamError::Invalid(violation)) => return Pushed::Invalid(violation),
+            Ok(None) => return PushEnd::StreamEnded,
+            Err(StreamError::Broken) => return PushEnd::Broken,
+            Err(StreamError::Invalid(violation)) => return PushEnd::Invalid(violation),
         };
         let chunk = match chunk {
             Ok(chunk) => chunk,
-            Err(violation) => return Pushed::Invalid(violation),
+            Err(violation) => return PushEnd::Invalid(violation),
         };
         if handle.push(TRACK, chunk).await.is_err() {
-            return Pushed::Ended;
+            return PushEnd::SessionEnded;
         }
     }
 }
 
 fn chunk(audio: AudioData) -> Result<AudioChunk, FieldViolation> {
-    let span = |field: &str, span: Option<prost_types::Duration>| match span {
+    let duration = |field: &str, value: Option<prost_types::Duration>| match value {
         None => Ok(None),
-        Some(span) => wire::span(span)
-            .map(Some)
-            .ok_or_else(|| FieldViolation::new(format!("audio.{field}"), "is negative or no duration")),
+        Some(value) => wire::positive_duration(value).map(Some).ok_or_else(|| {
+            FieldViolation::new(format!("audio.{field}"), "is negative or not a valid duration")
+        }),
     };
-    let timestamp = span("timestamp", audio.timestamp)?;
-    let duration = span("duration", audio.duration)?;
+    let timestamp = duration("timestamp", audio.timestamp)?;
+    let duration = duration("duration", audio.duration)?;
     Ok(AudioChunk { data: audio.data.into(), timestamp, duration })
 }
 
@@ -143,7 +145,7 @@ fn answer(
         return Err(ApiError::Audio { recording: recording.id, violation });
     }
     let Some(container) = recording.container else {
-        let violation = FieldViolation::new("audio", "none came");
+        let violation = FieldViolation::new("audio", "none was received");
         return Err(ApiError::Audio { recording: recording.id, violation });
     };
     let results = recording.results.iter().map(|result| audio_result(&recording, *result)).collect();
@@ -168,11 +170,12 @@ fn audio_result(recording: &Recording, result: AudioResult) -> pb::AudioResult {
         AudioResult::Opus => pb::AudioFormat::OggOpus,
         AudioResult::Mp3 => pb::AudioFormat::Mp3,
     };
-    let object_key = new_rendition(recording, &asked(result)).map(|new| new.object_key).unwrap_or_default();
+    let object_key =
+        new_rendition(recording, &of_source(result)).map(|new| new.object_key).unwrap_or_default();
     pb::AudioResult { format: format.into(), object_key, rendition_id: String::new() }
 }
 
-/// What a header asks for.
+/// The session and the audio format that a header describes.
 fn new_source(
     caller: &Caller,
     header: AudioHeader,
@@ -183,7 +186,8 @@ fn new_source(
     check::text("header.correlation_id", &header.correlation_id, limits, &mut violations);
     let channel = channel(header.channel);
     if channel.is_none() {
-        violations.push(FieldViolation::new("header.channel", format!("{} is no Channel", header.channel)));
+        violations
+            .push(FieldViolation::new("header.channel", format!("{} is not a Channel", header.channel)));
     }
     let results = results(&header.results, &mut violations);
     let format = format(header.format, &mut violations);
@@ -202,7 +206,7 @@ fn new_source(
 }
 
 fn format(format: Option<Format>, violations: &mut Vec<FieldViolation>) -> Option<AudioFormat> {
-    // A negative number is out of range as a large one is.
+    // A negative number becomes an out-of-range one, which the check below refuses.
     let channels = |count: i32| u8::try_from(count).unwrap_or(u8::MAX);
     let (member, format) = match format {
         None => {
@@ -230,13 +234,13 @@ fn results(numbers: &[i32], violations: &mut Vec<FieldViolation>) -> Vec<AudioRe
         return Vec::new();
     }
     let mut results = Vec::new();
-    for (place, number) in numbers.iter().enumerate() {
+    for (position, number) in numbers.iter().enumerate() {
         let result = match pb::AudioFormat::try_from(*number) {
             Ok(pb::AudioFormat::Wav) => AudioResult::Wav,
             Ok(pb::AudioFormat::OggOpus) => AudioResult::Opus,
             Ok(pb::AudioFormat::Mp3) => AudioResult::Mp3,
             Ok(pb::AudioFormat::Unspecified) | Err(_) => {
-                let field = format!("header.results[{place}]");
+                let field = format!("header.results[{position}]");
                 violations.push(FieldViolation::new(field, "is none of WAV, OGG_OPUS and MP3"));
                 continue;
             }

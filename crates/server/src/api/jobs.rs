@@ -1,11 +1,12 @@
-//! Jobs: listed, retried, cancelled.
+//! `ListJobs`, `RetryJob`, `CancelJob`.
 
-use model::{Job, JobId, JobKind, JobState, RecordingId, RecordingState, RenditionState};
+use model::{Job, JobId, JobKind, JobState, RecordingState, RenditionState};
 use proto::recorder::v1 as pb;
 use store::{Cancellation, JobFilter, StoreError};
+use tracing::{Span, field::display};
 
-use super::{Api, ApiError, recordings::page_size};
-use crate::{auth::Caller, wire};
+use super::{Api, check, recordings::page_size};
+use crate::{auth::Caller, error::ApiError, wire};
 
 impl Api {
     /// A page of the tenant's jobs.
@@ -21,24 +22,21 @@ impl Api {
         let before = match request.page_token.as_str() {
             "" => None,
             token => Some(
-                token
-                    .parse::<JobId>()
-                    .map_err(|_| ApiError::invalid("page_token", "is no token of a page"))?,
+                token.parse::<JobId>().map_err(|_| ApiError::invalid("page_token", "is not a page token"))?,
             ),
         };
         let recording = match request.recording_id.as_str() {
             "" => None,
-            id => Some(
-                id.parse::<RecordingId>().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?,
-            ),
+            id => Some(check::recording_id("recording_id", id)?),
         };
         let filter = JobFilter {
             recording,
-            kind: wire::job_kind(request.kind).ok_or_else(|| ApiError::invalid("kind", "is no JobKind"))?,
+            kind: wire::job_kind(request.kind)
+                .ok_or_else(|| ApiError::invalid("kind", "is not a JobKind"))?,
             state: wire::job_state(request.state)
-                .ok_or_else(|| ApiError::invalid("state", "is no JobState"))?,
+                .ok_or_else(|| ApiError::invalid("state", "is not a JobState"))?,
         };
-        // One more than the page holds tells whether there is another.
+        // One more than the page shows whether another page follows.
         let mut jobs = self.store.list_jobs(&caller.tenant, &filter, before, limit + 1).await?;
         let more = jobs.len() > limit as usize;
         jobs.truncate(limit as usize);
@@ -64,13 +62,13 @@ impl Api {
             Err(StoreError::NotFound { .. }) => Err(self.not_retried(caller, id).await?),
             retried => {
                 retried?;
-                tracing::info!(job_id = %id, recording_id = %job.recording, kind = %job.kind, "job to be retried");
+                tracing::info!(job_id = %id, recording_id = %job.recording, kind = %job.kind, "job will be retried");
                 Ok(pb::RetryJobResponse { job: Some(wire::job(&self.job(caller, id).await?)) })
             }
         }
     }
 
-    /// Ends a render.
+    /// Cancels a render.
     ///
     /// # Errors
     /// `Invalid`, `Missing`, `Precondition`, `Store`.
@@ -97,7 +95,7 @@ impl Api {
         }
     }
 
-    /// Why a job that is there can't be retried: as things are after the store has refused.
+    /// Why the store refused to retry a job, by the state of the job and of its subject now.
     async fn not_retried(&self, caller: &Caller, id: JobId) -> Result<ApiError, ApiError> {
         let job = self.job(caller, id).await?;
         if !matches!(job.state, JobState::Parked | JobState::Failed | JobState::Cancelled) {
@@ -109,7 +107,7 @@ impl Api {
         }
         let deleted = |what: &str| ApiError::Precondition {
             reason: "DELETED",
-            problem: format!("the {what} that the job is about was deleted"),
+            problem: format!("the {what} of the job was deleted"),
         };
         if self.recording(caller, job.recording).await?.state == RecordingState::Deleted {
             return Ok(deleted("recording"));
@@ -124,7 +122,7 @@ impl Api {
                 return Ok(ApiError::Precondition { reason: "REPLACED", problem });
             }
         }
-        // It could have been retried a moment later.
+        // By now it could be retried.
         Ok(ApiError::Precondition { reason: "WRONG_STATE", problem: "the job has just changed".to_owned() })
     }
 
@@ -137,5 +135,7 @@ impl Api {
 }
 
 fn job_id(id: &str) -> Result<JobId, ApiError> {
-    id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))
+    let id: JobId = check::uuid("id", id)?;
+    Span::current().record("job_id", display(id));
+    Ok(id)
 }

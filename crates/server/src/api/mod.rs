@@ -1,43 +1,38 @@
-//! What the recorder does for its callers, the same for gRPC and for HTTP: messages in, messages or an [`ApiError`]
-//! out. Nothing here knows by which of the two a call came.
+//! The handlers of all calls: a request message in, a response message or an [`ApiError`] out. They do not depend on the
+//! transport: gRPC and HTTP share them.
 
 mod bit_rate;
 mod check;
 mod deletion;
 mod download;
-mod error;
 mod ingest;
 mod jobs;
-mod observe;
-mod owner;
 mod pause;
 mod recordings;
 mod renditions;
 mod segments;
 mod sessions;
-mod video;
 mod watch;
+mod webrtc;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use blob::BlobStore;
 use capture::Capture;
-use model::NodeId;
+use model::{RecordingId, SessionId};
 use store::Store;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, field::display};
 
 pub(crate) use bit_rate::BitRates;
-pub(crate) use download::{Download, is_over};
-pub use error::{ApiError, FieldViolation, Relayed};
+pub(crate) use download::{Download, is_expired};
 pub use ingest::{AudioStream, StreamError};
-pub use observe::observed;
-pub(crate) use watch::{MAX_WATCHERS, Watching};
+pub(crate) use watch::{MAX_WATCHERS, Watch};
 
-use crate::{downloads::Downloads, grpc::Forwarder};
+use crate::{cluster::Cluster, downloads::Downloads, error::ApiError};
 
-/// What is allowed in requests.
+/// Limits of requests.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestLimits {
     /// The longest name and correlation id, in bytes.
@@ -46,61 +41,72 @@ pub struct RequestLimits {
     pub offer_bytes: usize,
 }
 
-/// The recorder, as its callers see it. Cheap to clone.
+/// The state that the handlers share. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
     pub(crate) capture: Capture,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) blobs: Arc<dyn BlobStore>,
-    /// Links to objects of a store that makes none itself.
+    /// Signs links for an object store that has no presigned URLs.
     pub(crate) downloads: Downloads,
-    pub(crate) node: NodeId,
-    pub(crate) forwarder: Forwarder,
+    pub(crate) cluster: Cluster,
     pub(crate) limits: RequestLimits,
-    /// A node that has been silent for longer counts as dead.
-    pub(crate) dead_after: Duration,
-    /// Work that goes on when its caller has gone.
+    /// Work that is completed even if its caller disconnects. Awaited at shutdown.
     pub(crate) work: TaskTracker,
-    /// A place for each caller who watches.
+    /// One permit for each watcher.
     pub(crate) watchers: Arc<Semaphore>,
-    /// Watchers are sent away.
+    /// Cancelled at shutdown; it ends all watches.
     pub(crate) closing: CancellationToken,
     pub(crate) bit_rates: Arc<BitRates>,
 }
 
-/// Runs work that is not to stop half-way when the caller's deadline passes or the connection breaks: those bound the
-/// wait, not the work.
-async fn to_the_end<T: Send + 'static>(
+/// Names the session in the call's span.
+fn record_session_id(id: SessionId) {
+    Span::current().record("session_id", display(id));
+}
+
+/// Names the recording in the call's span.
+fn record_recording_id(id: RecordingId) {
+    Span::current().record("recording_id", display(id));
+}
+
+/// Runs work as a task of its own, so that it is completed even if the caller's deadline passes or the connection breaks.
+///
+/// # Errors
+/// `Internal` if the task panics.
+async fn run_detached<T: Send + 'static>(
     tasks: &TaskTracker,
     work: impl Future<Output = T> + Send + 'static,
 ) -> Result<T, ApiError> {
     let task = tasks.spawn(work.in_current_span());
-    task.await.map_err(|error| ApiError::Internal(format!("a task of a call ended early: {error}")))
+    task.await.map_err(|error| ApiError::Internal(format!("the task of a call failed: {error}")))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::{sync::oneshot, time::timeout};
 
     use super::*;
 
     #[tokio::test]
-    async fn a_deadline_bounds_the_wait_and_not_the_work() {
+    async fn detached_work_is_completed_after_its_callers_deadline() {
         let tasks = TaskTracker::new();
         let (go, may_go) = oneshot::channel::<()>();
         let (done, is_done) = oneshot::channel();
         let work = async move {
             may_go.await.unwrap();
-            done.send("sealed").unwrap();
+            done.send("finalized").unwrap();
         };
-        assert!(timeout(Duration::ZERO, to_the_end(&tasks, work)).await.is_err());
+        assert!(timeout(Duration::ZERO, run_detached(&tasks, work)).await.is_err());
         go.send(()).unwrap();
-        assert_eq!(is_done.await.unwrap(), "sealed");
+        assert_eq!(is_done.await.unwrap(), "finalized");
     }
 
     #[tokio::test]
-    async fn work_that_breaks_is_a_fault_of_ours() {
-        let broken = to_the_end(&TaskTracker::new(), async { panic!("broken") }).await;
+    async fn a_panic_of_detached_work_is_an_internal_error() {
+        let broken = run_detached(&TaskTracker::new(), async { panic!("broken") }).await;
         assert!(broken.is_err_and(|error: ApiError| error.is_internal()));
     }
 }

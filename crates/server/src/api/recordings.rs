@@ -1,18 +1,18 @@
-//! Recordings and live sessions, looked at.
+//! `GetRecording` and `ListRecordings`.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use model::{Recording, RecordingId};
 use proto::recorder::v1 as pb;
 use store::{RecordingFilter, StoreError};
 
-use super::{Api, ApiError};
-use crate::{auth::Caller, wire};
+use super::{Api, check};
+use crate::{auth::Caller, error::ApiError, wire};
 
 const DEFAULT_PAGE: u32 = 50;
 const LARGEST_PAGE: u32 = 1000;
 
 impl Api {
-    /// One recording.
+    /// One recording with its renditions and the progress of their segments.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Store`.
@@ -21,7 +21,7 @@ impl Api {
         caller: &Caller,
         request: pb::GetRecordingRequest,
     ) -> Result<pb::GetRecordingResponse, ApiError> {
-        let id: RecordingId = request.id.parse().map_err(|_| ApiError::invalid("id", "must be a UUID"))?;
+        let id = check::recording_id("id", &request.id)?;
         let recording = self.recording(caller, id).await?;
         let renditions = self.store.renditions_of(&caller.tenant, id).await?;
         Ok(pb::GetRecordingResponse {
@@ -51,16 +51,18 @@ impl Api {
         let after = match request.page_token.as_str() {
             "" => None,
             token => Some(
-                read_token(token).ok_or_else(|| ApiError::invalid("page_token", "is no token of a page"))?,
+                read_token(token).ok_or_else(|| ApiError::invalid("page_token", "is not a page token"))?,
             ),
         };
         let state = wire::recording_state(request.state)
-            .ok_or_else(|| ApiError::invalid("state", "is no RecordingState"))?;
-        let source =
-            wire::source_filter(request.source).ok_or_else(|| ApiError::invalid("source", "is no Source"))?;
+            .ok_or_else(|| ApiError::invalid("state", "is not a RecordingState"))?;
+        let source = wire::source_filter(request.source)
+            .ok_or_else(|| ApiError::invalid("source", "is not a Source"))?;
         let time = |field: &'static str, at: Option<prost_types::Timestamp>| match at {
             None => Ok(None),
-            Some(at) => wire::instant(at).map(Some).ok_or_else(|| ApiError::invalid(field, "is no time")),
+            Some(at) => {
+                wire::instant(at).map(Some).ok_or_else(|| ApiError::invalid(field, "is not a valid time"))
+            }
         };
         let filter = RecordingFilter {
             name: Some(request.name).filter(|name| !name.is_empty()),
@@ -70,7 +72,7 @@ impl Api {
             started_from: time("started_from", request.started_from)?,
             started_until: time("started_until", request.started_until)?,
         };
-        let page = self.store.list(&caller.tenant, &filter, after, limit).await?;
+        let page = self.store.list_recordings(&caller.tenant, &filter, after, limit).await?;
         Ok(pb::ListRecordingsResponse {
             recordings: page.recordings.iter().map(wire::recording).collect(),
             next_page_token: page.next.map(write_token).unwrap_or_default(),
@@ -78,7 +80,7 @@ impl Api {
     }
 }
 
-/// How many of a list a page has.
+/// The page size of a list call.
 pub(super) fn page_size(asked: i32) -> Result<u32, ApiError> {
     match u32::try_from(asked) {
         Ok(0) => Ok(DEFAULT_PAGE),
@@ -87,7 +89,7 @@ pub(super) fn page_size(asked: i32) -> Result<u32, ApiError> {
     }
 }
 
-/// A page token names the last recording of its page: time and id. It holds nothing that its reader does not know.
+/// A page token is the start time and the id of the last recording of its page. The caller knows both.
 fn write_token((at, id): (DateTime<Utc>, RecordingId)) -> String {
     format!("{}_{id}", at.to_rfc3339_opts(SecondsFormat::Nanos, true))
 }
@@ -103,13 +105,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_token_reads_back_to_the_nanosecond() {
-        let place = ("2026-03-04T05:06:07.123456789Z".parse().unwrap(), RecordingId::new());
-        assert_eq!(read_token(&write_token(place)), Some(place));
+    fn a_page_token_preserves_nanoseconds() {
+        let position = ("2026-03-04T05:06:07.123456789Z".parse().unwrap(), RecordingId::new());
+        assert_eq!(read_token(&write_token(position)), Some(position));
     }
 
     #[test]
-    fn what_is_no_page_token_is_refused() {
+    fn other_text_is_not_a_page_token() {
         for token in [
             "x",
             "_",

@@ -1,19 +1,20 @@
-//! Renditions, asked for.
+//! `CreateRendition`.
 
-use model::{JobKind, MediaKind, Recording, RecordingId};
-use proto::recorder::v1::{self as pb, rendition_spec::Kind};
+use model::{JobKind, Recording};
+use proto::recorder::v1 as pb;
 use store::StoreError;
-use transcode::{Rendition, StemFormat};
+use transcode::MediaKind;
 
-use super::{Api, ApiError};
+use super::{Api, check};
 use crate::{
     auth::Caller,
-    renditions::{Unfit, in_place, new_rendition},
+    error::ApiError,
+    renditions::{Unfit, new_rendition, resolve},
     wire,
 };
 
 impl Api {
-    /// Asks for a rendition of a recording.
+    /// Requests a rendition of a recording. Requesting it again returns the existing one.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `Precondition`, `Store`.
@@ -22,13 +23,12 @@ impl Api {
         caller: &Caller,
         request: pb::CreateRenditionRequest,
     ) -> Result<pb::CreateRenditionResponse, ApiError> {
-        let id: RecordingId =
-            request.recording_id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
+        let id = check::recording_id("recording_id", &request.recording_id)?;
         let spec = request.spec.ok_or_else(|| ApiError::invalid("spec", "is missing"))?;
-        let rendition = wire::asked_rendition(&spec).map_err(|problem| ApiError::Invalid(vec![problem]))?;
+        let requested =
+            wire::requested_rendition(&spec).map_err(|problem| ApiError::Invalid(vec![problem]))?;
         let recording = self.recording(caller, id).await?;
-        let new = in_place(&recording, rendition)
-            .map(|rendition| with_format(rendition, &spec, &recording))
+        let new = resolve(&recording, &requested)
             .and_then(|rendition| new_rendition(&recording, &rendition))
             .map_err(|unfit| refused(unfit, &recording))?;
         let created = match self.store.create_rendition(&caller.tenant, id, &new).await {
@@ -45,32 +45,26 @@ impl Api {
     }
 }
 
-/// A stem of video that names no format is `WebM`.
-fn with_format(rendition: Rendition, spec: &pb::RenditionSpec, recording: &Recording) -> Rendition {
-    let (Rendition::Stem { track, .. }, Some(Kind::Stem(asked))) = (&rendition, &spec.kind) else {
-        return rendition;
-    };
-    let is_video = recording.tracks.get(*track as usize).is_some_and(|track| track.kind == MediaKind::Video);
-    if is_video && asked.format() == pb::StemFormat::Unspecified {
-        return Rendition::Stem { track: *track, format: StemFormat::Webm };
-    }
-    rendition
-}
-
 fn refused(unfit: Unfit, recording: &Recording) -> ApiError {
     match unfit {
         Unfit::NoFile => {
             ApiError::Store(StoreError::WrongState { what: "recording", state: state(recording) })
         }
-        Unfit::Lacks(what) => ApiError::Precondition {
-            reason: "NO_SUCH_MEDIA",
-            problem: format!("the recording has no {what} to make this of"),
-        },
-        Unfit::NoTrack(number) => {
+        Unfit::Tracks(transcode::Unfit::Lacks(kind)) => {
+            let kind = match kind {
+                MediaKind::Audio => "sound",
+                MediaKind::Video => "video",
+            };
+            ApiError::Precondition {
+                reason: "NO_SUCH_MEDIA",
+                problem: format!("the recording has no {kind}, which this rendition needs"),
+            }
+        }
+        Unfit::Tracks(transcode::Unfit::NoTrack(number)) => {
             ApiError::invalid("spec.stem.track", format!("the recording has no track {number}"))
         }
-        Unfit::SoundFormat => {
-            ApiError::invalid("spec.stem.format", "of a track of video must be MP4 or WEBM")
+        Unfit::Tracks(transcode::Unfit::AudioFormat) => {
+            ApiError::invalid("spec.stem.format", "must be MP4 or WEBM for a video track")
         }
         Unfit::Unwritable(error) => ApiError::Internal(error),
     }

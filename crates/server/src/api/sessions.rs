@@ -1,65 +1,68 @@
-//! Live sessions of all nodes, looked at.
+//! `ListSessions`: the live sessions of all nodes.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use proto::recorder::v1 as pb;
 use store::Node;
 use tokio::{task::JoinSet, time::timeout};
 use tracing::Instrument as _;
 
-use super::{Api, ApiError};
-use crate::{auth::Caller, wire};
+use super::Api;
+use crate::{auth::Caller, error::ApiError, wire};
 
-/// How long another node may take to tell its sessions.
+/// How long another node may take to list its sessions.
 const ANSWER_WITHIN: Duration = Duration::from_secs(1);
-/// Stands for nodes of which nobody knows.
+/// In `missing_nodes`: the database, which knows the nodes, is unavailable.
 const UNKNOWN_NODES: &str = "*";
 
 impl Api {
-    /// The tenant's live sessions on all nodes, oldest first. A call that another node has forwarded is about this one's.
+    /// The tenant's live sessions on all nodes, oldest first. A forwarded call lists the sessions of this node only.
     ///
     /// # Errors
-    /// None now: what can't be told is named in the answer.
+    /// None: nodes that did not answer are named in the response.
     pub async fn list_sessions(
         &self,
         caller: &Caller,
         _request: pb::ListSessionsRequest,
     ) -> Result<pb::ListSessionsResponse, ApiError> {
-        let (mut sessions, others) = tokio::join!(self.own_sessions(caller), self.others_sessions(caller));
+        let (mut sessions, others) = tokio::join!(self.own_sessions(caller), self.sessions_of_others(caller));
         sessions.extend(others.sessions);
         let begun = |session: &pb::Session| session.started_at.map(|at| (at.seconds, at.nanos));
         sessions.sort_by(|a, b| begun(a).cmp(&begun(b)).then_with(|| a.id.cmp(&b.id)));
-        // A node that was started anew under another id answers for the one that it was, too.
+        // A node that was restarted under another id answers at its old address too.
         sessions.dedup_by(|a, b| a.id == b.id);
         Ok(pb::ListSessionsResponse { sessions, missing_nodes: others.missing_nodes })
     }
 
     async fn own_sessions(&self, caller: &Caller) -> Vec<pb::Session> {
         let live = self.capture.live(Some(&caller.tenant)).await;
-        let rates = self.bit_rates.look(&live, Instant::now());
+        let rates = self.bit_rates.rates(&live, Instant::now());
         live.iter().zip(rates).map(|(status, rates)| session(status, &rates)).collect()
     }
 
-    /// Asks all at the same time.
-    async fn others_sessions(&self, caller: &Caller) -> pb::ListSessionsResponse {
+    /// Asks all other nodes concurrently.
+    async fn sessions_of_others(&self, caller: &Caller) -> pb::ListSessionsResponse {
         let mut all = pb::ListSessionsResponse::default();
-        // A call that was forwarded already would only go round.
+        // A forwarded call is never forwarded again.
         if caller.forwarded_by.is_some() {
             return all;
         }
-        let nodes = match self.store.nodes_seen_within(self.dead_after).await {
+        let nodes = match self.cluster.others().await {
             Ok(nodes) => nodes,
             Err(error) => {
-                tracing::warn!(%error, "the sessions of other nodes are not told");
+                tracing::warn!(%error, "ListSessions: the other nodes are not known, database unavailable");
                 all.missing_nodes.push(UNKNOWN_NODES.to_owned());
                 return all;
             }
         };
         let mut asked = JoinSet::new();
-        for Node { id, grpc_address, .. } in nodes.into_iter().filter(|node| node.id != self.node) {
-            let (forwarder, caller) = (self.forwarder.clone(), caller.clone());
+        for Node { id, grpc_address, .. } in nodes {
+            let (client, caller) = (Arc::clone(&self.cluster.client), caller.clone());
             let ask = async move {
-                let answer = timeout(ANSWER_WITHIN, forwarder.list_sessions(&grpc_address, &caller)).await;
+                let answer = timeout(ANSWER_WITHIN, client.list_sessions(&grpc_address, &caller)).await;
                 (id, answer.unwrap_or_else(|_| Err(ApiError::Internal("no answer in time".to_owned()))))
             };
             asked.spawn(ask.in_current_span());
@@ -68,10 +71,10 @@ impl Api {
             match answered {
                 Ok((_, Ok(sessions))) => all.sessions.extend(sessions),
                 Ok((node, Err(error))) => {
-                    tracing::warn!(%node, %error, "a node does not tell its sessions");
+                    tracing::warn!(%node, %error, "ListSessions: node did not answer");
                     all.missing_nodes.push(node.to_string());
                 }
-                Err(error) => tracing::error!(%error, "asking a node for its sessions broke"),
+                Err(error) => tracing::error!(%error, "ListSessions: the task that asks a node panicked"),
             }
         }
         all.missing_nodes.sort_unstable();

@@ -1,8 +1,7 @@
-//! A recording, watched: told as it is, then each change.
+//! `WatchRecording`: sends the current state of a recording, then each change.
 //!
-//! A watcher holds the newest state that it has told and nothing else: when something has changed it reads the rows
-//! again and tells the difference. A reader who is slow makes it wait; what changes meanwhile is told as one, after
-//! word that something was missed.
+//! A watcher stores only the state that it has sent. After a change it reads the rows again and sends the difference. A
+//! slow client makes it wait; the changes in the meantime are sent as one difference, after a `Lagged` event.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,23 +14,24 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, ApiError};
-use crate::{auth::Caller, wire};
+use super::{Api, check};
+use crate::{auth::Caller, error::ApiError, wire};
 
-/// Watchers at a time on this node: each change costs each of them some queries.
+/// Maximum of watchers on this node: each change costs each watcher some queries.
 pub(crate) const MAX_WATCHERS: usize = 256;
-/// Events on their way to a reader. While they are not taken, the watcher waits.
+/// Capacity of the channel to the client, in events. While it is full, the watcher waits.
 const CHANNEL: usize = 16;
-/// What was not heard of (another process on SQLite, a broken connection to Postgres) is seen after this.
+/// Changes without a notification (another process on SQLite, a broken connection to Postgres) are found within this
+/// interval.
 const POLL: Duration = Duration::from_secs(2);
-/// Between two looks at the rows.
-const BREATH: Duration = Duration::from_millis(100);
+/// Minimum interval between two reads of the rows.
+const MIN_INTERVAL: Duration = Duration::from_millis(100);
 
-/// What a watcher is told. Dropping it ends the watch.
-pub(crate) type Watching = mpsc::Receiver<Result<pb::WatchRecordingResponse, ApiError>>;
+/// The events of a watch. Dropping it ends the watch.
+pub(crate) type Watch = mpsc::Receiver<Result<pb::WatchRecordingResponse, ApiError>>;
 
 impl Api {
-    /// Watches a recording, until it is deleted, the recorder stops, or what is returned is dropped.
+    /// Watches a recording until it is deleted, the recorder stops, or the returned receiver is dropped.
     ///
     /// # Errors
     /// `Invalid`, `NotFound`, `WatchLimit`, `Store`.
@@ -39,13 +39,12 @@ impl Api {
         &self,
         caller: &Caller,
         request: pb::WatchRecordingRequest,
-    ) -> Result<Watching, ApiError> {
-        let id: RecordingId =
-            request.recording_id.parse().map_err(|_| ApiError::invalid("recording_id", "must be a UUID"))?;
-        // Before the first look, so that no change falls between.
+    ) -> Result<Watch, ApiError> {
+        let id = check::recording_id("recording_id", &request.recording_id)?;
+        // Subscribed before the first read, so that no change is missed between the two.
         let changes = self.store.changes();
         self.recording(caller, id).await?;
-        let place = Arc::clone(&self.watchers)
+        let permit = Arc::clone(&self.watchers)
             .try_acquire_owned()
             .map_err(|_| ApiError::WatchLimit { limit: MAX_WATCHERS })?;
         let (sender, receiver) = mpsc::channel(CHANNEL);
@@ -54,19 +53,19 @@ impl Api {
             tenant: caller.tenant.clone(),
             id,
             changes,
-            told: Told::default(),
+            sent: Sent::default(),
             sender,
             closing: self.closing.clone(),
-            _place: place,
+            _permit: permit,
         };
         self.work.spawn(watcher.run());
         Ok(receiver)
     }
 }
 
-/// What a reader knows.
+/// The state that the client has.
 #[derive(Default)]
-struct Told {
+struct Sent {
     recording: Option<Recording>,
     renditions: HashMap<RenditionId, Rendition>,
     jobs: HashMap<JobId, Job>,
@@ -77,13 +76,13 @@ struct Watcher {
     tenant: TenantId,
     id: RecordingId,
     changes: broadcast::Receiver<Change>,
-    told: Told,
+    sent: Sent,
     sender: mpsc::Sender<Result<pb::WatchRecordingResponse, ApiError>>,
     closing: CancellationToken,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// Something that is to be told.
+/// An event to send.
 enum Event {
     Recording(Recording),
     Rendition(Rendition),
@@ -91,19 +90,19 @@ enum Event {
     Lagged(i64),
 }
 
-/// The reader has gone.
-struct Gone;
+/// The client has disconnected.
+struct Disconnected;
 
 impl Watcher {
     async fn run(mut self) {
         loop {
-            match self.look().await {
-                Ok(events) => match self.tell(events).await {
+            match self.read_changes().await {
+                Ok(events) => match self.send_all(events).await {
                     Ok(()) => {}
-                    Err(Gone) => return,
+                    Err(Disconnected) => return,
                 },
                 Err(StoreError::NotFound { .. }) => return,
-                Err(error) => tracing::debug!(%error, "a watcher looks again later"),
+                Err(error) => tracing::debug!(%error, "watch: reading the rows failed, retried later"),
             }
             if self.is_over() {
                 return;
@@ -112,7 +111,7 @@ impl Watcher {
             tokio::select! {
                 () = sender.closed() => return,
                 () = closing.cancelled() => {
-                    // If there is no room for it, the stream just ends.
+                    // If the channel is full, the stream ends without this error.
                     let _ = sender.try_send(Err(ApiError::Stopping));
                     return;
                 }
@@ -121,26 +120,26 @@ impl Watcher {
         }
     }
 
-    /// What is not as it was told.
-    async fn look(&self) -> Result<Vec<Event>, StoreError> {
+    /// Reads the rows and returns what differs from the sent state.
+    async fn read_changes(&self) -> Result<Vec<Event>, StoreError> {
         let recording = self.store.recording(&self.tenant, self.id).await?;
         let renditions = self.store.renditions_of(&self.tenant, self.id).await?;
         let jobs = self.store.jobs_of(self.id).await?;
-        let told = &self.told;
+        let sent = &self.sent;
         let mut events = Vec::new();
-        if told.recording.as_ref() != Some(&recording) {
+        if sent.recording.as_ref() != Some(&recording) {
             events.push(Event::Recording(recording));
         }
-        let new = |one: &Rendition| told.renditions.get(&one.id) != Some(one);
+        let new = |one: &Rendition| sent.renditions.get(&one.id) != Some(one);
         events.extend(renditions.into_iter().filter(new).map(Event::Rendition));
-        let new = |one: &Job| told.jobs.get(&one.id) != Some(one);
+        let new = |one: &Job| sent.jobs.get(&one.id) != Some(one);
         events.extend(jobs.into_iter().filter(new).map(Event::Job));
         Ok(events)
     }
 
-    /// Tells them, as fast as they are read. If something changed while nothing was read, the rest is left to the next
-    /// look.
-    async fn tell(&mut self, events: Vec<Event>) -> Result<(), Gone> {
+    /// Sends the events as fast as the client reads them. If changes were missed while it did not read, sends `Lagged` and
+    /// leaves the rest to the next read of the rows.
+    async fn send_all(&mut self, events: Vec<Event>) -> Result<(), Disconnected> {
         for event in events {
             if self.sender.capacity() == 0 {
                 let missed = self.wait_for_room().await?;
@@ -153,12 +152,12 @@ impl Watcher {
         Ok(())
     }
 
-    /// How many changes were heard of before there was room again.
-    async fn wait_for_room(&mut self) -> Result<i64, Gone> {
+    /// Waits until the channel has room. Returns how many changes were notified in the meantime.
+    async fn wait_for_room(&mut self) -> Result<i64, Disconnected> {
         let closing = self.closing.clone();
         tokio::select! {
-            room = self.sender.reserve() => drop(room.map_err(|_| Gone)?),
-            () = closing.cancelled() => return Err(Gone),
+            room = self.sender.reserve() => drop(room.map_err(|_| Disconnected)?),
+            () = closing.cancelled() => return Err(Disconnected),
         }
         let mut missed = 0;
         loop {
@@ -171,18 +170,18 @@ impl Watcher {
         }
     }
 
-    async fn send(&mut self, event: Event) -> Result<(), Gone> {
-        let shown = pb::WatchRecordingResponse { event: Some(event.shown()) };
-        self.sender.send(Ok(shown)).await.map_err(|_| Gone)?;
-        self.told.note(event);
+    async fn send(&mut self, event: Event) -> Result<(), Disconnected> {
+        let message = pb::WatchRecordingResponse { event: Some(event.message()) };
+        self.sender.send(Ok(message)).await.map_err(|_| Disconnected)?;
+        self.sent.update(event);
         Ok(())
     }
 
-    /// Returns when something of the recording may have changed.
+    /// Returns when the recording, a rendition or a job of it may have changed.
     async fn wait(&mut self) {
-        sleep(BREATH).await;
+        sleep(MIN_INTERVAL).await;
         let (id, changes) = (self.id, &mut self.changes);
-        let heard = async {
+        let notified = async {
             loop {
                 match changes.recv().await {
                     Ok(change) if !concerns(id, change) => {}
@@ -191,28 +190,28 @@ impl Watcher {
                 }
             }
         };
-        let _ = tokio::time::timeout(POLL, heard).await;
+        let _ = tokio::time::timeout(POLL, notified).await;
     }
 
-    /// Nothing changes any more after a deletion, once its jobs are done.
+    /// After a deletion, nothing changes any more once all jobs are done.
     fn is_over(&self) -> bool {
         let is_deleted =
-            self.told.recording.as_ref().is_some_and(|recording| recording.state == RecordingState::Deleted);
-        is_deleted && self.told.jobs.values().all(|job| job.state.is_final())
+            self.sent.recording.as_ref().is_some_and(|recording| recording.state == RecordingState::Deleted);
+        is_deleted && self.sent.jobs.values().all(|job| job.state.is_final())
     }
 }
 
 fn concerns(id: RecordingId, change: Change) -> bool {
     match change {
         Change::Recording(changed) => changed == id,
-        // Told as a change of its recording, too.
+        // The store also notifies a change of its recording.
         Change::Cancelled(_) => false,
         Change::Anything => true,
     }
 }
 
-impl Told {
-    fn note(&mut self, event: Event) {
+impl Sent {
+    fn update(&mut self, event: Event) {
         match event {
             Event::Recording(recording) => self.recording = Some(recording),
             Event::Rendition(rendition) => drop(self.renditions.insert(rendition.id, rendition)),
@@ -223,7 +222,7 @@ impl Told {
 }
 
 impl Event {
-    fn shown(&self) -> pb::watch_recording_response::Event {
+    fn message(&self) -> pb::watch_recording_response::Event {
         use pb::watch_recording_response::Event as Shown;
         match self {
             Self::Recording(recording) => Shown::Recording(wire::recording(recording)),
@@ -271,7 +270,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reader_that_falls_behind_is_told_so_and_gets_the_newest_state() {
+    async fn a_slow_client_receives_lagged_and_the_newest_state() {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::open(folder.path().join("recorder.db")).await.unwrap());
         store.migrate().await.unwrap();
@@ -279,18 +278,18 @@ mod tests {
         // More than the channel holds.
         let upload = NewJob { kind: JobKind::Upload, node: None, run_at: Utc::now() };
         let jobs = vec![upload; CHANNEL + 4];
-        let sealed = FinalizedRecording { recording: recording.clone(), jobs, renditions: Vec::new() };
-        store.finalize(&sealed).await.unwrap();
+        let finalized = FinalizedRecording { recording: recording.clone(), jobs, renditions: Vec::new() };
+        store.finalize(&finalized).await.unwrap();
         let (sender, mut receiver) = mpsc::channel(CHANNEL);
         let watcher = Watcher {
             store: store.clone(),
             tenant: recording.tenant.clone(),
             id: recording.id,
             changes: store::Store::changes(&*store),
-            told: Told::default(),
+            sent: Sent::default(),
             sender: sender.clone(),
             closing: CancellationToken::new(),
-            _place: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
+            _permit: Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap(),
         };
         let watching = tokio::spawn(watcher.run());
         while sender.capacity() > 0 {
@@ -307,7 +306,7 @@ mod tests {
         }
         drop(sender);
         let (mut missed, mut jobs, mut renditions) = (0, 0, 0);
-        // The jobs that were sealed, those of the renditions, and the renditions themselves.
+        // The jobs of the finalized recording, those of the renditions, and the renditions themselves.
         while jobs < CHANNEL + 4 + 3 || renditions < 3 {
             match receiver.recv().await.unwrap().unwrap().event.unwrap() {
                 Shown::Recording(_) => {}

@@ -110,7 +110,8 @@ impl Config {
             },
             base_path: self.blob.base_path.clone(),
             // Two looks are needed to take a node for lost.
-            keep: node_lost_after.map_or(defaults.keep, |after| defaults.keep.min(after / 4)),
+            maintenance_interval: node_lost_after
+                .map_or(defaults.maintenance_interval, |after| defaults.maintenance_interval.min(after / 4)),
             node_lost_after,
             ..defaults
         }

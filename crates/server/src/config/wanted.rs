@@ -1,10 +1,8 @@
-//! What is made of every recording, and how long things are kept.
-
-use std::collections::BTreeMap;
+//! Default renditions, and rules of retention.
 
 use jobs::RetentionRule;
 use model::TenantId;
-use transcode::Rendition;
+use transcode::{RenditionKind, RequestedRendition};
 
 use super::{
     GoDuration,
@@ -12,14 +10,14 @@ use super::{
     settings::{Setting, quote},
 };
 
-/// A rendition that is made of every recording of a tenant, or of all.
+/// A default rendition: made of every recording of a tenant, or of all tenants.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DefaultRendition {
-    /// Whose recordings; none: everybody's.
+    /// The owner of the recordings; `None`: all tenants.
     pub tenant: Option<TenantId>,
-    /// What is made.
-    pub rendition: Rendition,
-    /// Whether it is made while the recording goes on.
+    /// The rendition.
+    pub rendition: RequestedRendition,
+    /// Whether it is made while the recording is still open.
     pub while_recording: bool,
 }
 
@@ -35,21 +33,19 @@ impl Setting for DefaultRendition {
             Some(Raw::Boolean(true)) => true,
             Some(_) => return Err("while_recording has to be true or false".to_owned()),
         };
-        track_to_place(&mut fields)?;
-        let rendition: Rendition = serde_json::from_value(json(&Raw::Table(fields)))
-            .map_err(|error| format!("is no rendition: {error}"))?;
-        rendition.check().map_err(|bad| format!("{} of {} {}", bad.option, rendition.name(), bad.reason))?;
-        if while_recording && !rendition.can_follow() {
-            return Err(format!("{} can't be made while_recording: only sound can", rendition.name()));
+        let kind = fields.remove("kind").ok_or("a rendition needs `kind`")?;
+        let kind = kind_of(&kind).map_err(|bad| bad.to_string())?;
+        let parameters = fields.iter().map(|(name, value)| (name.clone(), json(value))).collect();
+        let rendition = RequestedRendition::parse(kind, parameters)
+            .map_err(|bad| format!("{} of {kind}: {}", bad.option, bad.reason))?;
+        if while_recording && !kind.while_recording() {
+            return Err(format!("{kind} can't be made while_recording: only the mix of all audio can"));
         }
         Ok(Self { tenant, rendition, while_recording })
     }
 
     fn show(&self) -> String {
-        let mut shown = serde_json::to_value(&self.rendition).unwrap_or_default();
-        if let Rendition::Stem { track: place, .. } = self.rendition {
-            shown["track"] = place.saturating_add(1).into();
-        }
+        let shown = serde_json::to_value(&self.rendition).unwrap_or_default();
         let tenant = self.tenant.as_ref().map(|tenant| format!("tenant = {}, ", quote(tenant.as_str())));
         let while_recording = if self.while_recording { "while_recording = true, " } else { "" };
         let shown = toml(&shown);
@@ -57,7 +53,7 @@ impl Setting for DefaultRendition {
     }
 }
 
-/// How long something is kept.
+/// A rule of retention.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retention(pub RetentionRule);
 
@@ -73,7 +69,9 @@ impl Setting for Retention {
             ));
         }
         let after = fields.get("after").ok_or("a rule of retention needs `after`")?;
-        let rendition = fields.get("rendition").map(kind).transpose()?;
+        let rendition = fields.get("rendition").map(kind_of).transpose();
+        let rendition = rendition.map_err(|bad| format!("rendition {}", bad.reason))?;
+        let rendition = rendition.map(|kind| kind.name().to_owned());
         let tenant = fields.get("tenant").map(tenant_of).transpose()?;
         let after = GoDuration::parse(after)?.0;
         if after.is_zero() {
@@ -96,40 +94,13 @@ impl Setting for Retention {
     }
 }
 
-/// Whoever writes a configuration numbers tracks from 1, as the API does; a rendition has their places, from 0.
-fn track_to_place(fields: &mut BTreeMap<String, Raw>) -> Result<(), String> {
-    let is_stem = fields.get("kind").and_then(Raw::scalar).as_deref() == Some("stem");
-    if is_stem && let Some(Raw::Integer(track)) = fields.get_mut("track") {
-        let place = track.checked_sub(1).filter(|place| *place >= 0);
-        *track = place.ok_or_else(|| format!("track of stem is {track}, but tracks are numbered from 1"))?;
-    }
-    Ok(())
-}
-
 fn tenant_of(raw: &Raw) -> Result<TenantId, String> {
     let text = raw.scalar().ok_or("tenant has to be a text")?;
     text.parse().map_err(|error: model::InvalidId| error.to_string())
 }
 
-/// The name of a kind of renditions.
-fn kind(raw: &Raw) -> Result<String, String> {
-    const KINDS: [&str; 11] = [
-        "mp4",
-        "webm",
-        "mp3",
-        "ogg_opus",
-        "wav",
-        "thumbnail",
-        "contact_sheet",
-        "waveform",
-        "mosaic",
-        "mix",
-        "stem",
-    ];
-    match raw {
-        Raw::Text(kind) if KINDS.contains(&kind.as_str()) => Ok(kind.clone()),
-        _ => Err(format!("rendition has to be one of {}", KINDS.join(", "))),
-    }
+fn kind_of(raw: &Raw) -> Result<RenditionKind, transcode::BadOption> {
+    raw.scalar().unwrap_or_default().parse()
 }
 
 fn json(raw: &Raw) -> serde_json::Value {
@@ -176,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_reads_back() {
+    fn the_printed_form_reads_back() {
         for text in [
             "{ kind = \"mp4\" }",
             "{ tenant = \"acme\", kind = \"webm\", codec = \"av1\", video = { height = 720, preset = \"slow\" } }",
@@ -198,12 +169,12 @@ mod tests {
     fn tracks_of_stems_are_numbered_from_1() {
         let wanted =
             DefaultRendition::parse(&raw("{ kind = \"stem\", track = 1, format = \"wav\" }")).unwrap();
-        assert_eq!(wanted.rendition, Rendition::Stem { track: 0, format: transcode::StemFormat::Wav });
+        assert_eq!(wanted.rendition.parameters().unwrap()["track"], 1);
         assert!(wanted.show().contains("track = 1"), "{}", wanted.show());
     }
 
     #[test]
-    fn what_is_no_rendition_and_no_rule_is_refused() {
+    fn bad_renditions_and_bad_rules_are_refused() {
         for (text, want) in [
             ("mp4", "is a table"),
             ("{ tenant = \"acme\" }", "kind"),
@@ -213,8 +184,8 @@ mod tests {
             ("{ kind = \"mp4\", tenant = \"a/b\" }", "tenant"),
             ("{ kind = \"mp4\", while_recording = true }", "mp4 can't be made while_recording"),
             ("{ kind = \"mp3\", while_recording = 1 }", "true or false"),
-            ("{ kind = \"stem\", track = 0, format = \"wav\" }", "numbered from 1"),
-            ("{ kind = \"stem\", track = -1, format = \"wav\" }", "numbered from 1"),
+            ("{ kind = \"stem\", track = 0, format = \"wav\" }", "from 1"),
+            ("{ kind = \"stem\", track = -1, format = \"wav\" }", "from 1"),
             ("{ kind = \"stem\", format = \"wav\" }", "track"),
         ] {
             let told = DefaultRendition::parse(&raw(text)).unwrap_err();

@@ -6,34 +6,20 @@ use proto::recorder::v1::{
 };
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::status::status;
+use super::Rpc;
 use crate::{
-    api::{Api, ApiError, AudioStream, StreamError, observed},
-    auth::{Authenticator, Permission},
+    api::{Api, AudioStream, StreamError},
+    calls::Method,
+    error::ApiError,
 };
 
-/// The service.
-#[derive(Clone)]
-pub struct IngestRpc {
-    /// What it calls.
-    pub api: Api,
-    /// Who may call it.
-    pub auth: Authenticator,
-}
-
 #[tonic::async_trait]
-impl IngestService for IngestRpc {
+impl IngestService for Rpc {
     async fn record_audio(
         &self,
         request: Request<Streaming<RecordAudioRequest>>,
     ) -> Result<Response<RecordAudioResponse>, Status> {
-        let (metadata, _, messages) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::Record)?;
-            self.api.record_audio(&caller, Messages(messages)).await
-        };
-        observed("grpc", "RecordAudio", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::RecordAudio, request.map(Messages), Api::record_audio).await
     }
 }
 
@@ -44,7 +30,7 @@ impl AudioStream for Messages {
         match self.next().await {
             Ok(Some(Message::Header(header))) => Ok(header),
             Ok(_) => Err(ApiError::invalid("header", "is not the first message")),
-            Err(StreamError::Broken) => Err(ApiError::invalid("header", "did not come")),
+            Err(StreamError::Broken) => Err(ApiError::invalid("header", "was not received")),
             Err(StreamError::Invalid(violation)) => Err(ApiError::Invalid(vec![violation])),
         }
     }
@@ -53,7 +39,7 @@ impl AudioStream for Messages {
         match self.next().await? {
             None => Ok(None),
             Some(Message::Audio(audio)) => Ok(Some(audio)),
-            Some(Message::Header(_)) => Err(StreamError::invalid("header", "comes a second time")),
+            Some(Message::Header(_)) => Err(StreamError::invalid("header", "was sent a second time")),
         }
     }
 }
@@ -62,8 +48,8 @@ impl Messages {
     async fn next(&mut self) -> Result<Option<Message>, StreamError> {
         match self.0.message().await {
             Ok(None) => {
-                // A stream that the caller reset ends like one that the caller closed. But the server drops a call that
-                // was reset as soon as it waits for something: if this goes on, the stream was closed.
+                // tonic reports a stream that the caller reset like one that the caller closed. After a reset the server
+                // drops this call at its next await, so execution continues only if the stream was closed.
                 tokio::task::yield_now().await;
                 Ok(None)
             }
@@ -71,12 +57,12 @@ impl Messages {
             Ok(Some(RecordAudioRequest { message: None })) => {
                 Err(StreamError::invalid("message", "is neither a header nor audio"))
             }
-            // What the decoder says of a message that is larger than the configuration allows.
+            // tonic's decoder reports a message above max_decoding_message_size with this code.
             Err(error) if error.code() == Code::OutOfRange => {
                 Err(StreamError::invalid("audio.data", "is larger than a message may be"))
             }
             Err(error) => {
-                tracing::debug!(%error, "the caller's stream broke");
+                tracing::debug!(%error, "audio stream broke");
                 Err(StreamError::Broken)
             }
         }

@@ -17,193 +17,113 @@ use proto::recorder::v1::{
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
-use super::status::status;
+use super::{Rpc, status::status};
 use crate::{
-    api::{Api, Watching, observed},
-    auth::{Authenticator, Permission},
-    wire,
+    api::{Api, Watch},
+    calls::Method,
 };
 
-/// The service.
-#[derive(Clone)]
-pub struct RecordingRpc {
-    /// What it calls.
-    pub api: Api,
-    /// Who may call it.
-    pub auth: Authenticator,
-}
-
 #[tonic::async_trait]
-impl RecordingService for RecordingRpc {
+impl RecordingService for Rpc {
     async fn get_recording(
         &self,
         request: Request<GetRecordingRequest>,
     ) -> Result<Response<GetRecordingResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::View)?;
-            self.api.get_recording(&caller, message).await
-        };
-        observed("grpc", "GetRecording", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::GetRecording, request, Api::get_recording).await
     }
 
     async fn list_recordings(
         &self,
         request: Request<ListRecordingsRequest>,
     ) -> Result<Response<ListRecordingsResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::View)?;
-            self.api.list_recordings(&caller, message).await
-        };
-        observed("grpc", "ListRecordings", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::ListRecordings, request, Api::list_recordings).await
     }
 
     async fn list_sessions(
         &self,
         request: Request<ListSessionsRequest>,
     ) -> Result<Response<ListSessionsResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::View)?;
-            self.api.list_sessions(&caller, message).await
-        };
-        observed("grpc", "ListSessions", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::ListSessions, request, Api::list_sessions).await
     }
 
-    type WatchRecordingStream = Events;
+    type WatchRecordingStream = WatchStream;
 
     async fn watch_recording(
         &self,
         request: Request<WatchRecordingRequest>,
-    ) -> Result<Response<Events>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::View)?;
-            self.api.watch_recording(&caller, message).await
-        };
-        let watching = observed("grpc", "WatchRecording", &headers, call).await.map_err(status)?;
-        Ok(Response::new(Events(watching)))
+    ) -> Result<Response<WatchStream>, Status> {
+        let watch = self.call(Method::WatchRecording, request, Api::watch_recording).await?;
+        Ok(watch.map(WatchStream))
     }
 
     async fn create_rendition(
         &self,
         request: Request<CreateRenditionRequest>,
     ) -> Result<Response<CreateRenditionResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::Record)?;
-            self.api.create_rendition(&caller, message).await
-        };
-        observed("grpc", "CreateRendition", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::CreateRendition, request, Api::create_rendition).await
     }
 
     async fn list_segments(
         &self,
         request: Request<ListSegmentsRequest>,
     ) -> Result<Response<ListSegmentsResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::View)?;
-            self.api.list_segments(&caller, message).await
-        };
-        observed("grpc", "ListSegments", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::ListSegments, request, Api::list_segments).await
     }
 
     async fn list_jobs(
         &self,
         request: Request<ListJobsRequest>,
     ) -> Result<Response<ListJobsResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::View)?;
-            self.api.list_jobs(&caller, message).await
-        };
-        observed("grpc", "ListJobs", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::ListJobs, request, Api::list_jobs).await
     }
 
     async fn retry_job(
         &self,
         request: Request<RetryJobRequest>,
     ) -> Result<Response<RetryJobResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::Record)?;
-            self.api.retry_job(&caller, message).await
-        };
-        observed("grpc", "RetryJob", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::RetryJob, request, Api::retry_job).await
     }
 
     async fn cancel_job(
         &self,
         request: Request<CancelJobRequest>,
     ) -> Result<Response<CancelJobResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::Record)?;
-            self.api.cancel_job(&caller, message).await
-        };
-        observed("grpc", "CancelJob", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::CancelJob, request, Api::cancel_job).await
     }
 
     async fn create_download_url(
         &self,
         request: Request<CreateDownloadUrlRequest>,
     ) -> Result<Response<CreateDownloadUrlResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::View)?;
-            self.api.create_download_url(&caller, message).await
-        };
-        observed("grpc", "CreateDownloadUrl", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::CreateDownloadUrl, request, Api::create_download_url).await
     }
 
     async fn delete_recording(
         &self,
         request: Request<DeleteRecordingRequest>,
     ) -> Result<Response<DeleteRecordingResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::Record)?;
-            self.api.delete_recording(&caller, message).await
-        };
-        observed("grpc", "DeleteRecording", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::DeleteRecording, request, Api::delete_recording).await
     }
 
     async fn pause_recording(
         &self,
         request: Request<PauseRecordingRequest>,
     ) -> Result<Response<PauseRecordingResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let state = self.pause_or_resume(&metadata.into_headers(), &message.id, true).await?;
-        Ok(Response::new(PauseRecordingResponse { state: wire::state(state).into() }))
+        self.call(Method::PauseRecording, request, Api::pause_recording).await
     }
 
     async fn resume_recording(
         &self,
         request: Request<ResumeRecordingRequest>,
     ) -> Result<Response<ResumeRecordingResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let state = self.pause_or_resume(&metadata.into_headers(), &message.id, false).await?;
-        Ok(Response::new(ResumeRecordingResponse { state: wire::state(state).into() }))
+        self.call(Method::ResumeRecording, request, Api::resume_recording).await
     }
 }
 
-/// What a watcher is told, as a stream.
-pub struct Events(Watching);
+/// The events of a watch. Dropping the stream ends the watch.
+pub struct WatchStream(Watch);
 
-impl Stream for Events {
+impl Stream for WatchStream {
     type Item = Result<WatchRecordingResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

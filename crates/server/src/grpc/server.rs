@@ -1,4 +1,4 @@
-//! The gRPC port: its services, their limits, and how it ends.
+//! The gRPC port: its services and their limits.
 
 use std::time::Duration;
 
@@ -21,35 +21,34 @@ use tonic_reflection::server::Builder as Reflection;
 use tonic_web::GrpcWebLayer;
 use tower_http::cors::CorsLayer;
 
-use super::{IngestRpc, RecordingRpc, WebrtcRpc};
-use crate::{api::Api, auth::Authenticator};
+use super::Rpc;
+use crate::calls::Calls;
 
-/// Our services, by their full names, for health.
+/// The full names of our services, for health checks.
 pub const SERVICES: &[&str] = &[WEBRTC, RECORDING, INGEST];
 
-/// A dead client is noticed by its silence.
+/// HTTP/2 ping interval: a client that does not answer one is disconnected.
 const KEEPALIVE: Duration = Duration::from_secs(30);
-/// Calls at a time on one connection.
+/// Concurrent calls of one connection.
 const MAX_STREAMS: u32 = 1000;
 
-/// What the port is made with.
+/// Settings of the port.
 pub struct GrpcSettings {
-    /// The largest message that is read, in bytes.
+    /// The largest request message, in bytes.
     pub max_message_bytes: usize,
-    /// Certificate, key and the clients' authority.
+    /// Certificate, key and the authority of client certificates.
     pub tls: Option<ServerTlsConfig>,
-    /// For pages that call by gRPC-web from another origin.
+    /// For web pages of other origins that call by gRPC-web.
     pub cors: CorsLayer,
 }
 
-/// Serves until `stop` is cancelled, and then until the calls under way are answered.
+/// Serves until `stop` is cancelled, then finishes the calls in progress.
 ///
 /// # Errors
-/// A TLS setting that can't be used, or the failure of the port.
+/// An unusable TLS setting, or a failure of the port.
 pub async fn serve(
     listener: TcpListener,
-    api: Api,
-    auth: Authenticator,
+    calls: Calls,
     health: HealthReporter,
     settings: GrpcSettings,
     stop: CancellationToken,
@@ -61,7 +60,7 @@ pub async fn serve(
     if let Some(tls) = settings.tls {
         server = server.tls_config(tls)?;
     }
-    let routes = routes(api, auth, health, settings.max_message_bytes);
+    let routes = routes(calls, health, settings.max_message_bytes);
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     server
         .layer(settings.cors)
@@ -71,16 +70,17 @@ pub async fn serve(
         .await
 }
 
-fn routes(api: Api, auth: Authenticator, health: HealthReporter, max_message_bytes: usize) -> Routes {
-    let webrtc = WebRtcServiceServer::new(WebrtcRpc { api: api.clone(), auth: auth.clone() })
+fn routes(calls: Calls, health: HealthReporter, max_message_bytes: usize) -> Routes {
+    let rpc = Rpc { calls };
+    let webrtc = WebRtcServiceServer::new(rpc.clone())
         .max_decoding_message_size(max_message_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    let ingest = IngestServiceServer::new(IngestRpc { api: api.clone(), auth: auth.clone() })
+    let ingest = IngestServiceServer::new(rpc.clone())
         .max_decoding_message_size(max_message_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    let recording = RecordingServiceServer::new(RecordingRpc { api, auth })
+    let recording = RecordingServiceServer::new(rpc)
         .max_decoding_message_size(max_message_bytes)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
@@ -90,14 +90,14 @@ fn routes(api: Api, auth: Authenticator, health: HealthReporter, max_message_byt
         Reflection::configure()
             .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            // So that tools can show the details of an error.
+            // Lets tools decode the details of an error.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    let made_by_our_build = "the build made the descriptors";
+    let built_in = "the build made the descriptors";
     Routes::new(webrtc)
         .add_service(recording)
         .add_service(ingest)
         .add_service(health)
-        .add_service(reflection().build_v1().expect(made_by_our_build))
-        .add_service(reflection().build_v1alpha().expect(made_by_our_build))
+        .add_service(reflection().build_v1().expect(built_in))
+        .add_service(reflection().build_v1alpha().expect(built_in))
 }

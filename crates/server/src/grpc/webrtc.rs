@@ -6,59 +6,29 @@ use proto::webrtc_recorder::{
 };
 use tonic::{Request, Response, Status};
 
-use super::status::status;
-use crate::{
-    api::{Api, observed},
-    auth::{Authenticator, Permission},
-};
-
-/// The service.
-#[derive(Clone)]
-pub struct WebrtcRpc {
-    /// What it calls.
-    pub api: Api,
-    /// Who may call it.
-    pub auth: Authenticator,
-}
+use super::Rpc;
+use crate::{api::Api, calls::Method};
 
 #[tonic::async_trait]
-impl WebRtcService for WebrtcRpc {
+impl WebRtcService for Rpc {
     async fn upload_p2p_video(
         &self,
         request: Request<UploadP2pVideoRequest>,
     ) -> Result<Response<UploadP2pVideoResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::Record)?;
-            self.api.upload(&caller, message).await
-        };
-        observed("grpc", "UploadP2PVideo", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::UploadP2pVideo, request, Api::upload).await
     }
 
     async fn stop_p2p_video(
         &self,
         request: Request<StopP2pVideoRequest>,
     ) -> Result<Response<StopP2pVideoResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::Record)?;
-            self.api.stop(&caller, message).await
-        };
-        observed("grpc", "StopP2PVideo", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::StopP2pVideo, request, Api::stop).await
     }
 
     async fn renegotiate_p2p_video(
         &self,
         request: Request<RenegotiateP2pVideoRequest>,
     ) -> Result<Response<RenegotiateP2pVideoResponse>, Status> {
-        let (metadata, _, message) = request.into_parts();
-        let headers = metadata.into_headers();
-        let call = async {
-            let caller = self.auth.caller(&headers, Permission::Record)?;
-            self.api.renegotiate(&caller, message).await
-        };
-        observed("grpc", "RenegotiateP2PVideo", &headers, call).await.map(Response::new).map_err(status)
+        self.call(Method::RenegotiateP2pVideo, request, Api::renegotiate).await
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /download/…`: files behind links of our own, whole or in part.
+//! `GET /download/…`: the files of signed links, whole or by range.
 
 use std::io::SeekFrom;
 
@@ -20,12 +20,14 @@ use tokio_util::io::ReaderStream;
 
 use super::{HttpState, json, range::Range};
 use crate::{
-    api::{ApiError, Download, is_over, observed},
+    api::{Download, is_expired},
+    calls::{Transport, observe},
     downloads::Link,
+    error::ApiError,
 };
 
-/// Bytes read at a time.
-const READ: usize = 64 * 1024;
+/// Size of a read, in bytes.
+const READ_BYTES: usize = 64 * 1024;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Signed {
@@ -35,23 +37,23 @@ pub(super) struct Signed {
     signature: String,
 }
 
-/// The link itself is the permission: no token is asked for.
+/// The signature is the permission: no token is needed.
 pub(super) async fn download(
     State(state): State<HttpState>,
     Path((recording, file_name)): Path<(String, String)>,
     Query(signed): Query<Signed>,
     headers: HeaderMap,
 ) -> Response {
-    let Some((link, signature)) = read(&recording, file_name, signed) else { return forbidden() };
-    if !state.api.downloads.is_ours(&link, &signature) {
+    let Some((link, signature)) = parse(&recording, file_name, signed) else { return forbidden() };
+    if !state.calls.api().downloads.is_valid(&link, &signature) {
         return forbidden();
     }
-    if is_over(&link, Utc::now()) {
+    if is_expired(&link, Utc::now()) {
         return (StatusCode::GONE, "the link has expired\n").into_response();
     }
-    let file = observed("http", "Download", &headers, async {
-        let download = state.api.follow(&link).await?;
-        // Deleted a moment ago: its row will say so.
+    let file = observe(Transport::Http, "Download", &headers, async {
+        let download = state.calls.api().resolve(&link).await?;
+        // It fails if the recording was deleted just now.
         let file = File::open(&download.path).await;
         let file = file.map_err(|error| ApiError::Internal(format!("an object can't be read: {error}")))?;
         let metadata = file.metadata().await.map_err(|error| ApiError::Internal(error.to_string()))?;
@@ -59,15 +61,15 @@ pub(super) async fn download(
     });
     match file.await {
         Ok((download, file, size)) => answer(&link, &download, file, size, &headers).await,
-        // It was there when the link was made.
+        // The object existed when the link was signed.
         Err(ApiError::Store(StoreError::WrongState { .. })) => {
             (StatusCode::GONE, "the file was deleted\n").into_response()
         }
-        Err(error) => json::refusal(error),
+        Err(error) => json::error_response(error),
     }
 }
 
-fn read(recording: &str, file_name: String, signed: Signed) -> Option<(Link, String)> {
+fn parse(recording: &str, file_name: String, signed: Signed) -> Option<(Link, String)> {
     let link = Link {
         tenant: signed.tenant.parse::<TenantId>().ok()?,
         recording: recording.parse::<RecordingId>().ok()?,
@@ -78,12 +80,18 @@ fn read(recording: &str, file_name: String, signed: Signed) -> Option<(Link, Str
     Some((link, signed.signature))
 }
 
-/// Nobody is told which part of a link is wrong.
+/// The response does not say which part of the link is wrong.
 fn forbidden() -> Response {
-    (StatusCode::FORBIDDEN, "the link is not one of this recorder\n").into_response()
+    (StatusCode::FORBIDDEN, "the link was not signed by this recorder\n").into_response()
 }
 
-async fn answer(link: &Link, download: &Download, mut file: File, size: u64, asked: &HeaderMap) -> Response {
+async fn answer(
+    link: &Link,
+    download: &Download,
+    mut file: File,
+    size: u64,
+    request: &HeaderMap,
+) -> Response {
     let tag = download.sha256.as_ref().map(|sum| format!("\"{sum}\""));
     let mut headers = HeaderMap::new();
     let mut set = |name: HeaderName, value: &str| {
@@ -99,28 +107,29 @@ async fn answer(link: &Link, download: &Download, mut file: File, size: u64, ask
     if let Some(tag) = &tag {
         set(header::ETAG, tag);
     }
-    if tag.is_some() && asked.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()) == tag.as_deref()
+    if tag.is_some()
+        && request.get(header::IF_NONE_MATCH).and_then(|tags| tags.to_str().ok()) == tag.as_deref()
     {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    match Range::asked(asked, tag.as_deref(), size) {
+    match Range::of(request, tag.as_deref(), size) {
         Range::Whole => {
             set_length(&mut headers, size);
             (StatusCode::OK, headers, stream(file, size)).into_response()
         }
         Range::Part { first, last } => {
             if let Err(error) = file.seek(SeekFrom::Start(first)).await {
-                return json::refusal(ApiError::Internal(format!("an object can't be read: {error}")));
+                return json::error_response(ApiError::Internal(format!("an object can't be read: {error}")));
             }
             let length = last - first + 1;
             set_length(&mut headers, length);
-            let place = format!("bytes {first}-{last}/{size}");
-            headers.extend(HeaderValue::from_str(&place).ok().map(|place| (header::CONTENT_RANGE, place)));
+            let range = format!("bytes {first}-{last}/{size}");
+            headers.extend(HeaderValue::from_str(&range).ok().map(|range| (header::CONTENT_RANGE, range)));
             (StatusCode::PARTIAL_CONTENT, headers, stream(file, length)).into_response()
         }
         Range::Unsatisfiable => {
-            let place = format!("bytes */{size}");
-            (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, place)]).into_response()
+            let range = format!("bytes */{size}");
+            (StatusCode::RANGE_NOT_SATISFIABLE, [(header::CONTENT_RANGE, range)]).into_response()
         }
     }
 }
@@ -130,5 +139,5 @@ fn set_length(headers: &mut HeaderMap, length: u64) {
 }
 
 fn stream(file: File, length: u64) -> Body {
-    Body::from_stream(ReaderStream::with_capacity(file.take(length), READ))
+    Body::from_stream(ReaderStream::with_capacity(file.take(length), READ_BYTES))
 }

@@ -1,38 +1,28 @@
-//! Protobuf's JSON mapping (proto3): lowerCamelCase out, both spellings in, bytes as base64, enums by name or
-//! number; errors as `google.rpc.Status`.
-
-use std::sync::LazyLock;
+//! Protobuf's JSON mapping (proto3): writes lowerCamelCase, reads both spellings, bytes as base64, enums by name or
+//! number. Errors are `google.rpc.Status`.
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use prost::Message;
-use prost_reflect::{
-    DescriptorPool, DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions,
-};
+use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
 
-use crate::{api::ApiError, grpc::status::rpc_status};
-
-static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| {
-    let made_by_the_build = "the build made the descriptors";
-    let mut pool = DescriptorPool::decode(proto::DESCRIPTORS).expect(made_by_the_build);
-    pool.decode_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET).expect(made_by_the_build);
-    pool
-});
+use crate::{descriptors::POOL, error::ApiError, grpc::status::rpc_status};
 
 fn descriptor(name: &str) -> Result<MessageDescriptor, ApiError> {
     POOL.get_message_by_name(name)
         .ok_or_else(|| ApiError::Internal(format!("message {name} is not among the descriptors")))
 }
 
-/// Reads a message of the given full name. An empty body is an empty message.
+/// Parses a message of the given full name. An empty body is an empty message.
 pub(super) fn read<T: Message + Default>(name: &str, body: &[u8]) -> Result<T, ApiError> {
     let descriptor = descriptor(name)?;
     let body = if body.is_empty() { b"{}".as_slice() } else { body };
     let mut json = serde_json::Deserializer::from_slice(body);
-    // Clients of the gateway in front of the earlier service may send fields that the proto does not have.
+    // Existing clients call through a gateway that ignores unknown fields.
     let options = DeserializeOptions::new().deny_unknown_fields(false);
-    let bad =
-        |error: serde_json::Error| ApiError::invalid("body", format!("is not the wanted JSON: {error}"));
+    let bad = |error: serde_json::Error| {
+        ApiError::invalid("body", format!("is not valid JSON for this message: {error}"))
+    };
     let message = DynamicMessage::deserialize_with_options(descriptor, &mut json, &options).map_err(bad)?;
     json.end().map_err(bad)?;
     message
@@ -40,7 +30,7 @@ pub(super) fn read<T: Message + Default>(name: &str, body: &[u8]) -> Result<T, A
         .map_err(|error| ApiError::Internal(format!("a message of {name} does not fit its type: {error}")))
 }
 
-/// Writes a message of the given full name; fields that are unset are written too.
+/// Serializes a message of the given full name. Fields with default values are written too.
 fn write<T: Message>(name: &str, message: &T) -> Result<Vec<u8>, ApiError> {
     let fail = |error: &dyn std::fmt::Display| ApiError::Internal(format!("can't write {name}: {error}"));
     let mut dynamic = DynamicMessage::new(descriptor(name)?);
@@ -51,16 +41,16 @@ fn write<T: Message>(name: &str, message: &T) -> Result<Vec<u8>, ApiError> {
     Ok(json.into_inner())
 }
 
-/// The response to a call.
+/// The HTTP response of a call.
 pub(super) fn answer<T: Message>(name: &str, result: Result<T, ApiError>) -> Response {
     match result.and_then(|message| write(name, &message)) {
         Ok(body) => (StatusCode::OK, json_headers(), body).into_response(),
-        Err(error) => refusal(error),
+        Err(error) => error_response(error),
     }
 }
 
-/// The response to a call that failed.
-pub(super) fn refusal(error: ApiError) -> Response {
+/// The HTTP response of a failed call.
+pub(super) fn error_response(error: ApiError) -> Response {
     let status = rpc_status(error);
     let body = write("google.rpc.Status", &status).unwrap_or_else(|_| b"{\"code\":13}".to_vec());
     let mut headers = json_headers();
@@ -74,7 +64,7 @@ fn json_headers() -> HeaderMap {
     HeaderMap::from_iter([(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"))])
 }
 
-/// The HTTP codes that `google.rpc.Code` names for each of its values.
+/// The HTTP status of a gRPC code, as documented in `google.rpc.Code`.
 fn http_code(code: i32) -> StatusCode {
     let code = match code {
         0 => 200,
@@ -130,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_passed_over_and_a_wrong_type_is_refused() {
+    fn unknown_fields_are_ignored_and_wrong_types_are_refused() {
         assert!(upload(&json!({"future": 1, "channel": "FutureChannel"})).is_ok());
         for bad in [json!({"name": 1}), json!([]), json!("x")] {
             assert!(matches!(upload(&bad), Err(ApiError::Invalid(_))), "{bad}");
@@ -139,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_written_in_lower_camel_case() {
+    fn a_response_is_written_in_lower_camel_case() {
         let message = UploadP2pVideoResponse { sdp_answer: "v=0".to_owned(), id: "1".to_owned() };
         let body = write("webrtc_recorder.UploadP2PVideoResponse", &message).unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();
@@ -147,8 +137,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_is_a_status_with_its_details() {
-        let response = refusal(ApiError::invalid("id", "must be a UUID"));
+    async fn an_error_is_a_google_rpc_status_with_details() {
+        let response = error_response(ApiError::invalid("id", "must be a UUID"));
         assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
         let body: Value = serde_json::from_slice(&body).unwrap();

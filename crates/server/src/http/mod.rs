@@ -1,11 +1,11 @@
-//! The HTTP port: the three calls as JSON, downloads, probes and metrics.
+//! The HTTP port: the calls of `WebRTCService` as JSON, downloads, probes and metrics.
 
 mod download;
 mod json;
 mod probes;
 mod range;
 mod tls;
-mod video;
+mod webrtc;
 
 pub(crate) use tls::TlsListener;
 
@@ -18,24 +18,22 @@ use axum::{
 use http::HeaderValue;
 use tower_http::cors::{AllowOrigin, Any, CorsLayer};
 
-use crate::{api::Api, auth::Authenticator, downloads, readiness::Readiness};
+use crate::{calls::Calls, downloads, readiness::Readiness};
 
-/// What the routes need.
+/// The state that the routes share.
 #[derive(Clone)]
 pub struct HttpState {
-    /// What they call.
-    pub api: Api,
-    /// Who may call it.
-    pub auth: Authenticator,
-    /// What the probes tell.
+    /// Runs the calls.
+    pub calls: Calls,
+    /// The answer of `/readyz`.
     pub readiness: Readiness,
 }
 
 /// The routes of the port.
 pub fn router(state: HttpState, max_body_bytes: usize, cors: CorsLayer) -> Router {
     Router::new()
-        .route("/webrtc/video", post(video::upload))
-        .route("/webrtc/video/{id}", put(video::renegotiate).delete(video::stop))
+        .route("/webrtc/video", post(webrtc::upload))
+        .route("/webrtc/video/{id}", put(webrtc::renegotiate).delete(webrtc::stop))
         .route(&format!("{}/{{recording}}/{{name}}", downloads::PATH), get(download::download))
         .route("/healthz", get(probes::alive))
         .route("/readyz", get(probes::ready))
@@ -47,11 +45,12 @@ pub fn router(state: HttpState, max_body_bytes: usize, cors: CorsLayer) -> Route
 }
 
 async fn no_such_route(request: Request) -> Response {
-    let told = format!("no route {} {}", request.method(), request.uri().path());
-    (http::StatusCode::NOT_FOUND, told).into_response()
+    let text = format!("no route {} {}", request.method(), request.uri().path());
+    (http::StatusCode::NOT_FOUND, text).into_response()
 }
 
-/// Lets pages of these origins call, and read what gRPC-web answers; none: no page of another origin.
+/// Allows web pages of these origins to call and to read gRPC-web's headers. Without origins, no cross-origin call is
+/// allowed.
 pub fn cors(origins: &[String]) -> CorsLayer {
     if origins.is_empty() {
         return CorsLayer::new();
@@ -61,6 +60,7 @@ pub fn cors(origins: &[String]) -> CorsLayer {
     } else {
         AllowOrigin::list(origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
     };
-    let told = ["grpc-status", "grpc-message", "grpc-status-details-bin"].map(http::HeaderName::from_static);
-    CorsLayer::new().allow_origin(allowed).allow_methods(Any).allow_headers(Any).expose_headers(told)
+    let exposed =
+        ["grpc-status", "grpc-message", "grpc-status-details-bin"].map(http::HeaderName::from_static);
+    CorsLayer::new().allow_origin(allowed).allow_methods(Any).allow_headers(Any).expose_headers(exposed)
 }

@@ -1,4 +1,4 @@
-//! What operators and load balancers ask.
+//! `/healthz`, `/readyz` and `/metrics`.
 
 use axum::extract::State;
 use http::{HeaderName, StatusCode, header};
@@ -11,7 +11,7 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
-/// The node takes new sessions.
+/// The node accepts new sessions.
 pub(super) async fn ready(State(state): State<HttpState>) -> (StatusCode, &'static str) {
     match state.readiness.state() {
         readiness::State::Ready => (StatusCode::OK, "ready\n"),

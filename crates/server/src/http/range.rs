@@ -1,22 +1,22 @@
-//! Which part of a file is asked for (RFC 9110 §14).
+//! Range requests (RFC 9110 §14).
 
 use http::{HeaderMap, header};
 
-/// Which part.
+/// The part of a file to send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Range {
-    /// All of it: nothing else was asked for, or nothing that has to be understood.
+    /// The whole file: no range was requested, or one that may be ignored.
     Whole,
     /// From the first to the last byte, both included.
     Part { first: u64, last: u64 },
-    /// Nothing that the file has.
+    /// The range lies outside of the file.
     Unsatisfiable,
 }
 
 impl Range {
-    /// What a request asks of a file of `size` bytes whose entity tag is `tag`. Several ranges at a time are answered
-    /// with the whole file (§14.2 allows it), and so is a range of a file that has changed since (`If-Range`, §13.1.5).
-    pub(super) fn asked(headers: &HeaderMap, tag: Option<&str>, size: u64) -> Self {
+    /// The range of a request for a file of `size` bytes with the entity tag `tag`. Several ranges in one request are
+    /// answered with the whole file (allowed by §14.2), and so is a range of a file that has changed (`If-Range`, §13.1.5).
+    pub(super) fn of(headers: &HeaderMap, tag: Option<&str>, size: u64) -> Self {
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let Some(range) = text(header::RANGE) else { return Self::Whole };
         if headers.contains_key(header::IF_RANGE) && text(header::IF_RANGE) != tag {
@@ -26,7 +26,7 @@ impl Range {
         Self::parse(range.trim(), size).unwrap_or(Self::Whole)
     }
 
-    /// None: no single range.
+    /// None if it is not a single range.
     fn parse(range: &str, size: u64) -> Option<Self> {
         let (first, last) = range.split_once('-')?;
         let number = |text: &str| text.trim().parse::<u64>().ok();
@@ -57,15 +57,15 @@ impl Range {
 mod tests {
     use super::*;
 
-    fn asked(headers: &[(header::HeaderName, &str)], size: u64) -> Range {
+    fn range(headers: &[(header::HeaderName, &str)], size: u64) -> Range {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        Range::asked(&headers, Some("\"a\""), size)
+        Range::of(&headers, Some("\"a\""), size)
     }
 
     #[test]
-    fn a_range_is_from_first_to_last_or_the_end() {
+    fn a_range_ends_at_its_last_byte_or_the_files() {
         let part = |first, last| Range::Part { first, last };
-        for (range, size, want) in [
+        for (text, size, want) in [
             ("bytes=0-0", 10, part(0, 0)),
             ("bytes=2-4", 10, part(2, 4)),
             ("bytes=2-99", 10, part(2, 9)),
@@ -84,16 +84,16 @@ mod tests {
             ("lines=0-1", 10, Range::Whole),
             ("", 10, Range::Whole),
         ] {
-            assert_eq!(asked(&[(header::RANGE, range)], size), want, "{range} of {size}");
+            assert_eq!(range(&[(header::RANGE, text)], size), want, "{text} of {size}");
         }
     }
 
     #[test]
-    fn a_range_of_a_file_that_has_changed_is_all_of_it() {
-        let range = (header::RANGE, "bytes=0-1");
+    fn a_range_of_a_changed_file_is_the_whole_file() {
+        let requested = (header::RANGE, "bytes=0-1");
         let want = Range::Part { first: 0, last: 1 };
-        assert_eq!(asked(&[range.clone(), (header::IF_RANGE, "\"a\"")], 10), want);
-        assert_eq!(asked(&[range, (header::IF_RANGE, "\"b\"")], 10), Range::Whole);
-        assert_eq!(asked(&[], 10), Range::Whole);
+        assert_eq!(range(&[requested.clone(), (header::IF_RANGE, "\"a\"")], 10), want);
+        assert_eq!(range(&[requested, (header::IF_RANGE, "\"b\"")], 10), Range::Whole);
+        assert_eq!(range(&[], 10), Range::Whole);
     }
 }

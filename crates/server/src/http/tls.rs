@@ -1,4 +1,4 @@
-//! TLS for the HTTP port: handshakes run beside each other, so that a client that stalls in one holds up nobody.
+//! TLS of the HTTP port. Handshakes run concurrently, so that a stalled client delays no other.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -10,10 +10,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-/// A client that has not ended its handshake by then is dropped.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Handshakes at a time; further clients wait in the kernel's queue.
-const HANDSHAKES: usize = 256;
+/// A client that has not completed its handshake by then is disconnected.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Concurrent handshakes. Further clients wait in the kernel's accept queue.
+const MAX_HANDSHAKES: usize = 256;
 
 type Accepted = (TlsStream<TcpStream>, SocketAddr);
 
@@ -24,34 +24,34 @@ pub(crate) struct TlsListener {
 }
 
 impl TlsListener {
-    /// Accepts on `listener` until this is dropped.
+    /// Accepts connections on `listener` until it is dropped.
     pub(crate) fn new(listener: TcpListener, config: Arc<ServerConfig>) -> io::Result<Self> {
         let address = listener.local_addr()?;
-        // Full: finished handshakes wait until the server takes them.
-        let (sender, accepted) = mpsc::channel(HANDSHAKES);
+        // If it is full, completed handshakes wait until the server accepts them.
+        let (sender, accepted) = mpsc::channel(MAX_HANDSHAKES);
         tokio::spawn(accept(listener, TlsAcceptor::from(config), sender));
         Ok(Self { accepted, address })
     }
 }
 
 async fn accept(mut listener: TcpListener, acceptor: TlsAcceptor, sender: mpsc::Sender<Accepted>) {
-    let places = Arc::new(Semaphore::new(HANDSHAKES));
+    let permits = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         let (stream, address) = tokio::select! {
             () = sender.closed() => return,
             accepted = Listener::accept(&mut listener) => accepted,
         };
         let (acceptor, sender) = (acceptor.clone(), sender.clone());
         tokio::spawn(async move {
-            match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
+            match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => {
                     let _ = sender.send((stream, address)).await;
                 }
                 Ok(Err(error)) => tracing::debug!(%address, %error, "TLS handshake failed"),
                 Err(_) => tracing::debug!(%address, "TLS handshake took too long"),
             }
-            drop(place);
+            drop(permit);
         });
     }
 }
@@ -63,7 +63,7 @@ impl Listener for TlsListener {
     async fn accept(&mut self) -> Accepted {
         match self.accepted.recv().await {
             Some(accepted) => accepted,
-            // The accepting task ends only with this listener.
+            // The accepting task ends only when this listener is dropped.
             None => std::future::pending().await,
         }
     }

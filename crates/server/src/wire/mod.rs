@@ -1,4 +1,4 @@
-//! From the model's nouns to the messages of `recorder.v1`.
+//! Conversions between the types of `model` and the messages of `recorder.v1`.
 
 mod segment;
 mod spec;
@@ -13,7 +13,7 @@ use model::{
 use proto::recorder::v1 as pb;
 
 pub(crate) use segment::{segment, segment_progress, segment_state};
-pub(crate) use spec::rendition as asked_rendition;
+pub(crate) use spec::requested_rendition;
 
 pub(crate) fn recording(recording: &Recording) -> pb::Recording {
     pb::Recording {
@@ -112,7 +112,7 @@ pub(crate) fn job(job: &Job) -> pb::Job {
         created_at: Some(timestamp(job.created_at)),
         run_at: Some(timestamp(job.run_at)),
         progress: job.progress.map(|now| match job.state {
-            // What was written down last is from up to a second before the end.
+            // The last progress in the database may be a second older than the end.
             JobState::Done => progress(Progress { fraction: 1.0, remaining: Some(Duration::ZERO), ..now }),
             _ => progress(now),
         }),
@@ -130,7 +130,7 @@ fn progress(progress: Progress) -> pb::JobProgress {
     }
 }
 
-/// The kind that a filter names, as for states below.
+/// The kind of a filter, as [`recording_state`].
 pub(crate) fn job_kind(number: i32) -> Option<Option<JobKind>> {
     Some(match pb::JobKind::try_from(number).ok()? {
         pb::JobKind::Unspecified => None,
@@ -141,7 +141,7 @@ pub(crate) fn job_kind(number: i32) -> Option<Option<JobKind>> {
     })
 }
 
-/// The state that a filter names, as below.
+/// The state of a filter, as [`recording_state`].
 pub(crate) fn job_state(number: i32) -> Option<Option<JobState>> {
     Some(match pb::JobState::try_from(number).ok()? {
         pb::JobState::Unspecified => None,
@@ -154,7 +154,7 @@ pub(crate) fn job_state(number: i32) -> Option<Option<JobState>> {
     })
 }
 
-/// The source that a filter names, as below.
+/// The source of a filter, as [`recording_state`].
 pub(crate) fn source_filter(number: i32) -> Option<Option<Source>> {
     Some(match pb::Source::try_from(number).ok()? {
         pb::Source::Unspecified => None,
@@ -169,13 +169,13 @@ pub(crate) fn timestamp(at: DateTime<Utc>) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: at.timestamp(), nanos }
 }
 
-/// None if it is negative or none.
-pub(crate) fn span(duration: prost_types::Duration) -> Option<Duration> {
+/// None if it is negative or invalid.
+pub(crate) fn positive_duration(duration: prost_types::Duration) -> Option<Duration> {
     let nanos = u32::try_from(duration.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
     Some(Duration::new(u64::try_from(duration.seconds).ok()?, nanos))
 }
 
-/// None if it lies outside of what a clock shows.
+/// None if it is outside of the range of `DateTime`.
 pub(crate) fn instant(at: prost_types::Timestamp) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(at.seconds, u32::try_from(at.nanos).ok()?)
 }
@@ -186,14 +186,14 @@ pub(crate) fn duration(duration: Duration) -> prost_types::Duration {
     prost_types::Duration { seconds, nanos }
 }
 
-/// Both parts have the sign.
+/// Seconds and nanoseconds have the same sign, as protobuf requires.
 pub(crate) fn signed_duration(nanos: i64) -> prost_types::Duration {
     const SECOND: i64 = 1_000_000_000;
     let below = i32::try_from(nanos % SECOND).unwrap_or(0);
     prost_types::Duration { seconds: nanos / SECOND, nanos: below }
 }
 
-/// Protobuf's JSON writes signed and unsigned counts alike; the API has signed ones throughout.
+/// The API has signed counts throughout. Saturates.
 pub(crate) fn count(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -202,7 +202,7 @@ pub(crate) fn count32(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// The state that a filter names: `Some(None)` is any, `None` is a number that stands for nothing.
+/// The state of a filter: `Some(None)` is any, `None` is a number outside of the enum.
 pub(crate) fn recording_state(number: i32) -> Option<Option<RecordingState>> {
     Some(match pb::RecordingState::try_from(number).ok()? {
         pb::RecordingState::Unspecified => None,
@@ -293,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_that_is_done_has_done_all_and_another_what_was_written_down() {
+    fn a_done_job_shows_100_percent_and_another_its_last_progress() {
         let now = Utc::now();
         let mut render = Job {
             id: JobId::new(),
@@ -311,16 +311,16 @@ mod tests {
             started_at: Some(now),
             ended_at: None,
         };
-        let told = |job: &Job| super::job(job).progress.map(|told| (told.percent, told.speed));
-        assert_eq!(told(&render), Some((25.0, 3.0)));
+        let shown = |job: &Job| super::job(job).progress.map(|shown| (shown.percent, shown.speed));
+        assert_eq!(shown(&render), Some((25.0, 3.0)));
         render.state = JobState::Done;
-        assert_eq!(told(&render), Some((100.0, 3.0)));
+        assert_eq!(shown(&render), Some((100.0, 3.0)));
         render.progress = None;
-        assert_eq!(told(&render), None);
+        assert_eq!(shown(&render), None);
     }
 
     #[test]
-    fn a_duration_below_zero_has_the_sign_in_both_parts() {
+    fn a_negative_duration_has_the_sign_in_both_parts() {
         for (nanos, seconds, below) in [
             (-120_000_000, 0, -120_000_000),
             (-2_500_000_000, -2, -500_000_000),

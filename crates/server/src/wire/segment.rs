@@ -1,4 +1,4 @@
-//! Segments.
+//! Segments of renditions that are made while their recording is open.
 
 use std::time::Duration;
 
@@ -28,10 +28,10 @@ pub(crate) fn segment(segment: &Segment) -> pb::Segment {
     }
 }
 
-/// Of the segments of one rendition.
+/// Summarizes the segments of one rendition.
 pub(crate) fn segment_progress(segments: &[Segment]) -> pb::SegmentProgress {
-    let those = |state| segments.iter().filter(move |segment| segment.state == state);
-    let number = |state| count32(u32::try_from(those(state).count()).unwrap_or(u32::MAX));
+    let in_state = |state| segments.iter().filter(move |segment| segment.state == state);
+    let number = |state| count32(u32::try_from(in_state(state).count()).unwrap_or(u32::MAX));
     let buffered = || segments.iter().filter(|segment| segment.state != SegmentState::Done);
     let buffered_time: Duration = buffered().map(|segment| segment.duration).sum();
     pb::SegmentProgress {
@@ -42,12 +42,12 @@ pub(crate) fn segment_progress(segments: &[Segment]) -> pb::SegmentProgress {
         failed: number(SegmentState::Failed),
         buffered: Some(duration(buffered_time)),
         buffered_bytes: count(buffered().map(|segment| segment.media_bytes).sum()),
-        done_bytes: count(those(SegmentState::Done).map(|segment| segment.bytes).sum()),
+        done_bytes: count(in_state(SegmentState::Done).map(|segment| segment.bytes).sum()),
         error: segments.iter().rev().find_map(|segment| segment.error.clone()).unwrap_or_default(),
     }
 }
 
-/// The state that a filter names; the inner option is none for any.
+/// The state of a filter, as [`super::recording_state`].
 pub(crate) fn segment_state(number: i32) -> Option<Option<SegmentState>> {
     Some(match pb::SegmentState::try_from(number).ok()? {
         pb::SegmentState::Unspecified => None,

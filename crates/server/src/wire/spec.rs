@@ -1,290 +1,126 @@
-//! Renditions as callers ask for them, and as they are made.
+//! `RenditionSpec` of `recorder.v1` and the JSON of renditions: one mapping for all kinds.
+//!
+//! The messages and the JSON have the same names. They differ in the spelling of three sorts of values: a field that is
+//! zero is left out of the JSON, a value of an enumeration loses its prefix and is in lower case
+//! (`AUDIO_FORMAT_OGG_OPUS` is `"ogg_opus"`), and a duration is a number of seconds.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
-use proto::recorder::v1::{self as pb, rendition_spec::Kind};
-use transcode::{
-    AudioFormat, AudioOptions, FilmFormat, PeakBits, Preset, Rendition, StemFormat, VideoOptions, WebmCodec,
-};
+use prost_reflect::{DynamicMessage, EnumDescriptor, Kind, MessageDescriptor, Value as Field};
+use proto::recorder::v1 as pb;
+use serde_json::{Map, Value};
+use transcode::{Rendition, RenditionKind, RequestedRendition};
 
-use crate::api::FieldViolation;
+use crate::{descriptors::POOL, error::FieldViolation};
 
-/// What a caller asks for, with every parameter checked. Zero is the default of its field.
-pub(crate) fn rendition(spec: &pb::RenditionSpec) -> Result<Rendition, FieldViolation> {
-    let Some(kind) = &spec.kind else {
+const DURATION: &str = "google.protobuf.Duration";
+
+static SPEC: LazyLock<MessageDescriptor> = LazyLock::new(|| {
+    POOL.get_message_by_name("recorder.v1.RenditionSpec").expect("the build made the descriptors")
+});
+
+/// Reads what a caller requests. Every parameter is checked; the path of a violation begins with `spec`.
+pub(crate) fn requested_rendition(spec: &pb::RenditionSpec) -> Result<RequestedRendition, FieldViolation> {
+    let mut message = DynamicMessage::new(SPEC.clone());
+    message.transcode_from(spec).map_err(|error| FieldViolation::new("spec", error.to_string()))?;
+    let Some((field, Field::Message(parameters))) = message.fields().next() else {
         return Err(FieldViolation::new("spec", "names no kind of rendition"));
     };
-    let name = field(kind);
-    let rendition = read(kind).map_err(|problem| within(name, problem))?;
-    match rendition.check() {
-        Ok(()) => Ok(rendition),
-        Err(bad) => Err(within(name, FieldViolation::new(bad.option, bad.reason))),
-    }
+    let path = format!("spec.{}", field.name());
+    let kind: RenditionKind =
+        field.name().parse().map_err(|_| FieldViolation::new(&path, "is no kind of rendition"))?;
+    RequestedRendition::parse(kind, to_json(parameters, &path)?)
+        .map_err(|bad| FieldViolation::new(format!("{path}.{}", bad.option), bad.reason))
 }
 
-fn within(kind: &str, problem: FieldViolation) -> FieldViolation {
-    FieldViolation { field: format!("spec.{kind}.{}", problem.field), ..problem }
-}
-
-fn field(kind: &Kind) -> &'static str {
-    match kind {
-        Kind::Mp4(_) => "mp4",
-        Kind::Webm(_) => "webm",
-        Kind::Mp3(_) => "mp3",
-        Kind::OggOpus(_) => "ogg_opus",
-        Kind::Wav(_) => "wav",
-        Kind::Thumbnail(_) => "thumbnail",
-        Kind::ContactSheet(_) => "contact_sheet",
-        Kind::Waveform(_) => "waveform",
-        Kind::Mosaic(_) => "mosaic",
-        Kind::Mix(_) => "mix",
-        Kind::Stem(_) => "stem",
-    }
-}
-
-fn read(kind: &Kind) -> Result<Rendition, FieldViolation> {
-    Ok(match kind {
-        Kind::Mp4(mp4) => {
-            Rendition::Mp4 { video: video(mp4.video.as_ref())?, audio: audio(mp4.audio.as_ref())? }
-        }
-        Kind::Webm(webm) => Rendition::Webm {
-            codec: match known("codec", webm.codec)? {
-                pb::webm::VideoCodec::Unspecified | pb::webm::VideoCodec::Vp9 => WebmCodec::Vp9,
-                pb::webm::VideoCodec::Av1 => WebmCodec::Av1,
-            },
-            video: video(webm.video.as_ref())?,
-            audio: audio(webm.audio.as_ref())?,
-        },
-        Kind::Mp3(mp3) => Rendition::Mp3 { audio: audio(mp3.audio.as_ref())? },
-        Kind::OggOpus(ogg) => Rendition::OggOpus { audio: audio(ogg.audio.as_ref())? },
-        Kind::Wav(wav) => Rendition::Wav {
-            sample_rate: number("sample_rate", wav.sample_rate)?,
-            channels: number("channels", wav.channels)?,
-        },
-        Kind::Thumbnail(thumbnail) => Rendition::Thumbnail {
-            at: thumbnail.at.map(|at| seconds("at", at)).transpose()?,
-            width: number("width", thumbnail.width)?,
-        },
-        Kind::ContactSheet(sheet) => Rendition::ContactSheet {
-            columns: number("columns", sheet.columns)?.unwrap_or(4),
-            rows: number("rows", sheet.rows)?.unwrap_or(4),
-            width: number("width", sheet.width)?,
-        },
-        Kind::Waveform(waveform) => Rendition::Waveform {
-            pixels_per_second: number("pixels_per_second", waveform.pixels_per_second)?,
-            samples_per_pixel: number("samples_per_pixel", waveform.samples_per_pixel)?,
-            bits: match waveform.bits {
-                0 | 8 => PeakBits::Eight,
-                16 => PeakBits::Sixteen,
-                _ => return Err(FieldViolation::new("bits", "must be 8 or 16")),
-            },
-        },
-        Kind::Mosaic(mosaic) => Rendition::Mosaic {
-            format: match known("format", mosaic.format)? {
-                pb::FilmFormat::Unspecified | pb::FilmFormat::Mp4 => FilmFormat::Mp4,
-                pb::FilmFormat::Webm => FilmFormat::Webm,
-            },
-            width: number("width", mosaic.width)?,
-            height: number("height", mosaic.height)?,
-            frame_rate: number("frame_rate", mosaic.frame_rate)?,
-            video: video(mosaic.video.as_ref())?,
-            audio: audio(mosaic.audio.as_ref())?,
-        },
-        Kind::Mix(mix) => Rendition::Mix {
-            format: match known("format", mix.format)? {
-                pb::AudioFormat::Unspecified | pb::AudioFormat::Mp3 => AudioFormat::Mp3,
-                pb::AudioFormat::OggOpus => AudioFormat::OggOpus,
-                pb::AudioFormat::Wav => AudioFormat::Wav,
-            },
-            channels: number("channels", mix.channels)?,
-        },
-        Kind::Stem(stem) => Rendition::Stem { track: track(stem.track)?, format: stem_format(stem.format)? },
-    })
-}
-
-/// Tracks of the API are numbered from 1, as in the file; those of a rendition are places, from 0. Whoever knows the
-/// recording looks for the place of the number ([`in_place`](crate::renditions::in_place)).
-fn track(number: i32) -> Result<u32, FieldViolation> {
-    let place = number.checked_sub(1).and_then(|place| u32::try_from(place).ok());
-    place.ok_or_else(|| FieldViolation::new("track", "must be the number of a track, from 1"))
-}
-
-/// The format of a stem that names none depends on its track; sound is what most stems are of.
-fn stem_format(format: i32) -> Result<StemFormat, FieldViolation> {
-    Ok(match known("format", format)? {
-        pb::StemFormat::Unspecified | pb::StemFormat::OggOpus => StemFormat::OggOpus,
-        pb::StemFormat::Mp3 => StemFormat::Mp3,
-        pb::StemFormat::Wav => StemFormat::Wav,
-        pb::StemFormat::Mp4 => StemFormat::Mp4,
-        pb::StemFormat::Webm => StemFormat::Webm,
-    })
-}
-
-fn video(options: Option<&pb::VideoOptions>) -> Result<VideoOptions, FieldViolation> {
-    let Some(options) = options else { return Ok(VideoOptions::default()) };
-    let crf = options.crf.map(|crf| {
-        u8::try_from(crf)
-            .map_err(|_| FieldViolation::new("video.crf", "must be from 1 to 63, of VP9 from 0 on"))
-    });
-    Ok(VideoOptions {
-        width: number("video.width", options.width)?,
-        height: number("video.height", options.height)?,
-        frame_rate: number("video.frame_rate", options.frame_rate)?,
-        bit_rate: number("video.bit_rate", options.bit_rate)?,
-        crf: crf.transpose()?,
-        preset: match known("video.preset", options.preset)? {
-            pb::Preset::Unspecified => None,
-            pb::Preset::Ultrafast => Some(Preset::Ultrafast),
-            pb::Preset::Superfast => Some(Preset::Superfast),
-            pb::Preset::Veryfast => Some(Preset::Veryfast),
-            pb::Preset::Faster => Some(Preset::Faster),
-            pb::Preset::Fast => Some(Preset::Fast),
-            pb::Preset::Medium => Some(Preset::Medium),
-            pb::Preset::Slow => Some(Preset::Slow),
-            pb::Preset::Slower => Some(Preset::Slower),
-        },
-    })
-}
-
-fn audio(options: Option<&pb::AudioOptions>) -> Result<AudioOptions, FieldViolation> {
-    let Some(options) = options else { return Ok(AudioOptions::default()) };
-    Ok(AudioOptions {
-        bit_rate: number("audio.bit_rate", options.bit_rate)?,
-        channels: number("audio.channels", options.channels)?,
-        sample_rate: number("audio.sample_rate", options.sample_rate)?,
-    })
-}
-
-/// Zero is none.
-fn number<T: TryFrom<i32>>(field: &str, value: i32) -> Result<Option<T>, FieldViolation> {
-    if value == 0 {
-        return Ok(None);
-    }
-    T::try_from(value).map(Some).map_err(|_| FieldViolation::new(field, format!("{value} is out of range")))
-}
-
-fn known<T: TryFrom<i32>>(field: &str, value: i32) -> Result<T, FieldViolation> {
-    T::try_from(value).map_err(|_| FieldViolation::new(field, format!("{value} stands for nothing")))
-}
-
-fn seconds(field: &str, duration: prost_types::Duration) -> Result<f64, FieldViolation> {
-    let duration = Duration::try_from(duration)
-        .map_err(|_| FieldViolation::new(field, "must be a duration from 0 on"))?;
-    Ok(duration.as_secs_f64())
-}
-
-/// The other way round; none for parameters of another version.
+/// The `spec` of a rendition by its stored parameters; `None` if those are of another version.
 pub(super) fn spec(parameters: &str) -> Option<pb::RenditionSpec> {
     let rendition: Rendition = serde_json::from_str(parameters).ok()?;
-    let kind = match rendition {
-        Rendition::Mp4 { video, audio } => {
-            Kind::Mp4(pb::Mp4 { video: show_video(&video), audio: show_audio(&audio) })
-        }
-        Rendition::Webm { codec, video, audio } => Kind::Webm(pb::Webm {
-            codec: match codec {
-                WebmCodec::Vp9 => pb::webm::VideoCodec::Vp9,
-                WebmCodec::Av1 => pb::webm::VideoCodec::Av1,
-            }
-            .into(),
-            video: show_video(&video),
-            audio: show_audio(&audio),
-        }),
-        Rendition::Mp3 { audio } => Kind::Mp3(pb::Mp3 { audio: show_audio(&audio) }),
-        Rendition::OggOpus { audio } => Kind::OggOpus(pb::OggOpus { audio: show_audio(&audio) }),
-        Rendition::Wav { sample_rate, channels } => {
-            Kind::Wav(pb::Wav { sample_rate: show(sample_rate), channels: show(channels) })
-        }
-        Rendition::Thumbnail { at, width } => {
-            let at = at.and_then(|at| Duration::try_from_secs_f64(at).ok()).map(super::duration);
-            Kind::Thumbnail(pb::Thumbnail { at, width: show(width) })
-        }
-        Rendition::ContactSheet { columns, rows, width } => Kind::ContactSheet(pb::ContactSheet {
-            columns: super::count32(columns),
-            rows: super::count32(rows),
-            width: show(width),
-        }),
-        Rendition::Waveform { pixels_per_second, samples_per_pixel, bits } => Kind::Waveform(pb::Waveform {
-            pixels_per_second: show(pixels_per_second),
-            samples_per_pixel: show(samples_per_pixel),
-            bits: u8::from(bits).into(),
-        }),
-        Rendition::Mosaic { format, width, height, frame_rate, video, audio } => Kind::Mosaic(pb::Mosaic {
-            format: match format {
-                FilmFormat::Mp4 => pb::FilmFormat::Mp4,
-                FilmFormat::Webm => pb::FilmFormat::Webm,
-            }
-            .into(),
-            width: show(width),
-            height: show(height),
-            frame_rate: show(frame_rate),
-            video: show_video(&video),
-            audio: show_audio(&audio),
-        }),
-        Rendition::Mix { format, channels } => Kind::Mix(pb::Mix {
-            format: match format {
-                AudioFormat::Mp3 => pb::AudioFormat::Mp3,
-                AudioFormat::OggOpus => pb::AudioFormat::OggOpus,
-                AudioFormat::Wav => pb::AudioFormat::Wav,
-            }
-            .into(),
-            channels: show(channels),
-        }),
-        Rendition::Stem { track, format } => Kind::Stem(pb::Stem {
-            track: super::count32(track).saturating_add(1),
-            format: match format {
-                StemFormat::Mp3 => pb::StemFormat::Mp3,
-                StemFormat::OggOpus => pb::StemFormat::OggOpus,
-                StemFormat::Wav => pb::StemFormat::Wav,
-                StemFormat::Mp4 => pb::StemFormat::Mp4,
-                StemFormat::Webm => pb::StemFormat::Webm,
-            }
-            .into(),
-        }),
-    };
-    Some(pb::RenditionSpec { kind: Some(kind) })
+    let requested = RequestedRendition::of(rendition);
+    let field = SPEC.get_field_by_name(requested.kind().name())?;
+    let message = from_json(field.kind().as_message()?, &requested.parameters().ok()?)?;
+    let mut spec = DynamicMessage::new(SPEC.clone());
+    spec.set_field(&field, Field::Message(message));
+    spec.transcode_to().ok()
 }
 
-fn show_video(options: &VideoOptions) -> Option<pb::VideoOptions> {
-    let preset = options.preset.map_or(pb::Preset::Unspecified, |preset| match preset {
-        Preset::Ultrafast => pb::Preset::Ultrafast,
-        Preset::Superfast => pb::Preset::Superfast,
-        Preset::Veryfast => pb::Preset::Veryfast,
-        Preset::Faster => pb::Preset::Faster,
-        Preset::Fast => pb::Preset::Fast,
-        Preset::Medium => pb::Preset::Medium,
-        Preset::Slow => pb::Preset::Slow,
-        Preset::Slower => pb::Preset::Slower,
-    });
-    let shown = pb::VideoOptions {
-        width: show(options.width),
-        height: show(options.height),
-        frame_rate: show(options.frame_rate),
-        bit_rate: show(options.bit_rate),
-        crf: options.crf.map(i32::from),
-        preset: preset.into(),
-    };
-    Some(shown).filter(|shown| *shown != pb::VideoOptions::default())
+/// The fields of `message` that are set, as JSON. `path` is its own.
+fn to_json(message: &DynamicMessage, path: &str) -> Result<Map<String, Value>, FieldViolation> {
+    let mut parameters = Map::new();
+    for (field, value) in message.fields() {
+        let path = format!("{path}.{}", field.name());
+        let violation = |description: &str| FieldViolation::new(&path, description);
+        let json = match (value, field.kind()) {
+            (Field::I32(number), _) if *number < 0 => return Err(violation("must not be negative")),
+            (Field::I32(number), _) => (*number).into(),
+            (Field::EnumNumber(number), Kind::Enum(values)) => {
+                let unknown = || violation(&format!("{number} is not a value of {}", values.name()));
+                name_of(&values, *number).ok_or_else(unknown)?.into()
+            }
+            (Field::Message(message), Kind::Message(of)) if of.full_name() == DURATION => {
+                let duration = message.transcode_to::<prost_types::Duration>().ok();
+                let duration = duration.and_then(|duration| Duration::try_from(duration).ok());
+                let seconds = duration.map(|duration| duration.as_secs_f64());
+                seconds.ok_or_else(|| violation("must be a duration of 0 or more"))?.into()
+            }
+            (Field::Message(message), _) => to_json(message, &path)?.into(),
+            _ => {
+                debug_assert!(false, "parameters are int32, enumerations, durations and messages of these");
+                return Err(violation("is not supported"));
+            }
+        };
+        parameters.insert(field.name().to_owned(), json);
+    }
+    Ok(parameters)
 }
 
-fn show_audio(options: &AudioOptions) -> Option<pb::AudioOptions> {
-    let shown = pb::AudioOptions {
-        bit_rate: show(options.bit_rate),
-        channels: show(options.channels),
-        sample_rate: show(options.sample_rate),
-    };
-    Some(shown).filter(|shown| *shown != pb::AudioOptions::default())
+/// The inverse of [`to_json`]; `None` if the message can't represent the parameters.
+fn from_json(descriptor: &MessageDescriptor, parameters: &Map<String, Value>) -> Option<DynamicMessage> {
+    let mut message = DynamicMessage::new(descriptor.clone());
+    for (name, value) in parameters {
+        let field = descriptor.get_field_by_name(name)?;
+        let value = match (field.kind(), value) {
+            (Kind::Int32, value) => Field::I32(i32::try_from(value.as_u64()?).ok()?),
+            (Kind::Enum(values), value) => Field::EnumNumber(number_of(&values, value.as_str()?)?),
+            (Kind::Message(of), value) if of.full_name() == DURATION => {
+                let mut duration = DynamicMessage::new(of);
+                let seconds = Duration::try_from_secs_f64(value.as_f64()?).ok()?;
+                duration.transcode_from(&super::duration(seconds)).ok()?;
+                Field::Message(duration)
+            }
+            // Options without any value are left out.
+            (Kind::Message(_), Value::Object(options)) if options.is_empty() => continue,
+            (Kind::Message(of), Value::Object(options)) => Field::Message(from_json(&of, options)?),
+            _ => return None,
+        };
+        message.set_field(&field, value);
+    }
+    Some(message)
 }
 
-fn show(value: Option<impl Into<u32>>) -> i32 {
-    value.map_or(0, |value| super::count32(value.into()))
+/// `AUDIO_FORMAT_` of the enumeration whose value 0 is `AUDIO_FORMAT_UNSPECIFIED`.
+fn prefix(values: &EnumDescriptor) -> Option<String> {
+    Some(values.get_value(0)?.name().strip_suffix("UNSPECIFIED")?.to_owned())
+}
+
+fn name_of(values: &EnumDescriptor, number: i32) -> Option<String> {
+    let value = values.get_value(number)?;
+    Some(value.name().strip_prefix(&prefix(values)?)?.to_ascii_lowercase())
+}
+
+fn number_of(values: &EnumDescriptor, name: &str) -> Option<i32> {
+    let name = format!("{}{}", prefix(values)?, name.to_ascii_uppercase());
+    Some(values.get_value_by_name(&name)?.number())
 }
 
 #[cfg(test)]
 mod tests {
+    use proto::recorder::v1::rendition_spec::Kind;
+
     use super::*;
 
-    fn asked(kind: Kind) -> Result<Rendition, FieldViolation> {
-        rendition(&pb::RenditionSpec { kind: Some(kind) })
+    fn requested(kind: Kind) -> Result<RequestedRendition, FieldViolation> {
+        requested_rendition(&pb::RenditionSpec { kind: Some(kind) })
     }
 
     fn kinds() -> Vec<Kind> {
@@ -322,10 +158,11 @@ mod tests {
     #[test]
     fn every_kind_reads_back_from_what_is_stored() {
         for kind in kinds() {
-            let stored = serde_json::to_string(&asked(kind).unwrap()).unwrap();
+            let rendition = requested(kind).unwrap().resolve(&[]).unwrap();
+            let stored = serde_json::to_string(&rendition).unwrap();
             let shown = spec(&stored).unwrap().kind.unwrap();
             match (kind, shown) {
-                // A codec or format that was left out is shown as what it means.
+                // What was left out is shown with its default.
                 (Kind::Webm(_), Kind::Webm(shown)) => assert_eq!(shown.codec(), pb::webm::VideoCodec::Av1),
                 (kind, shown) => assert_eq!(shown, kind),
             }
@@ -333,7 +170,36 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_message_of_each_kind_has_defaults_but_a_stem_has_to_name_its_track() {
+    fn every_kind_has_a_message_with_its_parameters() {
+        assert_eq!(SPEC.fields().len(), RenditionKind::ALL.len());
+        for kind in RenditionKind::ALL {
+            let field = SPEC.get_field_by_name(kind.name()).unwrap();
+            for parameter in field.kind().as_message().unwrap().fields() {
+                let parameters = Map::from_iter([(parameter.name().to_owned(), Value::Null)]);
+                let unknown = RequestedRendition::parse(*kind, parameters)
+                    .is_err_and(|bad| bad.reason.contains("unknown field"));
+                assert!(!unknown, "{kind} has no parameter {}", parameter.name());
+            }
+        }
+    }
+
+    #[test]
+    fn every_value_of_an_enumeration_is_known_to_both() {
+        let formats = ["mp3", "ogg_opus", "wav", "mp4", "webm"];
+        for (number, name) in (1..).zip(formats) {
+            let stem = Kind::Stem(pb::Stem { track: 1, format: number });
+            assert_eq!(requested(stem).unwrap().parameters().unwrap()["format"], name);
+        }
+        for number in 1..=8 {
+            let video = pb::VideoOptions { preset: number, ..Default::default() };
+            let mp4 = Kind::Mp4(pb::Mp4 { video: Some(video), audio: None });
+            let rendition = requested(mp4).unwrap().resolve(&[]).unwrap();
+            assert_eq!(spec(&serde_json::to_string(&rendition).unwrap()).unwrap().kind, Some(mp4));
+        }
+    }
+
+    #[test]
+    fn an_empty_message_of_each_kind_has_defaults_except_a_stem_which_has_to_name_its_track() {
         for kind in [
             Kind::Mp4(pb::Mp4::default()),
             Kind::Webm(pb::Webm::default()),
@@ -346,14 +212,13 @@ mod tests {
             Kind::Mosaic(pb::Mosaic::default()),
             Kind::Mix(pb::Mix::default()),
         ] {
-            let name = field(&kind);
-            assert_eq!(asked(kind).unwrap().name(), name);
+            assert!(requested(kind).is_ok(), "{kind:?}");
         }
-        assert_eq!(asked(Kind::Stem(pb::Stem::default())).unwrap_err().field, "spec.stem.track");
+        assert_eq!(requested(Kind::Stem(pb::Stem::default())).unwrap_err().field, "spec.stem.track");
     }
 
     #[test]
-    fn a_parameter_that_can_not_be_used_is_named_by_its_path() {
+    fn a_parameter_that_cannot_be_used_is_named_by_its_path() {
         let video = |video| Kind::Mp4(pb::Mp4 { video: Some(video), audio: None });
         let audio = |audio| Kind::Mp3(pb::Mp3 { audio: Some(audio) });
         for (kind, want) in [
@@ -378,8 +243,8 @@ mod tests {
             ),
             (Kind::Stem(pb::Stem { track: 1, format: 99 }), "spec.stem.format"),
         ] {
-            assert_eq!(asked(kind).unwrap_err().field, want);
+            assert_eq!(requested(kind).unwrap_err().field, want);
         }
-        assert_eq!(rendition(&pb::RenditionSpec::default()).unwrap_err().field, "spec");
+        assert_eq!(requested_rendition(&pb::RenditionSpec::default()).unwrap_err().field, "spec");
     }
 }

@@ -1,4 +1,4 @@
-//! Who may do what, and whose recordings they see.
+//! Authentication, permissions of roles, and separation of tenants.
 
 use proto::{
     recorder::v1::{GetRecordingRequest, ListRecordingsRequest, ListSessionsRequest},
@@ -10,7 +10,7 @@ use tonic::{Code, Request};
 use crate::support::{OFFER, TOKENS, TestApp, answer, http, upload, with_token};
 
 #[tokio::test]
-async fn without_a_known_token_nothing_is_done() {
+async fn a_call_without_a_known_token_is_unauthenticated() {
     let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
     for request in [Request::new(upload(OFFER)), with_token("wrong", upload(OFFER))] {
         let status = app.webrtc().upload_p2p_video(request).await.unwrap_err();
@@ -24,7 +24,7 @@ async fn without_a_known_token_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn a_viewer_looks_and_does_not_record() {
+async fn a_viewer_may_read_and_not_record() {
     let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
     let status = app.webrtc().upload_p2p_video(with_token("viewer-token", upload(OFFER))).await.unwrap_err();
     assert_eq!(status.code(), Code::PermissionDenied);
@@ -36,7 +36,7 @@ async fn a_viewer_looks_and_does_not_record() {
 }
 
 #[tokio::test]
-async fn the_header_of_existing_clients_is_taken() {
+async fn the_token_header_of_existing_clients_is_accepted() {
     let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
     let mut request = Request::new(upload(OFFER));
     request.metadata_mut().insert("x-webitel-access", "recorder-token".parse().unwrap());
@@ -47,7 +47,7 @@ async fn the_header_of_existing_clients_is_taken() {
 }
 
 #[tokio::test]
-async fn another_tenants_session_is_not_found_while_it_lives_and_after() {
+async fn another_tenants_session_is_not_found_while_live_and_after_its_end() {
     let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
     let begun = app.webrtc().upload_p2p_video(with_token("recorder-token", upload(OFFER))).await.unwrap();
     let id = begun.into_inner().id;

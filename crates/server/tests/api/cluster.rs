@@ -1,4 +1,4 @@
-//! Two nodes on one database: each answers for the other's sessions.
+//! Several nodes on one database: each forwards calls about the others' sessions.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use tonic_types::StatusExt as _;
 use crate::support::{OFFER, TOKENS, TestApp, upload, with_token};
 
 #[tokio::test]
-async fn a_call_that_reaches_another_node_is_answered_by_the_owner() {
+async fn a_call_to_another_node_is_forwarded_to_the_owner() {
     let shared = tempfile::tempdir().unwrap();
     let database = shared.path().join("recorder.db");
     let common = [("store.url", database.to_str().unwrap()), ("auth.tokens", TOKENS)];
@@ -45,8 +45,8 @@ async fn a_call_that_reaches_another_node_is_answered_by_the_owner() {
         other.webrtc().stop_p2p_video(with_token("recorder-token", stop.clone())).await.unwrap();
     }
     let get = with_token("recorder-token", GetRecordingRequest { id });
-    let sealed = other.recordings().get_recording(get).await.unwrap().into_inner().recording.unwrap();
-    assert_eq!((sealed.state(), sealed.node.as_str()), (State::Parked, "owner"));
+    let finalized = other.recordings().get_recording(get).await.unwrap().into_inner().recording.unwrap();
+    assert_eq!((finalized.state(), finalized.node.as_str()), (State::Parked, "owner"));
     owner.stop().await;
     other.stop().await;
 }
@@ -77,10 +77,10 @@ fn session_of(node: &str) -> Recording {
 }
 
 #[tokio::test]
-async fn a_session_whose_node_is_dead_is_unavailable_with_a_time_to_try_again() {
+async fn a_session_of_a_silent_node_is_unavailable_with_retry_info() {
     let app = TestApp::start(&[("node.heartbeat", "50ms")]).await;
     let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
-    // Never heard of; heard of long ago; heard of just now and gone since.
+    // Without a heartbeat; with an old heartbeat; with a recent heartbeat, but not reachable.
     for node in ["unheard", "silent", "gone"] {
         let session = session_of(node);
         store.begin(&session).await.unwrap();
@@ -99,12 +99,12 @@ async fn a_session_whose_node_is_dead_is_unavailable_with_a_time_to_try_again() 
 }
 
 #[tokio::test]
-async fn two_nodes_that_take_each_other_for_the_owner_do_not_call_in_circles() {
+async fn a_forwarded_call_is_never_forwarded_again() {
     let shared = tempfile::tempdir().unwrap();
     let database = shared.path().join("recorder.db");
     let first = TestApp::start(&[("store.url", database.to_str().unwrap()), ("node.id", "first")]).await;
     let store = SqliteStore::open(&database).await.unwrap();
-    // The row says `third`, whose address is that of `first`.
+    // The owner in the row is `third`, which is registered with the address of `first`.
     let session = session_of("third");
     store.begin(&session).await.unwrap();
     store.heartbeat(&"third".parse().unwrap(), &first.grpc.to_string(), false).await.unwrap();
@@ -119,7 +119,7 @@ async fn sessions(app: &TestApp, token: &str) -> ListSessionsResponse {
 }
 
 #[tokio::test]
-async fn any_node_tells_the_sessions_of_all_and_names_those_that_do_not_answer() {
+async fn any_node_lists_the_sessions_of_all_nodes_and_names_silent_ones() {
     let url = Postgres::shared().create_database();
     let common = [("store.url", url.as_str()), ("auth.tokens", TOKENS)];
     let mut nodes = Vec::new();
@@ -133,18 +133,18 @@ async fn any_node_tells_the_sessions_of_all_and_names_those_that_do_not_answer()
         nodes.push(app);
     }
     for app in &nodes {
-        let told = sessions(app, "viewer-token").await;
-        assert!(told.missing_nodes.is_empty(), "{:?}", told.missing_nodes);
-        let known = told.sessions.iter().map(|one| (one.id.clone(), one.name.clone(), one.node.clone()));
+        let listed = sessions(app, "viewer-token").await;
+        assert!(listed.missing_nodes.is_empty(), "{:?}", listed.missing_nodes);
+        let known = listed.sessions.iter().map(|one| (one.id.clone(), one.name.clone(), one.node.clone()));
         assert_eq!(known.collect::<Vec<_>>(), begun);
-        for session in &told.sessions {
+        for session in &listed.sessions {
             assert_eq!((session.source(), &*session.correlation_id), (PbSource::Webrtc, "call-7"));
             assert!(session.started_at.is_some());
         }
         assert!(sessions(app, "other-token").await.sessions.is_empty());
     }
 
-    // One that has gone, one that is silent, and one that is `a` under another name.
+    // One that is not reachable, one that never answers, and `a` under another id.
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let store = PostgresStore::connect(&PostgresConfig::new(url.as_str())).await.unwrap();
     for (node, address) in [
@@ -155,10 +155,10 @@ async fn any_node_tells_the_sessions_of_all_and_names_those_that_do_not_answer()
         store.heartbeat(&node.parse().unwrap(), &address, false).await.unwrap();
     }
     let asked = std::time::Instant::now();
-    let told = sessions(&nodes[1], "viewer-token").await;
+    let listed = sessions(&nodes[1], "viewer-token").await;
     assert!(asked.elapsed() < Duration::from_secs(3), "{:?}", asked.elapsed());
-    assert_eq!(told.missing_nodes, ["gone", "silent"]);
-    let ids: Vec<_> = told.sessions.into_iter().map(|session| session.id).collect();
+    assert_eq!(listed.missing_nodes, ["gone", "silent"]);
+    let ids: Vec<_> = listed.sessions.into_iter().map(|session| session.id).collect();
     assert_eq!(ids, [begun[0].0.clone(), begun[1].0.clone()]);
     store.close().await;
     for app in nodes {

@@ -1,4 +1,4 @@
-//! Links to what was recorded.
+//! Download links.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use proto::recorder::v1::{self as pb, create_download_url_request};
 use tonic::Code;
 
 use crate::{
-    rows::{create, film, mp3, row, seal},
+    rows::{create, film, finalize, mp3, row},
     support::{NOBODY, TestApp, http},
 };
 
@@ -16,11 +16,11 @@ pub fn download(source: create_download_url_request::Source) -> pb::CreateDownlo
 }
 
 #[tokio::test]
-async fn a_link_leads_to_the_file_or_a_part_of_it_until_it_is_over() {
+async fn a_link_serves_the_file_and_its_ranges_until_it_expires() {
     use create_download_url_request::Source;
     let app = TestApp::start(&[]).await;
     let recording = row("default", RowState::Available, film());
-    let id = seal(&app, &recording).await;
+    let id = finalize(&app, &recording).await;
     let object = app.directory.path().join("objects").join(recording.object_key.as_ref().unwrap());
     std::fs::create_dir_all(object.parent().unwrap()).unwrap();
     std::fs::write(&object, b"media").unwrap();
@@ -39,7 +39,7 @@ async fn a_link_leads_to_the_file_or_a_part_of_it_until_it_is_over() {
     let tag = response.headers()["etag"].to_str().unwrap().to_owned();
     assert_eq!(response.bytes().await.unwrap(), "media");
 
-    for (range, code, place, body) in [
+    for (range, code, content_range, body) in [
         ("bytes=1-2", 206, Some("bytes 1-2/5"), "ed"),
         ("bytes=-2", 206, Some("bytes 3-4/5"), "ia"),
         ("bytes=9-", 416, Some("bytes */5"), ""),
@@ -47,7 +47,10 @@ async fn a_link_leads_to_the_file_or_a_part_of_it_until_it_is_over() {
     ] {
         let response = http().get(&link.url).header("range", range).send().await.unwrap();
         assert_eq!(response.status().as_u16(), code, "{range}");
-        assert_eq!(response.headers().get("content-range").map(|place| place.to_str().unwrap()), place);
+        assert_eq!(
+            response.headers().get("content-range").map(|value| value.to_str().unwrap()),
+            content_range
+        );
         assert_eq!(response.bytes().await.unwrap(), body, "{range}");
     }
     let head = http().head(&link.url).send().await.unwrap();
@@ -87,7 +90,7 @@ async fn a_link_leads_to_the_file_or_a_part_of_it_until_it_is_over() {
 async fn a_link_to_what_is_not_there_is_refused() {
     use create_download_url_request::Source;
     let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let id = finalize(&app, &row("default", RowState::Processing, film())).await;
     app.recordings().create_rendition(create(&id, mp3())).await.unwrap();
     let recording = |id: &str| download(Source::RecordingId(id.to_owned()));
     let rendition = |id: &str| download(Source::RenditionId(id.to_owned()));

@@ -1,4 +1,4 @@
-//! The time between the order to stop and the end.
+//! The time between the shutdown signal and the exit.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ async fn while_the_last_sessions_are_sealed_new_ones_are_refused_with_a_time_to_
     };
     assert_eq!(readiness().await, (200, "ready\n".to_owned()));
 
-    // The seal can't end before its row is written.
+    // Finalizing can't complete before its row is committed.
     postgres.stop_immediately();
     let stopping = tokio::spawn(app.stop_keeping_files());
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -33,7 +33,7 @@ async fn while_the_last_sessions_are_sealed_new_ones_are_refused_with_a_time_to_
         assert!(Instant::now() < deadline, "{:?}", readiness().await);
         sleep(Duration::from_millis(20)).await;
     }
-    // Not to be restarted for it: that would take its time to seal.
+    // Liveness stays: a restart by an orchestrator would interrupt finalizing.
     assert_eq!(http().get(&alive).send().await.unwrap().status().as_u16(), 200);
 
     let status = client.upload_p2p_video(upload(OFFER)).await.unwrap_err();
@@ -47,12 +47,12 @@ async fn while_the_last_sessions_are_sealed_new_ones_are_refused_with_a_time_to_
 
     postgres.start_again();
     let (ended, files) = timeout(Duration::from_secs(60), stopping).await.unwrap().unwrap();
-    assert_eq!(ended.unsealed, 0);
+    assert_eq!(ended.unfinished, 0);
     drop(files);
     let next = TestApp::start(&[("store.url", url.as_str())]).await;
     let row = next.recordings().get_recording(GetRecordingRequest { id: live }).await.unwrap().into_inner();
     let row = row.recording.unwrap();
-    // Nobody sent media.
+    // No media was sent.
     assert_eq!((row.end_reason(), row.state()), (EndReason::Shutdown, RecordingState::Parked));
     next.stop().await;
 }

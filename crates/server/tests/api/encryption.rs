@@ -25,7 +25,7 @@ struct Issued {
 }
 
 impl Issued {
-    /// A certificate for localhost, signed by `authority` or, without one, an authority itself.
+    /// A certificate for localhost signed by `authority`; without one, a self-signed authority.
     fn new(authority: Option<&Self>) -> Self {
         let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
         let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
@@ -99,7 +99,7 @@ fn client(app: &TestApp, authority: &Issued, identity: Option<&Issued>) -> WebRt
 }
 
 #[tokio::test]
-async fn with_a_certificate_both_ports_speak_tls_alone() {
+async fn with_a_certificate_both_ports_accept_tls_only() {
     let authority = Issued::new(None);
     let files = files(&authority);
     let app = TestApp::start(&[("tls.certificate", &files.certificate), ("tls.key", &files.key)]).await;
@@ -116,7 +116,7 @@ async fn with_a_certificate_both_ports_speak_tls_alone() {
 }
 
 #[tokio::test]
-async fn nodes_that_encrypt_forward_to_each_other() {
+async fn nodes_forward_calls_over_tls() {
     let authority = Issued::new(None);
     let files = files(&authority);
     let shared = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ async fn nodes_that_encrypt_forward_to_each_other() {
 }
 
 #[tokio::test]
-async fn with_a_clients_authority_a_client_needs_a_certificate_of_it() {
+async fn with_a_client_authority_a_client_needs_its_certificate() {
     let authority = Issued::new(None);
     let files = files(&authority);
     let app = TestApp::start(&[
@@ -151,8 +151,8 @@ async fn with_a_clients_authority_a_client_needs_a_certificate_of_it() {
     let ours = Issued::new(Some(&authority));
     client(&app, &authority, Some(&ours)).upload_p2p_video(upload(OFFER)).await.unwrap();
     client(&app, &authority, None).upload_p2p_video(upload(OFFER)).await.unwrap_err();
-    let stranger = Issued::new(None);
-    let theirs = Issued::new(Some(&stranger));
+    let unknown_authority = Issued::new(None);
+    let theirs = Issued::new(Some(&unknown_authority));
     client(&app, &authority, Some(&theirs)).upload_p2p_video(upload(OFFER)).await.unwrap_err();
     app.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Audio that is pushed, from the first message to the object.
+//! Pushed audio, from the first message to the object.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,7 +24,7 @@ use tonic_types::StatusExt as _;
 
 use crate::support::{OFFER, TOKENS, TestApp, with_token};
 
-/// How long anything may take on a machine that does other things, too.
+/// Time-out of every wait, long enough for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn header(format: Format) -> AudioHeader {
@@ -78,7 +78,7 @@ async fn recording(app: &TestApp, id: &str) -> Recording {
     app.recordings().get_recording(get).await.unwrap().into_inner().recording.unwrap()
 }
 
-/// The recording's object, once it is there.
+/// Waits for the recording's object.
 async fn object(app: &TestApp, id: &str) -> PathBuf {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -105,7 +105,7 @@ fn decoded(file: &Path) -> Vec<u8> {
 #[tokio::test(flavor = "multi_thread")]
 async fn pcm_is_recorded_sample_for_sample_and_uploaded() {
     let app = TestApp::start(&[]).await;
-    // Two minutes in no time at all.
+    // Two minutes of audio, sent as fast as possible.
     let sent = noise(44_100 * 4 * 120 + 44);
     let mut messages = vec![first(header(pcm(44_100, 2)))];
     messages.extend(sent.chunks(40_000).map(audio));
@@ -119,12 +119,13 @@ async fn pcm_is_recorded_sample_for_sample_and_uploaded() {
     assert_eq!(results, [AudioFormat::Wav, AudioFormat::OggOpus]);
     let get = GetRecordingRequest { id: answer.id.clone() };
     let renditions = app.recordings().get_recording(get).await.unwrap().into_inner().renditions;
-    let mut wanted: Vec<_> = renditions.into_iter().map(|made| (made.object_key, made.id)).collect();
-    let told = answer.results.iter().map(|result| (result.object_key.clone(), result.rendition_id.clone()));
-    let mut told: Vec<_> = told.collect();
-    wanted.sort_unstable();
-    told.sort_unstable();
-    assert_eq!(wanted, told);
+    let mut expected: Vec<_> = renditions.into_iter().map(|made| (made.object_key, made.id)).collect();
+    let results =
+        answer.results.iter().map(|result| (result.object_key.clone(), result.rendition_id.clone()));
+    let mut results: Vec<_> = results.collect();
+    expected.sort_unstable();
+    results.sort_unstable();
+    assert_eq!(results, expected);
 
     let row = recording(&app, &answer.id).await;
     assert_eq!((row.source(), row.channel()), (Source::Audio, Channel::Call));
@@ -137,9 +138,9 @@ async fn pcm_is_recorded_sample_for_sample_and_uploaded() {
 }
 
 #[tokio::test]
-async fn a_configured_stem_names_its_track_by_the_number_that_the_api_shows() {
-    let wished = "[{ kind = \"stem\", track = 1, format = \"wav\" }, { kind = \"stem\", track = 2, format = \"wav\" }]";
-    let app = TestApp::start(&[("renditions", wished)]).await;
+async fn a_configured_stem_selects_its_track_by_the_number_in_the_api() {
+    let configured = "[{ kind = \"stem\", track = 1, format = \"wav\" }, { kind = \"stem\", track = 2, format = \"wav\" }]";
+    let app = TestApp::start(&[("renditions", configured)]).await;
     let header = AudioHeader { results: Vec::new(), ..header(pcm(16_000, 1)) };
     let answer = push(&app, vec![first(header), audio(&noise(3_200))]).await.unwrap();
     let got =
@@ -172,7 +173,7 @@ async fn opus_is_recorded_packet_for_packet_into_webm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_header_that_can_not_be_used_leaves_nothing() {
+async fn an_invalid_header_creates_no_recording() {
     let app = TestApp::start(&[]).await;
     let bad = |change: fn(&mut AudioHeader)| {
         let mut header = header(pcm(48_000, 1));
@@ -207,7 +208,7 @@ async fn a_header_that_can_not_be_used_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn audio_that_can_not_be_used_is_refused_and_what_came_before_is_kept() {
+async fn invalid_audio_is_refused_and_the_audio_before_it_is_recorded() {
     let app = TestApp::start(&[]).await;
     let good = noise(16_000);
     let stated = RecordAudioRequest {
@@ -250,7 +251,7 @@ async fn audio_that_can_not_be_used_is_refused_and_what_came_before_is_kept() {
     app.stop().await;
 }
 
-/// A push that is under way, and its session's id.
+/// A push in progress, and its session's id.
 async fn under_way(app: &TestApp, sent: &[u8]) -> (mpsc::Sender<RecordAudioRequest>, Push, String) {
     let (sender, messages) = mpsc::channel(4);
     let mut client = app.ingest();
@@ -274,7 +275,7 @@ async fn under_way(app: &TestApp, sent: &[u8]) -> (mpsc::Sender<RecordAudioReque
 type Push = tokio::task::JoinHandle<Result<Response<RecordAudioResponse>, Status>>;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_goes_away_leaves_a_recording_that_ends_there() {
+async fn a_recording_ends_where_its_client_disconnected() {
     let app = TestApp::start(&[]).await;
     let sent = noise(32_000);
     let (sender, push, id) = under_way(&app, &sent).await;
@@ -287,12 +288,12 @@ async fn a_caller_that_goes_away_leaves_a_recording_that_ends_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_deadline_that_passes_leaves_a_recording_that_ends_there() {
+async fn a_recording_ends_where_its_clients_deadline_passed() {
     let app = TestApp::start(&[]).await;
     let sent = noise(32_000);
     let (sender, messages) = mpsc::channel(4);
     let mut request = tonic::Request::new(ReceiverStream::new(messages));
-    // Long enough for all of it to be taken before.
+    // Long enough for all audio to be received before.
     request.set_timeout(Duration::from_secs(5));
     sender.send(first(header(pcm(16_000, 1)))).await.unwrap();
     sender.send(audio(&sent)).await.unwrap();
@@ -314,7 +315,7 @@ async fn a_deadline_that_passes_leaves_a_recording_that_ends_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_is_a_session_that_others_can_pause_and_stop_but_not_renegotiate() {
+async fn a_push_can_be_paused_and_stopped_and_not_renegotiated() {
     let app = TestApp::start(&[]).await;
     let sent = noise(96_000);
     let (sender, push, id) = under_way(&app, &sent[..32_000]).await;
@@ -347,7 +348,7 @@ async fn a_push_is_a_session_that_others_can_pause_and_stop_but_not_renegotiate(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_and_shutdown_end_a_push_with_an_answer() {
+async fn limits_and_shutdown_end_a_push_with_a_response() {
     let app = TestApp::start(&[("limits.session_time", "5s")]).await;
     let (_sender, push, _) = under_way(&app, &noise(32_000)).await;
     let answer = push.await.unwrap().unwrap().into_inner();
@@ -361,7 +362,7 @@ async fn limits_and_shutdown_end_a_push_with_an_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_push_needs_the_role_of_a_recorder_and_a_place() {
+async fn a_push_needs_the_role_recorder_and_a_free_session() {
     let app = TestApp::start(&[("auth.tokens", TOKENS), ("limits.sessions", "1")]).await;
     let messages = || iter(vec![first(header(pcm(16_000, 1))), audio(&[0; 640])]);
     for (token, code) in [("viewer-token", Code::PermissionDenied), ("no-token", Code::Unauthenticated)] {

@@ -1,4 +1,4 @@
-//! A session from its offer to its row.
+//! The life of a session, from its offer to its final row.
 
 use proto::{
     recorder::v1::{
@@ -34,7 +34,7 @@ async fn stop(app: &TestApp, id: &str) {
 }
 
 #[tokio::test]
-async fn a_session_without_media_is_no_success_and_says_so() {
+async fn a_session_without_media_is_parked_with_the_reason() {
     let app = TestApp::start(&[]).await;
     let id = begin(&app, "visit").await;
     let live = recording(&app, &id).await;
@@ -42,15 +42,15 @@ async fn a_session_without_media_is_no_success_and_says_so() {
     assert_eq!((live.correlation_id.as_str(), live.channel()), ("call of visit", Channel::Call));
 
     stop(&app, &id).await;
-    let sealed = recording(&app, &id).await;
-    assert_eq!((sealed.state(), sealed.end_reason()), (RecordingState::Parked, EndReason::Requested));
-    assert_eq!(sealed.error, "no media was received");
-    assert!(sealed.ended_at.is_some());
+    let ended = recording(&app, &id).await;
+    assert_eq!((ended.state(), ended.end_reason()), (RecordingState::Parked, EndReason::Requested));
+    assert_eq!(ended.error, "no media was received");
+    assert!(ended.ended_at.is_some());
     app.stop().await;
 }
 
 #[tokio::test]
-async fn stop_may_be_repeated_and_renegotiation_of_what_has_ended_is_a_failed_precondition() {
+async fn stop_can_be_repeated_and_an_ended_session_can_not_be_renegotiated() {
     let app = TestApp::start(&[]).await;
     let id = begin(&app, "visit").await;
     stop(&app, &id).await;
@@ -63,7 +63,7 @@ async fn stop_may_be_repeated_and_renegotiation_of_what_has_ended_is_a_failed_pr
 }
 
 #[tokio::test]
-async fn a_renegotiation_that_fails_leaves_the_session_live() {
+async fn a_failed_renegotiation_leaves_the_session_live() {
     let app = TestApp::start(&[]).await;
     let id = begin(&app, "visit").await;
     for offer in ["no sdp", ""] {
@@ -79,7 +79,7 @@ async fn a_renegotiation_that_fails_leaves_the_session_live() {
 }
 
 #[tokio::test]
-async fn recordings_are_listed_newest_first_by_pages_and_filters() {
+async fn recordings_are_listed_newest_first_in_pages_and_by_filters() {
     let app = TestApp::start(&[]).await;
     let mut ids = Vec::new();
     for name in ["one", "two", "three"] {
@@ -142,14 +142,14 @@ async fn the_three_calls_work_as_json() {
 }
 
 #[tokio::test]
-async fn shutdown_seals_what_is_live() {
+async fn shutdown_finalizes_live_sessions() {
     let app = TestApp::start(&[]).await;
     let id = begin(&app, "visit").await;
     let (ended, directory) = app.stop_keeping_files().await;
-    assert_eq!(ended.unsealed, 0);
+    assert_eq!(ended.unfinished, 0);
     let database = directory.path().join("recorder.db");
     let again = TestApp::start(&[("store.url", database.to_str().unwrap())]).await;
-    let sealed = recording(&again, &id).await;
-    assert_eq!(sealed.end_reason(), EndReason::Shutdown);
+    let ended = recording(&again, &id).await;
+    assert_eq!(ended.end_reason(), EndReason::Shutdown);
     again.stop().await;
 }

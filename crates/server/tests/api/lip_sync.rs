@@ -1,4 +1,4 @@
-//! What live statistics say of how far apart tracks arrive.
+//! The A/V offset in the statistics of live sessions.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -21,7 +21,7 @@ fn offset(tracks: &[SessionTrack], codec: Codec) -> Option<f64> {
 }
 
 #[tokio::test]
-async fn a_camera_that_is_sent_late_is_told_by_its_offset() {
+async fn the_av_offset_of_a_late_camera_is_reported() {
     let app = TestApp::start(&[]).await;
     let driver = Driver::start().unwrap();
     for (video_lag, audio_lag) in [(120, 0), (0, 80)] {
@@ -35,7 +35,7 @@ async fn a_camera_that_is_sent_late_is_told_by_its_offset() {
         let expected = f64::from(video_lag as u32) - f64::from(audio_lag as u32);
         let deadline = Instant::now() + Duration::from_secs(60);
         let (mut video, mut audio) = (None, None);
-        // What a busy machine does to single frames is smoothed away after some more.
+        // Later frames smooth out the jitter of a busy machine.
         while video.is_none_or(|found: f64| (found - expected).abs() > 10.0) {
             assert!(Instant::now() < deadline, "{video:?} and {audio:?}, not {expected} ms and 0");
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -1,4 +1,4 @@
-//! The API as its callers see it, on a recorder in this process or on the binary. Media has its own tests.
+//! The API, on a recorder in this process or on the binary. Other tests cover media.
 
 #![allow(clippy::unwrap_used, clippy::panic)] // Also outside of the tests' own functions.
 

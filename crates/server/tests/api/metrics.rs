@@ -1,4 +1,4 @@
-//! Metrics: what `docs/metrics.md` promises, and nothing else, with the values of one recording.
+//! The exposed metrics are those of `docs/metrics.md`, with the values of one recording.
 
 use std::{
     collections::BTreeSet,
@@ -17,14 +17,15 @@ use crate::support::http;
 
 const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
 
-/// Documented, and with no event after one recording of WebRTC on the embedded default.
-const WITHOUT_EVENT: [&str; 19] = [
+/// Documented metrics without an event after one WebRTC recording on the embedded default.
+const WITHOUT_EVENT: [&str; 20] = [
     "recorder_jobs_cancelled_total",
     "recorder_jobs_failed_total",
     "recorder_jobs_leases_lost_total",
     "recorder_jobs_parked_total",
     "recorder_jobs_put_off_total",
     "recorder_ledger_retries_total",
+    "recorder_periodic_task_failures_total",
     "recorder_recordings_given_up_total",
     "recorder_recovered_total",
     "recorder_retention_deleted_total",
@@ -46,7 +47,7 @@ fn documented() -> BTreeSet<&'static str> {
     cells.flat_map(|cell| cell.split('`')).filter(|word| word.starts_with("recorder_")).collect()
 }
 
-/// What a scrape says.
+/// The answer of a scrape.
 struct Scrape(String);
 
 impl Scrape {
@@ -57,7 +58,7 @@ impl Scrape {
         Self(response.text().await.unwrap())
     }
 
-    /// The series and their values, each series once.
+    /// The series and their values. Fails if a series occurs twice.
     fn samples(&self) -> Vec<(&str, f64)> {
         let lines = self.0.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         let samples: Vec<_> = lines
@@ -65,7 +66,7 @@ impl Scrape {
             .map(|(series, value)| (series, value.parse().unwrap()))
             .collect();
         let series: BTreeSet<_> = samples.iter().map(|(series, _)| *series).collect();
-        assert_eq!(series.len(), samples.len(), "a series is there twice:\n{}", self.0);
+        assert_eq!(series.len(), samples.len(), "a series occurs twice:\n{}", self.0);
         samples
     }
 
@@ -78,7 +79,7 @@ impl Scrape {
         self.samples().into_iter().filter(|(series, _)| fits(series)).map(|(_, value)| value).sum()
     }
 
-    /// The metrics, each declared once, with what it means.
+    /// The metrics. Fails if one is declared twice or has no help text.
     fn families(&self) -> BTreeSet<&str> {
         let said = |what: &str| -> Vec<&str> {
             let lines = self.0.lines().filter_map(|line| line.strip_prefix(what));
@@ -87,13 +88,13 @@ impl Scrape {
         let (types, helps) = (said("# TYPE "), said("# HELP "));
         let families: BTreeSet<_> = types.iter().copied().collect();
         assert_eq!(families.len(), types.len(), "a metric is declared twice:\n{}", self.0);
-        assert_eq!(families, helps.into_iter().collect(), "a metric doesn't say what it means");
+        assert_eq!(families, helps.into_iter().collect(), "a metric has no help text");
         families
     }
 }
 
 #[tokio::test]
-async fn one_recording_shows_in_the_metrics_that_are_documented() {
+async fn after_one_recording_the_documented_metrics_have_its_values() {
     let recorder = RecorderConfig::new(env!("CARGO_BIN_EXE_webrtc-recorder"))
         .env("RECORDER__SPOOL__SYNC_INTERVAL", "200ms")
         .start()
@@ -149,7 +150,7 @@ async fn one_recording_shows_in_the_metrics_that_are_documented() {
     }
     let sent = session.stats().await.packets as f64;
     for (name, least, most) in [
-        // Beside RTP come STUN, DTLS and RTCP.
+        // STUN, DTLS and RTCP are counted besides RTP.
         ("recorder_datagrams_received_total", sent * 0.9, sent * 3.0),
         ("recorder_bytes_received_total", bytes * 0.8, bytes * 4.0),
         ("recorder_spool_written_bytes_total", bytes, bytes * 4.0),

@@ -1,4 +1,4 @@
-//! Pause and resume by the API.
+//! Pause and resume.
 
 use proto::{
     recorder::v1::{
@@ -21,24 +21,24 @@ fn resume(id: &str) -> ResumeRecordingRequest {
 }
 
 #[tokio::test]
-async fn a_session_is_paused_and_resumed_and_its_row_and_the_list_say_so() {
+async fn pause_and_resume_show_in_the_row_and_in_list_sessions() {
     let app = TestApp::start(&[]).await;
     let id = app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap().into_inner().id;
     let mut client = app.recordings();
     for paused in [true, true, false, false, true] {
-        let (answer, wanted) = if paused {
+        let (answer, expected) = if paused {
             let answer = client.pause_recording(pause(&id)).await.unwrap().into_inner();
             (answer.state(), RecordingState::Paused)
         } else {
             let answer = client.resume_recording(resume(&id)).await.unwrap().into_inner();
             (answer.state(), RecordingState::Recording)
         };
-        assert_eq!(answer, wanted);
+        assert_eq!(answer, expected);
         let get = GetRecordingRequest { id: id.clone() };
         let row = client.get_recording(get).await.unwrap().into_inner().recording.unwrap();
-        assert_eq!(row.state(), wanted);
+        assert_eq!(row.state(), expected);
         let live = client.list_sessions(ListSessionsRequest {}).await.unwrap().into_inner().sessions;
-        assert_eq!((live.len(), live[0].state()), (1, wanted));
+        assert_eq!((live.len(), live[0].state()), (1, expected));
     }
     app.webrtc().stop_p2p_video(StopP2pVideoRequest { id: id.clone() }).await.unwrap();
     let ended = [
@@ -53,7 +53,7 @@ async fn a_session_is_paused_and_resumed_and_its_row_and_the_list_say_so() {
 }
 
 #[tokio::test]
-async fn a_pause_that_can_not_be_is_refused() {
+async fn an_impossible_pause_is_refused() {
     let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
     let begun = app.webrtc().upload_p2p_video(with_token("recorder-token", upload(OFFER))).await.unwrap();
     let id = begun.into_inner().id;
@@ -79,7 +79,7 @@ async fn a_pause_that_can_not_be_is_refused() {
 }
 
 #[tokio::test]
-async fn a_pause_that_reaches_another_node_is_handed_to_the_owner() {
+async fn a_pause_is_forwarded_to_the_owner() {
     let shared = tempfile::tempdir().unwrap();
     let database = shared.path().join("recorder.db");
     let common = [("store.url", database.to_str().unwrap()), ("auth.tokens", TOKENS)];

@@ -1,4 +1,4 @@
-//! On Postgres: the schema is the operator's if they want, and a database that goes away comes back.
+//! Postgres: pending migrations without auto_migrate, and an outage of the database.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tonic_types::StatusExt as _;
 use crate::support::{OFFER, TestApp, http, sources, upload};
 
 #[tokio::test]
-async fn an_older_schema_is_refused_where_the_operator_migrates_by_hand() {
+async fn pending_migrations_prevent_the_start_if_auto_migrate_is_off() {
     let url = Postgres::shared().create_database();
     let directory = tempfile::tempdir().unwrap();
     let settings = [("store.url", url.as_str()), ("store.auto_migrate", "false")];
@@ -42,7 +42,7 @@ async fn wait_for_health(app: &TestApp, want: ServingStatus) {
 }
 
 #[tokio::test]
-async fn while_the_database_is_away_sessions_are_refused_and_the_node_is_not_ready() {
+async fn while_the_database_is_unavailable_sessions_are_refused_and_the_node_is_not_ready() {
     let postgres = Postgres::start();
     let url = postgres.create_database();
     let app = TestApp::start(&[("store.url", url.as_str())]).await;

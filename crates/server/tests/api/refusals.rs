@@ -1,4 +1,4 @@
-//! Bad input: each row of the service's error table, by gRPC and by JSON, and the recorder goes on.
+//! Invalid requests: each row of the service's error table, by gRPC and JSON.
 
 use proto::webrtc_recorder::{
     IceServers, RenegotiateP2pVideoRequest, StopP2pVideoRequest, UploadP2pVideoRequest,
@@ -19,7 +19,7 @@ fn field(status: &Status) -> String {
 }
 
 #[tokio::test]
-async fn an_offer_that_can_not_be_used_is_named_by_its_field() {
+async fn an_invalid_offer_is_a_violation_of_its_field() {
     let app = TestApp::start(&[]).await;
     let large = format!("{OFFER}a=x:{}\r\n", "x".repeat(300 << 10));
     for offer in ["", "this is no SDP", "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", &large] {
@@ -35,7 +35,7 @@ async fn an_offer_that_can_not_be_used_is_named_by_its_field() {
 }
 
 #[tokio::test]
-async fn a_bad_ice_url_and_a_bad_channel_are_named_by_their_place() {
+async fn an_invalid_ice_url_and_channel_are_violations_of_their_fields() {
     let app = TestApp::start(&[]).await;
     let server = IceServers {
         urls: vec!["stun:stun.example.org:3478".to_owned(), "http://inside/".to_owned()],
@@ -49,7 +49,7 @@ async fn a_bad_ice_url_and_a_bad_channel_are_named_by_their_place() {
 }
 
 #[tokio::test]
-async fn no_codec_in_common_says_what_was_offered_and_what_is_supported() {
+async fn no_codec_in_common_names_the_offered_and_the_supported_codecs() {
     let app = TestApp::start(&[]).await;
     let offer = OFFER.replace("VP8/90000", "H263/90000").replace("opus/48000/2", "speex/16000");
     let status = refused(&app, upload(&offer)).await;
@@ -59,7 +59,7 @@ async fn no_codec_in_common_says_what_was_offered_and_what_is_supported() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_no_uuid_is_invalid_and_one_that_nobody_has_is_not_found() {
+async fn an_id_that_is_not_a_uuid_is_invalid_and_an_unknown_one_is_not_found() {
     let app = TestApp::start(&[]).await;
     for (id, code) in
         [("../../etc", Code::InvalidArgument), ("", Code::InvalidArgument), (NOBODY, Code::NotFound)]
@@ -73,7 +73,7 @@ async fn an_id_that_is_no_uuid_is_invalid_and_one_that_nobody_has_is_not_found()
 }
 
 #[tokio::test]
-async fn the_session_limit_is_told_with_a_time_to_try_again() {
+async fn the_session_limit_is_refused_with_retry_info() {
     let app = TestApp::start(&[("limits.sessions", "1")]).await;
     app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap();
     let status = refused(&app, upload(OFFER)).await;
@@ -85,7 +85,7 @@ async fn the_session_limit_is_told_with_a_time_to_try_again() {
 }
 
 #[tokio::test]
-async fn a_disk_that_is_nearly_full_is_told_with_a_time_to_try_again() {
+async fn a_nearly_full_disk_is_refused_with_retry_info() {
     let app = TestApp::start(&[("limits.min_free_bytes", "1000000TB")]).await;
     let status = refused(&app, upload(OFFER)).await;
     assert_eq!(status.code(), Code::ResourceExhausted, "{status}");
@@ -96,7 +96,7 @@ async fn a_disk_that_is_nearly_full_is_told_with_a_time_to_try_again() {
 }
 
 #[tokio::test]
-async fn a_message_over_the_limit_is_refused_and_the_next_one_is_answered() {
+async fn a_message_over_the_limit_is_refused_and_the_next_one_is_accepted() {
     let app = TestApp::start(&[("grpc.max_message_bytes", "1MiB")]).await;
     let status = refused(&app, upload(&"x".repeat(2 << 20))).await;
     assert_eq!(status.code(), Code::OutOfRange, "{status}");
@@ -105,7 +105,7 @@ async fn a_message_over_the_limit_is_refused_and_the_next_one_is_answered() {
 }
 
 #[tokio::test]
-async fn json_errors_are_statuses_with_the_codes_of_http() {
+async fn json_errors_are_google_rpc_statuses_with_http_codes() {
     let app = TestApp::start(&[]).await;
     let (client, video) = (http(), app.url("/webrtc/video"));
     let session = |id: &str| app.url(&format!("/webrtc/video/{id}"));

@@ -1,4 +1,4 @@
-//! What can be done with a recording: rows and answers. What is made of real media has tests of its own.
+//! Renditions, jobs and deletions, on rows without media. Other tests render real media.
 
 use model::RecordingState as RowState;
 use proto::recorder::v1::{self as pb, create_download_url_request, rendition_spec::Kind};
@@ -9,7 +9,7 @@ use tonic_types::StatusExt as _;
 
 use crate::{
     downloads::download,
-    rows::{ELSEWHERE, create, film, mp3, row, seal, sound},
+    rows::{ELSEWHERE, create, film, finalize, mp3, row, sound},
     support::{NOBODY, OFFER, TOKENS, TestApp, upload, with_token},
 };
 
@@ -18,9 +18,9 @@ fn reason(status: &Status) -> String {
 }
 
 #[tokio::test]
-async fn the_same_rendition_twice_is_one() {
+async fn requesting_the_same_rendition_twice_makes_one() {
     let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let id = finalize(&app, &row("default", RowState::Processing, film())).await;
     let first = app.recordings().create_rendition(create(&id, mp3())).await.unwrap().into_inner();
     let again = app.recordings().create_rendition(create(&id, mp3())).await.unwrap().into_inner();
     assert!(first.created && !again.created);
@@ -45,11 +45,11 @@ async fn the_same_rendition_twice_is_one() {
 }
 
 #[tokio::test]
-async fn what_can_not_be_made_is_refused_with_its_reason() {
+async fn an_impossible_rendition_is_refused_with_the_reason() {
     let app = TestApp::start(&[]).await;
-    let ready = seal(&app, &row("default", RowState::Processing, sound())).await;
-    let video = seal(&app, &row("default", RowState::Processing, film())).await;
-    let empty = seal(&app, &row("default", RowState::Parked, Vec::new())).await;
+    let ready = finalize(&app, &row("default", RowState::Processing, sound())).await;
+    let video = finalize(&app, &row("default", RowState::Processing, film())).await;
+    let empty = finalize(&app, &row("default", RowState::Parked, Vec::new())).await;
     let live = app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap().into_inner().id;
     let stem = |track| Kind::Stem(pb::Stem { track, ..Default::default() });
     let sound_of = |track| Kind::Stem(pb::Stem { track, format: pb::StemFormat::Mp3.into() });
@@ -72,11 +72,11 @@ async fn what_can_not_be_made_is_refused_with_its_reason() {
     ] {
         let status = app.recordings().create_rendition(create(id, kind)).await.unwrap_err();
         assert_eq!(status.code(), code, "{kind:?}: {status}");
-        let told = match status.get_error_details().bad_request() {
+        let found = match status.get_error_details().bad_request() {
             Some(bad) => bad.field_violations[0].field.clone(),
             None => reason(&status),
         };
-        assert_eq!(told, want, "{kind:?}: {status}");
+        assert_eq!(found, want, "{kind:?}: {status}");
     }
     let nothing = pb::CreateRenditionRequest { recording_id: ready, spec: None };
     let status = app.recordings().create_rendition(nothing).await.unwrap_err();
@@ -87,7 +87,7 @@ async fn what_can_not_be_made_is_refused_with_its_reason() {
 #[tokio::test]
 async fn jobs_are_listed_cancelled_and_retried() {
     let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let id = finalize(&app, &row("default", RowState::Processing, film())).await;
     let mut jobs = Vec::new();
     for kind in [mp3(), Kind::Wav(pb::Wav::default()), Kind::Waveform(pb::Waveform::default())] {
         let made = app.recordings().create_rendition(create(&id, kind)).await.unwrap().into_inner();
@@ -140,7 +140,7 @@ async fn jobs_are_listed_cancelled_and_retried() {
 #[tokio::test]
 async fn only_a_render_can_be_cancelled() {
     let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let id = finalize(&app, &row("default", RowState::Processing, film())).await;
     app.recordings().delete_recording(pb::DeleteRecordingRequest { id: id.clone() }).await.unwrap();
     let request = pb::ListJobsRequest { recording_id: id, ..Default::default() };
     let jobs = app.recordings().list_jobs(request).await.unwrap().into_inner().jobs;
@@ -153,10 +153,10 @@ async fn only_a_render_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_deletion_may_be_repeated_is_written_down_and_leaves_live_sessions_alone() {
+async fn a_deletion_can_be_repeated_is_audited_and_is_refused_for_a_live_session() {
     let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
     let recording = row("acme", RowState::Processing, film());
-    let id = seal(&app, &recording).await;
+    let id = finalize(&app, &recording).await;
     let live = app.webrtc().upload_p2p_video(with_token("recorder-token", upload(OFFER))).await;
     let live = live.unwrap().into_inner().id;
     let delete = async |id: &str| {
@@ -188,10 +188,10 @@ async fn a_deletion_may_be_repeated_is_written_down_and_leaves_live_sessions_alo
 }
 
 #[tokio::test]
-async fn a_viewer_looks_watches_and_downloads_and_changes_nothing_and_another_tenant_finds_nothing() {
+async fn a_viewer_may_only_read_and_another_tenant_finds_nothing() {
     use create_download_url_request::Source;
     let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
-    let id = seal(&app, &row("acme", RowState::Available, film())).await;
+    let id = finalize(&app, &row("acme", RowState::Available, film())).await;
     let owner = with_token("recorder-token", create(&id, mp3()));
     let made = app.recordings().create_rendition(owner).await.unwrap().into_inner().rendition.unwrap();
     for (token, changing, looking) in [
@@ -229,9 +229,9 @@ async fn a_viewer_looks_watches_and_downloads_and_changes_nothing_and_another_te
 }
 
 #[tokio::test]
-async fn a_retry_that_is_refused_tells_whether_the_state_or_a_deletion_is_the_reason() {
+async fn a_refused_retry_gives_the_state_or_the_deletion_as_reason() {
     let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let id = finalize(&app, &row("default", RowState::Processing, film())).await;
     let made = app.recordings().create_rendition(create(&id, mp3())).await.unwrap().into_inner();
     let job = made.rendition.unwrap().job_id;
     let refusal = async || {
@@ -240,11 +240,11 @@ async fn a_retry_that_is_refused_tells_whether_the_state_or_a_deletion_is_the_re
         assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
         (reason(&status), status.message().to_owned())
     };
-    let (why, told) = refusal().await;
+    let (why, message) = refusal().await;
     assert_eq!(why, "WRONG_STATE");
-    assert!(told.contains("QUEUED") && !told.contains("deleted"), "{told}");
+    assert!(message.contains("QUEUED") && !message.contains("deleted"), "{message}");
     app.recordings().delete_recording(pb::DeleteRecordingRequest { id }).await.unwrap();
-    let (why, told) = refusal().await;
-    assert_eq!((&*why, &*told), ("DELETED", "the recording that the job is about was deleted"));
+    let (why, message) = refusal().await;
+    assert_eq!((&*why, &*message), ("DELETED", "the recording of the job was deleted"));
     app.stop().await;
 }

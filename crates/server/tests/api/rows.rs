@@ -1,4 +1,4 @@
-//! Recordings that are rows and no media, and what is asked of them.
+//! Recordings that exist only as rows, for tests that need no media.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use store_sqlite::SqliteStore;
 
 use crate::support::TestApp;
 
-/// Nobody runs the jobs of what is only in the database: its node is another.
+/// Another node, so that the node under test does not run the jobs of these rows.
 pub const ELSEWHERE: &str = "elsewhere";
 
 pub fn track(number: u32, kind: MediaKind, codec: Codec) -> Track {
@@ -65,11 +65,11 @@ pub fn sound() -> Vec<Track> {
     vec![track(1, MediaKind::Audio, Codec::Opus)]
 }
 
-pub async fn seal(app: &TestApp, recording: &Row) -> String {
+pub async fn finalize(app: &TestApp, recording: &Row) -> String {
     let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
-    let sealed =
+    let finalized =
         FinalizedRecording { recording: recording.clone(), jobs: Vec::new(), renditions: Vec::new() };
-    store.finalize(&sealed).await.unwrap();
+    store.finalize(&finalized).await.unwrap();
     recording.id.to_string()
 }
 

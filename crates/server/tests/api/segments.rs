@@ -1,4 +1,4 @@
-//! What is said of segments. How they are made has tests of its own.
+//! Segments in the API, on rows. Other tests make real segments.
 
 use std::time::Duration;
 
@@ -30,12 +30,12 @@ fn segment(recording: &str, parameters: &str, number: u32, state: SegmentState) 
     }
 }
 
-/// A live session of which these segments are told.
+/// A live session with these rows of segments.
 async fn session(app: &TestApp, segments: &[(&str, u32, SegmentState)]) -> String {
     let id = app.webrtc().upload_p2p_video(upload(OFFER)).await.unwrap().into_inner().id;
     let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
     for (parameters, number, state) in segments {
-        store.note_segment(&segment(&id, parameters, *number, *state)).await.unwrap();
+        store.write_segment(&segment(&id, parameters, *number, *state)).await.unwrap();
     }
     id
 }
@@ -45,7 +45,7 @@ fn list(id: &str) -> pb::ListSegmentsRequest {
 }
 
 #[tokio::test]
-async fn a_recording_tells_how_many_segments_are_in_each_state_and_what_is_buffered() {
+async fn get_recording_counts_segments_by_state_and_the_buffered_time() {
     use SegmentState::{Done, Failed, InProgress, Queued};
     let app = TestApp::start(&[]).await;
     let id = session(
@@ -64,26 +64,26 @@ async fn a_recording_tells_how_many_segments_are_in_each_state_and_what_is_buffe
 }
 
 #[tokio::test]
-async fn segments_are_listed_by_pages_and_state() {
+async fn segments_are_listed_in_pages_and_by_state() {
     use SegmentState::{Done, InProgress};
     let app = TestApp::start(&[]).await;
     let states = [(MP3, 0, Done), (MP3, 1, Done), (MP3, 2, InProgress), (WAV, 0, Done), (WAV, 1, Done)];
     let id = session(&app, &states).await;
-    let (mut told, mut token) = (Vec::new(), String::new());
+    let (mut listed, mut token) = (Vec::new(), String::new());
     loop {
         let request = pb::ListSegmentsRequest { page_size: 2, page_token: token, ..list(&id) };
         let page = app.recordings().list_segments(request).await.unwrap().into_inner();
         assert!(page.segments.len() <= 2);
-        told.extend(page.segments);
+        listed.extend(page.segments);
         token = page.next_page_token;
         if token.is_empty() {
             break;
         }
     }
-    let numbers: Vec<_> = told.iter().map(|segment| segment.number).collect();
+    let numbers: Vec<_> = listed.iter().map(|segment| segment.number).collect();
     assert_eq!(numbers, [0, 1, 2, 0, 1]);
-    assert_eq!((told[2].state(), told[2].start.unwrap().seconds), (pb::SegmentState::InProgress, 20));
-    assert_eq!((told[1].bytes, told[1].recorded_bytes, told[1].node.as_str()), (160_000, 1_001, "a"));
+    assert_eq!((listed[2].state(), listed[2].start.unwrap().seconds), (pb::SegmentState::InProgress, 20));
+    assert_eq!((listed[1].bytes, listed[1].recorded_bytes, listed[1].node.as_str()), (160_000, 1_001, "a"));
     let state = pb::SegmentState::InProgress.into();
     let some = pb::ListSegmentsRequest { state, ..list(&id) };
     let some = app.recordings().list_segments(some).await.unwrap().into_inner();
@@ -92,7 +92,7 @@ async fn segments_are_listed_by_pages_and_state() {
 }
 
 #[tokio::test]
-async fn segments_that_can_not_be_listed_are_refused() {
+async fn invalid_list_segments_requests_are_refused() {
     let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
     for (request, code, want) in [
         (list("x"), Code::InvalidArgument, "recording_id"),

@@ -1,4 +1,4 @@
-//! What tools expect of any gRPC and HTTP service.
+//! Reflection, health, probes, compression, gRPC-web and CORS.
 
 use proto::webrtc_recorder::{StopP2pVideoRequest, web_rtc_service_client::WebRtcServiceClient};
 use tokio_stream::StreamExt as _;
@@ -16,7 +16,7 @@ const SERVICES: [&str; 4] = [
     "grpc.health.v1.Health",
 ];
 
-/// The same questions to both versions of the reflection service.
+/// The same tests for both versions of the reflection service.
 macro_rules! reflection_test {
     ($name:ident, $version:ident) => {
         #[tokio::test]
@@ -25,7 +25,7 @@ macro_rules! reflection_test {
                 ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
                 server_reflection_request::MessageRequest, server_reflection_response::MessageResponse,
             };
-            // A schema is no secret: it is told without a token.
+            // Reflection needs no token.
             let app = TestApp::start(&[("auth.tokens", TOKENS)]).await;
             let ask =
                 |question| ServerReflectionRequest { host: String::new(), message_request: Some(question) };
@@ -60,7 +60,7 @@ reflection_test!(reflection_v1_lists_the_services_and_their_http_mapping, v1);
 reflection_test!(reflection_v1alpha_lists_the_services_and_their_http_mapping, v1alpha);
 
 #[tokio::test]
-async fn health_is_told_for_each_service_and_for_all() {
+async fn health_is_reported_for_each_service_and_for_all() {
     let app = TestApp::start(&[]).await;
     let mut client = HealthClient::new(app.channel());
     for service in ["", SERVICES[0], SERVICES[1], SERVICES[2]] {
@@ -74,7 +74,7 @@ async fn health_is_told_for_each_service_and_for_all() {
 }
 
 #[tokio::test]
-async fn who_watches_health_is_told_of_the_end_and_does_not_hold_it_up() {
+async fn a_health_watch_reports_the_shutdown_and_does_not_delay_it() {
     let app = TestApp::start(&[]).await;
     let request = HealthCheckRequest { service: SERVICES[0].to_owned() };
     let mut watch = HealthClient::new(app.channel()).watch(request).await.unwrap().into_inner();
@@ -99,7 +99,7 @@ async fn probes_answer_over_http() {
 }
 
 #[tokio::test]
-async fn gzip_is_understood_and_spoken() {
+async fn gzip_is_accepted_and_sent() {
     let app = TestApp::start(&[]).await;
     let mut client = WebRtcServiceClient::new(app.channel())
         .send_compressed(CompressionEncoding::Gzip)
@@ -128,7 +128,7 @@ async fn a_web_page_calls_by_grpc_web_over_http_1() {
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_let_in_only_where_configured() {
+async fn only_configured_origins_get_cors_headers() {
     for (origins, allowed) in
         [("", None), ("https://desk.example", Some("https://desk.example")), ("*", Some("*"))]
     {

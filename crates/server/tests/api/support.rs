@@ -1,4 +1,4 @@
-//! A recorder in this process, on free ports and an own directory.
+//! A recorder in this process, on free ports and in its own directory.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -24,7 +24,7 @@ pub const TOKENS: &str = r#"[
   { tenant = "other", role = "admin", name = "other", sha256 = "6c67163bbed989f232b31acc4f04df54b31285bfc01bd022c735b71e041a4754" },
 ]"#;
 
-/// An offer as Chromium makes it, cut to what matters, whose sender never comes.
+/// A shortened offer of Chromium. No client ever connects for it.
 pub const OFFER: &str = include_str!("offer.sdp");
 
 /// A UUID that no session has.
@@ -34,7 +34,7 @@ pub fn upload(sdp_offer: &str) -> UploadP2pVideoRequest {
     UploadP2pVideoRequest { sdp_offer: sdp_offer.to_owned(), ..Default::default() }
 }
 
-/// A request that shows a token.
+/// A request with a token.
 pub fn with_token<T>(token: &str, message: T) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
@@ -49,7 +49,7 @@ pub struct TestApp {
     ended: JoinHandle<Ended>,
 }
 
-/// What every test wants, on top of it what this one wants.
+/// The settings of every test, then those of this test.
 pub fn sources(directory: &TempDir, settings: &[(&str, &str)]) -> Sources {
     let common = [
         ("data_dir", directory.path().to_str().unwrap()),
@@ -90,7 +90,7 @@ impl TestApp {
         self.stop_keeping_files().await.0
     }
 
-    /// Stops it; its directory lives as long as what is returned.
+    /// Stops it. Its directory is removed when the returned handle is dropped.
     pub async fn stop_keeping_files(self) -> (Ended, TempDir) {
         self.stop.send(()).unwrap();
         (self.ended.await.unwrap(), self.directory)
@@ -119,12 +119,12 @@ impl TestApp {
 
 /// A client of the HTTP port.
 pub fn http() -> reqwest::Client {
-    // Refused if another test was first, which is as good.
+    // Fails if another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
 
-/// Code and body of a response.
+/// Sends a request. Returns code and body of the response.
 pub async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
     let response = request.send().await.unwrap();
     (response.status().as_u16(), response.json().await.unwrap())

@@ -1,4 +1,4 @@
-//! Traces reach a collector.
+//! The export of traces.
 
 use axum::{Router, body::Bytes, http::header::CONTENT_TYPE, routing::post};
 use nix::sys::signal::Signal;
@@ -13,7 +13,7 @@ use crate::{
 
 const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 
-/// A collector: answers each export with an empty message, and hands on what it got.
+/// A collector. It answers each export with an empty message and passes the request on.
 async fn collector() -> (String, mpsc::Receiver<Bytes>) {
     let (sender, received) = mpsc::channel(100);
     let export = post(move |body: Bytes| async move {
@@ -32,8 +32,8 @@ async fn a_call_is_a_span_of_its_callers_trace_with_its_session_id() {
     let directory = tempfile::tempdir().unwrap();
     let environment =
         [("OTEL_EXPORTER_OTLP_ENDPOINT", url.as_str()), ("OTEL_SERVICE_NAME", "recorder-under-test")];
-    let (mut child, words) = serve(&directory, &environment);
-    let (_, rest) = words.split_once("gRPC address=").unwrap();
+    let (mut child, log) = serve(&directory, &environment);
+    let (_, rest) = log.split_once("gRPC address=").unwrap();
     let address = rest.split_whitespace().next().unwrap();
     let mut client = WebRtcServiceClient::connect(format!("http://{address}")).await.unwrap();
     let mut request = Request::new(StopP2pVideoRequest { id: NOBODY.to_owned() });
@@ -48,7 +48,7 @@ async fn a_call_is_a_span_of_its_callers_trace_with_its_session_id() {
         all.extend(body);
     }
     let text = String::from_utf8_lossy(&all);
-    // The last is the caller's trace id, 16 bytes of 0x5a.
+    // The last one is the caller's trace id: 16 bytes of 0x5a.
     for part in ["recorder-under-test", "StopP2PVideo", NOBODY, "ZZZZZZZZZZZZZZZZ"] {
         assert!(text.contains(part), "{part} did not reach the collector: {text}");
     }

@@ -1,4 +1,4 @@
-//! Whoever watches a recording.
+//! `WatchRecording`.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use tonic::Code;
 use tonic_types::StatusExt as _;
 
 use crate::{
-    rows::{create, film, mp3, row, seal},
+    rows::{create, film, finalize, mp3, row},
     support::{NOBODY, TestApp},
 };
 
 type Shown = pb::watch_recording_response::Event;
 
 #[tokio::test]
-async fn a_watcher_is_told_the_state_and_each_change_until_the_deletion() {
+async fn a_watch_sends_the_state_and_each_change_until_the_deletion() {
     let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let id = finalize(&app, &row("default", RowState::Processing, film())).await;
     let request = pb::WatchRecordingRequest { recording_id: id.clone() };
     let mut events = app.recordings().watch_recording(request).await.unwrap().into_inner();
     let mut next = async || {
@@ -51,16 +51,16 @@ async fn a_watcher_is_told_the_state_and_each_change_until_the_deletion() {
 }
 
 #[tokio::test]
-async fn a_shutdown_sends_watchers_away() {
+async fn shutdown_ends_watches_with_unavailable() {
     let app = TestApp::start(&[]).await;
-    let id = seal(&app, &row("default", RowState::Processing, film())).await;
+    let id = finalize(&app, &row("default", RowState::Processing, film())).await;
     let request = pb::WatchRecordingRequest { recording_id: id };
     let mut events = app.recordings().watch_recording(request).await.unwrap().into_inner();
     events.message().await.unwrap().unwrap();
     let began = std::time::Instant::now();
     app.stop().await;
     let status = events.message().await.unwrap_err();
-    // Told, and not cut off in the end as someone who stays.
+    // The watch ended with a status before the connection was closed.
     assert_eq!(status.code(), Code::Unavailable, "{status}");
     assert_eq!(status.get_error_details().error_info().unwrap().reason, "DRAINING", "{status}");
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());

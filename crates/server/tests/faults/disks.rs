@@ -1,8 +1,7 @@
-//! A disk that is full, under each directory in turn. Each is a small tmpfs that the recorder alone sees
-//! ([`RecorderConfig::disk`](testkit::recorder::RecorderConfig::disk)), and what is too much for it is a file of ours that
-//! can go again. Nothing else is really full in the way that a disk is, for SQLite and libav too: a limit on the size of
-//! files (RLIMIT_FSIZE) is another error, and quotas want an administrator. The kernel has to let users have
-//! namespaces; if it doesn't, these tests fail and say so.
+//! A full disk under each directory. Each disk is a small tmpfs in the recorder's own mount namespace
+//! ([`RecorderConfig::disk`](testkit::recorder::RecorderConfig::disk)). A file of the test fills it, and removing the file makes
+//! room again. RLIMIT_FSIZE gives another error than a full disk, and quotas need an administrator. The kernel must allow
+//! unprivileged user namespaces; otherwise these tests fail with a message.
 
 use std::{
     fs::File,
@@ -25,11 +24,11 @@ use tonic::Code;
 use crate::{
     ingest::{Push, length},
     render::{Client, PATIENCE, available, client, create, get, rendition},
-    support::{Place, files_in, ok, wait_for},
+    support::{TestBackend, files_in, ok, wait_for},
 };
 
 const DISK: u64 = 32 << 20;
-/// Much less than a disk, and more than half of it.
+/// Much less than a disk and more than half of one of these.
 const SOUND: usize = 20 << 20;
 const NO_PAUSE: Duration = Duration::ZERO;
 
@@ -50,7 +49,7 @@ async fn start(config: RecorderConfig) -> Recorder {
     ok(config.start().await, "the recorder")
 }
 
-/// A file that takes all the room there is but `left` bytes. The room is there again when it is dropped.
+/// A file that fills a disk except for `left` bytes. Dropping it removes the file.
 struct Ballast(PathBuf);
 
 impl Ballast {
@@ -74,7 +73,7 @@ fn push(recorder: &Recorder, name: &str, bytes: usize) -> Push {
     Push::begin(recorder.channel(), name, bytes, NO_PAUSE)
 }
 
-/// Waits until a job of the recording has failed at least twice; what it says.
+/// Waits until a job of the recording has failed at least twice. Returns its error.
 async fn failure(client: &mut Client, recording: &str, kind: JobKind) -> String {
     let mut last = Vec::new();
     let failed = wait_for(PATIENCE, async || {
@@ -88,8 +87,8 @@ async fn failure(client: &mut Client, recording: &str, kind: JobKind) -> String 
 }
 
 #[tokio::test]
-async fn a_full_spool_ends_the_session_and_what_fitted_is_stored() {
-    let recorder = start(Place::embedded().config().disk("spool", DISK)).await;
+async fn a_full_spool_ends_the_session_and_what_was_written_is_stored() {
+    let recorder = start(TestBackend::embedded().config().disk("spool", DISK)).await;
     let mut client = client(&recorder);
     let push = push(&recorder, "too much", 2 * DISK as usize);
     let answer = ok(push.end().await, "what fitted");
@@ -100,7 +99,7 @@ async fn a_full_spool_ends_the_session_and_what_fitted_is_stored() {
     assert!(recording.bytes as u64 > DISK / 2 && recording.bytes as u64 <= DISK, "{recording:?}");
     let object = recorder.data_dir().join("objects").join(&recording.object_key);
     ok(decode_strictly(&object), "strict decoding");
-    // There is room again, and so for the next.
+    // The next session has room again.
     let local = recorder.inside("spool").join(&answer.id);
     assert!(wait_for(PATIENCE, async || !local.exists()).await, "{:?}", files_in(&local));
     let next = ok(self::push(&recorder, "next", 1 << 20).end().await, "the next");
@@ -108,15 +107,18 @@ async fn a_full_spool_ends_the_session_and_what_fitted_is_stored() {
 }
 
 #[tokio::test]
-async fn a_full_work_directory_makes_renders_wait_and_say_why() {
+async fn a_full_work_directory_fails_renders_with_the_reason_until_there_is_room() {
     let recorder = start(
-        Place::embedded().config().env("RECORDER__JOBS__TRANSCODING_MAX_RETRY", "1000").disk("work", DISK),
+        TestBackend::embedded()
+            .config()
+            .env("RECORDER__JOBS__TRANSCODING_MAX_RETRY", "1000")
+            .disk("work", DISK),
     )
     .await;
     let mut client = client(&recorder);
     let sound = ok(push(&recorder, "sound", SOUND).end().await, "the push");
     available(&mut client, &sound.id).await;
-    // A run that reads the local copy, which has no second name on another disk, fails when the copy goes.
+    // Hard links don't cross disks, so a run that reads the local copy fails when the copy is removed.
     let local = recorder.data_dir().join("spool").join(&sound.id);
     assert!(wait_for(PATIENCE, async || !local.exists()).await, "the local copy stays");
     let full = Ballast::leaving(&recorder, "work", SOUND / 2);
@@ -135,15 +137,15 @@ async fn a_full_work_directory_makes_renders_wait_and_say_why() {
 }
 
 #[tokio::test]
-async fn a_full_segment_directory_costs_the_segments_and_neither_the_recording_nor_the_rendition() {
-    let config = Place::embedded()
+async fn a_full_segment_directory_loses_only_segments() {
+    let config = TestBackend::embedded()
         .config()
         .env("RECORDER__RENDITIONS", r#"[{ kind = "wav", while_recording = true }]"#)
         .env("RECORDER__SEGMENTS__INTERVAL", "1s")
         .env("RECORDER__SPOOL__SYNC_INTERVAL", "300ms");
     let recorder = start(config.disk("segments", DISK)).await;
     let mut client = client(&recorder);
-    // Two seconds of it have room.
+    // It has room for two seconds.
     let full = Ballast::leaving(&recorder, "segments", 400_000);
     let live = Push::begin(recorder.channel(), "live", 8 << 20, Duration::from_millis(250));
     let request = || ListRecordingsRequest { name: "live".to_owned(), ..Default::default() };
@@ -171,13 +173,13 @@ async fn a_full_segment_directory_costs_the_segments_and_neither_the_recording_n
     let segments = recorder.inside("segments");
     assert!(wait_for(PATIENCE, async || files_in(&segments).is_empty()).await, "{:?}", files_in(&segments));
     let request = GetRecordingRequest { id: sound.id };
-    let told = ok(client.get_recording(request).await, "the recording").into_inner().segments;
-    assert_eq!(told, []);
+    let segments = ok(client.get_recording(request).await, "the recording").into_inner().segments;
+    assert_eq!(segments, []);
 }
 
 #[tokio::test]
-async fn a_full_object_directory_keeps_the_local_file_until_there_is_room() {
-    let recorder = start(Place::embedded().config().disk("objects", DISK)).await;
+async fn with_a_full_object_directory_the_local_file_is_retained_until_there_is_room() {
+    let recorder = start(TestBackend::embedded().config().disk("objects", DISK)).await;
     let mut client = client(&recorder);
     let full = Ballast::leaving(&recorder, "objects", SOUND / 2);
     let sound = ok(push(&recorder, "sound", SOUND).end().await, "the push");
@@ -197,11 +199,11 @@ async fn a_full_object_directory_keeps_the_local_file_until_there_is_room() {
 }
 
 #[tokio::test]
-async fn a_full_database_disk_refuses_what_is_new_and_loses_nothing_that_was_begun() {
-    let config = Place::embedded().config().env("RECORDER__STORE__URL", "database/recorder.db");
+async fn with_a_full_database_disk_new_sessions_are_refused_and_live_ones_are_not_lost() {
+    let config = TestBackend::embedded().config().env("RECORDER__STORE__URL", "database/recorder.db");
     let recorder = start(config.disk("database", DISK)).await;
     let mut client = client(&recorder);
-    // Two seconds, in the midst of which the disk fills up.
+    // Two seconds. The disk fills up halfway.
     let live = Push::begin(recorder.channel(), "live", 4 << 20, Duration::from_millis(125));
     let begun = wait_for(PATIENCE, async || {
         let request = ListRecordingsRequest { name: "live".to_owned(), ..Default::default() };
@@ -211,7 +213,7 @@ async fn a_full_database_disk_refuses_what_is_new_and_loses_nothing_that_was_beg
     let full = Ballast::leaving(&recorder, "database", 0);
     let (mut stored, begun) = (Vec::new(), Instant::now());
     let refused = loop {
-        // What the journal of the database has room for is taken.
+        // The database accepts sessions while its write-ahead log has room.
         match push(&recorder, "small", 1 << 10).end().await {
             Ok(answer) => stored.push(answer),
             Err(status) => break status,
@@ -225,7 +227,7 @@ async fn a_full_database_disk_refuses_what_is_new_and_loses_nothing_that_was_beg
         let made = client.create_rendition(request).await.map(drop).map_err(|status| status.code());
         assert!(matches!(made, Ok(()) | Err(Code::Unavailable)), "{made:?}");
     }
-    // The end of what is live falls into this.
+    // The live session ends while the disk is full.
     tokio::time::sleep(Duration::from_millis(2_500)).await;
     drop(full);
     let live = ok(live.end().await, "the end of what was live").id;

@@ -1,4 +1,4 @@
-//! Recordings that are made quickly: pushed sound is recorded as fast as it comes.
+//! Recordings made quickly: pushed audio is recorded faster than real time.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, transport::Channel};
 
-/// Samples a second, of two channels.
+/// Samples per second, of two channels.
 const RATE: i32 = 48_000;
-/// A quarter of a MiB, four of which are the largest message.
+/// 256 KiB: a quarter of the largest message.
 const PIECE: usize = 256 << 10;
 
-/// Sound that is on its way.
+/// A push in progress.
 pub struct Push {
-    /// Bytes of sound.
+    /// Bytes of audio.
     pub bytes: usize,
     answer: JoinHandle<Result<RecordAudioResponse, Status>>,
 }
 
 impl Push {
-    /// Sends `bytes` (of noise, no two alike), a quarter of a MiB each `every`, and ends the stream.
+    /// Sends `bytes` of noise that does not repeat, 256 KiB every `every`, and ends the stream.
     pub fn begin(channel: Channel, name: &str, bytes: usize, every: Duration) -> Self {
         let (sender, receiver) = mpsc::channel(2);
         let header = AudioHeader {
@@ -57,13 +57,13 @@ impl Push {
         Self { bytes, answer: tokio::spawn(call) }
     }
 
-    /// What the recorder answered, waited for.
+    /// Waits for the recorder's response.
     pub async fn end(self) -> Result<RecordAudioResponse, Status> {
         self.answer.await.unwrap_or_else(|error| Err(Status::unknown(error.to_string())))
     }
 }
 
-/// How long so many bytes sound.
+/// The duration of so many bytes.
 pub fn length(bytes: usize) -> Duration {
     Duration::from_secs_f64(bytes as f64 / f64::from(RATE * 4))
 }

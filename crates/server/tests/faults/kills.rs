@@ -1,5 +1,5 @@
-//! SIGKILL at any moment of everything that happens to recordings at the same time: recording, following, uploading,
-//! rendering, joining, cancelling, deleting.
+//! SIGKILL at random moments while recordings are recorded, rendered in segments, uploaded, rendered, joined, cancelled and
+//! deleted, all at the same time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -26,27 +26,27 @@ use tonic::Code;
 
 use crate::{
     ingest::{Push, length},
-    support::{Place, files_in, ok, wait_for},
+    support::{TestBackend, files_in, ok, wait_for},
 };
 
-/// Sound in three parts of the least size: two go up while it is recorded.
+/// Audio of three parts of the minimum size. Two parts are uploaded while it is recorded.
 const BYTES: usize = 13 << 20;
-/// Between two pieces of it; it takes a second and a half.
-const PACE: Duration = Duration::from_millis(30);
-/// What a recording says that was killed before any sound was on the disk.
+/// Interval between two messages. The whole push takes 1.5 s.
+const PUSH_INTERVAL: Duration = Duration::from_millis(30);
+/// The error of a recording that was killed before any audio was on the disk.
 const NO_MEDIA: &str = model::Recording::NO_MEDIA;
-/// From this many kills on, each of these must have been interrupted.
+/// With at least this many kills, each kind of work must have been interrupted.
 const MANY: usize = 30;
 const KINDS: [JobKind; 3] = [JobKind::Upload, JobKind::Render, JobKind::Delete];
 
-/// A sound, while it is recorded if there is time, and a file in parts are made of each recording.
-fn config(place: &Place) -> RecorderConfig {
-    place
+/// Two renditions of each recording: one is made while recording, the other is a file in several parts.
+fn config(backend: &TestBackend) -> RecorderConfig {
+    backend
         .config()
         .env("RECORDER__RENDITIONS", r#"[{ kind = "mp3", while_recording = true }, { kind = "wav" }]"#)
         .env("RECORDER__SEGMENTS__INTERVAL", "5s")
         .env("RECORDER__BLOB__S3__PART_BYTES", "5MiB")
-        // What goes up does so for a while.
+        // Slows uploads down, so that kills hit them.
         .env("RECORDER__BLOB__S3__BYTES_PER_SECOND", "12MiB")
         .env("RECORDER__SPOOL__SYNC_INTERVAL", "100ms")
         .env("RECORDER__JOBS__FIRST_BACKOFF", "100ms")
@@ -54,29 +54,29 @@ fn config(place: &Place) -> RecorderConfig {
         .env("RECORDER__JOBS__POLL", "200ms")
 }
 
-/// A deletion that somebody asks for.
-struct Doom {
+/// A delete call in progress.
+struct Deletion {
     recording: RecordingId,
-    asked: JoinHandle<Result<(), Code>>,
+    call: JoinHandle<Result<(), Code>>,
 }
 
 struct Trial<'a> {
     store: PostgresStore,
     bucket: &'a S3,
     recorder: Recorder,
-    dice: StdRng,
+    random: StdRng,
     pushed: usize,
-    /// Bytes of sound of those recordings whose call was answered.
+    /// Audio bytes of each recording whose push was answered.
     answered: BTreeMap<RecordingId, usize>,
-    /// Deletions that were answered.
+    /// Recordings whose delete call was answered.
     deleted: BTreeSet<RecordingId>,
-    /// Deletions whose answer was lost.
+    /// Recordings whose delete call failed: they may be deleted.
     perhaps_deleted: BTreeSet<RecordingId>,
-    /// Renditions that nobody wants any more.
+    /// Renditions whose render was cancelled.
     cancelled: BTreeSet<RenditionId>,
-    /// Sizes of sealed recordings.
-    sealed: BTreeMap<RecordingId, u64>,
-    /// How many kills came while this was under way.
+    /// Sizes of finalized recordings.
+    finalized: BTreeMap<RecordingId, u64>,
+    /// How many kills interrupted each kind of work.
     hits: BTreeMap<String, usize>,
 }
 
@@ -85,7 +85,7 @@ impl Trial<'_> {
         let deleted = RecordingFilter { state: Some(RecordingState::Deleted), ..Default::default() };
         let mut all = Vec::new();
         for filter in [RecordingFilter::default(), deleted] {
-            let page = self.store.list(&TenantId::default(), &filter, None, 1000).await;
+            let page = self.store.list_recordings(&TenantId::default(), &filter, None, 1000).await;
             all.extend(ok(page, "the recordings").recordings);
         }
         all
@@ -101,30 +101,31 @@ impl Trial<'_> {
         ok(renditions, "the renditions")
     }
 
-    /// Lets the recorder work for a while, with something new to do most of the time, and kills it.
+    /// Lets the recorder work for a random time, most of the time with a new push, and kills it.
     async fn round(&mut self) {
-        let push = (self.pushed == 0 || self.dice.random_bool(0.7)).then(|| {
+        let push = (self.pushed == 0 || self.random.random_bool(0.7)).then(|| {
             self.pushed += 1;
-            Push::begin(self.recorder.channel(), "sound", BYTES, PACE)
+            Push::begin(self.recorder.channel(), "sound", BYTES, PUSH_INTERVAL)
         });
-        let lives_for = Duration::from_millis(self.dice.random_range(0..4_000));
-        let doom = self.doom(lives_for).await;
-        if push.is_some() && self.dice.random_bool(0.4) {
+        let lives_for = Duration::from_millis(self.random.random_range(0..4_000));
+        let deletion = self.delete_sometimes(lives_for).await;
+        if push.is_some() && self.random.random_bool(0.4) {
             self.until_a_recording_ends().await;
         } else {
             tokio::time::sleep(lives_for).await;
         }
         self.recorder.kill9();
-        self.note_answers(push, doom).await;
+        self.note_answers(push, deletion).await;
         self.note_hits().await;
         self.assert_nothing_is_lost().await;
-        if self.dice.random_bool(0.2) {
+        if self.random.random_bool(0.2) {
             self.cancel_a_render().await;
         }
         ok(self.recorder.restart().await, "the restart");
     }
 
-    /// Until just after: while the last part goes up, segments are joined, and the other rendition is made.
+    /// Waits until just after the end of a recording: its last part is uploaded, its segments are joined, and its other
+    /// rendition is made then.
     async fn until_a_recording_ends(&mut self) {
         let live = async || {
             let recordings = self.recordings().await;
@@ -136,10 +137,10 @@ impl Trial<'_> {
             std::mem::replace(&mut before, now) > now
         })
         .await;
-        tokio::time::sleep(Duration::from_millis(self.dice.random_range(0..500))).await;
+        tokio::time::sleep(Duration::from_millis(self.random.random_range(0..500))).await;
     }
 
-    /// By way of another node, while this one is down: what its run had stored and begun to store has to go, too.
+    /// Cancels an interrupted render as another node would, while this node is down. What its run stored must be removed too.
     async fn cancel_a_render(&mut self) {
         for recording in self.recordings().await {
             let jobs = ok(self.store.jobs_of(recording.id).await, "the jobs");
@@ -152,46 +153,46 @@ impl Trial<'_> {
         }
     }
 
-    /// Now and then, somebody deletes a recording, whatever is being done with it.
-    async fn doom(&mut self, within: Duration) -> Option<Doom> {
+    /// In half of the rounds, deletes a recording in any state.
+    async fn delete_sometimes(&mut self, within: Duration) -> Option<Deletion> {
         let recordings = self.recordings().await;
-        if !self.dice.random_bool(0.5) {
+        if !self.random.random_bool(0.5) {
             return None;
         }
-        // Of the newest, which have the most to be done.
+        // One of the newest, which have the most work left.
         let stored = recordings.iter().filter(|one| one.state != RecordingState::Deleted);
-        let recording = stored.take(3).collect::<Vec<_>>().choose(&mut self.dice)?.id;
-        let before = Duration::from_millis(self.dice.random_range(0..400));
+        let recording = stored.take(3).collect::<Vec<_>>().choose(&mut self.random)?.id;
+        let before = Duration::from_millis(self.random.random_range(0..400));
         let after = within.saturating_sub(before);
         let channel = self.recorder.channel();
-        let asked = tokio::spawn(async move {
+        let call = tokio::spawn(async move {
             tokio::time::sleep(after).await;
             let request = DeleteRecordingRequest { id: recording.to_string() };
             let answer = RecordingServiceClient::new(channel).delete_recording(request).await;
             answer.map(drop).map_err(|status| status.code())
         });
-        Some(Doom { recording, asked })
+        Some(Deletion { recording, call })
     }
 
-    async fn note_answers(&mut self, push: Option<Push>, doom: Option<Doom>) {
+    async fn note_answers(&mut self, push: Option<Push>, deletion: Option<Deletion>) {
         if let Some(push) = push {
             let bytes = push.bytes;
             if let Ok(answer) = push.end().await {
                 self.answered.insert(ok(answer.id.parse(), "an id"), bytes);
             }
         }
-        match doom {
+        match deletion {
             None => {}
-            Some(Doom { recording, asked }) => match asked.await {
+            Some(Deletion { recording, call }) => match call.await {
                 Ok(Ok(())) => drop(self.deleted.insert(recording)),
-                // It is being recorded.
+                // Its session is live.
                 Ok(Err(Code::FailedPrecondition)) => {}
                 _ => drop(self.perhaps_deleted.insert(recording)),
             },
         }
     }
 
-    /// What the kill has interrupted.
+    /// Counts the kinds of work that the kill interrupted.
     async fn note_hits(&mut self) {
         let mut hit = BTreeSet::new();
         for recording in self.recordings().await {
@@ -212,7 +213,7 @@ impl Trial<'_> {
             }
         }
         if !ok(self.bucket.open("").await, "open uploads").is_empty() {
-            hit.insert("parts on their way".to_owned());
+            hit.insert("open uploads".to_owned());
         }
         if hit.is_empty() {
             hit.insert("nothing".to_owned());
@@ -222,7 +223,7 @@ impl Trial<'_> {
         }
     }
 
-    /// While the recorder is down: what it has sealed is on the disk or in the bucket, and what it calls available is in
+    /// While the recorder is down: every finalized recording is on the disk or in the bucket, and every available one is in
     /// the bucket.
     async fn assert_nothing_is_lost(&mut self) {
         let spool = self.recorder.data_dir().join("spool");
@@ -231,8 +232,8 @@ impl Trial<'_> {
             if recording.state == RecordingState::Deleted {
                 continue;
             }
-            let before = *self.sealed.entry(recording.id).or_insert(recording.bytes);
-            assert_eq!(recording.bytes, before, "a sealed recording has another size: {recording:?}");
+            let before = *self.finalized.entry(recording.id).or_insert(recording.bytes);
+            assert_eq!(recording.bytes, before, "a finalized recording changed its size: {recording:?}");
             let name = format!("{}.{}", recording.id, container.extension());
             let local = spool.join(recording.id.to_string()).join(name);
             let on_disk = std::fs::metadata(local).is_ok_and(|file| file.len() == recording.bytes);
@@ -248,11 +249,11 @@ impl Trial<'_> {
     }
 
     async fn assert_stored(&self, key: &str, bytes: u64) {
-        let stored = ok(self.bucket.head(key).await, "what should be stored");
+        let stored = ok(self.bucket.head(key).await, "an object that should be stored");
         assert_eq!(stored.bytes, bytes, "{key}");
     }
 
-    /// Waits until there is nothing left to do.
+    /// Waits until all jobs are done.
     async fn until_done(&self, patience: Duration) {
         let mut left = Vec::new();
         let done = wait_for(patience, async || {
@@ -269,18 +270,18 @@ impl Trial<'_> {
             }
             left.is_empty()
         });
-        assert!(done.await, "still to do: {left:#?}");
+        assert!(done.await, "not done in time: {left:#?}");
     }
 
-    /// Everything is what it should be, once, and nothing else is anywhere.
-    async fn assert_all_is_well(&self, place: &Place) {
+    /// Every recording and rendition exists once and is complete, and there are no other objects or files.
+    async fn assert_complete(&self, backend: &TestBackend) {
         let downloads = ok(tempfile::tempdir(), "a directory");
-        let mut wanted = Vec::new();
+        let mut expected = Vec::new();
         for recording in self.recordings().await {
             let deleted = recording.state == RecordingState::Deleted;
-            assert!(deleted || !self.deleted.contains(&recording.id), "a deletion is undone: {recording:?}");
+            assert!(deleted || !self.deleted.contains(&recording.id), "a deletion was undone: {recording:?}");
             let asked = self.deleted.contains(&recording.id) || self.perhaps_deleted.contains(&recording.id);
-            assert!(asked || !deleted, "nobody has deleted {recording:?}");
+            assert!(asked || !deleted, "deleted without a call: {recording:?}");
             assert_eq!(self.segments(&recording).await, [], "{recording:?}");
             let Some(key) = recording.object_key.clone().filter(|_| !deleted) else { continue };
             assert_eq!(recording.error, None, "{recording:?}");
@@ -290,7 +291,7 @@ impl Trial<'_> {
             if let Some(bytes) = self.answered.get(&recording.id) {
                 assert_eq!(recording.duration.as_millis(), length(*bytes).as_millis(), "{recording:?}");
             }
-            wanted.push(key);
+            expected.push(key);
             let renditions = self.renditions(&recording).await;
             assert_eq!(renditions.len(), 2, "{renditions:?}");
             for rendition in renditions {
@@ -305,15 +306,15 @@ impl Trial<'_> {
                 let seconds = ok(probe(&file), "the file's headers").duration().unwrap_or_default();
                 let off = (seconds - recording.duration.as_secs_f64()).abs();
                 assert!(off < 0.2, "{seconds} s of {rendition:?}");
-                wanted.push(rendition.object_key);
+                expected.push(rendition.object_key);
             }
         }
-        wanted.sort();
-        assert_eq!(place.keys().await, wanted, "what is in the bucket is not what is known");
+        expected.sort();
+        assert_eq!(backend.keys().await, expected, "the bucket has other objects than the database");
         assert_eq!(ok(self.bucket.open("").await, "open uploads"), [], "orphans");
         for directory in ["spool", "work", "segments"] {
             let mut left = files_in(&self.recorder.data_dir().join(directory));
-            // That the spool is ours.
+            // The lock of the running recorder.
             left.retain(|path| !path.ends_with(".lock"));
             assert!(left.is_empty(), "{left:?}");
         }
@@ -327,31 +328,31 @@ impl Trial<'_> {
     }
 }
 
-/// Killed `rounds` times while it records, uploads, renders and deletes, in the order that `seed` makes.
+/// Kills the recorder `rounds` times while it records, uploads, renders and deletes. `seed` determines the moments.
 async fn killed_at_any_moment(rounds: usize, seed: u64) {
-    let place = Place::production().await;
-    let (store, bucket) = match (place.database().await, place.bucket()) {
+    let backend = TestBackend::production().await;
+    let (store, bucket) = match (backend.database().await, backend.bucket()) {
         (Some(store), Some(bucket)) => (store, bucket),
-        _ => return assert!(matches!(place, Place::Production(_))),
+        _ => return assert!(matches!(backend, TestBackend::Production(_))),
     };
     let mut trial = Trial {
         store,
         bucket,
-        recorder: ok(config(&place).start().await, "the recorder"),
-        dice: StdRng::seed_from_u64(seed),
+        recorder: ok(config(&backend).start().await, "the recorder"),
+        random: StdRng::seed_from_u64(seed),
         pushed: 0,
         answered: BTreeMap::new(),
         deleted: BTreeSet::new(),
         perhaps_deleted: BTreeSet::new(),
         cancelled: BTreeSet::new(),
-        sealed: BTreeMap::new(),
+        finalized: BTreeMap::new(),
         hits: BTreeMap::new(),
     };
     for _ in 0..rounds {
         trial.round().await;
     }
     trial.until_done(Duration::from_secs(60 + 5 * rounds as u64)).await;
-    trial.assert_all_is_well(&place).await;
+    trial.assert_complete(&backend).await;
     let recordings = trial.recordings().await;
     let hits = &trial.hits;
     eprintln!(
@@ -363,18 +364,22 @@ async fn killed_at_any_moment(rounds: usize, seed: u64) {
         for kind in KINDS {
             assert!(hits.contains_key(kind.as_str()), "no kill has hit {kind}: {hits:?}");
         }
-        for what in ["segments", "promotion", "parts on their way"] {
+        for what in ["segments", "promotion", "open uploads"] {
             assert!(hits.contains_key(what), "no kill has hit {what}: {hits:?}");
         }
     }
 }
 
-/// How many kills, and by which dice: more than what a run of all tests can wait for, if asked.
-fn asked(name: &str, otherwise: u64) -> u64 {
-    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+/// A number from the environment: a longer run than the default takes minutes.
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_while_it_records_uploads_renders_and_deletes_it_ends_with_everything_once() {
-    killed_at_any_moment(asked("RECORDER_KILLS", 8) as usize, asked("RECORDER_SEED", 1)).await;
+async fn after_kills_at_any_moment_every_recording_and_rendition_exists_once() {
+    killed_at_any_moment(
+        from_environment("RECORDER_KILLS", 8) as usize,
+        from_environment("RECORDER_SEED", 1),
+    )
+    .await;
 }

@@ -1,4 +1,4 @@
-//! Things that break while recordings are stored and rendered: the recorder itself, what it works with, its disks.
+//! Failures while recordings are stored and rendered: of the recorder, its child processes, its database, its disks.
 
 #[path = "../support/mod.rs"]
 mod support;

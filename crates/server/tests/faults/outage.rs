@@ -1,4 +1,4 @@
-//! The database goes away and comes back.
+//! An outage of the database.
 
 use std::time::{Duration, Instant};
 
@@ -9,28 +9,28 @@ use tonic::Code;
 use crate::{
     ingest::Push,
     render::{available, client, create, film, get, job, long_work, rendition, under_way},
-    support::{Place, ok, wait_for},
+    support::{TestBackend, ok, wait_for},
 };
 
-/// How long Postgres is away.
+/// Duration of the outage.
 const AWAY: Duration = Duration::from_secs(10);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upload_and_a_render_outlast_a_database_that_is_away() {
+async fn an_upload_and_a_render_survive_a_database_outage() {
     let postgres = Postgres::start();
-    let place = Place::production_with(&postgres).await;
-    let config = place
+    let backend = TestBackend::production_with(&postgres).await;
+    let config = backend
         .config()
         .env("RECORDER__BLOB__S3__PART_BYTES", "5MiB")
-        // An upload of a quarter of a minute, which the outage finds under way.
+        // The upload takes 15 s, so the outage begins during it.
         .env("RECORDER__BLOB__S3__BYTES_PER_SECOND", "2MiB")
         .env("RECORDER__JOBS__POLL", "500ms");
     let recorder = ok(config.start().await, "the recorder");
     let mut client = client(&recorder);
     let film = film(&recorder).await;
     let first = available(&mut client, &film).await;
-    let wanted = create(&mut client, &film, long_work()).await;
-    under_way(&mut client, &wanted).await;
+    let requested = create(&mut client, &film, long_work()).await;
+    under_way(&mut client, &requested).await;
     let push = Push::begin(recorder.channel(), "large", 30 << 20, Duration::from_millis(5));
     let sound = ok(push.end().await, "the push");
     let (uploading, _) = get(&mut client, &sound.id).await;
@@ -44,13 +44,13 @@ async fn an_upload_and_a_render_outlast_a_database_that_is_away() {
     postgres.start_again();
 
     let second = available(&mut client, &sound.id).await;
-    let made = rendition(&mut client, &wanted, RenditionState::Available).await;
-    // The lease is longer than the outage: nothing is done twice.
-    assert_eq!(job(&mut client, &wanted).await.attempts, 1);
+    let made = rendition(&mut client, &requested, RenditionState::Available).await;
+    // The lease is longer than the outage, so each job runs once.
+    assert_eq!(job(&mut client, &requested).await.attempts, 1);
     assert_eq!((second.bytes, second.error.as_str()), (sound.bytes, ""));
     let mut keys = vec![first.object_key, second.object_key, made.object_key];
     keys.sort();
-    assert_eq!(place.keys().await, keys);
-    let tidy = wait_for(Duration::from_secs(60), async || place.uploads().await == 0).await;
+    assert_eq!(backend.keys().await, keys);
+    let tidy = wait_for(Duration::from_secs(60), async || backend.uploads().await == 0).await;
     assert!(tidy, "an upload is left open");
 }

@@ -1,4 +1,4 @@
-//! A short film, what is made of it, and the processes that make it.
+//! A short recording, its renditions, and the processes that render them.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -12,7 +12,7 @@ use tonic::transport::Channel;
 
 use crate::support::{beep, driver, files_in, ok, played, sender, video, wait_for};
 
-/// For what takes seconds, on a machine that does other things, too.
+/// Time-out of every wait, long enough for a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub type Client = RecordingServiceClient<Channel>;
@@ -21,7 +21,7 @@ pub fn client(recorder: &Recorder) -> Client {
     RecordingServiceClient::new(recorder.channel())
 }
 
-/// Records four seconds of the test signal: more than an encoder holds back before it shows that it has come some way.
+/// Records four seconds of the test signal: more than an encoder buffers before it reports progress.
 pub async fn film(recorder: &Recorder) -> String {
     const SECONDS: u64 = 4;
     let driver = driver();
@@ -34,13 +34,13 @@ pub async fn film(recorder: &Recorder) -> String {
     call.id
 }
 
-/// Of this height, by this preset.
+/// An MP4 of this height, encoded with this preset.
 pub fn mp4(height: i32, preset: Preset) -> Kind {
     let video = VideoOptions { height, preset: preset.into(), ..Default::default() };
     Kind::Mp4(Mp4 { video: Some(video), audio: None })
 }
 
-/// One that takes many seconds, of which the first step shows soon.
+/// A rendition that takes many seconds and reports progress early.
 pub fn long_work() -> Kind {
     mp4(1080, Preset::Slower)
 }
@@ -89,7 +89,7 @@ pub async fn rendition(client: &mut Client, of: &Rendition, state: RenditionStat
     last.unwrap_or_default()
 }
 
-/// Waits until a render shows that it has come some way.
+/// Waits until a render reports progress.
 pub async fn under_way(client: &mut Client, of: &Rendition) {
     let mut last = None;
     let under_way = wait_for(PATIENCE, async || {
@@ -99,7 +99,7 @@ pub async fn under_way(client: &mut Client, of: &Rendition) {
     assert!(under_way.await, "{last:?}");
 }
 
-/// Processes that the recorder has started.
+/// Child processes of the recorder.
 pub fn children(recorder: &Recorder) -> Vec<i32> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", recorder.pid())).into_iter().flatten();
     let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
@@ -108,7 +108,7 @@ pub fn children(recorder: &Recorder) -> Vec<i32> {
         .collect()
 }
 
-/// What is in the directory that renders work in.
+/// The entries of the work directory of renders.
 pub fn work(recorder: &Recorder) -> Vec<PathBuf> {
     files_in(&recorder.data_dir().join("work"))
 }

@@ -1,4 +1,4 @@
-//! The process that makes a rendition is killed from outside, as the kernel does it when memory is short.
+//! The process that renders is killed from outside, as the kernel's OOM killer does.
 
 use std::{collections::BTreeSet, path::PathBuf};
 
@@ -11,23 +11,23 @@ use testkit::verify::decode_strictly;
 
 use crate::{
     render::{PATIENCE, available, children, client, create, film, get, job, mp4, rendition, work},
-    support::{Place, ok, wait_for},
+    support::{TestBackend, ok, wait_for},
 };
 
 fn sigkill(child: i32) {
-    // It may have ended by itself.
+    // It may have exited already.
     let _ = kill(Pid::from_raw(child), Signal::SIGKILL);
 }
 
 #[tokio::test]
-async fn a_render_whose_process_is_killed_is_made_again() {
-    let place = Place::embedded();
-    let config = place.config().env("RECORDER__JOBS__FIRST_BACKOFF", "100ms");
+async fn a_render_whose_process_was_killed_is_retried() {
+    let backend = TestBackend::embedded();
+    let config = backend.config().env("RECORDER__JOBS__FIRST_BACKOFF", "100ms");
     let recorder = ok(config.start().await, "the recorder");
     let mut client = client(&recorder);
     let id = film(&recorder).await;
-    let wanted = create(&mut client, &id, mp4(240, Preset::Medium)).await;
-    // As soon as it is there: it is not to come to its end before.
+    let requested = create(&mut client, &id, mp4(240, Preset::Medium)).await;
+    // Killed as soon as it exists, so that it can't complete before.
     let mut running = Vec::new();
     let begun = wait_for(PATIENCE, async || {
         running = children(&recorder);
@@ -36,9 +36,9 @@ async fn a_render_whose_process_is_killed_is_made_again() {
     assert!(begun.await, "{:?}", get(&mut client, &id).await);
     assert_eq!(running.len(), 1, "{running:?}");
     running.into_iter().for_each(sigkill);
-    let made = rendition(&mut client, &wanted, RenditionState::Available).await;
+    let made = rendition(&mut client, &requested, RenditionState::Available).await;
     assert_eq!(made.error, "");
-    assert_eq!(job(&mut client, &wanted).await.attempts, 2);
+    assert_eq!(job(&mut client, &requested).await.attempts, 2);
     let object = recorder.data_dir().join("objects").join(&made.object_key);
     ok(decode_strictly(&object), "strict decoding");
     available(&mut client, &id).await;
@@ -47,9 +47,9 @@ async fn a_render_whose_process_is_killed_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_render_whose_process_is_killed_each_time_is_parked_and_says_so_and_the_recording_is_as_it_was() {
-    let place = Place::embedded();
-    let config = place
+async fn a_render_whose_process_is_killed_every_time_is_parked_and_the_recording_is_unchanged() {
+    let backend = TestBackend::embedded();
+    let config = backend
         .config()
         .env("RECORDER__JOBS__FIRST_BACKOFF", "50ms")
         .env("RECORDER__JOBS__TRANSCODING_MAX_RETRY", "2");
@@ -57,7 +57,7 @@ async fn a_render_whose_process_is_killed_each_time_is_parked_and_says_so_and_th
     let mut client = client(&recorder);
     let id = film(&recorder).await;
     available(&mut client, &id).await;
-    let wanted = create(&mut client, &id, mp4(1080, Preset::Slower)).await;
+    let requested = create(&mut client, &id, mp4(1080, Preset::Slower)).await;
     let mut killed = BTreeSet::new();
     let parked = wait_for(PATIENCE, async || {
         for child in children(&recorder) {
@@ -68,9 +68,9 @@ async fn a_render_whose_process_is_killed_each_time_is_parked_and_says_so_and_th
         renditions.iter().any(|one| one.state() == RenditionState::Parked)
     });
     assert!(parked.await, "{:?}", get(&mut client, &id).await);
-    assert_eq!((killed.len(), job(&mut client, &wanted).await.attempts), (3, 3));
-    let parked = rendition(&mut client, &wanted, RenditionState::Parked).await;
-    // A number alone tells a person nothing.
+    assert_eq!((killed.len(), job(&mut client, &requested).await.attempts), (3, 3));
+    let parked = rendition(&mut client, &requested, RenditionState::Parked).await;
+    // The error names the signal.
     assert!(parked.error.contains("was killed (signal 9)"), "{:?}", parked.error);
     assert!(parked.error.contains("memory"), "{:?}", parked.error);
     let (recording, _) = get(&mut client, &id).await;
@@ -78,8 +78,8 @@ async fn a_render_whose_process_is_killed_each_time_is_parked_and_says_so_and_th
     assert_eq!(recorder.objects().len(), 1, "{:?}", recorder.objects());
     assert_eq!(work(&recorder), Vec::<PathBuf>::new());
 
-    // Who has mended what was wrong can have it after all.
-    ok(client.retry_job(RetryJobRequest { id: wanted.job_id.clone() }).await, "the repetition");
+    // After the cause is gone, RetryJob makes the rendition.
+    ok(client.retry_job(RetryJobRequest { id: requested.job_id.clone() }).await, "the repetition");
     let again = wait_for(PATIENCE, async || !children(&recorder).is_empty()).await;
     assert!(again, "{:?}", get(&mut client, &id).await);
 }

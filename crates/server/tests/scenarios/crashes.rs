@@ -1,4 +1,4 @@
-//! Ends that nobody asked for: SIGKILL at any moment, SIGTERM.
+//! SIGKILL at random moments, and SIGTERM.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,9 @@ use testkit::{
     verify::{decode_strictly, packets, probe},
 };
 
-use crate::support::{CLIP_FRAMES, Place, beep, connected, counted, driver, ok, sender, video};
+use crate::support::{CLIP_FRAMES, TestBackend, beep, connected, counted, driver, ok, sender, video};
 
-/// How much of a recording a kill may cost.
+/// How much of a recording a kill may lose.
 const LAST_SECOND: Duration = Duration::from_secs(1);
 
 async fn live(recorder: &Recorder, driver: &Driver) -> Vec<(Session, Call)> {
@@ -30,9 +30,15 @@ async fn live(recorder: &Recorder, driver: &Driver) -> Vec<(Session, Call)> {
     calls
 }
 
-/// Everything but the last `lost` of what was sent is in the file, which is whole.
-async fn holds_all_but(place: &Place, recorder: &Recorder, call: &Call, sent: &[u64], lost: Duration) {
-    let file = place.object(recorder, &call.id).await;
+/// Checks that the file is valid and has everything that was sent except the last `lost`.
+async fn holds_all_but(
+    backend: &TestBackend,
+    recorder: &Recorder,
+    call: &Call,
+    sent: &[u64],
+    lost: Duration,
+) {
+    let file = backend.object(recorder, &call.id).await;
     ok(decode_strictly(&file), "strict decoding");
     let (pictures, counters) = counted(&file, 0, CLIP_FRAMES);
     assert!(counters.is_whole() && counters.first == Some(0), "{counters:?}");
@@ -42,13 +48,13 @@ async fn holds_all_but(place: &Place, recorder: &Recorder, call: &Call, sent: &[
     let audio = probed.of_kind("audio").next().map(|stream| stream.index);
     let heard = ok(packets(&file), "packets").iter().filter(|packet| Some(packet.stream) == audio).count();
     assert!(heard >= want(sent[1], 50.0), "{heard} of {} packets of sound", sent[1]);
-    assert!(probed.duration().is_some(), "a sealed file has a duration");
+    assert!(probed.duration().is_some(), "a finished file has a duration");
 }
 
-/// Kills a recorder `times` times at moments drawn by `seed`, each time with live sessions.
-pub async fn killed_and_recovered(place: &Place, seed: u64, times: usize) {
+/// Kills a recorder `times` times with live sessions. `seed` determines the moments.
+pub async fn killed_and_recovered(backend: &TestBackend, seed: u64, times: usize) {
     let mut dice = StdRng::seed_from_u64(seed);
-    let mut recorder = place.start().await;
+    let mut recorder = backend.start().await;
     for _ in 0..times {
         let driver = driver();
         let calls = live(&recorder, &driver).await;
@@ -60,13 +66,13 @@ pub async fn killed_and_recovered(place: &Place, seed: u64, times: usize) {
         recorder.kill9();
         ok(recorder.restart().await, "the restart");
         for ((_, call), sent) in calls.iter().zip(&sent) {
-            holds_all_but(place, &recorder, call, sent, LAST_SECOND).await;
+            holds_all_but(backend, &recorder, call, sent, LAST_SECOND).await;
         }
     }
 }
 
-pub async fn termination_seals_every_live_recording(place: &Place) {
-    let (mut recorder, driver) = (place.start().await, driver());
+pub async fn sigterm_finalizes_every_live_recording(backend: &TestBackend) {
+    let (mut recorder, driver) = (backend.start().await, driver());
     let calls = live(&recorder, &driver).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     let mut sent = Vec::new();
@@ -78,8 +84,8 @@ pub async fn termination_seals_every_live_recording(place: &Place) {
     assert!(status.is_some_and(|status| status.success()), "{status:?} after {:?}", begin.elapsed());
     ok(recorder.restart().await, "the restart");
     for ((_, call), sent) in calls.iter().zip(&sent) {
-        // Frames that were on their way at the signal may be missing.
-        holds_all_but(place, &recorder, call, sent, Duration::from_millis(500)).await;
+        // Frames in flight at the signal may be missing.
+        holds_all_but(backend, &recorder, call, sent, Duration::from_millis(500)).await;
         ok(call.stop(&mut recorder.client()).await, "a stop after the end");
     }
 }

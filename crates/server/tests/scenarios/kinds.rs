@@ -15,21 +15,21 @@ use testkit::{
 };
 
 use super::renditions::{create, download, link, made, watch};
-use crate::support::{Place, beep, driver, in_step, ok, played, sender, video};
+use crate::support::{TestBackend, assert_in_sync, beep, driver, ok, played, sender, video};
 
 const SECONDS: u64 = 4;
-/// A picture of a film, and what is lost to coding the sound, in milliseconds.
+/// In milliseconds: the duration of one picture, and the delay of audio codecs.
 const A_PICTURE: f64 = 40.0;
 
-/// What a file has to be: its codecs, and the size of its picture.
-struct Wanted {
+/// The expected codecs and picture size of a file.
+struct Expected {
     kind: Kind,
     video: &'static [&'static str],
     audio: &'static [&'static str],
     size: (i32, i32),
 }
 
-fn wanted() -> Vec<Wanted> {
+fn expected() -> Vec<Expected> {
     let encoded =
         || Some(pb::VideoOptions { height: 120, preset: pb::Preset::Ultrafast.into(), ..Default::default() });
     let webm = |codec: pb::webm::VideoCodec| {
@@ -46,9 +46,9 @@ fn wanted() -> Vec<Wanted> {
         })
     };
     let stem = |track: i32| Kind::Stem(pb::Stem { track, ..Default::default() });
-    let film = |kind, video, audio, size| Wanted { kind, video, audio, size };
-    let sound = |kind, audio| Wanted { kind, video: &[], audio, size: (0, 0) };
-    let picture = |kind, size| Wanted { kind, video: &["mjpeg"], audio: &[], size };
+    let film = |kind, video, audio, size| Expected { kind, video, audio, size };
+    let sound = |kind, audio| Expected { kind, video: &[], audio, size: (0, 0) };
+    let picture = |kind, size| Expected { kind, video: &["mjpeg"], audio: &[], size };
     vec![
         film(Kind::Mp4(pb::Mp4 { video: encoded(), audio: None }), &["h264"], &["aac"], (160, 120)),
         film(webm(pb::webm::VideoCodec::Vp9), &["vp9"], &["opus"], (160, 120)),
@@ -63,11 +63,11 @@ fn wanted() -> Vec<Wanted> {
         sound(Kind::Mix(pb::Mix { format: pb::AudioFormat::Wav.into(), channels: 2 }), &["pcm_s16le"]),
         picture(Kind::Thumbnail(pb::Thumbnail::default()), (320, 240)),
         picture(Kind::ContactSheet(pb::ContactSheet { columns: 2, rows: 2, width: 640 }), (640, 480)),
-        Wanted { kind: Kind::Waveform(pb::Waveform::default()), video: &[], audio: &[], size: (0, 0) },
+        Expected { kind: Kind::Waveform(pb::Waveform::default()), video: &[], audio: &[], size: (0, 0) },
     ]
 }
 
-/// Two cameras and a microphone, from one who shows and plays the test signal.
+/// Records two cameras and a microphone that send the test signal.
 async fn record(recorder: &Recorder) -> String {
     let (driver, mut client) = (driver(), recorder.client());
     let tracks = [video(Codec::Vp8), video(Codec::Vp8), beep()];
@@ -79,48 +79,51 @@ async fn record(recorder: &Recorder) -> String {
     call.id
 }
 
-pub async fn every_kind_of_rendition_of_a_call_can_be_had_and_is_in_step(place: &Place) {
-    let recorder = place.start().await;
+pub async fn every_kind_of_rendition_of_a_call_is_made_and_in_sync(backend: &TestBackend) {
+    let recorder = backend.start().await;
     let mut client = RecordingServiceClient::new(recorder.channel());
     let id = record(&recorder).await;
     let mut events = watch(&mut client, &id).await;
     let folder = ok(tempfile::tempdir(), "a directory");
-    for wanted in wanted() {
-        let kind = create(&mut client, &id, wanted.kind).await.kind;
+    for expected in expected() {
+        let kind = create(&mut client, &id, expected.kind).await.kind;
         let rendition = made(&mut events, &kind).await;
         let link = link(&mut client, Source::RenditionId(rendition.id.clone())).await;
         let file = folder.path().join(&link.file_name);
         download(&link.url, &file).await;
-        assert_eq!((rendition.width, rendition.height), wanted.size, "{rendition:?}");
+        assert_eq!((rendition.width, rendition.height), expected.size, "{rendition:?}");
         if kind == "waveform" {
-            judge_peaks(&file);
+            check_peaks(&file);
         } else {
-            judge(&wanted, &rendition, &file);
+            check(&expected, &rendition, &file);
         }
     }
 }
 
-fn judge(wanted: &Wanted, rendition: &pb::Rendition, file: &Path) {
+fn check(expected: &Expected, rendition: &pb::Rendition, file: &Path) {
     let probed = ok(probe(file), "the file's headers");
-    assert_eq!((probed.codecs("video"), probed.codecs("audio")), (wanted.video.into(), wanted.audio.into()));
-    if wanted.video == ["mjpeg"] {
+    assert_eq!(
+        (probed.codecs("video"), probed.codecs("audio")),
+        (expected.video.into(), expected.audio.into())
+    );
+    if expected.video == ["mjpeg"] {
         assert_eq!(ok(pictures(file, 0), "decoding").len(), 1);
         return;
     }
     ok(decode_strictly(file), "strict decoding");
     let seconds = rendition.duration.map_or(0.0, |one| one.seconds as f64 + f64::from(one.nanos) / 1e9);
     assert!((seconds - SECONDS as f64).abs() < 0.3, "{seconds} s of {rendition:?}");
-    if !wanted.video.is_empty() && !wanted.audio.is_empty() {
-        in_step(file, &ok(pictures(file, 0), "decoding"), A_PICTURE, SECONDS as usize - 1);
-    } else if !wanted.audio.is_empty() {
+    if !expected.video.is_empty() && !expected.audio.is_empty() {
+        assert_in_sync(file, &ok(pictures(file, 0), "decoding"), A_PICTURE, SECONDS as usize - 1);
+    } else if !expected.audio.is_empty() {
         let beeps = ok(sound(file, 0), "decoding").beeps();
         let apart = |pair: &[f64]| (pair[1] - pair[0] - 1.0).abs() < 0.01;
         assert!(beeps.len() + 1 >= SECONDS as usize && beeps.windows(2).all(apart), "{beeps:?}");
     }
 }
 
-/// Twenty pairs a second; the beeps, of which there is one a second, fill the first two of twenty.
-fn judge_peaks(file: &Path) {
+/// A waveform has twenty pairs per second. The beep of each second fills the first two.
+fn check_peaks(file: &Path) {
     let drawn: serde_json::Value = ok(serde_json::from_slice(&ok(std::fs::read(file), "the peaks")), "JSON");
     let values: Vec<i64> =
         drawn["data"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_i64).collect();

@@ -1,4 +1,4 @@
-//! What is run on the embedded default and on the configuration of production alike.
+//! Scenarios for both configurations: the embedded default, and Postgres with S3.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub mod crashes;

@@ -1,4 +1,4 @@
-//! Recordings of an independent WebRTC sender, from its offer to the object.
+//! Recordings of the testkit's WebRTC sender, from its offer to the object.
 
 use std::time::Duration;
 
@@ -10,31 +10,31 @@ use testkit::{
 };
 
 use crate::support::{
-    CLIP_FRAMES, Place, beep, coded, connected, counted, driver, in_step, judge, ok, played, sender, sent,
-    video,
+    CLIP_FRAMES, TestBackend, assert_in_sync, beep, check_file, coded, connected, counted, driver, ok,
+    played, sender, sent, video,
 };
 
 const PLAYED: Duration = Duration::from_secs(5);
 const FRAMES: u64 = 150;
 
-pub async fn codec_is_recorded_whole_and_in_step(place: &Place, codec: Codec) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn a_codec_is_recorded_completely_and_in_sync(backend: &TestBackend, codec: Codec) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let config = SenderConfig { play_for: Some(PLAYED), ..SenderConfig::playing([video(codec), beep()]) };
     let session = sender(&driver, config).await;
     let call = ok(Call::begin(&mut client, &session, "codec").await, "the offer");
     played(&session, FRAMES).await;
     ok(call.stop(&mut client).await, "the stop");
-    let file = place.object(&recorder, &call.id).await;
-    judge(&file, &[codec.ffprobe_name()], &["opus"], 5.0);
+    let file = backend.object(&recorder, &call.id).await;
+    check_file(&file, &[codec.ffprobe_name()], &["opus"], 5.0);
     let (pictures, counters) = counted(&file, 0, CLIP_FRAMES);
     assert!(counters.is_whole(), "{counters:?}");
     assert_eq!((counters.first, pictures.len() as u64), (Some(0), FRAMES));
-    in_step(&file, &pictures, 4.0, 5);
+    assert_in_sync(&file, &pictures, 4.0, 5);
 }
 
-pub async fn five_percent_of_packets_lost_cost_no_frame(place: &Place) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn five_percent_packet_loss_costs_no_frame(backend: &TestBackend) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let config = SenderConfig {
         seed: 11,
@@ -48,16 +48,16 @@ pub async fn five_percent_of_packets_lost_cost_no_frame(place: &Place) {
     played(&session, FRAMES).await;
     let stats = session.stats().await;
     ok(call.stop(&mut client).await, "the stop");
-    let file = place.object(&recorder, &call.id).await;
-    judge(&file, &["vp8"], &["opus"], 5.0);
+    let file = backend.object(&recorder, &call.id).await;
+    check_file(&file, &["vp8"], &["opus"], 5.0);
     let (pictures, counters) = counted(&file, 0, CLIP_FRAMES);
     assert!(counters.is_whole() && pictures.len() as u64 == FRAMES, "{counters:?} {stats:?}");
     assert!(stats.packets_lost > 10, "{stats:?}");
     assert!(stats.resends <= 2 * (stats.packets_lost + stats.resends_lost), "{stats:?}");
 }
 
-pub async fn five_percent_of_packets_lost_cost_no_frame_of_the_best_simulcast_layer(place: &Place) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn five_percent_packet_loss_costs_no_frame_of_the_best_simulcast_layer(backend: &TestBackend) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let full = ClipSpec { size: (640, 480), bit_rate: 800_000, ..ClipSpec::small(Codec::Vp8) };
     let quarter = ClipSpec { size: (160, 120), bit_rate: 100_000, ..full };
@@ -73,19 +73,19 @@ pub async fn five_percent_of_packets_lost_cost_no_frame_of_the_best_simulcast_la
     played(&session, FRAMES).await;
     let stats = session.stats().await;
     ok(call.stop(&mut client).await, "the stop");
-    let file = place.object(&recorder, &call.id).await;
-    judge(&file, &["vp8"], &["opus"], 5.0);
+    let file = backend.object(&recorder, &call.id).await;
+    check_file(&file, &["vp8"], &["opus"], 5.0);
     let (pictures, counters) = counted(&file, 0, CLIP_FRAMES);
     assert!(counters.is_whole(), "{counters:?} {stats:?}");
     assert_eq!((counters.last, pictures.len() as u64), (Some(149), FRAMES), "{stats:?}");
     assert!(stats.resends <= 2 * (stats.packets_lost + stats.resends_lost), "{stats:?}");
-    // All three layers are of the same clip, so the size of the packets tells which one was written.
+    // All three layers send the same clip, so the picture size shows which one was written.
     let bytes: usize = ok(packets(&file), "packets").iter().map(|packet| packet.size).sum();
     assert!(bytes > 5 * 800_000 / 8 / 2, "{bytes} bytes are not those of the full layer");
 }
 
-pub async fn reordered_and_repeated_packets_are_written_once_and_in_order(place: &Place) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn reordered_and_duplicate_packets_are_written_once_and_in_order(backend: &TestBackend) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let rough = Impairment { duplicate: 0.1, jitter: Duration::from_millis(25), ..Impairment::rtp_loss(0.0) };
     let config = SenderConfig {
@@ -98,15 +98,15 @@ pub async fn reordered_and_repeated_packets_are_written_once_and_in_order(place:
     let call = ok(Call::begin(&mut client, &session, "rough").await, "the offer");
     played(&session, FRAMES).await;
     ok(call.stop(&mut client).await, "the stop");
-    let file = place.object(&recorder, &call.id).await;
-    judge(&file, &["vp8"], &["opus"], 5.0);
+    let file = backend.object(&recorder, &call.id).await;
+    check_file(&file, &["vp8"], &["opus"], 5.0);
     let (pictures, counters) = counted(&file, 0, CLIP_FRAMES);
     assert!(counters.is_whole() && pictures.len() as u64 == FRAMES, "{counters:?}");
-    in_step(&file, &pictures, 4.0, 5);
+    assert_in_sync(&file, &pictures, 4.0, 5);
 }
 
-pub async fn sound_that_begins_three_seconds_late_is_still_in_step(place: &Place) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn audio_that_begins_three_seconds_late_is_in_sync(backend: &TestBackend) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let late = beep().after(Duration::from_secs(3));
     let config = SenderConfig {
@@ -117,13 +117,13 @@ pub async fn sound_that_begins_three_seconds_late_is_still_in_step(place: &Place
     let call = ok(Call::begin(&mut client, &session, "late").await, "the offer");
     played(&session, 180).await;
     ok(call.stop(&mut client).await, "the stop");
-    let file = place.object(&recorder, &call.id).await;
-    judge(&file, &["vp8"], &["opus"], 6.0);
-    in_step(&file, &ok(pictures(&file, 0), "pictures"), 10.0, 3);
+    let file = backend.object(&recorder, &call.id).await;
+    check_file(&file, &["vp8"], &["opus"], 6.0);
+    assert_in_sync(&file, &ok(pictures(&file, 0), "pictures"), 10.0, 3);
 }
 
-pub async fn track_added_by_renegotiation_goes_into_the_same_file(place: &Place) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn a_track_added_by_renegotiation_is_in_the_same_file(backend: &TestBackend) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let config =
         SenderConfig { play_for: Some(PLAYED), ..SenderConfig::playing([video(Codec::Vp8), beep()]) };
@@ -136,21 +136,21 @@ pub async fn track_added_by_renegotiation_goes_into_the_same_file(place: &Place)
     played(&session, FRAMES).await;
     let stats = session.stats().await;
     ok(call.stop(&mut client).await, "the stop");
-    let file = place.object(&recorder, &call.id).await;
-    judge(&file, &["vp8", "vp8"], &["opus"], 5.0);
+    let file = backend.object(&recorder, &call.id).await;
+    check_file(&file, &["vp8", "vp8"], &["opus"], 5.0);
     let (pictures, counters) = counted(&file, 0, CLIP_FRAMES);
     assert!(counters.is_whole() && pictures.len() as u64 == FRAMES, "{counters:?}");
     let (added, counters) = counted(&file, 1, CLIP_FRAMES);
     assert!(counters.is_whole(), "{counters:?}");
     assert_eq!(added.len() as u64, stats.frames[2]);
-    // Both clips begin with a flash; the second one where the session was when it was added.
+    // Both clips begin with a flash. The second one begins when it was added.
     let begin = added.first().map_or(0.0, |picture| picture.time);
     let expected = before - 0.1..after + 0.5;
     assert!(expected.contains(&begin), "the added track begins at {begin} s, not {expected:?}");
 }
 
-pub async fn client_that_says_goodbye_has_its_recording_sealed(place: &Place) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn a_closed_connection_finalizes_the_recording(backend: &TestBackend) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let play_for = Some(Duration::from_secs(2));
     let session =
@@ -159,13 +159,13 @@ pub async fn client_that_says_goodbye_has_its_recording_sealed(place: &Place) {
     let call = ok(Call::begin(&mut client, &session, "goodbye").await, "the offer");
     played(&session, 60).await;
     session.close().await;
-    judge(&place.object(&recorder, &call.id).await, &["vp8"], &["opus"], 2.0);
+    check_file(&backend.object(&recorder, &call.id).await, &["vp8"], &["opus"], 2.0);
     ok(call.stop(&mut client).await, "a stop after the end");
 }
 
-pub async fn client_that_vanishes_has_its_recording_sealed_after_the_grace_time(place: &Place) {
+pub async fn a_silent_client_has_its_recording_finalized_after_the_ice_timeout(backend: &TestBackend) {
     let config =
-        place.config().env("WEBRTC_ICE_DISCONNECT_TIMEOUT", "1s").env("WEBRTC_ICE_FAILED_TIMEOUT", "5s");
+        backend.config().env("WEBRTC_ICE_DISCONNECT_TIMEOUT", "1s").env("WEBRTC_ICE_FAILED_TIMEOUT", "5s");
     let (recorder, driver) = (ok(config.start().await, "the recorder starts"), driver());
     let mut client = recorder.client();
     let play_for = Some(Duration::from_secs(2));
@@ -175,18 +175,18 @@ pub async fn client_that_vanishes_has_its_recording_sealed_after_the_grace_time(
     let call = ok(Call::begin(&mut client, &session, "vanishes").await, "the offer");
     played(&session, 60).await;
     session.vanish().await;
-    judge(&place.object(&recorder, &call.id).await, &["vp8"], &["opus"], 2.0);
+    check_file(&backend.object(&recorder, &call.id).await, &["vp8"], &["opus"], 2.0);
 }
 
-pub async fn blackout_shorter_than_the_grace_time_goes_on_in_the_same_recording(place: &Place) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn an_outage_shorter_than_the_ice_timeout_continues_the_recording(backend: &TestBackend) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let play_for = Some(Duration::from_secs(6));
     let session =
         sender(&driver, SenderConfig { play_for, ..SenderConfig::playing([video(Codec::Vp8), beep()]) })
             .await;
     let call = ok(Call::begin(&mut client, &session, "blackout").await, "the offer");
-    // After the beep of the second second; light again well before the fourth.
+    // The outage begins after the second beep and ends well before the fourth.
     sent(&session, 40).await;
     let dark = Impairment { loss: 1.0, ..Impairment::default() };
     session.set_impairment(dark, dark).await;
@@ -194,12 +194,12 @@ pub async fn blackout_shorter_than_the_grace_time_goes_on_in_the_same_recording(
     session.set_impairment(Impairment::default(), Impairment::default()).await;
     played(&session, 180).await;
     ok(call.stop(&mut client).await, "the stop");
-    let file = place.object(&recorder, &call.id).await;
-    judge(&file, &["vp8"], &["opus"], 6.0);
+    let file = backend.object(&recorder, &call.id).await;
+    check_file(&file, &["vp8"], &["opus"], 6.0);
     let (pictures, counters) = counted(&file, 0, CLIP_FRAMES);
     assert_eq!((counters.last, counters.unreadable), (Some(179), 0), "{counters:?}");
     assert!(counters.missing.len() <= 90, "{counters:?}");
-    // Between them are the second without packets and, until the next keyframe, the one without pictures.
+    // Between them are one second without packets, and up to one second until the next keyframe.
     let offsets = av_offsets_ms(&pictures, &ok(sound(&file, 0), "decoding sound"));
     for second in [0, 1, 4, 5] {
         assert!(
@@ -209,8 +209,8 @@ pub async fn blackout_shorter_than_the_grace_time_goes_on_in_the_same_recording(
     }
 }
 
-pub async fn hundred_handshakes_at_ten_percent_loss_each_way_all_connect(place: &Place) {
-    let (recorder, driver) = (place.start().await, driver());
+pub async fn a_hundred_handshakes_at_ten_percent_loss_all_connect(backend: &TestBackend) {
+    let (recorder, driver) = (backend.start().await, driver());
     let mut client = recorder.client();
     let lossy = Impairment { loss: 0.1, ..Impairment::default() };
     let mut calls = Vec::new();

@@ -1,4 +1,4 @@
-//! What is made of a real recording, from its end to its deletion.
+//! Renditions of a real recording, from its end to its deletion.
 
 use std::{
     path::{Path, PathBuf},
@@ -19,17 +19,16 @@ use testkit::{
 };
 use tonic::{Code, Streaming, transport::Channel};
 
-use crate::support::{Place, beep, driver, ok, played, sender, video, wait_for};
+use crate::support::{TestBackend, beep, driver, ok, played, sender, video, wait_for};
 
 type Client = RecordingServiceClient<Channel>;
 
 const SECONDS: u64 = 4;
-/// How soon a render is gone whose job is cancelled. How often that is kept by a machine that has other encoders to run is
-/// printed; tests of the parts hold them to it.
+/// The promised time of a cancellation. The test prints how often a busy machine achieves it; unit tests enforce it.
 const A_MOMENT: Duration = Duration::from_millis(200);
-/// Without being told, a run would notice a second after it has shown how far it is.
-const UNTOLD: Duration = Duration::from_secs(1);
-/// How long a rendition of so short a recording may take on a machine that does other things, too.
+/// Without a notification, a run would notice its cancellation one second after its last progress.
+const WITHOUT_NOTIFICATION: Duration = Duration::from_secs(1);
+/// Time-out of a rendition, long enough for a busy machine.
 pub(super) const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Records the test signal and stops.
@@ -66,15 +65,15 @@ pub(super) async fn watch(client: &mut Client, id: &str) -> Streaming<pb::WatchR
     ok(client.watch_recording(request).await, "the watch").into_inner()
 }
 
-/// The next event that `wanted` makes something of.
+/// Waits for the next event that `select` accepts.
 pub(super) async fn until<T>(
     events: &mut Streaming<pb::WatchRecordingResponse>,
-    wanted: impl Fn(Event) -> Option<T>,
+    select: impl Fn(Event) -> Option<T>,
 ) -> T {
     let found = async {
         loop {
             let event = ok(events.message().await, "an event").and_then(|event| event.event);
-            if let Some(found) = event.and_then(&wanted) {
+            if let Some(found) = event.and_then(&select) {
                 return found;
             }
         }
@@ -102,7 +101,7 @@ pub(super) async fn link(client: &mut Client, source: Source) -> pb::CreateDownl
 }
 
 pub(super) fn http() -> reqwest::Client {
-    // Refused if another test was first, which is as good.
+    // Fails if another test has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::new()
 }
@@ -113,14 +112,16 @@ pub(super) async fn download(url: &str, to: &Path) {
     ok(std::fs::write(to, ok(response.bytes().await, "its bytes")), "the file");
 }
 
-pub async fn a_recording_is_rendered_watched_downloaded_and_deleted(place: &Place) {
-    let wanted = r#"[{ kind = "mp3" }, { kind = "thumbnail" }, { tenant = "other", kind = "wav" }]"#;
-    let recorder = ok(place.config().env("RECORDER__RENDITIONS", wanted).start().await, "the recorder");
+pub async fn a_recording_is_rendered_watched_downloaded_and_deleted(backend: &TestBackend) {
+    let default_renditions =
+        r#"[{ kind = "mp3" }, { kind = "thumbnail" }, { tenant = "other", kind = "wav" }]"#;
+    let recorder =
+        ok(backend.config().env("RECORDER__RENDITIONS", default_renditions).start().await, "the recorder");
     let mut client = RecordingServiceClient::new(recorder.channel());
     let id = record(&recorder).await;
     let mut events = watch(&mut client, &id).await;
 
-    // Those that the configuration wants are made by themselves.
+    // The default renditions are made without a call.
     let got = ok(client.get_recording(pb::GetRecordingRequest { id: id.clone() }).await, "the recording");
     let mut kinds: Vec<_> = got.into_inner().renditions.into_iter().map(|one| one.kind).collect();
     kinds.sort();
@@ -148,7 +149,7 @@ pub async fn a_recording_is_rendered_watched_downloaded_and_deleted(place: &Plac
         let link = link(&mut client, Source::RenditionId(one.id.clone())).await;
         let path = folder.path().join(&link.file_name);
         download(&link.url, &path).await;
-        judge(one, &path);
+        check(one, &path);
     }
     let jobs = pb::ListJobsRequest { recording_id: id.clone(), ..Default::default() };
     let jobs = ok(client.list_jobs(jobs).await, "the jobs").into_inner().jobs;
@@ -190,7 +191,7 @@ pub async fn a_recording_is_rendered_watched_downloaded_and_deleted(place: &Plac
     assert_eq!(work(&recorder), Vec::<PathBuf>::new());
 }
 
-fn judge(rendition: &pb::Rendition, file: &Path) {
+fn check(rendition: &pb::Rendition, file: &Path) {
     let bytes = ok(std::fs::metadata(file), "the file").len();
     assert_eq!(bytes as i64, rendition.bytes, "{rendition:?}");
     let seconds = rendition.duration.map_or(0.0, |one| one.seconds as f64 + f64::from(one.nanos) / 1e9);
@@ -216,25 +217,25 @@ fn judge(rendition: &pb::Rendition, file: &Path) {
     assert!((seconds - want).abs() < 0.3, "{seconds} s of {want} s in {rendition:?}");
 }
 
-/// What is in the directory that renders work in.
+/// The entries of the work directory of renders.
 fn work(recorder: &Recorder) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(recorder.data_dir().join("work")).into_iter().flatten();
     entries.flatten().map(|entry| entry.path()).collect()
 }
 
-/// Processes that the recorder has started.
+/// Child processes of the recorder.
 pub(super) fn children(recorder: &Recorder) -> usize {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", recorder.pid())).into_iter().flatten();
     let lists = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
     lists.map(|list| list.split_whitespace().count()).sum()
 }
 
-pub async fn a_cancelled_render_is_gone_within_a_moment(place: &Place) {
-    let recorder = place.start().await;
+pub async fn a_cancelled_render_stops_at_once_and_leaves_no_files(backend: &TestBackend) {
+    let recorder = backend.start().await;
     let mut client = RecordingServiceClient::new(recorder.channel());
     let id = record(&recorder).await;
     let mut events = watch(&mut client, &id).await;
-    // Much work, of which the first step shows soon.
+    // It takes long and reports progress early.
     let preset = pb::Preset::Slower.into();
     let video = pb::VideoOptions { width: 1920, height: 1080, preset, ..Default::default() };
     let large = Kind::Mp4(pb::Mp4 { video: Some(video), audio: None });
@@ -264,15 +265,15 @@ pub async fn a_cancelled_render_is_gone_within_a_moment(place: &Place) {
         assert_eq!(state.await, pb::RenditionState::Cancelled);
     }
     eprintln!("gone after {took:?}");
-    assert!(took.iter().any(|took| *took < UNTOLD), "gone after {took:?}");
+    assert!(took.iter().any(|took| *took < WITHOUT_NOTIFICATION), "gone after {took:?}");
 
-    // What was cancelled can be had after all, if it is wanted smaller, too.
+    // A cancelled rendition can be requested again, also with other parameters.
     create(&mut client, &id, Kind::OggOpus(pb::OggOpus::default())).await;
     made(&mut events, "ogg_opus").await;
 }
 
-pub async fn what_can_not_be_read_parks_the_rendition_and_keeps_the_recording(place: &Place) {
-    let recorder = place.start().await;
+pub async fn an_unreadable_object_parks_the_rendition_and_not_the_recording(backend: &TestBackend) {
+    let recorder = backend.start().await;
     let mut client = RecordingServiceClient::new(recorder.channel());
     let id = record(&recorder).await;
     let mut events = watch(&mut client, &id).await;
@@ -283,7 +284,7 @@ pub async fn what_can_not_be_read_parks_the_rendition_and_keeps_the_recording(pl
         _ => None,
     })
     .await;
-    place.spoil(&recorder, &id).await;
+    backend.corrupt(&recorder, &id).await;
     let rendition = create(&mut client, &id, Kind::Mp3(pb::Mp3::default())).await;
     let parked = until(&mut events, |event| match event {
         Event::Rendition(one) if one.id == rendition.id && one.state() == pb::RenditionState::Parked => {
@@ -298,10 +299,10 @@ pub async fn what_can_not_be_read_parks_the_rendition_and_keeps_the_recording(pl
     assert_eq!(state, Some(pb::RecordingState::Available));
 }
 
-pub async fn retention_deletes_recordings_by_themselves(place: &Place) {
+pub async fn retention_deletes_old_recordings(backend: &TestBackend) {
     let rules = r#"[{ after = "1s" }, { tenant = "other", after = "1ms" }]"#;
     let config =
-        place.config().env("RECORDER__RETENTION", rules).env("RECORDER__JOBS__RETENTION_INTERVAL", "200ms");
+        backend.config().env("RECORDER__RETENTION", rules).env("RECORDER__JOBS__RETENTION_INTERVAL", "200ms");
     let recorder = ok(config.start().await, "the recorder");
     let mut client = RecordingServiceClient::new(recorder.channel());
     let id = record(&recorder).await;
@@ -320,7 +321,7 @@ pub async fn retention_deletes_recordings_by_themselves(place: &Place) {
         "recorder_jobs_succeeded_total{kind=\"DELETE\"}",
         "recorder_job_duration_seconds_count{kind=\"UPLOAD\"} 1",
     ] {
-        // A job is counted a moment after its work is done.
+        // A job is counted shortly after its work is done.
         let counted = wait_for(PATIENCE, async || {
             let said = http().get(format!("http://{}/metrics", recorder.http())).send().await;
             metrics = ok(ok(said, "metrics").text().await, "metrics");
@@ -330,18 +331,21 @@ pub async fn retention_deletes_recordings_by_themselves(place: &Place) {
     }
 }
 
-/// Killed at `rounds` moments of making renditions, and right after a deletion.
-pub async fn kills_while_rendering_and_deleting_lose_nothing_and_leave_nothing(place: &Place, rounds: u32) {
-    let config = place.config().env("RECORDER__JOBS__LEASE", "3s").env("RECORDER__JOBS__POLL", "200ms");
+/// Kills the recorder at `rounds` moments while it renders, and once right after a deletion.
+pub async fn kills_while_rendering_and_deleting_lose_nothing_and_leave_no_files(
+    backend: &TestBackend,
+    rounds: u32,
+) {
+    let config = backend.config().env("RECORDER__JOBS__LEASE", "3s").env("RECORDER__JOBS__POLL", "200ms");
     let mut recorder = ok(config.start().await, "the recorder");
     let mut client = RecordingServiceClient::new(recorder.channel());
     let id = record(&recorder).await;
     let mut random = StdRng::seed_from_u64(7);
-    let mut wanted = Vec::new();
+    let mut requested = Vec::new();
     for round in 0..rounds {
         let height = 64 + 2 * i32::try_from(round).unwrap_or_default();
         let video = Some(pb::VideoOptions { height, ..Default::default() });
-        wanted.push(create(&mut client, &id, Kind::Mp4(pb::Mp4 { video, audio: None })).await.id);
+        requested.push(create(&mut client, &id, Kind::Mp4(pb::Mp4 { video, audio: None })).await.id);
         tokio::time::sleep(Duration::from_millis(random.random_range(0..1500))).await;
         recorder.kill9();
         ok(recorder.restart().await, "the restart");
@@ -358,13 +362,13 @@ pub async fn kills_while_rendering_and_deleting_lose_nothing_and_leave_nothing(p
     assert!(made.await, "{:?}", get(&mut client).await);
     let got = get(&mut client).await;
     assert_eq!(got.recording.map(|recording| recording.state()), Some(pb::RecordingState::Available));
-    assert_eq!(got.renditions.into_iter().map(|one| one.id).collect::<Vec<_>>(), wanted);
-    if matches!(place, Place::Embedded) {
-        assert_eq!(recorder.objects().len(), wanted.len() + 1, "{:?}", recorder.objects());
+    assert_eq!(got.renditions.into_iter().map(|one| one.id).collect::<Vec<_>>(), requested);
+    if matches!(backend, TestBackend::Embedded) {
+        assert_eq!(recorder.objects().len(), requested.len() + 1, "{:?}", recorder.objects());
     }
     assert!(wait_for(PATIENCE, async || work(&recorder).is_empty()).await, "{:?}", work(&recorder));
     let folder = ok(tempfile::tempdir(), "a directory");
-    for rendition in wanted {
+    for rendition in requested {
         let link = link(&mut client, Source::RenditionId(rendition)).await;
         let path = folder.path().join("film.mp4");
         download(&link.url, &path).await;

@@ -1,4 +1,4 @@
-//! Renditions that are made while their recordings go on.
+//! Renditions that are made while their recordings are open.
 
 use std::{
     f64::consts::TAU,
@@ -21,15 +21,16 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use super::renditions::{PATIENCE, children, create, download, http, link, made, watch};
-use crate::support::{Place, beep, connected, driver, ok, sender, video, wait_for};
+use crate::support::{TestBackend, beep, connected, driver, ok, sender, video, wait_for};
 
 type Client = RecordingServiceClient<Channel>;
 
-/// What the configuration wants of every recording.
+/// The default renditions.
 const WANTED: &str = r#"[{ kind = "mp3", while_recording = true }]"#;
 
-async fn start(place: &Place) -> Recorder {
-    let config = place.config().env("RECORDER__RENDITIONS", WANTED).env("RECORDER__SEGMENTS__INTERVAL", "2s");
+async fn start(backend: &TestBackend) -> Recorder {
+    let config =
+        backend.config().env("RECORDER__RENDITIONS", WANTED).env("RECORDER__SEGMENTS__INTERVAL", "2s");
     ok(config.start().await, "the recorder")
 }
 
@@ -42,7 +43,7 @@ fn seconds_of(span: Option<prost_types::Duration>) -> i64 {
     span.map_or(0, |span| span.seconds)
 }
 
-/// What is left of segments on the disk.
+/// The files of segments on the disk.
 fn files(recorder: &Recorder) -> usize {
     std::fs::read_dir(recorder.data_dir().join("segments")).map_or(0, Iterator::count)
 }
@@ -52,7 +53,7 @@ async fn metric(recorder: &Recorder, line: &str) -> bool {
     ok(metrics.text().await, "metrics").lines().any(|one| one == line)
 }
 
-/// The joined rendition is byte for byte what is made of the whole recording.
+/// Checks that the joined rendition has the same bytes as one rendered from the whole recording.
 async fn is_what_the_whole_gives(client: &mut Client, id: &str, joined: &pb::Rendition) {
     let mut events = watch(client, id).await;
     create(client, id, Kind::Mix(pb::Mix { format: pb::AudioFormat::Mp3.into(), channels: 0 })).await;
@@ -61,8 +62,8 @@ async fn is_what_the_whole_gives(client: &mut Client, id: &str, joined: &pb::Ren
     assert_eq!(joined.duration, whole.duration);
 }
 
-pub async fn a_call_has_its_mp3_right_after_the_stop(place: &Place) {
-    let recorder = start(place).await;
+pub async fn the_mp3_of_a_call_is_available_right_after_the_stop(backend: &TestBackend) {
+    let recorder = start(backend).await;
     let mut recordings = RecordingServiceClient::new(recorder.channel());
     let (driver, mut client) = (driver(), recorder.client());
     let config = SenderConfig {
@@ -71,7 +72,7 @@ pub async fn a_call_has_its_mp3_right_after_the_stop(place: &Place) {
     };
     let session = sender(&driver, config).await;
     let call = ok(Call::begin(&mut client, &session, "visit").await, "the offer");
-    // A follower that the machine has held up catches up.
+    // On a busy machine the follower may lag behind, and catches up.
     let mut now = pb::SegmentProgress::default();
     let some = wait_for(PATIENCE, async || {
         now = progress(&mut recordings, &call.id).await.unwrap_or_default();
@@ -111,9 +112,10 @@ pub async fn a_call_has_its_mp3_right_after_the_stop(place: &Place) {
     is_what_the_whole_gives(&mut recordings, &call.id, &joined).await;
 }
 
-/// Of what is recorded much is not on the disk yet, and can't be made into segments: it is buffered all the same.
-pub async fn what_is_buffered_is_all_that_is_recorded_and_not_made(place: &Place) {
-    let config = place.config().env("RECORDER__RENDITIONS", WANTED).env("RECORDER__SEGMENTS__INTERVAL", "1s");
+/// Much of the recorded media is not on the disk yet and can't be in segments. It counts as buffered too.
+pub async fn the_buffered_time_is_all_recorded_time_without_a_finished_segment(backend: &TestBackend) {
+    let config =
+        backend.config().env("RECORDER__RENDITIONS", WANTED).env("RECORDER__SEGMENTS__INTERVAL", "1s");
     let recorder = ok(config.env("RECORDER__SPOOL__SYNC_INTERVAL", "10s").start().await, "the recorder");
     let mut recordings = RecordingServiceClient::new(recorder.channel());
     let driver = driver();
@@ -121,20 +123,20 @@ pub async fn what_is_buffered_is_all_that_is_recorded_and_not_made(place: &Place
     let call = ok(Call::begin(&mut recorder.client(), &session, "buffered").await, "the offer");
     connected(&session).await;
     let begun = Instant::now();
-    // Looked at twice, since rows are written one after the other.
+    // Read twice, because the rows are not written in one transaction.
     let (mut behind, mut before) = (0, 0);
     let long = wait_for(Duration::from_secs(60), async || {
         let Some(now) = progress(&mut recordings, &call.id).await else { return false };
-        let told = i64::from(now.done) + seconds_of(now.buffered);
+        let covered = i64::from(now.done) + seconds_of(now.buffered);
         let recorded = begun.elapsed().as_secs() as i64;
-        assert!(told <= recorded + 2, "{now:?} after {recorded} s");
-        behind = behind.max((recorded - told).min(before));
-        before = recorded - told;
-        // By then the disk has been forced twice.
+        assert!(covered <= recorded + 2, "{now:?} after {recorded} s");
+        behind = behind.max((recorded - covered).min(before));
+        before = recorded - covered;
+        // Within this time the file is synced twice.
         recorded >= 21 && now.done >= 8
     });
     assert!(long.await, "{:?}\n{}", progress(&mut recordings, &call.id).await, recorder.log());
-    // A second that is not whole, and a second or two to tell.
+    // The last interval is incomplete, and the rows are up to two seconds old.
     assert!(behind <= 5, "{behind} s of what is recorded are neither made nor buffered");
     ok(call.stop(&mut recorder.client()).await, "the stop");
 }
@@ -149,9 +151,9 @@ fn tone(second: i32) -> Vec<u8> {
     (second * RATE..(second + 1) * RATE).flat_map(|at| sample(at).to_le_bytes()).collect()
 }
 
-pub async fn a_tone_that_is_pushed_goes_on_through_the_joins(place: &Place) {
+pub async fn a_pushed_tone_is_continuous_across_joined_segments(backend: &TestBackend) {
     const SECONDS: i32 = 30;
-    let recorder = start(place).await;
+    let recorder = start(backend).await;
     let mut recordings = RecordingServiceClient::new(recorder.channel());
     let (messages, stream) = mpsc::channel(4);
     let mut ingest = IngestServiceClient::new(recorder.channel());
@@ -182,7 +184,7 @@ pub async fn a_tone_that_is_pushed_goes_on_through_the_joins(place: &Place) {
     let stopped = Instant::now();
     ok(ok(pushing.await, "the push"), "the answer");
     let joined = made(&mut events, "mp3").await;
-    // The last segment and the join, on a machine that does other things, too.
+    // Time for the last segment and the join on a busy machine.
     assert!(stopped.elapsed() < Duration::from_secs(60), "{:?}", stopped.elapsed());
     assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 1"#).await);
 
@@ -193,7 +195,7 @@ pub async fn a_tone_that_is_pushed_goes_on_through_the_joins(place: &Place) {
     let samples = ok(sound(&file, 0), "its sound").samples;
     let whole = (RATE * SECONDS) as usize;
     assert!(samples.len().abs_diff(whole) <= 1152, "{} samples of {whole}", samples.len());
-    // A tone's next sample follows from the two before; a gap or a click breaks that.
+    // Each sample of a tone follows from the two before. A gap or a click breaks that.
     let turn = 2.0 * (TAU * TONE / f64::from(RATE)).cos();
     let inside = &samples[2_000..whole - 2_000];
     let worst = inside.windows(3).map(|three| {
@@ -205,10 +207,10 @@ pub async fn a_tone_that_is_pushed_goes_on_through_the_joins(place: &Place) {
     is_what_the_whole_gives(&mut recordings, &id, &joined).await;
 }
 
-/// Nobody has configured it.
-pub async fn what_a_push_asks_for_is_made_while_it_goes_on(place: &Place) {
+/// Without default renditions.
+pub async fn requested_results_of_a_push_are_made_while_recording(backend: &TestBackend) {
     const SECONDS: i32 = 30;
-    let config = place.config().env("RECORDER__SEGMENTS__INTERVAL", "2s");
+    let config = backend.config().env("RECORDER__SEGMENTS__INTERVAL", "2s");
     let recorder = ok(config.env("RECORDER__SPOOL__SYNC_INTERVAL", "300ms").start().await, "the recorder");
     let mut recordings = RecordingServiceClient::new(recorder.channel());
     let (messages, stream) = mpsc::channel(4);
@@ -251,7 +253,7 @@ pub async fn what_a_push_asks_for_is_made_while_it_goes_on(place: &Place) {
     let mut wholes = all_made(&mut recordings, &id, 2 * asked.len()).await;
     wholes.retain(|one| one.kind == "mix");
     for one in &joined {
-        // An Ogg stream's serial number is drawn by lot.
+        // The serial number of an Ogg stream is random.
         let same = |whole: &pb::Rendition| {
             whole.bytes == one.bytes && (whole.sha256 == one.sha256 || one.kind == "ogg_opus")
         };
@@ -259,7 +261,7 @@ pub async fn what_a_push_asks_for_is_made_while_it_goes_on(place: &Place) {
     }
 }
 
-/// Waits until so many renditions are available.
+/// Waits until `number` renditions are available.
 async fn all_made(client: &mut Client, id: &str, number: usize) -> Vec<pb::Rendition> {
     let mut last = Vec::new();
     let made = wait_for(PATIENCE, async || {
@@ -271,9 +273,9 @@ async fn all_made(client: &mut Client, id: &str, number: usize) -> Vec<pb::Rendi
     last
 }
 
-/// The recorder is killed while segments are made, and while they are joined.
-pub async fn a_kill_costs_the_segments_and_not_the_rendition(place: &Place) {
-    let mut recorder = start(place).await;
+/// Kills the recorder while segments are made, and while they are joined.
+pub async fn a_kill_loses_segments_and_not_the_rendition(backend: &TestBackend) {
+    let mut recorder = start(backend).await;
     let mut recordings = RecordingServiceClient::new(recorder.channel());
     let (driver, mut client) = (driver(), recorder.client());
     let config = SenderConfig {

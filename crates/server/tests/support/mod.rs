@@ -1,9 +1,9 @@
-//! What the end-to-end tests share: the recorder under test, tracks to send, and the judgement of a file.
+//! Shared by the end-to-end tests: the recorder under test, tracks to send, and checks of a recorded file.
 #![allow(dead_code, unused_imports, reason = "each test binary uses its part")]
 
-mod place;
+mod backend;
 
-pub use place::Place;
+pub use backend::TestBackend;
 
 use std::{
     fmt::Display,
@@ -24,20 +24,19 @@ use testkit::{
 
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// How long an upload may take after the stop.
+/// Time-out of an upload after the stop.
 pub const UPLOAD: Duration = Duration::from_secs(60);
 
-/// Frames of a small clip, after which its counter begins again.
+/// Frames of a small clip. Its frame counter wraps after them.
 pub const CLIP_FRAMES: u16 = 360;
 
-/// The value, or the end of the test with the error as its author wrote it.
+/// Unwraps a result, or fails the test with the error's Display text.
 #[expect(clippy::panic, reason = "a test that can't go on has failed")]
 pub fn ok<T, E: Display>(result: Result<T, E>, what: &str) -> T {
     result.unwrap_or_else(|error| panic!("{what}: {error}"))
 }
 
-/// The binary that was built with this test, or the one that `RECORDER_BINARY` names: a release build, an installed
-/// package.
+/// The binary built with this test, or the one in `RECORDER_BINARY`, such as a release build or an installed package.
 pub fn config() -> RecorderConfig {
     let built = || env!("CARGO_BIN_EXE_webrtc-recorder").into();
     RecorderConfig::new(std::env::var_os("RECORDER_BINARY").unwrap_or_else(built)).env("LOG_LVL", "info")
@@ -73,7 +72,7 @@ pub async fn connected(session: &Session) {
     assert!(up, "the sender didn't connect: {:?}", session.stats().await);
 }
 
-/// Waits until the first stream of a sender has sent `frames` frames, and a while more for what has to be sent again.
+/// Waits until the first stream of a sender has sent `frames` frames, and 500 ms more for resends.
 pub async fn played(session: &Session, frames: u64) {
     sent(session, frames).await;
     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -98,12 +97,12 @@ pub async fn wait_for(patience: Duration, mut condition: impl AsyncFnMut() -> bo
     true
 }
 
-/// What is in a directory; nothing, where there is none.
+/// The entries of a directory. Empty if it does not exist.
 pub fn files_in(directory: &Path) -> Vec<PathBuf> {
     std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
-/// The object of a recording.
+/// Waits for the object of a recording.
 pub async fn object(recorder: &Recorder, id: &str) -> std::path::PathBuf {
     let object = recorder.object_of(id, UPLOAD).await;
     object.ok_or_else(|| format!("no object of {id} among {:?}", recorder.objects())).map_or_else(
@@ -112,9 +111,9 @@ pub async fn object(recorder: &Recorder, id: &str) -> std::path::PathBuf {
     )
 }
 
-/// What every finished file must be: named for what is in it, from time 0, of the right length, clean to decode, with
-/// cues that lead to keyframes.
-pub fn judge(file: &Path, video: &[&str], audio: &[&str], seconds: f64) -> Probe {
+/// Checks a finished file: the extension fits the container, it begins at time 0, has the right duration, decodes without
+/// errors, and its cues point to keyframes.
+pub fn check_file(file: &Path, video: &[&str], audio: &[&str], seconds: f64) -> Probe {
     let probed = ok(probe(file), "the file's headers");
     assert_eq!(sorted(probed.codecs("video")), sorted(video.to_vec()), "{}", file.display());
     assert_eq!(sorted(probed.codecs("audio")), sorted(audio.to_vec()), "{}", file.display());
@@ -135,15 +134,15 @@ fn sorted(mut names: Vec<&str>) -> Vec<&str> {
     names
 }
 
-/// Decodes a video track and reads its counters.
+/// Decodes a video track and reads the frame counters in its pictures.
 pub fn counted(file: &Path, nth: usize, clip_frames: u16) -> (Vec<Picture>, Counters) {
     let pictures = ok(pictures(file, nth), "decoding pictures");
     let counters = Counters::of(&pictures, clip_frames);
     (pictures, counters)
 }
 
-/// Every second's beep is heard within `tolerance_ms` of its flash.
-pub fn in_step(file: &Path, pictures: &[Picture], tolerance_ms: f64, seconds: usize) {
+/// Checks that the beep of every second is within `tolerance_ms` of its flash.
+pub fn assert_in_sync(file: &Path, pictures: &[Picture], tolerance_ms: f64, seconds: usize) {
     let offsets = av_offsets_ms(pictures, &ok(sound(file, 0), "decoding sound"));
     assert!(offsets.len() >= seconds, "flashes and beeps: {offsets:?}");
     assert!(

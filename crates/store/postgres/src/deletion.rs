@@ -1,4 +1,4 @@
-//! Removing recordings and renditions.
+//! Deletion of recordings and renditions, and the audit.
 
 use chrono::Utc;
 use model::{JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, RenditionId, TenantId};
@@ -34,7 +34,7 @@ pub(crate) async fn delete_recording(
         }
         RecordingState::Processing | RecordingState::Available | RecordingState::Parked => {}
     }
-    // What runs and is no render sees the recording's state when it is done; what waits is not run any more.
+    // A running upload or clean-up sees the recording's state when it is done. All waiting jobs are cancelled.
     let cancelled = sqlx::query_scalar!(
         "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = now()
          WHERE recording = $1 AND kind <> 'DELETE' AND state NOT IN ('DONE', 'CANCELLED')
@@ -57,7 +57,7 @@ pub(crate) async fn delete_recording(
         announce(&mut transaction, Change::Cancelled(job.into())).await?;
     }
     let mut removals = vec![NewJob { kind: JobKind::Delete, node: None, run_at: Utc::now() }];
-    if !is_off_the_disk(&mut transaction, id).await? {
+    if !is_cleaned_up(&mut transaction, id).await? {
         let node = Some(row::known::<NodeId>(&found.node)?);
         removals.push(NewJob { kind: JobKind::Delete, node, run_at: Utc::now() });
     }
@@ -68,8 +68,8 @@ pub(crate) async fn delete_recording(
     Ok(Deletion::Now { jobs: removals.len() as u64 })
 }
 
-/// Whether the local file went when the object had been verified.
-async fn is_off_the_disk(connection: &mut PgConnection, id: RecordingId) -> Result<bool, Failure> {
+/// Whether the local file was removed after the object was verified.
+async fn is_cleaned_up(connection: &mut PgConnection, id: RecordingId) -> Result<bool, Failure> {
     Ok(sqlx::query_scalar!(
         r#"SELECT EXISTS (
             SELECT FROM jobs WHERE recording = $1 AND kind = 'CLEAN_UP' AND state = 'DONE'
@@ -80,6 +80,7 @@ async fn is_off_the_disk(connection: &mut PgConnection, id: RecordingId) -> Resu
     .await?)
 }
 
+/// Jobs are locked before renditions, as everywhere. So the state is checked in the UPDATE; SQLite's twin reads it first.
 pub(crate) async fn delete_rendition(
     pool: &PgPool,
     tenant: &TenantId,

@@ -1,8 +1,8 @@
-//! Postgres's errors in the store's words.
+//! Maps the errors of Postgres and sqlx to [`StoreError`].
 
 use store::StoreError;
 
-/// Why a call failed, before it is told to the caller.
+/// Why a query failed, before it becomes a [`StoreError`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -26,31 +26,31 @@ fn translate(error: sqlx::Error) -> StoreError {
         E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::BeginFailed => {
             StoreError::Unavailable(error.to_string())
         }
-        // A server that goes down may cut a message short.
+        // A server that shuts down may truncate a message.
         E::Protocol(_) => StoreError::Unavailable(error.to_string()),
         E::ColumnDecode { .. } | E::Decode(_) => StoreError::Corrupt(error.to_string()),
         E::Database(error) => {
-            // The message alone: the detail may quote a row.
+            // Only the message: the detail may quote a row.
             let code = error.code().unwrap_or_default().into_owned();
             let text = format!("{} ({code})", error.message());
             if is_transient(&code) { StoreError::Unavailable(text) } else { StoreError::Internal(text) }
         }
-        // Errors of configuration may quote what was configured.
-        E::Configuration(_) => StoreError::Internal("the database's configuration is not usable".to_owned()),
+        // The text may quote the URL with its password.
+        E::Configuration(_) => StoreError::Internal("the database's configuration is invalid".to_owned()),
         other => StoreError::Internal(other.to_string()),
     }
 }
 
-/// Whether the call may succeed later, by SQLSTATE (Postgres manual, appendix A).
+/// Whether the same call may succeed later, by SQLSTATE (Postgres manual, appendix A).
 fn is_transient(code: &str) -> bool {
     match code.get(..2) {
-        // Connection exceptions, insufficient resources (disk full too), operator intervention (shutting down,
-        // starting up, cancelled), system errors; and credentials or a database that an operator has yet to set right.
+        // Connection exceptions, insufficient resources (also a full disk), operator intervention (shutdown, startup,
+        // cancelled), system errors, and credentials that an operator has to correct.
         Some("08" | "53" | "57" | "58" | "28") => true,
         _ => matches!(
             code,
-            // The database is missing; read-only, because a standby has not been promoted yet; serialization
-            // failure; deadlock; lock not available.
+            // Database missing; read-only, because a standby was not promoted yet; serialization failure; deadlock;
+            // lock not available.
             "3D000" | "25006" | "40001" | "40P01" | "55P03"
         ),
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_by_itself_is_transient_and_a_broken_rule_is_not() {
+    fn an_outage_is_transient_and_a_constraint_violation_is_not() {
         for transient in ["08006", "57P01", "57P03", "53300", "53100", "40001", "40P01", "55P03", "25006"] {
             assert!(is_transient(transient), "{transient}");
         }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_configuration_is_not_quoted() {
+    fn an_invalid_configuration_is_not_quoted() {
         let error = translate(sqlx::Error::Configuration("postgres://app:hunter2@db".into()));
         assert!(!error.to_string().contains("hunter2"), "{error}");
     }

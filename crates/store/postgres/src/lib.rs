@@ -1,14 +1,20 @@
-//! The store on Postgres.
+//! [`Store`](store::Store) on Postgres, for any number of nodes.
 //!
-//! Leases end and jobs become due by the database's clock, so the nodes' clocks need not agree. Jobs are taken with
-//! `FOR UPDATE SKIP LOCKED` in one statement that commits at once; waiting workers are woken, and changes are told, by
-//! LISTEN/NOTIFY.
+//! `store_impl` shows which query each method runs; the queries are in the module of their table. Each module has a twin
+//! in `store-sqlite`. The twins differ in these points, and in those that a comment beside the query names:
 //!
-//! Transactions that change several tables lock rows in one order, so that none waits for another in a circle: session,
-//! recording, upload, jobs, renditions. New rows come last; they refer to a recording without waiting for its lock.
+//! - Time. Leases end and jobs become due by the database's clock (`now()`), so the nodes' clocks need not agree.
+//!   SQLite is in the process: its twin passes the process's clock.
+//! - Locks. Transactions run side by side. One that changes several tables locks rows in one order, so that there is no
+//!   deadlock: session, recording, upload, jobs, renditions. Inserts are last: the key share lock that an insert takes
+//!   on its recording does not wait for `FOR NO KEY UPDATE`. SQLite has one writer and needs no locks.
+//! - Notifications. Changes are reported by `NOTIFY` in the transaction, to all nodes. SQLite's twin reports them to its
+//!   own process after the commit, so its queries return the ids of what they changed.
+//! - Types. Ids are `uuid`, times `timestamptz`, lists arrays (`= ANY($1)`). A parameter that is only compared with NULL
+//!   needs a cast, for its type is unknown otherwise (`$2::text IS NULL`).
 //!
-//! Queries are checked against Postgres when the cache in `.sqlx` is made (`migrations/prepare`), and against that
-//! cache by every build.
+//! sqlx checks the queries against Postgres when the cache in `.sqlx` is made (`migrations/prepare`), and against that
+//! cache in every build.
 
 mod config;
 mod deletion;
@@ -18,13 +24,14 @@ mod listen;
 mod lost;
 mod migrate;
 mod nodes;
+mod periodic_tasks;
 mod recordings;
 mod renditions;
 mod rescue;
 mod segments;
 mod sessions;
 mod store_impl;
-mod turns;
+
 mod uploads;
 
 use std::{str::FromStr as _, sync::Arc, time::Duration};
@@ -33,23 +40,24 @@ use sqlx::{
     PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
-use store::{Changes, JobSignal, StoreError};
+use store::{Changes, JobSignal, StoreError, traced};
+use tracing::Span;
 
 pub use config::PostgresConfig;
 
 use crate::{error::Failure, listen::Listener};
 
-/// What the server is to end by itself: a statement whose caller has given up, and the transaction of a node that has
-/// vanished, whose locks others wait for.
+/// Limits that the server enforces: on a statement whose caller has timed out, and on the transaction of a node that has
+/// vanished while others wait for its locks.
 const SETTINGS: &str = "SET statement_timeout = '20s'; SET idle_in_transaction_session_timeout = '30s';
     SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3";
 
-/// The store on Postgres.
+/// A pool of connections to Postgres, and one connection that receives notifications.
 ///
-/// Every call but [`migrate`](Self::migrate) is over after the call timeout of its configuration, with `Unavailable`
-/// if the database hasn't answered: whether it did what was asked is then unknown, and every call may be repeated.
+/// Every call except [`migrate`](Self::migrate) ends after `call_timeout` at the latest, with `Unavailable`. Whether it
+/// was committed is then unknown, and it can be repeated.
 ///
-/// Dropping it ends its connections without waiting for them; [`close`](Self::close) waits.
+/// Dropping it closes the connections without waiting for running calls; [`close`](Self::close) waits.
 #[derive(Debug)]
 pub struct PostgresStore {
     pool: PgPool,
@@ -60,14 +68,14 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Connects, and begins to listen for jobs.
+    /// Connects, and starts the task that receives notifications. Must be called in a tokio runtime.
     ///
     /// # Errors
-    /// `Internal` if the URL can't be read, `Unavailable` if the database can't be reached.
+    /// `Internal` if the URL is invalid, `Unavailable` if the database can't be reached.
     pub async fn connect(config: &PostgresConfig) -> Result<Self, StoreError> {
         // The parser's own message may quote the URL, which may hold a password.
         let options = PgConnectOptions::from_str(&config.url)
-            .map_err(|_| StoreError::Internal("the URL of the Postgres database can't be read".to_owned()))?;
+            .map_err(|_| StoreError::Internal("the URL of the Postgres database is invalid".to_owned()))?;
         let options = match options.get_application_name() {
             None => options.application_name("webrtc-recorder"),
             Some(_) => options,
@@ -87,39 +95,47 @@ impl PostgresStore {
         Ok(Self { pool, call_timeout: config.call_timeout, signal, changes, listener })
     }
 
-    /// Stops listening, lets running calls end, and closes the connections. Later calls are `Unavailable`.
+    /// Stops the notifications, waits for running calls, and closes the connections. Later calls return `Unavailable`.
     pub async fn close(&self) {
         self.listener.stop();
         self.pool.close().await;
     }
 
-    /// Runs one call for no longer than the call timeout.
-    async fn bounded<T>(&self, call: impl Future<Output = Result<T, Failure>>) -> Result<T, StoreError> {
-        match tokio::time::timeout(self.call_timeout, call).await {
-            Ok(result) => result.map_err(StoreError::from),
-            Err(_) => Err(StoreError::Unavailable(format!("no answer in {:?}", self.call_timeout))),
-        }
+    /// Runs one call in its span, at most for the call timeout.
+    async fn bounded<T>(
+        &self,
+        span: Span,
+        call: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, StoreError> {
+        let bounded = async {
+            match tokio::time::timeout(self.call_timeout, call).await {
+                Ok(result) => result.map_err(StoreError::from),
+                Err(_) => Err(StoreError::Unavailable(format!("no answer in {:?}", self.call_timeout))),
+            }
+        };
+        traced(span, bounded).await
     }
 }
 
-/// Begins a transaction. See [`to_its_begin`].
+/// Begins a transaction. See [`complete_begin`].
 async fn begin_transaction(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let pool = pool.clone();
-    to_its_begin(async move { pool.begin().await }).await
+    complete_begin(async move { pool.begin().await }).await
 }
 
-/// Begins a transaction for several queries that have to see the same moment.
+/// Begins a read-only transaction whose queries all see the same snapshot.
 async fn begin_snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
     let pool = pool.clone();
-    to_its_begin(async move { pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await })
+    complete_begin(async move { pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await })
         .await
 }
 
-/// Begins a transaction in a task that goes on if the call is given up meanwhile. Otherwise sqlx 0.9 would put the connection
-/// back into the pool with a transaction of which it knows nothing: what is written through it then is not committed.
-async fn to_its_begin(
+/// Begins a transaction in a task of its own, which completes even if the call is dropped meanwhile. Otherwise sqlx 0.9
+/// would return the connection to the pool with an open transaction that it does not know of: later writes on this
+/// connection would not be committed.
+async fn complete_begin(
     begin: impl Future<Output = Result<Transaction<'static, Postgres>, sqlx::Error>> + Send + 'static,
 ) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    // Whoever waits for the task has not given up, so that only the end of the runtime ends it early.
+    // The task has no abort handle, so only the end of the runtime ends it early.
     tokio::spawn(begin).await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }

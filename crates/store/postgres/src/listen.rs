@@ -1,4 +1,4 @@
-//! Hears of new jobs and of changes by LISTEN, on a connection of its own.
+//! Receives notifications of new jobs and of changes (LISTEN), on a connection of its own.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -13,15 +13,15 @@ use tracing::{debug, warn};
 
 use crate::Failure;
 
-/// The channel that jobs are announced on.
+/// The channel for new jobs; notifications have no payload.
 const JOBS: &str = "webrtc_recorder_jobs";
-/// The channel that changes are told on, each with its text.
+/// The channel for changes; the payload is the [`Change`] as text.
 const CHANGES: &str = "webrtc_recorder_changes";
 
-/// Between attempts to listen again. Meanwhile workers find jobs by looking now and then.
+/// Time between attempts to connect again. Meanwhile workers find jobs by polling.
 const RECONNECT: Duration = Duration::from_secs(1);
 
-/// The task that listens; ends with this.
+/// The task that receives notifications. Dropping it ends the task.
 #[derive(Debug)]
 pub(crate) struct Listener {
     task: AbortHandle,
@@ -37,7 +37,7 @@ impl Listener {
         let task = tokio::spawn(async move {
             loop {
                 let Err(error) = listen(&options, acquire_timeout, &signal, &changes).await;
-                warn!(%error, retry_in = ?RECONNECT, "not listening for jobs, polling only");
+                warn!(%error, retry_in = ?RECONNECT, "LISTEN failed: workers poll for jobs");
                 tokio::time::sleep(RECONNECT).await;
             }
         });
@@ -70,43 +70,43 @@ async fn listen(
         .await?;
     let mut listener = PgListener::connect_with(&pool).await?;
     listener.listen_all([JOBS, CHANGES]).await?;
-    debug!("listening for jobs");
-    let mut heard = None;
+    debug!(target: "store", "LISTEN began");
+    let mut received = None;
     loop {
-        match heard {
-            // What was announced while nobody listened was not heard.
+        match received {
+            // Notifications before LISTEN began are lost.
             None => {
                 signal.notify();
                 changes.publish(Change::Anything);
             }
-            Some(Heard::Jobs) => signal.notify(),
-            Some(Heard::Change(change)) => changes.publish(change),
+            Some(Notification::Jobs) => signal.notify(),
+            Some(Notification::Change(change)) => changes.publish(change),
         }
-        heard = listener.try_recv().await?.map(|said| match said.channel() {
-            JOBS => Heard::Jobs,
-            _ => Heard::Change(said.payload().parse().unwrap_or(Change::Anything)),
+        received = listener.try_recv().await?.map(|notification| match notification.channel() {
+            JOBS => Notification::Jobs,
+            _ => Notification::Change(notification.payload().parse().unwrap_or(Change::Anything)),
         });
     }
 }
 
-enum Heard {
+enum Notification {
     Jobs,
     Change(Change),
 }
 
-/// Wakes the waiting workers of every node, once the transaction is committed.
+/// Wakes the waiting workers of all nodes when the transaction is committed.
 pub(crate) async fn announce_jobs(connection: &mut PgConnection) -> Result<(), Failure> {
     sqlx::query!("SELECT pg_notify($1, '')", JOBS).execute(connection).await?;
     Ok(())
 }
 
-/// Tells every node of a change, once the transaction is committed.
+/// Reports a change to all nodes when the transaction is committed.
 pub(crate) async fn announce(connection: &mut PgConnection, change: Change) -> Result<(), Failure> {
     sqlx::query!("SELECT pg_notify($1, $2)", CHANGES, change.to_string()).execute(connection).await?;
     Ok(())
 }
 
-/// Tells every node that something about a recording has changed, once the transaction is committed.
+/// Reports to all nodes that a recording changed, when the transaction is committed.
 pub(crate) async fn announce_recording(
     connection: &mut PgConnection,
     id: impl Into<RecordingId>,

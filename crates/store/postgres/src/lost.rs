@@ -1,4 +1,4 @@
-//! Recordings of nodes that are lost, of which the object store has nothing.
+//! Recordings of lost nodes of which nothing was uploaded.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     Failure, begin_transaction,
     listen::{announce_jobs, announce_recording},
+    nodes::silence_seconds,
 };
 
 pub(crate) async fn lost_recordings(
@@ -17,19 +18,20 @@ pub(crate) async fn lost_recordings(
     silent_for: Duration,
 ) -> Result<Vec<LostRecording>, Failure> {
     let rows = sqlx::query!(
-        r#"SELECT recordings.id, recordings.node, recordings.state = 'PROCESSING' AS "sealed!"
+        r#"SELECT recordings.id, recordings.node, recordings.state = 'PROCESSING' AS "finalized!"
            FROM recordings JOIN nodes ON nodes.id = recordings.node
            WHERE recordings.state IN ('RECORDING', 'PAUSED', 'PROCESSING')
               AND nodes.seen_at < now() - make_interval(secs => $1)
               AND NOT EXISTS (SELECT FROM uploads WHERE uploads.recording = recordings.id)
            ORDER BY recordings.id"#,
-        seconds(silent_for),
+        silence_seconds(silent_for),
     )
     .fetch_all(pool)
     .await?;
-    let read =
-        |id: Uuid, node: &str, sealed| Ok(LostRecording { id: id.into(), node: row::known(node)?, sealed });
-    rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
+    let read = |id: Uuid, node: &str, finalized| {
+        Ok(LostRecording { id: id.into(), node: row::known(node)?, finalized })
+    };
+    rows.iter().map(|row| read(row.id, &row.node, row.finalized)).collect()
 }
 
 pub(crate) async fn park_lost(
@@ -38,9 +40,9 @@ pub(crate) async fn park_lost(
     silent_for: Duration,
     error: &str,
 ) -> Result<bool, Failure> {
-    let (id, seconds, error) = (recording.as_uuid(), seconds(silent_for), &*row::text(error));
+    let (id, seconds, error) = (recording.as_uuid(), silence_seconds(silent_for), &*row::text(error));
     let mut transaction = begin_transaction(pool).await?;
-    // Sessions before recordings, as a seal locks them.
+    // Locks in the common order: sessions before recordings.
     let closed = sqlx::query!(
         "UPDATE sessions SET closed_at = nodes.seen_at, end_reason = 'CRASH'
          FROM nodes WHERE sessions.id = $1 AND closed_at IS NULL AND nodes.id = sessions.node
@@ -91,7 +93,7 @@ pub(crate) async fn unpark(
     )
     .execute(&mut *transaction)
     .await?;
-    let back = sqlx::query_scalar!(
+    let unparked = sqlx::query_scalar!(
         "UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL, lost = NULL,
             ended_at = CASE WHEN lost = 'UPLOAD' THEN ended_at END,
             end_reason = CASE WHEN lost = 'UPLOAD' THEN end_reason END
@@ -104,18 +106,12 @@ pub(crate) async fn unpark(
     )
     .fetch_all(&mut *transaction)
     .await?;
-    for id in &back {
+    for id in &unparked {
         announce_recording(&mut transaction, *id).await?;
     }
-    if !back.is_empty() {
+    if !unparked.is_empty() {
         announce_jobs(&mut transaction).await?;
     }
     transaction.commit().await?;
-    Ok(back.into_iter().map(Into::into).collect())
-}
-
-fn seconds(silent_for: Duration) -> f64 {
-    // Longer than a century is never.
-    const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
-    silent_for.as_secs_f64().min(CENTURY)
+    Ok(unparked.into_iter().map(Into::into).collect())
 }

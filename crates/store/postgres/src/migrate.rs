@@ -1,10 +1,13 @@
-//! Brings the database's tables to this version.
+//! Migrates the database's tables to this version.
+//!
+//! Each migration has its own transaction, because some statements of Postgres need one of their own, and an advisory lock
+//! excludes other nodes. SQLite's twin applies all pending migrations in one transaction.
 
 use sqlx::{
     Acquire as _,
     migrate::{Migrate as _, MigrateError, Migrator},
 };
-use store::StoreError;
+use store::{StoreError, query_span};
 use tracing::info;
 
 use crate::{Failure, PostgresStore};
@@ -12,14 +15,14 @@ use crate::{Failure, PostgresStore};
 static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/postgres");
 
 impl PostgresStore {
-    /// Applies the migrations that are pending, each in its transaction, and returns their versions. Nodes that start
-    /// together wait for each other.
+    /// Applies the pending migrations, each in its own transaction, and returns their versions. Nodes that start together
+    /// wait for each other. There is no time-out.
     ///
     /// # Errors
-    /// `Internal` if the database was migrated by a later version or the tables were changed by hand; `Unavailable`.
+    /// `Internal` if the database was migrated by a later version, or tables were changed by hand; `Unavailable`.
     pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
         let pending = self.pending().await?;
-        // Not a pooled connection any longer: if a migration fails, the lock that keeps others out ends with it.
+        // Detached from the pool: if a migration fails, the advisory lock ends with the connection.
         let mut connection = self.pool.acquire().await.map_err(Failure::from)?.detach();
         let unlimited = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
         sqlx::raw_sql(unlimited).execute(&mut connection).await.map_err(Failure::from)?;
@@ -30,12 +33,12 @@ impl PostgresStore {
         Ok(pending)
     }
 
-    /// The versions of the migrations that are not applied yet.
+    /// The versions of the pending migrations.
     ///
     /// # Errors
     /// `Internal` if the database was migrated by a later version; `Unavailable`.
     pub async fn pending(&self) -> Result<Vec<i64>, StoreError> {
-        self.bounded(async {
+        self.bounded(query_span!("db.migration.pending"), async {
             let mut connection = self.pool.acquire().await?;
             let connection = connection.acquire().await?;
             let exists =
@@ -65,7 +68,7 @@ fn translate(error: MigrateError) -> StoreError {
             other => other,
         },
         MigrateError::VersionMissing(version) => StoreError::Internal(format!(
-            "the database holds migration {version}, which this version does not know: it was migrated by a later one"
+            "the database has migration {version}, which this version does not know: a later version migrated it"
         )),
         other => StoreError::Internal(other.to_string()),
     }

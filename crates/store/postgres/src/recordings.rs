@@ -1,4 +1,4 @@
-//! Recordings, one by one and in lists.
+//! Recordings: single and in lists.
 
 use chrono::{DateTime, Utc};
 use model::{Recording, RecordingId, TenantId};
@@ -11,8 +11,7 @@ use uuid::Uuid;
 
 use crate::{Failure, begin_snapshot};
 
-/// Holds a recording against others that are about to change it, until the transaction ends. New rows may refer to it
-/// meanwhile.
+/// Locks a recording's row until the transaction ends. Inserts of rows that refer to it do not wait for this lock.
 pub(crate) async fn lock(connection: &mut PgConnection, id: RecordingId) -> Result<(), Failure> {
     sqlx::query!("SELECT id FROM recordings WHERE id = $1 FOR NO KEY UPDATE", id.as_uuid())
         .fetch_optional(connection)
@@ -20,7 +19,7 @@ pub(crate) async fn lock(connection: &mut PgConnection, id: RecordingId) -> Resu
     Ok(())
 }
 
-/// A query for recordings: its conditions as literals that are joined, then its arguments.
+/// A query of recordings: the literals of its conditions, which are joined, then its arguments.
 macro_rules! recordings {
     ([$($conditions:tt)+], $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -49,7 +48,7 @@ pub(crate) async fn recording(
     Ok(row.read(tracks)?)
 }
 
-pub(crate) async fn list(
+pub(crate) async fn list_recordings(
     pool: &PgPool,
     tenant: &TenantId,
     filter: &RecordingFilter,
@@ -70,8 +69,8 @@ pub(crate) async fn list(
     Ok(Page { next: last.filter(|_| more), recordings })
 }
 
-/// The most selective condition of a filter stands alone in its query, so that an index serves it whatever plan
-/// Postgres keeps for the query.
+/// Each choice of the most selective condition has a query of its own, so that an index serves it also with a generic
+/// plan. The indexes are on the first 256 characters, because Postgres limits the size of an index entry; SQLite does not.
 async fn page(
     connection: &mut PgConnection,
     tenant: &TenantId,
@@ -125,7 +124,7 @@ async fn page(
     }
 }
 
-pub(crate) async fn note_sha256(pool: &PgPool, id: RecordingId, sha256: &str) -> Result<(), Failure> {
+pub(crate) async fn set_sha256(pool: &PgPool, id: RecordingId, sha256: &str) -> Result<(), Failure> {
     sqlx::query!("UPDATE recordings SET sha256 = $2 WHERE id = $1 AND sha256 IS NULL", id.as_uuid(), sha256)
         .execute(pool)
         .await?;

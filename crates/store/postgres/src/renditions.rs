@@ -1,4 +1,4 @@
-//! What is made out of recordings.
+//! Renditions and their render jobs.
 
 use chrono::Utc;
 use model::{
@@ -15,7 +15,7 @@ use crate::{
     listen::{announce, announce_jobs, announce_recording},
 };
 
-/// A query for renditions: its conditions as a literal, then its arguments.
+/// A query of renditions: the literal of its conditions, then its arguments.
 macro_rules! renditions {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -28,14 +28,14 @@ macro_rules! renditions {
     };
 }
 
-pub(crate) async fn create(
+pub(crate) async fn create_rendition(
     pool: &PgPool,
     tenant: &TenantId,
     recording: RecordingId,
     new: &NewRendition,
 ) -> Result<Created, Failure> {
     let mut transaction = begin_transaction(pool).await?;
-    // Held against an upload that ends, and a deletion that begins, at the same time.
+    // FOR NO KEY UPDATE waits for an upload that ends and a deletion that begins. SQLite's twin is alone.
     let found = sqlx::query!(
         "SELECT COALESCE(parked_from, state) AS \"state!\", container, node FROM recordings
          WHERE id = $1 AND tenant = $2 FOR NO KEY UPDATE",
@@ -73,9 +73,8 @@ pub(crate) async fn create(
     Ok(Created { rendition, job })
 }
 
-/// A rendition that is wanted without anybody asking. One that there is, or that somebody has cancelled or deleted, stays
-/// as it is.
-pub(crate) async fn insert_first(
+/// Inserts a default rendition and its job. An existing rendition is not changed, also if it was cancelled or deleted.
+pub(crate) async fn insert_if_absent(
     connection: &mut PgConnection,
     tenant: &TenantId,
     recording: RecordingId,
@@ -96,15 +95,15 @@ pub(crate) async fn insert_first(
     announce_jobs(connection).await
 }
 
-/// The recording's file is another than the one that its renditions were made of: they are made anew, but those that
-/// somebody has cancelled or deleted. Whoever makes one now has lost its job.
-pub(crate) async fn make_anew(
+/// The recording's file was replaced: requeues all its renditions, except cancelled and deleted ones. Unfinished render
+/// jobs are cancelled and announced.
+pub(crate) async fn requeue_all(
     connection: &mut PgConnection,
     tenant: &TenantId,
     recording: RecordingId,
     node: Option<NodeId>,
 ) -> Result<(), Failure> {
-    let void = sqlx::query_scalar!(
+    let cancelled = sqlx::query_scalar!(
         "UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = $2, ended_at = now()
          WHERE recording = $1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
          RETURNING id",
@@ -113,7 +112,7 @@ pub(crate) async fn make_anew(
     )
     .fetch_all(&mut *connection)
     .await?;
-    for job in void {
+    for job in cancelled {
         announce(connection, Change::Cancelled(job.into())).await?;
     }
     let stale = sqlx::query_scalar!(
@@ -139,7 +138,7 @@ pub(crate) async fn make_anew(
     announce_jobs(connection).await
 }
 
-/// Writes the rendition and its job; none where there is one already.
+/// Inserts a rendition and its job, or requeues a cancelled or deleted one. None if it exists in any other state.
 async fn insert(
     connection: &mut PgConnection,
     tenant: &TenantId,
@@ -169,14 +168,15 @@ async fn insert(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(id) = written.map(RenditionId::from) else { return Ok(None) };
-    replace_removal(connection, recording, id).await?;
+    cancel_removal(connection, recording, id).await?;
     let render = NewJob { kind: JobKind::Render, node, run_at: Utc::now() };
     jobs::insert_one(connection, job, recording, tenant, Some(id), &render).await?;
     Ok(Some(job))
 }
 
-/// A rendition is to be made again: what waits to remove its file shall not. Who makes it waits for what does so now.
-pub(crate) async fn replace_removal(
+/// Cancels a DELETE job that waits to remove the file of a rendition that is requeued. If the DELETE job is running, the
+/// render job waits for its end.
+pub(crate) async fn cancel_removal(
     connection: &mut PgConnection,
     recording: RecordingId,
     id: RenditionId,
@@ -193,7 +193,7 @@ pub(crate) async fn replace_removal(
     Ok(())
 }
 
-/// A rendition that was deleted stays so, whatever becomes of its job.
+/// Sets the state, except of a DELETED rendition.
 pub(crate) async fn set_state(
     connection: &mut PgConnection,
     id: RenditionId,
@@ -232,7 +232,11 @@ pub(crate) async fn rendered(
     Ok(())
 }
 
-pub(crate) async fn one(pool: &PgPool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
+pub(crate) async fn rendition(
+    pool: &PgPool,
+    tenant: &TenantId,
+    id: RenditionId,
+) -> Result<Rendition, Failure> {
     let row = renditions!("WHERE id = $1 AND tenant = $2", id.as_uuid(), tenant.as_str())
         .fetch_optional(pool)
         .await?
@@ -240,7 +244,7 @@ pub(crate) async fn one(pool: &PgPool, tenant: &TenantId, id: RenditionId) -> Re
     Ok(row.read()?)
 }
 
-pub(crate) async fn all_of(
+pub(crate) async fn renditions_of(
     pool: &PgPool,
     tenant: &TenantId,
     recording: RecordingId,

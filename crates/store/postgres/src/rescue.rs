@@ -1,4 +1,4 @@
-//! What another node made of the uploads of one that was lost, and what becomes of that when the lost one comes back.
+//! Completes a lost node's uploads, and reconciles when the node returns.
 
 use model::RecordingId;
 use sqlx::{PgConnection, PgPool};
@@ -32,6 +32,7 @@ pub(crate) async fn rescue(
     )
     .execute(&mut *transaction)
     .await?;
+    // Locks in the common order: session, recording, upload. SQLite's twin needs no lock here.
     recordings::lock(&mut transaction, upload.recording).await?;
     let rescue = if closed.rows_affected() > 0 { "SEAL" } else { "UPLOAD" };
     let rescued = sqlx::query!(
@@ -65,7 +66,7 @@ pub(crate) async fn rescue(
         let tenant = row::known(&tenant)?;
         jobs::unbind_renders(&mut transaction, upload.recording).await?;
         for new in renditions {
-            renditions::insert_first(&mut transaction, &tenant, upload.recording, None, new).await?;
+            renditions::insert_if_absent(&mut transaction, &tenant, upload.recording, None, new).await?;
         }
         announce_jobs(&mut transaction).await?;
         announce_recording(&mut transaction, upload.recording).await?;
@@ -74,8 +75,9 @@ pub(crate) async fn rescue(
     Ok(true)
 }
 
-/// The upload is to be forgotten. If it had been rescued, what was missing has come.
-pub(crate) async fn take_back(
+/// Called before the upload is deleted. If it was rescued, the whole file is stored now: clears the recording's error and
+/// requeues its renditions.
+pub(crate) async fn undo_rescue(
     connection: &mut PgConnection,
     recording: RecordingId,
     upload_id: &str,
@@ -90,6 +92,6 @@ pub(crate) async fn take_back(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(tenant) = tenant else { return Ok(()) };
-    renditions::make_anew(connection, &row::known(&tenant)?, recording, None).await?;
+    renditions::requeue_all(connection, &row::known(&tenant)?, recording, None).await?;
     announce_recording(connection, recording).await
 }

@@ -1,4 +1,4 @@
-//! Pieces of renditions that are made while their recordings go on.
+//! Segments of renditions that are rendered while their recordings are open.
 
 use chrono::{DateTime, Utc};
 use model::{RecordingId, Segment, TenantId};
@@ -10,7 +10,7 @@ use store::{
 
 use crate::Failure;
 
-pub(crate) async fn note(pool: &PgPool, segment: &Segment) -> Result<(), Failure> {
+pub(crate) async fn write_segment(pool: &PgPool, segment: &Segment) -> Result<(), Failure> {
     let row = SegmentRow::from(segment);
     let written = sqlx::query!(
         "INSERT INTO segments
@@ -37,7 +37,7 @@ pub(crate) async fn note(pool: &PgPool, segment: &Segment) -> Result<(), Failure
     if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::NotFound { what: "recording" }.into()) }
 }
 
-pub(crate) async fn begin_again(
+pub(crate) async fn requeue_segments(
     pool: &PgPool,
     recording: RecordingId,
     parameters: &str,
@@ -58,7 +58,7 @@ pub(crate) async fn begin_again(
     Ok(())
 }
 
-pub(crate) async fn all_of(
+pub(crate) async fn segments_of(
     pool: &PgPool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -77,7 +77,11 @@ pub(crate) async fn all_of(
     Ok(rows.into_iter().map(SegmentRow::read).collect::<Result<_, _>>()?)
 }
 
-pub(crate) async fn forget(pool: &PgPool, recording: RecordingId, parameters: &str) -> Result<(), Failure> {
+pub(crate) async fn delete_segments(
+    pool: &PgPool,
+    recording: RecordingId,
+    parameters: &str,
+) -> Result<(), Failure> {
     sqlx::query!(
         "DELETE FROM segments WHERE recording = $1 AND parameters = $2",
         recording.as_uuid(),
@@ -88,12 +92,12 @@ pub(crate) async fn forget(pool: &PgPool, recording: RecordingId, parameters: &s
     Ok(())
 }
 
-pub(crate) async fn forget_old(pool: &PgPool, before: DateTime<Utc>) -> Result<u64, Failure> {
-    let forgotten = sqlx::query!(
+pub(crate) async fn delete_old_segments(pool: &PgPool, before: DateTime<Utc>) -> Result<u64, Failure> {
+    let deleted = sqlx::query!(
         "DELETE FROM segments s USING recordings r WHERE r.id = s.recording AND r.ended_at < $1",
         before
     )
     .execute(pool)
     .await?;
-    Ok(forgotten.rows_affected())
+    Ok(deleted.rows_affected())
 }

@@ -1,4 +1,4 @@
-//! Sessions: begun, and sealed in one transaction.
+//! Sessions: their beginning, and their finalization in one transaction.
 
 use model::{EndReason, NodeId, Recording, RecordingState, SessionId, TenantId};
 use sqlx::{PgConnection, PgPool};
@@ -32,7 +32,7 @@ pub(crate) async fn begin(pool: &PgPool, recording: &Recording) -> Result<(), Fa
     Ok(())
 }
 
-/// A begin whose answer was lost may be repeated.
+/// A `begin` whose answer was lost may be repeated.
 async fn begun_before(connection: &mut PgConnection, row: &RecordingRow) -> Result<(), Failure> {
     let same = sqlx::query_scalar!(
         r#"SELECT tenant = $2 AND node = $3 AND started_at = $4 AND closed_at IS NULL AS "same!"
@@ -66,17 +66,20 @@ pub(crate) async fn set_paused(
     if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
-pub(crate) async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, Failure> {
-    let mut row = RecordingRow::from(&sealed.recording);
-    // Whoever seals without a reason knows of none: nobody was there to see the end.
+pub(crate) async fn finalize(
+    pool: &PgPool,
+    finalized: &FinalizedRecording,
+) -> Result<FinalizeOutcome, Failure> {
+    let mut row = RecordingRow::from(&finalized.recording);
+    // Without a reason the process did not see the end: it crashed.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
     let mut transaction = begin_transaction(pool).await?;
-    // A rescue or a deletion that is under way is waited for. Without these what follows would see the newest session, but
-    // its upload and its recording as they were before.
+    // Locks, which SQLite's twin does not need: they wait for a running rescue or deletion. Otherwise the next statement
+    // would see the session that the other transaction committed, but the upload and recording from before it.
     sqlx::query!("SELECT id FROM sessions WHERE id = $1 FOR UPDATE", row.id)
         .fetch_optional(&mut *transaction)
         .await?;
-    recordings::lock(&mut transaction, sealed.recording.id).await?;
+    recordings::lock(&mut transaction, finalized.recording.id).await?;
     let closed = sqlx::query!(
         "INSERT INTO sessions (id, tenant, node, started_at, closed_at, end_reason)
          VALUES ($1, $2, $3, $4, COALESCE($5, now()), $6)
@@ -96,32 +99,33 @@ pub(crate) async fn finalize(pool: &PgPool, sealed: &FinalizedRecording) -> Resu
     .execute(&mut *transaction)
     .await?;
     if closed.rows_affected() == 0 {
-        return sealed_before(&mut transaction, &row).await;
+        return finalized_before(&mut transaction, &row).await;
     }
     write_recording(&mut transaction, &row).await?;
-    // What was rescued was the beginning; here is all of it.
+    // The rescued object had the beginning of the file; the node has all of it.
     let rescued = sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND rescue IS NOT NULL", row.id)
         .execute(&mut *transaction)
         .await?;
     sqlx::query!("DELETE FROM tracks WHERE recording = $1", row.id).execute(&mut *transaction).await?;
-    for track in &sealed.recording.tracks {
-        write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
+    for track in &finalized.recording.tracks {
+        write_track(&mut transaction, &TrackRow::new(finalized.recording.id, track)).await?;
     }
-    jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
-    let Recording { id, tenant, node, .. } = &sealed.recording;
+    jobs::insert(&mut transaction, finalized.recording.id, &finalized.recording.tenant, &finalized.jobs)
+        .await?;
+    let Recording { id, tenant, node, .. } = &finalized.recording;
     let node = || Some(node.clone());
     if rescued.rows_affected() > 0 {
-        renditions::make_anew(&mut transaction, tenant, *id, node()).await?;
+        renditions::requeue_all(&mut transaction, tenant, *id, node()).await?;
     }
-    for new in &sealed.renditions {
-        renditions::insert_first(&mut transaction, tenant, *id, node(), new).await?;
+    for new in &finalized.renditions {
+        renditions::insert_if_absent(&mut transaction, tenant, *id, node(), new).await?;
     }
     announce_recording(&mut transaction, row.id).await?;
     transaction.commit().await?;
     Ok(FinalizeOutcome::Written)
 }
 
-async fn sealed_before(
+async fn finalized_before(
     connection: &mut PgConnection,
     row: &RecordingRow,
 ) -> Result<FinalizeOutcome, Failure> {
@@ -132,10 +136,10 @@ async fn sealed_before(
     )
     .fetch_one(connection)
     .await?;
-    if ours { Ok(FinalizeOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
+    if ours { Ok(FinalizeOutcome::AlreadyFinalized) } else { Err(CONFLICT.into()) }
 }
 
-/// Writes the recording's row, or writes it anew.
+/// Inserts or replaces the recording's row.
 async fn write_recording(connection: &mut PgConnection, row: &RecordingRow) -> Result<(), Failure> {
     sqlx::query!(
         "INSERT INTO recordings (id, tenant, name, correlation_id, channel, source, node, state, started_at, ended_at,
@@ -208,14 +212,4 @@ pub(crate) async fn session(
     .await?
     .ok_or(StoreError::NotFound { what: "session" })?;
     Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
-}
-
-pub(crate) async fn live_on(pool: &PgPool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
-    let ids = sqlx::query_scalar!(
-        "SELECT id FROM sessions WHERE node = $1 AND closed_at IS NULL ORDER BY id",
-        node.as_str()
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(ids.into_iter().map(SessionId::from).collect())
 }

@@ -1,4 +1,4 @@
-//! [`Store`] on Postgres: which query each method runs.
+//! [`Store`] on Postgres: the query that each method runs.
 
 use std::time::Duration;
 
@@ -10,27 +10,39 @@ use model::{
 use store::{
     AuditEntry, Cancellation, Change, Created, Deletion, Expired, Expiry, FinalizeOutcome,
     FinalizedRecording, JobFilter, JobOutcome, LeasedJob, LostRecording, NewRendition, Node, Page,
-    RecordingFilter, Store, StoreError, Upload, UploadPart, UploadStatus,
+    RecordingFilter, Store, StoreError, Upload, UploadPart, UploadStatus, query_span,
 };
 use tokio::sync::broadcast;
 
 use crate::{
-    PostgresStore, deletion, jobs, lost, nodes, recordings, renditions, rescue, segments, sessions, turns,
-    uploads,
+    PostgresStore, deletion, jobs, lost, nodes, periodic_tasks, recordings, renditions, rescue, segments,
+    sessions, uploads,
 };
 
 #[async_trait::async_trait]
 impl Store for PostgresStore {
     async fn begin(&self, recording: &Recording) -> Result<(), StoreError> {
-        self.bounded(sessions::begin(&self.pool, recording)).await
+        self.bounded(
+            query_span!("db.session.begin", session_id = %recording.id),
+            sessions::begin(&self.pool, recording),
+        )
+        .await
     }
 
     async fn set_paused(&self, tenant: &TenantId, id: SessionId, paused: bool) -> Result<(), StoreError> {
-        self.bounded(sessions::set_paused(&self.pool, tenant, id, paused)).await
+        self.bounded(
+            query_span!("db.session.set_paused", session_id = %id, paused),
+            sessions::set_paused(&self.pool, tenant, id, paused),
+        )
+        .await
     }
 
-    async fn finalize(&self, sealed: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
-        self.bounded(sessions::finalize(&self.pool, sealed)).await
+    async fn finalize(&self, finalized: &FinalizedRecording) -> Result<FinalizeOutcome, StoreError> {
+        self.bounded(
+            query_span!("db.session.finalize", recording_id = %finalized.recording.id),
+            sessions::finalize(&self.pool, finalized),
+        )
+        .await
     }
 
     async fn session(
@@ -38,29 +50,41 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         id: SessionId,
     ) -> Result<(NodeId, Option<EndReason>), StoreError> {
-        self.bounded(sessions::session(&self.pool, tenant, id)).await
-    }
-
-    async fn live_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
-        self.bounded(sessions::live_on(&self.pool, node)).await
+        self.bounded(
+            query_span!("db.session.get", session_id = %id),
+            sessions::session(&self.pool, tenant, id),
+        )
+        .await
     }
 
     async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
-        self.bounded(recordings::recording(&self.pool, tenant, id)).await
+        self.bounded(
+            query_span!("db.recording.get", recording_id = %id),
+            recordings::recording(&self.pool, tenant, id),
+        )
+        .await
     }
 
-    async fn list(
+    async fn list_recordings(
         &self,
         tenant: &TenantId,
         filter: &RecordingFilter,
         after: Option<(DateTime<Utc>, RecordingId)>,
         limit: u32,
     ) -> Result<Page, StoreError> {
-        self.bounded(recordings::list(&self.pool, tenant, filter, after, limit)).await
+        self.bounded(
+            query_span!("db.recording.list", %tenant, limit),
+            recordings::list_recordings(&self.pool, tenant, filter, after, limit),
+        )
+        .await
     }
 
-    async fn note_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
-        self.bounded(recordings::note_sha256(&self.pool, id, sha256)).await
+    async fn set_sha256(&self, id: RecordingId, sha256: &str) -> Result<(), StoreError> {
+        self.bounded(
+            query_span!("db.recording.set_sha256", recording_id = %id),
+            recordings::set_sha256(&self.pool, id, sha256),
+        )
+        .await
     }
 
     async fn create_rendition(
@@ -69,11 +93,19 @@ impl Store for PostgresStore {
         recording: RecordingId,
         new: &NewRendition,
     ) -> Result<Created, StoreError> {
-        self.bounded(renditions::create(&self.pool, tenant, recording, new)).await
+        self.bounded(
+            query_span!("db.rendition.create", recording_id = %recording, kind = new.kind),
+            renditions::create_rendition(&self.pool, tenant, recording, new),
+        )
+        .await
     }
 
     async fn rendition(&self, tenant: &TenantId, id: RenditionId) -> Result<Rendition, StoreError> {
-        self.bounded(renditions::one(&self.pool, tenant, id)).await
+        self.bounded(
+            query_span!("db.rendition.get", rendition_id = %id),
+            renditions::rendition(&self.pool, tenant, id),
+        )
+        .await
     }
 
     async fn renditions_of(
@@ -81,20 +113,32 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<Rendition>, StoreError> {
-        self.bounded(renditions::all_of(&self.pool, tenant, recording)).await
+        self.bounded(
+            query_span!("db.rendition.list", recording_id = %recording),
+            renditions::renditions_of(&self.pool, tenant, recording),
+        )
+        .await
     }
 
-    async fn note_segment(&self, segment: &Segment) -> Result<(), StoreError> {
-        self.bounded(segments::note(&self.pool, segment)).await
+    async fn write_segment(&self, segment: &Segment) -> Result<(), StoreError> {
+        self.bounded(
+            query_span!("db.segment.write", recording_id = %segment.recording, number = segment.number),
+            segments::write_segment(&self.pool, segment),
+        )
+        .await
     }
 
-    async fn begin_segments_again(
+    async fn requeue_segments(
         &self,
         recording: RecordingId,
         parameters: &str,
         error: Option<&str>,
     ) -> Result<(), StoreError> {
-        self.bounded(segments::begin_again(&self.pool, recording, parameters, error)).await
+        self.bounded(
+            query_span!("db.segment.requeue", recording_id = %recording),
+            segments::requeue_segments(&self.pool, recording, parameters, error),
+        )
+        .await
     }
 
     async fn segments_of(
@@ -102,15 +146,27 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<Segment>, StoreError> {
-        self.bounded(segments::all_of(&self.pool, tenant, recording)).await
+        self.bounded(
+            query_span!("db.segment.list", recording_id = %recording),
+            segments::segments_of(&self.pool, tenant, recording),
+        )
+        .await
     }
 
-    async fn forget_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
-        self.bounded(segments::forget(&self.pool, recording, parameters)).await
+    async fn delete_segments(&self, recording: RecordingId, parameters: &str) -> Result<(), StoreError> {
+        self.bounded(
+            query_span!("db.segment.delete", recording_id = %recording),
+            segments::delete_segments(&self.pool, recording, parameters),
+        )
+        .await
     }
 
-    async fn forget_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
-        self.bounded(segments::forget_old(&self.pool, before)).await
+    async fn delete_old_segments(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        self.bounded(
+            query_span!("db.segment.delete_old", %before),
+            segments::delete_old_segments(&self.pool, before),
+        )
+        .await
     }
 
     async fn delete_recording(
@@ -119,7 +175,11 @@ impl Store for PostgresStore {
         id: RecordingId,
         actor: &str,
     ) -> Result<Deletion, StoreError> {
-        self.bounded(deletion::delete_recording(&self.pool, tenant, id, actor)).await
+        self.bounded(
+            query_span!("db.recording.delete", recording_id = %id),
+            deletion::delete_recording(&self.pool, tenant, id, actor),
+        )
+        .await
     }
 
     async fn delete_rendition(
@@ -128,11 +188,19 @@ impl Store for PostgresStore {
         id: RenditionId,
         actor: &str,
     ) -> Result<Deletion, StoreError> {
-        self.bounded(deletion::delete_rendition(&self.pool, tenant, id, actor)).await
+        self.bounded(
+            query_span!("db.rendition.delete", rendition_id = %id),
+            deletion::delete_rendition(&self.pool, tenant, id, actor),
+        )
+        .await
     }
 
     async fn expired(&self, expiry: &Expiry, limit: u32) -> Result<Vec<Expired>, StoreError> {
-        self.bounded(deletion::expired(&self.pool, expiry, limit)).await
+        self.bounded(
+            query_span!("db.retention.expired", before = %expiry.before, limit),
+            deletion::expired(&self.pool, expiry, limit),
+        )
+        .await
     }
 
     async fn audit_of(
@@ -140,11 +208,19 @@ impl Store for PostgresStore {
         tenant: &TenantId,
         recording: RecordingId,
     ) -> Result<Vec<AuditEntry>, StoreError> {
-        self.bounded(deletion::audit_of(&self.pool, tenant, recording)).await
+        self.bounded(
+            query_span!("db.audit.list", recording_id = %recording),
+            deletion::audit_of(&self.pool, tenant, recording),
+        )
+        .await
     }
 
     async fn claim_run(&self, task: &str, every: std::time::Duration) -> Result<bool, StoreError> {
-        self.bounded(turns::take(&self.pool, task, every)).await
+        self.bounded(
+            query_span!("db.periodic_task.claim", task),
+            periodic_tasks::claim_run(&self.pool, task, every),
+        )
+        .await
     }
 
     async fn lease(
@@ -153,23 +229,39 @@ impl Store for PostgresStore {
         kinds: &[JobKind],
         length: Duration,
     ) -> Result<Option<LeasedJob>, StoreError> {
-        self.bounded(jobs::lease::lease(&self.pool, node, kinds, length)).await
+        self.bounded(
+            query_span!("db.job.lease", node_id = %node),
+            jobs::lease::lease(&self.pool, node, kinds, length),
+        )
+        .await
     }
 
     async fn renew(&self, leased: &LeasedJob, length: Duration) -> Result<DateTime<Utc>, StoreError> {
-        self.bounded(jobs::lease::renew(&self.pool, leased, length)).await
+        self.bounded(
+            query_span!("db.job.renew", job_id = %leased.job.id),
+            jobs::lease::renew(&self.pool, leased, length),
+        )
+        .await
     }
 
     async fn finish(&self, leased: &LeasedJob, outcome: JobOutcome) -> Result<(), StoreError> {
-        self.bounded(jobs::finish::finish(&self.pool, leased, outcome)).await
+        self.bounded(
+            query_span!("db.job.finish", job_id = %leased.job.id, recording_id = %leased.job.recording),
+            jobs::finish::finish(&self.pool, leased, outcome),
+        )
+        .await
     }
 
     async fn jobs_of(&self, recording: RecordingId) -> Result<Vec<Job>, StoreError> {
-        self.bounded(jobs::jobs_of(&self.pool, recording)).await
+        self.bounded(
+            query_span!("db.job.of_recording", recording_id = %recording),
+            jobs::jobs_of(&self.pool, recording),
+        )
+        .await
     }
 
     async fn job(&self, tenant: &TenantId, id: JobId) -> Result<Job, StoreError> {
-        self.bounded(jobs::job(&self.pool, tenant, id)).await
+        self.bounded(query_span!("db.job.get", job_id = %id), jobs::job(&self.pool, tenant, id)).await
     }
 
     async fn list_jobs(
@@ -179,23 +271,36 @@ impl Store for PostgresStore {
         before: Option<JobId>,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
-        self.bounded(jobs::list(&self.pool, tenant, filter, before, limit)).await
+        self.bounded(
+            query_span!("db.job.list", %tenant, limit),
+            jobs::list_jobs(&self.pool, tenant, filter, before, limit),
+        )
+        .await
     }
 
-    async fn note_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
-        self.bounded(jobs::progress::note(&self.pool, leased, progress)).await
+    async fn set_progress(&self, leased: &LeasedJob, progress: &Progress) -> Result<(), StoreError> {
+        self.bounded(
+            query_span!("db.job.set_progress", job_id = %leased.job.id),
+            jobs::progress::set_progress(&self.pool, leased, progress),
+        )
+        .await
     }
 
     async fn retry(&self, tenant: &TenantId, job: JobId) -> Result<(), StoreError> {
-        self.bounded(jobs::finish::retry(&self.pool, tenant, job)).await
+        self.bounded(query_span!("db.job.retry", job_id = %job), jobs::finish::retry(&self.pool, tenant, job))
+            .await
     }
 
     async fn cancel(&self, tenant: &TenantId, job: JobId) -> Result<Cancellation, StoreError> {
-        self.bounded(jobs::cancel::cancel(&self.pool, tenant, job)).await
+        self.bounded(
+            query_span!("db.job.cancel", job_id = %job),
+            jobs::cancel::cancel(&self.pool, tenant, job),
+        )
+        .await
     }
 
-    async fn depth(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
-        self.bounded(jobs::depth(&self.pool)).await
+    async fn count_jobs(&self) -> Result<Vec<(JobKind, JobState, u64)>, StoreError> {
+        self.bounded(query_span!("db.job.count"), jobs::count_jobs(&self.pool)).await
     }
 
     fn changes(&self) -> broadcast::Receiver<Change> {
@@ -203,42 +308,59 @@ impl Store for PostgresStore {
     }
 
     async fn wait_for_jobs(&self, at_most: Duration) {
-        // Without an answer the worker looks when its time is up.
+        // Without an answer the worker looks again after `at_most`.
         let next = tokio::time::timeout(at_most, jobs::lease::next_due(&self.pool)).await;
         let next = next.ok().and_then(Result::ok).flatten().unwrap_or(at_most);
         self.signal.wait(next.min(at_most)).await;
     }
 
     async fn begin_upload(&self, upload: &Upload) -> Result<(), StoreError> {
-        self.bounded(uploads::begin_upload(&self.pool, upload)).await
+        self.bounded(
+            query_span!("db.upload.begin", recording_id = %upload.recording),
+            uploads::begin_upload(&self.pool, upload),
+        )
+        .await
     }
 
-    async fn note_part(
+    async fn write_part(
         &self,
         recording: RecordingId,
         upload_id: &str,
         part: &UploadPart,
     ) -> Result<(), StoreError> {
-        self.bounded(uploads::note_part(&self.pool, recording, upload_id, part)).await
+        self.bounded(
+            query_span!("db.upload.write_part", recording_id = %recording, part = part.number),
+            uploads::write_part(&self.pool, recording, upload_id, part),
+        )
+        .await
     }
 
     async fn upload_of(
         &self,
         recording: RecordingId,
     ) -> Result<Option<(Upload, Vec<UploadPart>)>, StoreError> {
-        self.bounded(uploads::upload_of(&self.pool, recording)).await
+        self.bounded(
+            query_span!("db.upload.get", recording_id = %recording),
+            uploads::upload_of(&self.pool, recording),
+        )
+        .await
     }
 
-    async fn forget_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
-        self.bounded(uploads::forget_upload(&self.pool, recording, upload_id)).await
+    async fn delete_upload(&self, recording: RecordingId, upload_id: &str) -> Result<(), StoreError> {
+        self.bounded(
+            query_span!("db.upload.delete", recording_id = %recording),
+            uploads::delete_upload(&self.pool, recording, upload_id),
+        )
+        .await
     }
 
     async fn uploads_on(&self, node: &NodeId) -> Result<Vec<UploadStatus>, StoreError> {
-        self.bounded(uploads::uploads_on(&self.pool, node)).await
+        self.bounded(query_span!("db.upload.on_node", node_id = %node), uploads::uploads_on(&self.pool, node))
+            .await
     }
 
     async fn lost_uploads(&self, silent_for: Duration) -> Result<Vec<UploadStatus>, StoreError> {
-        self.bounded(uploads::lost_uploads(&self.pool, silent_for)).await
+        self.bounded(query_span!("db.upload.lost"), uploads::lost_uploads(&self.pool, silent_for)).await
     }
 
     async fn rescue(
@@ -248,15 +370,23 @@ impl Store for PostgresStore {
         missing: Option<&str>,
         renditions: &[NewRendition],
     ) -> Result<bool, StoreError> {
-        self.bounded(rescue::rescue(&self.pool, upload, bytes, missing, renditions)).await
+        self.bounded(
+            query_span!("db.upload.rescue", recording_id = %upload.recording),
+            rescue::rescue(&self.pool, upload, bytes, missing, renditions),
+        )
+        .await
     }
 
     async fn owner(&self, recording: RecordingId) -> Result<Option<NodeId>, StoreError> {
-        self.bounded(uploads::owner(&self.pool, recording)).await
+        self.bounded(
+            query_span!("db.recording.owner", recording_id = %recording),
+            uploads::owner(&self.pool, recording),
+        )
+        .await
     }
 
     async fn lost_recordings(&self, silent_for: Duration) -> Result<Vec<LostRecording>, StoreError> {
-        self.bounded(lost::lost_recordings(&self.pool, silent_for)).await
+        self.bounded(query_span!("db.recording.lost"), lost::lost_recordings(&self.pool, silent_for)).await
     }
 
     async fn park_lost(
@@ -265,26 +395,38 @@ impl Store for PostgresStore {
         silent_for: Duration,
         error: &str,
     ) -> Result<bool, StoreError> {
-        self.bounded(lost::park_lost(&self.pool, recording, silent_for, error)).await
+        self.bounded(
+            query_span!("db.recording.park_lost", recording_id = %recording),
+            lost::park_lost(&self.pool, recording, silent_for, error),
+        )
+        .await
     }
 
     async fn unpark(&self, node: &NodeId, live: &[RecordingId]) -> Result<Vec<RecordingId>, StoreError> {
-        self.bounded(lost::unpark(&self.pool, node, live)).await
+        self.bounded(
+            query_span!("db.recording.unpark", node_id = %node),
+            lost::unpark(&self.pool, node, live),
+        )
+        .await
     }
 
     async fn heartbeat(&self, id: &NodeId, grpc_address: &str, draining: bool) -> Result<(), StoreError> {
-        self.bounded(nodes::heartbeat(&self.pool, id, grpc_address, draining)).await
+        self.bounded(
+            query_span!("db.node.heartbeat", node_id = %id),
+            nodes::heartbeat(&self.pool, id, grpc_address, draining),
+        )
+        .await
     }
 
     async fn node(&self, id: &NodeId) -> Result<Node, StoreError> {
-        self.bounded(nodes::node(&self.pool, id)).await
+        self.bounded(query_span!("db.node.get", node_id = %id), nodes::node(&self.pool, id)).await
     }
 
     async fn nodes_seen_within(&self, time: Duration) -> Result<Vec<Node>, StoreError> {
-        self.bounded(nodes::nodes_seen_within(&self.pool, time)).await
+        self.bounded(query_span!("db.node.list"), nodes::nodes_seen_within(&self.pool, time)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.bounded(nodes::ping(&self.pool)).await
+        self.bounded(query_span!("db.ping"), nodes::ping(&self.pool)).await
     }
 }

@@ -9,7 +9,7 @@ use store::{
     row::{self, UploadPartRow, UploadRow, UploadStatusRow},
 };
 
-use crate::{Failure, begin_snapshot, begin_transaction, rescue};
+use crate::{Failure, begin_snapshot, begin_transaction, nodes::silence_seconds, rescue};
 
 pub(crate) async fn begin_upload(pool: &PgPool, upload: &Upload) -> Result<(), Failure> {
     let (recording, node) = (upload.recording.as_uuid(), upload.node.as_str());
@@ -38,7 +38,7 @@ pub(crate) async fn begin_upload(pool: &PgPool, upload: &Upload) -> Result<(), F
     }
 }
 
-pub(crate) async fn note_part(
+pub(crate) async fn write_part(
     pool: &PgPool,
     recording: RecordingId,
     upload_id: &str,
@@ -98,13 +98,13 @@ pub(crate) async fn upload_of(
     Ok(Some((upload.read()?, parts)))
 }
 
-pub(crate) async fn forget_upload(
+pub(crate) async fn delete_upload(
     pool: &PgPool,
     recording: RecordingId,
     upload_id: &str,
 ) -> Result<(), Failure> {
     let mut transaction = begin_transaction(pool).await?;
-    rescue::take_back(&mut transaction, recording, upload_id).await?;
+    rescue::undo_rescue(&mut transaction, recording, upload_id).await?;
     let recording = recording.as_uuid();
     sqlx::query!("DELETE FROM uploads WHERE recording = $1 AND upload_id = $2", recording, upload_id)
         .execute(&mut *transaction)
@@ -113,7 +113,7 @@ pub(crate) async fn forget_upload(
     Ok(())
 }
 
-/// A query for uploads and what their recordings say: its conditions as literals, then its arguments.
+/// A query of uploads joined with their recordings: the literal of its conditions, then its arguments.
 macro_rules! statuses {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -121,7 +121,7 @@ macro_rules! statuses {
             r#"SELECT uploads.recording, uploads.node, uploads.object_key,
                 uploads.upload_id, uploads.container, uploads.rescue IS NOT NULL AS "rescued!",
                 recordings.tenant, recordings.state, recordings.object_key AS recording_key,
-                recordings.ended_at IS NOT NULL AS "sealed!", recordings.bytes
+                recordings.ended_at IS NOT NULL AS "finalized!", recordings.bytes
                FROM uploads JOIN recordings ON recordings.id = uploads.recording "# + $conditions,
             $($argument),+
         )
@@ -135,13 +135,10 @@ pub(crate) async fn uploads_on(pool: &PgPool, node: &NodeId) -> Result<Vec<Uploa
 }
 
 pub(crate) async fn lost_uploads(pool: &PgPool, silent_for: Duration) -> Result<Vec<UploadStatus>, Failure> {
-    // Longer than a century is never.
-    const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
-    let seconds = silent_for.as_secs_f64().min(CENTURY);
     let rows = statuses!(
         "JOIN nodes ON nodes.id = uploads.node
          WHERE nodes.seen_at < now() - make_interval(secs => $1) AND uploads.rescue IS NULL ORDER BY uploads.recording",
-        seconds,
+        silence_seconds(silent_for),
     )
     .fetch_all(pool)
     .await?;

@@ -1,4 +1,4 @@
-//! Postgres passes the suite of every back end.
+//! The conformance suite on Postgres.
 #![allow(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 use store_postgres::{PostgresConfig, PostgresStore};

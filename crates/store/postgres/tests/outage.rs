@@ -1,4 +1,4 @@
-//! What callers see while the database is away, and afterwards.
+//! Calls while the database is down, and after its restart.
 #![allow(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 use std::{
@@ -12,7 +12,7 @@ use std::{
 use model::{JobKind, NodeId, Recording};
 use store::{
     FinalizeOutcome, FinalizedRecording, Store as _, StoreError,
-    conformance::sample::{LONG, begun, sealed, tenant, upload, write_with_jobs},
+    conformance::sample::{LONG, begun, finalized, tenant, upload, write_with_jobs},
 };
 use store_postgres::{PostgresConfig, PostgresStore};
 use testkit::servers::postgres::Postgres;
@@ -30,7 +30,7 @@ fn assert_unavailable<T: std::fmt::Debug>(result: &Result<T, StoreError>) {
 }
 
 #[tokio::test]
-async fn a_server_that_crashes_is_unavailable_and_works_again_when_it_is_back() {
+async fn calls_are_unavailable_while_the_server_is_down_and_succeed_after_its_restart() {
     let server = Postgres::start();
     let store = connect(&server.create_database()).await;
     let before = write_with_jobs(&store, vec![upload()]).await;
@@ -38,27 +38,27 @@ async fn a_server_that_crashes_is_unavailable_and_works_again_when_it_is_back() 
     store.begin(&during).await.unwrap();
 
     server.stop_immediately();
-    let sealed =
-        FinalizedRecording { recording: sealed(&during), jobs: vec![upload()], renditions: Vec::new() };
+    let finalized =
+        FinalizedRecording { recording: finalized(&during), jobs: vec![upload()], renditions: Vec::new() };
     assert_unavailable(&store.ping().await);
     assert_unavailable(&store.begin(&begun()).await);
-    assert_unavailable(&store.finalize(&sealed).await);
+    assert_unavailable(&store.finalize(&finalized).await);
     assert_unavailable(&store.recording(&tenant(), before.id).await);
     assert_unavailable(&store.lease(&NodeId::default(), JobKind::ALL, LONG).await);
 
     server.start_again();
-    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::Written);
-    assert_eq!(store.recording(&tenant(), during.id).await.unwrap(), sealed.recording);
+    assert_eq!(store.finalize(&finalized).await.unwrap(), FinalizeOutcome::Written);
+    assert_eq!(store.recording(&tenant(), during.id).await.unwrap(), finalized.recording);
     assert_eq!(store.recording(&tenant(), before.id).await.unwrap(), before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_seal_repeated_through_a_crash_is_written_once() {
+async fn a_finalize_that_is_repeated_during_a_crash_is_written_once() {
     let server = Arc::new(Postgres::start());
     let store = Arc::new(connect(&server.create_database()).await);
     let crashed = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> =
-        (0..8).map(|_| tokio::spawn(seal_until(Arc::clone(&store), Arc::clone(&crashed)))).collect();
+        (0..8).map(|_| tokio::spawn(finalize_until(Arc::clone(&store), Arc::clone(&crashed)))).collect();
     let restarting = Arc::clone(&server);
     tokio::task::spawn_blocking(move || {
         restarting.stop_immediately();
@@ -67,44 +67,47 @@ async fn a_seal_repeated_through_a_crash_is_written_once() {
     .await
     .unwrap();
     crashed.store(true, Ordering::SeqCst);
-    let mut broken_calls = 0;
+    let mut failed_calls = 0;
     for writer in writers {
-        let (recordings, broken) = writer.await.unwrap();
-        broken_calls += broken;
+        let (recordings, failed) = writer.await.unwrap();
+        failed_calls += failed;
         for recording in recordings {
             assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
             assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
         }
     }
-    assert!(broken_calls > 0, "no call was under way when the server crashed");
+    assert!(failed_calls > 0, "no call was running when the server crashed");
 }
 
-/// Seals recordings one after the other, each until it is done, and ends with one that begins after the crash.
-/// Returns them, and how many calls broke.
-async fn seal_until(store: Arc<PostgresStore>, crashed: Arc<AtomicBool>) -> (Vec<Recording>, usize) {
-    let (mut written, mut broken) = (Vec::new(), 0);
+/// Finalizes one recording after the other, and repeats each call until it succeeds. Ends with a recording that begins
+/// after the crash. Returns the recordings and the number of failed calls.
+async fn finalize_until(store: Arc<PostgresStore>, crashed: Arc<AtomicBool>) -> (Vec<Recording>, usize) {
+    let (mut written, mut failed) = (Vec::new(), 0);
     loop {
         let last = crashed.load(Ordering::SeqCst);
-        let sealed =
-            FinalizedRecording { recording: sealed(&begun()), jobs: vec![upload()], renditions: Vec::new() };
-        while let Err(error) = store.finalize(&sealed).await {
+        let finalized = FinalizedRecording {
+            recording: finalized(&begun()),
+            jobs: vec![upload()],
+            renditions: Vec::new(),
+        };
+        while let Err(error) = store.finalize(&finalized).await {
             assert!(error.is_transient(), "{error:?}");
-            broken += 1;
+            failed += 1;
         }
-        written.push(sealed.recording);
+        written.push(finalized.recording);
         if last {
-            return (written, broken);
+            return (written, failed);
         }
     }
 }
 
 #[tokio::test]
-async fn workers_are_woken_again_after_the_server_was_away() {
+async fn workers_are_woken_again_after_a_restart_of_the_server() {
     let server = Postgres::start();
     let store = connect(&server.create_database()).await;
     server.stop_immediately();
     server.start_again();
-    // Jobs that come while nobody listens are found when the store listens again, long before the wait is over.
+    // A job that is inserted while LISTEN is interrupted is found when it begins again, long before the wait ends.
     write_with_jobs(&store, vec![upload()]).await;
     let begin = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! What is Postgres's own: configuration, migrations by several nodes, rows of later versions.
+//! Tests of Postgres only: configuration, migrations by several nodes, rows of later versions.
 #![allow(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 use std::time::Duration;
@@ -43,12 +43,12 @@ async fn a_database_of_a_later_version_is_refused() {
                  VALUES (9999, 'later', true, '', 0)";
     execute(&url, later.to_owned()).await;
     for error in [store.migrate().await.unwrap_err(), store.pending().await.unwrap_err()] {
-        assert!(error.to_string().contains("migrated by a later one"), "{error}");
+        assert!(error.to_string().contains("a later version migrated it"), "{error}");
     }
 }
 
 #[tokio::test]
-async fn a_migration_that_fails_keeps_no_lock() {
+async fn a_failed_migration_releases_its_lock() {
     let url = Postgres::shared().create_database();
     execute(&url, "CREATE TABLE tracks (unexpected int)".to_owned()).await;
     let store = connect(&url).await;
@@ -57,7 +57,7 @@ async fn a_migration_that_fails_keeps_no_lock() {
     execute(&url, "DROP TABLE tracks".to_owned()).await;
     let other = connect(&url).await;
     let migrated =
-        tokio::time::timeout(Duration::from_secs(20), other.migrate()).await.expect("no lock is left");
+        tokio::time::timeout(Duration::from_secs(20), other.migrate()).await.expect("the lock is released");
     assert_eq!(migrated.unwrap(), [1, 2, 3, 4, 5, 6]);
 }
 
@@ -89,7 +89,7 @@ async fn an_unknown_state_is_refused_by_the_database() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_printed_tells_the_password() {
+async fn the_password_is_never_printed() {
     let server = Postgres::shared().url();
     let address = server.trim_start_matches("postgres://app@");
     let store = connect(&format!("postgres://app:hunter2@{address}")).await;
@@ -109,7 +109,7 @@ async fn nothing_that_is_printed_tells_the_password() {
 }
 
 #[tokio::test]
-async fn a_call_that_gets_no_answer_ends_in_time_and_the_store_goes_on() {
+async fn a_call_without_an_answer_times_out_and_later_calls_succeed() {
     let url = Postgres::shared().create_database();
     let mut config = PostgresConfig::new(&url);
     config.call_timeout = Duration::from_millis(300);
@@ -127,7 +127,7 @@ async fn a_call_that_gets_no_answer_ends_in_time_and_the_store_goes_on() {
 }
 
 #[tokio::test]
-async fn a_job_made_by_one_node_wakes_another() {
+async fn a_job_that_one_node_inserts_wakes_another() {
     let url = Postgres::shared().create_database();
     let (a, b) = tokio::join!(connect(&url), connect(&url));
     a.migrate().await.unwrap();
@@ -139,56 +139,56 @@ async fn a_job_made_by_one_node_wakes_another() {
             b.wait_for_jobs(LONG).await;
         }
     };
-    let make = async {
+    let insert = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         write_with_jobs(&a, vec![upload()]).await.id
     };
-    let both = async { tokio::join!(work, make) };
-    let (leased, made) = tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
-    assert_eq!(leased, made);
+    let both = async { tokio::join!(work, insert) };
+    let (leased, inserted) = tokio::time::timeout(Duration::from_secs(30), both).await.unwrap();
+    assert_eq!(leased, inserted);
 }
 
 #[tokio::test]
-async fn a_store_that_is_closed_is_unavailable() {
+async fn a_closed_store_is_unavailable() {
     let store = connect(&Postgres::shared().create_database()).await;
     store.migrate().await.unwrap();
     store.close().await;
-    let jobs = store.depth().await;
+    let jobs = store.count_jobs().await;
     assert!(matches!(jobs, Err(StoreError::Unavailable(_))), "{jobs:?}");
-    // A worker that still waits isn't kept busy by errors, once it has looked again for what it may have missed.
+    // After the first look again, a worker that waits does not spin on errors.
     store.wait_for_jobs(Duration::from_millis(150)).await;
     let wait = tokio::time::timeout(Duration::from_millis(100), store.wait_for_jobs(LONG)).await;
     assert!(wait.is_err());
 }
 
-/// Lets other tasks run so many times.
-async fn turns(times: u32) {
+/// Yields to other tasks `times` times.
+async fn yield_times(times: u32) {
     for _ in 0..times {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
+async fn a_call_that_is_dropped_at_any_moment_leaves_no_transaction_open() {
     let url = Postgres::shared().create_database();
     let config = PostgresConfig { max_connections: 1, ..PostgresConfig::new(&url) };
     let store = PostgresStore::connect(&config).await.unwrap();
     store.migrate().await.unwrap();
     let mut other = PgConnection::connect(&url).await.unwrap();
-    let mut given_up = 0;
+    let mut dropped = 0;
     for (round, times) in (0..100).cycle().take(500).enumerate() {
         let recording = begun();
         tokio::select! {
             biased;
             written = store.begin(&recording) => written.unwrap(),
-            () = turns(times) => given_up += 1,
+            () = yield_times(times) => dropped += 1,
         }
-        // Written within a transaction that was left open, it would not be seen from outside.
+        // A write inside a transaction that was left open would not be visible to another connection.
         let seen = node(&format!("node-{round}"));
         store.heartbeat(&seen, "localhost:1", false).await.unwrap();
         let count = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM nodes WHERE id = $1");
         let count = count.bind(seen.as_str()).fetch_one(&mut other).await.unwrap();
-        assert_eq!(count, 1, "given up after {times} turns");
+        assert_eq!(count, 1, "dropped after {times} yields");
     }
-    assert!(given_up > 10, "{given_up}");
+    assert!(dropped > 10, "{dropped}");
 }

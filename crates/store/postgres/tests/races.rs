@@ -1,4 +1,4 @@
-//! Transactions that meet: one waits for the other and then sees what that has done.
+//! Concurrent transactions: one waits for the other and then sees its result.
 #![allow(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 use std::{sync::Arc, time::Duration};
@@ -7,13 +7,13 @@ use model::{Container, JobKind, Recording, RecordingState};
 use sqlx::{AssertSqlSafe, PgConnection, Postgres as Sql, Transaction};
 use store::{
     Created, FinalizeOutcome, FinalizedRecording, Store as _, StoreError, Upload,
-    conformance::sample::{LONG, begun, mp3, node, sealed, tenant, upload, write_with_jobs},
+    conformance::sample::{LONG, begun, finalized, mp3, node, tenant, upload, write_with_jobs},
 };
 use store_postgres::{PostgresConfig, PostgresStore};
 use testkit::servers::postgres::Postgres;
 use tokio::task::JoinHandle;
 
-/// How long a call is watched to see that it waits.
+/// How long a call is observed to verify that it waits.
 const A_WHILE: Duration = Duration::from_millis(300);
 
 async fn fresh() -> (String, Arc<PostgresStore>) {
@@ -23,7 +23,7 @@ async fn fresh() -> (String, Arc<PostgresStore>) {
     (url, Arc::new(store))
 }
 
-/// A recording that node `a` has not sealed, whose upload another node has completed.
+/// A recording that node `a` has not finalized, and whose upload another node has completed.
 async fn rescued(store: &PostgresStore) -> Recording {
     let (recording, upload) = streaming(store).await;
     assert!(store.rescue(&upload, 5, Some("missing"), &[]).await.unwrap());
@@ -49,15 +49,15 @@ fn finalize(
     store: &Arc<PostgresStore>,
     begun: &Recording,
 ) -> JoinHandle<Result<FinalizeOutcome, StoreError>> {
-    let (store, recording) = (Arc::clone(store), sealed(begun));
+    let (store, recording) = (Arc::clone(store), finalized(begun));
     tokio::spawn(async move {
-        let sealed = FinalizedRecording { recording, jobs: vec![upload()], renditions: Vec::new() };
-        store.finalize(&sealed).await
+        let finalized = FinalizedRecording { recording, jobs: vec![upload()], renditions: Vec::new() };
+        store.finalize(&finalized).await
     })
 }
 
-/// Statements of another node that it has not committed yet.
-async fn meanwhile<'a>(connection: &'a mut PgConnection, statements: &[String]) -> Transaction<'a, Sql> {
+/// Executes statements of another node in a transaction that it has not committed yet.
+async fn uncommitted<'a>(connection: &'a mut PgConnection, statements: &[String]) -> Transaction<'a, Sql> {
     let mut transaction = sqlx::Connection::begin(connection).await.unwrap();
     for statement in statements {
         sqlx::query(AssertSqlSafe(statement.clone())).execute(&mut *transaction).await.unwrap();
@@ -66,23 +66,23 @@ async fn meanwhile<'a>(connection: &'a mut PgConnection, statements: &[String]) 
 }
 
 #[tokio::test]
-async fn a_seal_that_meets_a_deletion_does_not_bring_the_recording_back() {
+async fn a_finalize_during_a_deletion_does_not_restore_the_recording() {
     let (url, store) = fresh().await;
     let recording = rescued(&store).await;
     let mut other = <PgConnection as sqlx::Connection>::connect(&url).await.unwrap();
     let delete = format!("UPDATE recordings SET state = 'DELETED' WHERE id = '{}'", recording.id);
-    let deletion = meanwhile(&mut other, &[delete]).await;
+    let deletion = uncommitted(&mut other, &[delete]).await;
     let finalize = finalize(&store, &recording);
     tokio::time::sleep(A_WHILE).await;
     assert!(!finalize.is_finished());
     deletion.commit().await.unwrap();
-    assert_eq!(finalize.await.unwrap().unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(finalize.await.unwrap().unwrap(), FinalizeOutcome::AlreadyFinalized);
     let found = store.recording(&tenant(), recording.id).await.unwrap();
     assert_eq!(found.state, RecordingState::Deleted);
 }
 
 #[tokio::test]
-async fn a_seal_that_meets_a_rescue_is_written() {
+async fn a_finalize_during_a_rescue_is_written() {
     let (url, store) = fresh().await;
     let (recording, _) = streaming(&store).await;
     let id = recording.id;
@@ -92,7 +92,7 @@ async fn a_seal_that_meets_a_rescue_is_written() {
         format!("UPDATE uploads SET rescue = 'SEAL' WHERE recording = '{id}'"),
         format!("UPDATE recordings SET state = 'AVAILABLE', error = 'missing' WHERE id = '{id}'"),
     ];
-    let rescue = meanwhile(&mut other, &statements).await;
+    let rescue = uncommitted(&mut other, &statements).await;
     let finalize = finalize(&store, &recording);
     tokio::time::sleep(A_WHILE).await;
     assert!(!finalize.is_finished());
@@ -101,14 +101,14 @@ async fn a_seal_that_meets_a_rescue_is_written() {
     let found = store.recording(&tenant(), id).await.unwrap();
     assert_eq!(
         (found.state, found.error, found.bytes),
-        (RecordingState::Processing, None, sealed(&recording).bytes)
+        (RecordingState::Processing, None, finalized(&recording).bytes)
     );
     assert!(store.lease(&node("a"), &[JobKind::Upload], LONG).await.unwrap().is_some());
 }
 
-/// Locks that are taken in circles end one of the transactions, after a second.
+/// Postgres would end one of two deadlocked transactions after a second.
 #[tokio::test(flavor = "multi_thread")]
-async fn calls_about_one_recording_meet_without_a_deadlock() {
+async fn concurrent_calls_on_one_recording_do_not_deadlock() {
     let (url, store) = fresh().await;
     for _ in 0..40 {
         let recording = write_with_jobs(&*store, vec![upload()]).await;

@@ -1,4 +1,4 @@
-//! Removing recordings and renditions.
+//! Deletion of recordings and renditions, and the audit.
 
 use chrono::{DateTime, Utc};
 use model::{JobId, JobKind, NodeId, Recording, RecordingId, RecordingState, RenditionId, TenantId};
@@ -31,7 +31,7 @@ pub(crate) async fn delete_recording(
         RecordingState::Processing | RecordingState::Available | RecordingState::Parked => {}
     }
     let now = Utc::now();
-    // What runs and is no render sees the recording's state when it is done; what waits is not run any more.
+    // A running upload or clean-up sees the recording's state when it is done. All waiting jobs are cancelled.
     let cancelled = sqlx::query_scalar!(
         r#"UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, ended_at = ?2
          WHERE recording = ?1 AND kind <> 'DELETE' AND state NOT IN ('DONE', 'CANCELLED')
@@ -52,7 +52,7 @@ pub(crate) async fn delete_recording(
         .execute(&mut *transaction)
         .await?;
     let mut removals = vec![NewJob { kind: JobKind::Delete, node: None, run_at: now }];
-    if !is_off_the_disk(&mut transaction, id).await? {
+    if !is_cleaned_up(&mut transaction, id).await? {
         let node = Some(row::known::<NodeId>(&found.node)?);
         removals.push(NewJob { kind: JobKind::Delete, node, run_at: now });
     }
@@ -63,8 +63,8 @@ pub(crate) async fn delete_recording(
     Ok((Deletion::Now { jobs: removals.len() as u64 }, cancelled))
 }
 
-/// Whether the local file went when the object had been verified.
-async fn is_off_the_disk(
+/// Whether the local file was removed after the object was verified.
+async fn is_cleaned_up(
     connection: &mut SqliteConnection,
     recording: Hyphenated,
 ) -> Result<bool, sqlx::Error> {
@@ -78,7 +78,10 @@ async fn is_off_the_disk(
     .await
 }
 
-/// The recording and the job that made the rendition come with it.
+/// Also returns the recording and the rendition's render job.
+///
+/// The state that was read holds until the commit. The Postgres twin checks it in the UPDATE, after the job, which it has
+/// to lock first.
 pub(crate) async fn delete_rendition(
     pool: &SqlitePool,
     tenant: &TenantId,

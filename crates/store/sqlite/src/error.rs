@@ -1,9 +1,9 @@
-//! SQLite's errors in the store's words.
+//! Maps the errors of SQLite and sqlx to [`StoreError`].
 
 use sqlx::error::DatabaseError;
 use store::StoreError;
 
-/// Why a call failed, before it is told to the caller.
+/// Why a query failed, before it becomes a [`StoreError`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]
@@ -21,7 +21,7 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// For `map_err` at the edge of the crate.
+/// The [`StoreError`] of an error of sqlx.
 pub(crate) fn translate(error: impl Into<sqlx::Error>) -> StoreError {
     use sqlx::Error as E;
     match error.into() {
@@ -44,13 +44,13 @@ fn code_of(error: &dyn DatabaseError) -> i32 {
     error.code().and_then(|code| code.parse().ok()).unwrap_or_default()
 }
 
-/// Whether another connection is in the way.
+/// Whether another connection holds a lock that was needed.
 pub(crate) fn is_locked(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| code_of(error) & 0xFF == BUSY)
 }
 
-/// Whether the call may succeed later, by SQLite's result code (sqlite.org/rescode.html); the low byte of an extended
-/// code is the code that it extends.
+/// Whether the same call may succeed later, by SQLite's result code (sqlite.org/rescode.html). The low byte of an extended
+/// code is its primary code.
 fn is_transient(code: i32) -> bool {
     const LOCKED: i32 = 6;
     const NOMEM: i32 = 7;
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_or_a_full_disk_passes_and_a_broken_rule_does_not() {
+    fn a_lock_or_a_full_disk_is_transient_and_a_constraint_violation_is_not() {
         let busy_snapshot = 517;
         for transient in [5, 6, 13, busy_snapshot] {
             assert!(is_transient(transient), "{transient}");

@@ -1,10 +1,21 @@
-//! The store on SQLite, the embedded default: one file, in the process.
+//! [`Store`](store::Store) on SQLite, the embedded default: one file, opened by one node.
 //!
-//! One connection writes, since SQLite lets one write at a time: calls queue for it in order. Others read beside it
-//! (write-ahead log). A commit is on the disk when the call returns. Leases end by this machine's clock.
+//! SQLite permits one writer at a time. So one connection writes, and calls wait for it in order; other connections read
+//! beside it (write-ahead log). A commit is durable when the call returns.
 //!
-//! Queries are checked against SQLite when the cache in `.sqlx` is made (`migrations/prepare`), and against that
-//! cache by every build.
+//! `store_impl` shows which query each method runs; the queries are in the module of their table. Each module has a twin
+//! in `store-postgres`. The twins differ in these points, and in those that a comment beside the query names:
+//!
+//! - Time. Leases end and jobs become due by this machine's clock, which the queries get as a parameter.
+//! - Locks. With one writer, a transaction that began with `BEGIN IMMEDIATE` is alone: no `FOR UPDATE`, no order of
+//!   locks, and a row that was read can be changed afterwards.
+//! - Notifications. SQLite has no `NOTIFY`. Queries return the ids of what they changed, and `store_impl` reports them to
+//!   this process after the commit.
+//! - Types. Ids are hyphenated text, times are text in one format, and lists are JSON (`IN (SELECT value FROM
+//!   json_each(?1))`). Text sorts like the ids and times that it stands for; `'~'` sorts after all of them.
+//!
+//! sqlx checks the queries against SQLite when the cache in `.sqlx` is made (`migrations/prepare`), and against that
+//! cache in every build.
 
 mod deletion;
 mod error;
@@ -12,13 +23,14 @@ mod jobs;
 mod lost;
 mod migrate;
 mod nodes;
+mod periodic_tasks;
 mod recordings;
 mod renditions;
 mod rescue;
 mod segments;
 mod sessions;
 mod store_impl;
-mod turns;
+
 mod uploads;
 
 use std::{
@@ -36,16 +48,43 @@ use store::{Change, Changes, JobSignal, StoreError};
 pub(crate) use crate::error::Failure;
 use crate::error::{is_locked, translate};
 
-/// How long a call waits for its turn to write, and how long SQLite waits for another process that writes.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a call waits for the writing connection, and how long SQLite waits for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Between two tries to open a file that another process is opening.
+/// Time between attempts to open a file that another process is opening.
 const RETRY: Duration = Duration::from_millis(20);
 
-/// Connections that read.
+/// Number of connections that read.
 const READERS: u32 = 4;
 
-/// The store on SQLite.
+/// An open SQLite database: one connection that writes, and some that read.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use model::{JobKind, NodeId};
+/// use store::{FinalizedRecording, Store, conformance::sample};
+/// use store_sqlite::SqliteStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let directory = tempfile::tempdir()?;
+/// let store = SqliteStore::open(directory.path().join("recorder.db")).await?;
+/// store.migrate().await?;
+///
+/// // A session begins. When it has ended, its recording and its upload job are committed together.
+/// let live = sample::begun();
+/// store.begin(&live).await?;
+/// let recording = sample::finalized(&live);
+/// store.finalize(&FinalizedRecording { recording, jobs: vec![sample::upload()], renditions: vec![] }).await?;
+///
+/// // A worker leases the job.
+/// let node = NodeId::default();
+/// let leased = store.lease(&node, &[JobKind::Upload], Duration::from_secs(60)).await?.unwrap();
+/// assert_eq!(leased.job.recording, live.id);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// Dropping it closes the file without waiting for running calls; [`close`](Self::close) waits.
 #[derive(Debug)]
@@ -57,10 +96,10 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the file, or makes it; its folder has to be there.
+    /// Opens the file, or creates it in an existing directory.
     ///
     /// # Errors
-    /// `Unavailable` if the file can't be opened, `Internal` if it is no SQLite database.
+    /// `Unavailable` if the file can't be opened, `Internal` if it is not an SQLite database.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(path)
@@ -68,15 +107,15 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
-            .busy_timeout(PATIENCE);
+            .busy_timeout(BUSY_TIMEOUT);
         let pool =
-            || SqlitePoolOptions::new().acquire_timeout(PATIENCE).max_lifetime(None).idle_timeout(None);
+            || SqlitePoolOptions::new().acquire_timeout(BUSY_TIMEOUT).max_lifetime(None).idle_timeout(None);
         let writer = pool().after_release(|connection, _| Box::pin(is_sound(connection))).max_connections(1);
         let begun = Instant::now();
         let writer = loop {
-            // SQLite itself doesn't wait when two switch one file to the write-ahead log at the same time.
+            // SQLite does not wait for its busy time-out when two processes switch a file to the write-ahead log.
             match writer.clone().connect_with(options.clone()).await {
-                Err(error) if is_locked(&error) && begun.elapsed() < PATIENCE => {}
+                Err(error) if is_locked(&error) && begun.elapsed() < BUSY_TIMEOUT => {}
                 opened => break opened.map_err(translate)?,
             }
             tokio::time::sleep(RETRY).await;
@@ -85,7 +124,7 @@ impl SqliteStore {
         Ok(Self { writer, readers, signal: JobSignal::default(), changes: Changes::default() })
     }
 
-    /// Lets running calls end and closes the file. Later calls are `Unavailable`.
+    /// Waits for running calls and closes the file. Later calls return `Unavailable`.
     pub async fn close(&self) {
         self.readers.close().await;
         self.writer.close().await;
@@ -93,28 +132,29 @@ impl SqliteStore {
 }
 
 impl SqliteStore {
-    /// Tells of a recording that has changed, and wakes the workers: it may have new jobs.
-    fn changed(&self, recording: RecordingId) {
+    /// Reports that a recording has changed, and wakes the workers: it may have new jobs.
+    fn report_changed(&self, recording: RecordingId) {
         self.changes.publish(Change::Recording(recording));
         self.signal.notify();
     }
 
-    /// Tells whoever runs these jobs that they are no longer theirs.
-    fn cancelled(&self, jobs: Vec<JobId>) {
+    /// Reports to their workers that these jobs were cancelled.
+    fn report_cancelled(&self, jobs: Vec<JobId>) {
         jobs.into_iter().for_each(|job| self.changes.publish(Change::Cancelled(job)));
     }
 }
 
-/// Whether a connection can go on. SQLite itself ends a transaction that fails because the disk is full or fails
-/// (sqlite.org/lang_transaction.html §2.3), which its client does not notice: it rolls back what is not there, and refuses
-/// every transaction after that.
+/// Whether a connection can be used again. SQLite itself rolls a transaction back if the disk is full or fails
+/// (sqlite.org/lang_transaction.html §2.3). sqlx does not notice: its own rollback fails, and it refuses every later
+/// transaction.
 async fn is_sound(connection: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
-    // A rollback may still be on its way.
+    // sqlx may have a rollback queued; the ping is answered after it.
     connection.ping().await?;
     Ok(!connection.is_in_transaction())
 }
 
-/// A transaction that has the right to write from its begin. One that asks for it later can be refused.
+/// Begins a transaction that may write from its beginning. One that begins as a reader can fail at its first write
+/// (SQLITE_BUSY_SNAPSHOT).
 async fn begin_write(writer: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
     writer.begin_with("BEGIN IMMEDIATE").await
 }
@@ -124,12 +164,12 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn after_a_transaction_that_sqlite_has_ended_by_itself_there_can_be_others() {
+    async fn a_transaction_that_sqlite_rolled_back_does_not_block_later_ones() {
         let folder = tempfile::tempdir().unwrap();
         let store = SqliteStore::open(folder.path().join("recorder.db")).await.unwrap();
         for _ in 0..2 {
             let mut transaction = begin_write(&store.writer).await.unwrap();
-            // As SQLite does it when the disk is full.
+            // SQLite does this when the disk is full.
             sqlx::query("ROLLBACK").execute(&mut *transaction).await.unwrap();
         }
         begin_write(&store.writer).await.unwrap().commit().await.unwrap();

@@ -1,29 +1,23 @@
-//! Recordings of nodes that are lost, of which the object store has nothing.
+//! Recordings of lost nodes of which nothing was uploaded.
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use model::{NodeId, RecordingId};
 use serde_json::Value;
 use sqlx::SqlitePool;
 use store::{LostRecording, row};
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, begin_write};
-
-/// When a node that has been silent for so long was last heard of at the latest; none: longer than there is time.
-fn since(silent_for: Duration) -> Option<DateTime<Utc>> {
-    Utc::now().checked_sub_signed(TimeDelta::from_std(silent_for).ok()?)
-}
+use crate::{Failure, begin_write, nodes::silent_since};
 
 pub(crate) async fn lost_recordings(
     pool: &SqlitePool,
     silent_for: Duration,
 ) -> Result<Vec<LostRecording>, Failure> {
-    let Some(since) = since(silent_for) else { return Ok(Vec::new()) };
+    let Some(since) = silent_since(silent_for) else { return Ok(Vec::new()) };
     let rows = sqlx::query!(
         r#"SELECT recordings.id AS "id: Hyphenated", recordings.node,
-              recordings.state = 'PROCESSING' AS "sealed!: bool"
+              recordings.state = 'PROCESSING' AS "finalized!: bool"
            FROM recordings JOIN nodes ON nodes.id = recordings.node
            WHERE recordings.state IN ('RECORDING', 'PAUSED', 'PROCESSING') AND nodes.seen_at < ?1
               AND NOT EXISTS (SELECT 1 FROM uploads WHERE uploads.recording = recordings.id)
@@ -32,10 +26,10 @@ pub(crate) async fn lost_recordings(
     )
     .fetch_all(pool)
     .await?;
-    let read = |id: Hyphenated, node: &str, sealed| {
-        Ok(LostRecording { id: id.into_uuid().into(), node: row::known(node)?, sealed })
+    let read = |id: Hyphenated, node: &str, finalized| {
+        Ok(LostRecording { id: id.into_uuid().into(), node: row::known(node)?, finalized })
     };
-    rows.iter().map(|row| read(row.id, &row.node, row.sealed)).collect()
+    rows.iter().map(|row| read(row.id, &row.node, row.finalized)).collect()
 }
 
 pub(crate) async fn park_lost(
@@ -44,7 +38,7 @@ pub(crate) async fn park_lost(
     silent_for: Duration,
     error: &str,
 ) -> Result<bool, Failure> {
-    let Some(since) = since(silent_for) else { return Ok(false) };
+    let Some(since) = silent_since(silent_for) else { return Ok(false) };
     let (id, error) = (recording.as_uuid().hyphenated(), &*row::text(error));
     let mut transaction = begin_write(pool).await?;
     let closed = sqlx::query!(
@@ -96,7 +90,7 @@ pub(crate) async fn unpark(
     )
     .execute(&mut *transaction)
     .await?;
-    let back = sqlx::query_scalar!(
+    let unparked = sqlx::query_scalar!(
         r#"UPDATE recordings SET state = parked_from, parked_from = NULL, parked_error = NULL, lost = NULL,
             ended_at = CASE WHEN lost = 'UPLOAD' THEN ended_at END,
             end_reason = CASE WHEN lost = 'UPLOAD' THEN end_reason END
@@ -110,5 +104,5 @@ pub(crate) async fn unpark(
     .fetch_all(&mut *transaction)
     .await?;
     transaction.commit().await?;
-    Ok(back.into_iter().map(|id| id.into_uuid().into()).collect())
+    Ok(unparked.into_iter().map(|id| id.into_uuid().into()).collect())
 }

@@ -1,4 +1,4 @@
-//! Brings the file's tables to this version.
+//! Migrates the file's tables to this version.
 
 use sqlx::{
     SqliteConnection,
@@ -12,11 +12,11 @@ use crate::{Failure, SqliteStore, begin_write, error};
 static MIGRATOR: Migrator = sqlx::migrate!("../../../migrations/sqlite");
 
 impl SqliteStore {
-    /// Applies the migrations that are pending, all in one transaction, and returns their versions. Processes that
-    /// open the file together wait for each other.
+    /// Applies the pending migrations in one transaction, and returns their versions. Processes that open the file
+    /// together wait for each other.
     ///
     /// # Errors
-    /// `Internal` if the file was migrated by a later version or its tables were changed by hand; `Unavailable`.
+    /// `Internal` if the file was migrated by a later version, or its tables were changed by hand; `Unavailable`.
     pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
         let mut transaction = begin_write(&self.writer).await.map_err(error::translate)?;
         let pending = pending(&mut transaction).await?;
@@ -28,7 +28,7 @@ impl SqliteStore {
         Ok(pending)
     }
 
-    /// The versions of the migrations that are not applied yet.
+    /// The versions of the pending migrations.
     ///
     /// # Errors
     /// `Internal` if the file was migrated by a later version; `Unavailable`.
@@ -64,7 +64,7 @@ fn translate(failure: MigrateError) -> StoreError {
             other => other,
         },
         MigrateError::VersionMissing(version) => StoreError::Internal(format!(
-            "the database holds migration {version}, which this version does not know: it was migrated by a later one"
+            "the database has migration {version}, which this version does not know: a later version migrated it"
         )),
         other => StoreError::Internal(other.to_string()),
     }

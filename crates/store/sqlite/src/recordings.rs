@@ -1,4 +1,4 @@
-//! Recordings, one by one and in lists.
+//! Recordings: single and in lists.
 
 use chrono::{DateTime, Utc};
 use model::{Recording, RecordingId, RecordingState, Source, TenantId};
@@ -12,7 +12,7 @@ use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::Failure;
 
-/// A query for recordings: its conditions as literals that are joined, then its arguments.
+/// A query of recordings: the literals of its conditions, which are joined, then its arguments.
 macro_rules! recordings {
     ([$($conditions:tt)+], $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -43,7 +43,7 @@ pub(crate) async fn recording(
     Ok(row.read(tracks)?)
 }
 
-pub(crate) async fn list(
+pub(crate) async fn list_recordings(
     pool: &SqlitePool,
     tenant: &TenantId,
     filter: &RecordingFilter,
@@ -64,12 +64,13 @@ pub(crate) async fn list(
     Ok(Page { next: last.filter(|_| more), recordings })
 }
 
-/// A recording and its tracks are two queries: they have to see the same moment.
+/// Begins a transaction whose queries see one snapshot: a recording and its tracks are two queries. A deferred transaction
+/// is enough in SQLite; the Postgres twin asks for REPEATABLE READ.
 async fn snapshot(pool: &SqlitePool) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
     pool.begin().await
 }
 
-/// The most selective condition of a filter stands alone in its query, so that an index serves it: SQLite plans a query
+/// Each choice of the most selective condition has a query of its own, so that an index serves it: SQLite plans a query
 /// without its arguments.
 async fn page(
     connection: &mut SqliteConnection,
@@ -125,7 +126,7 @@ async fn page(
     }
 }
 
-pub(crate) async fn note_sha256(pool: &SqlitePool, id: RecordingId, sha256: &str) -> Result<(), Failure> {
+pub(crate) async fn set_sha256(pool: &SqlitePool, id: RecordingId, sha256: &str) -> Result<(), Failure> {
     let id = id.as_uuid().hyphenated();
     sqlx::query!("UPDATE recordings SET sha256 = ?2 WHERE id = ?1 AND sha256 IS NULL", id, sha256)
         .execute(pool)

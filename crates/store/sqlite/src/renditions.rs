@@ -1,4 +1,4 @@
-//! What is made out of recordings.
+//! Renditions and their render jobs.
 
 use chrono::{DateTime, Utc};
 use model::{
@@ -13,7 +13,7 @@ use uuid::fmt::Hyphenated;
 
 use crate::{Failure, begin_write, jobs};
 
-/// A query for renditions: its conditions as a literal, then its arguments.
+/// A query of renditions: the literal of its conditions, then its arguments.
 macro_rules! renditions {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -27,7 +27,7 @@ macro_rules! renditions {
     };
 }
 
-pub(crate) async fn create(
+pub(crate) async fn create_rendition(
     pool: &SqlitePool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -65,9 +65,8 @@ pub(crate) async fn create(
     Ok(Created { rendition, job })
 }
 
-/// A rendition that is wanted without anybody asking. One that there is, or that somebody has cancelled or deleted, stays
-/// as it is.
-pub(crate) async fn insert_first(
+/// Inserts a default rendition and its job. An existing rendition is not changed, also if it was cancelled or deleted.
+pub(crate) async fn insert_if_absent(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     recording: RecordingId,
@@ -85,16 +84,16 @@ pub(crate) async fn insert_first(
     if known { Ok(()) } else { insert(connection, tenant, recording, node, new).await.map(drop) }
 }
 
-/// The recording's file is another than the one that its renditions were made of: they are made anew, but those that
-/// somebody has cancelled or deleted. Returns the jobs that are void by it.
-pub(crate) async fn make_anew(
+/// The recording's file was replaced: requeues all its renditions, except cancelled and deleted ones. Returns the
+/// unfinished render jobs that it cancelled.
+pub(crate) async fn requeue_all(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
     recording: RecordingId,
     node: Option<NodeId>,
 ) -> Result<Vec<JobId>, Failure> {
     let (text, now) = (recording.as_uuid().hyphenated(), Utc::now());
-    let void = sqlx::query_scalar!(
+    let cancelled = sqlx::query_scalar!(
         r#"UPDATE jobs SET state = 'CANCELLED', lease_until = NULL, error = ?2, ended_at = ?3
            WHERE recording = ?1 AND kind = 'RENDER' AND state NOT IN ('DONE', 'CANCELLED')
            RETURNING id AS "id!: Hyphenated""#,
@@ -127,10 +126,10 @@ pub(crate) async fn make_anew(
         let id = Some(RenditionId::from(id.into_uuid()));
         jobs::insert_one(connection, job, recording, tenant, id, &render).await?;
     }
-    Ok(void.into_iter().map(|job| job.into_uuid().into()).collect())
+    Ok(cancelled.into_iter().map(|job| job.into_uuid().into()).collect())
 }
 
-/// Writes the rendition and its job; none where there is one already.
+/// Inserts a rendition and its job, or requeues a cancelled or deleted one. None if it exists in any other state.
 async fn insert(
     connection: &mut SqliteConnection,
     tenant: &TenantId,
@@ -165,14 +164,15 @@ async fn insert(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(id) = written.map(|id| RenditionId::from(id.into_uuid())) else { return Ok(None) };
-    replace_removal(connection, recording, id).await?;
+    cancel_removal(connection, recording, id).await?;
     let render = NewJob { kind: JobKind::Render, node, run_at: now };
     jobs::insert_one(connection, job, recording, tenant, Some(id), &render).await?;
     Ok(Some(job))
 }
 
-/// A rendition is to be made again: what waits to remove its file shall not. Who makes it waits for what does so now.
-pub(crate) async fn replace_removal(
+/// Cancels a DELETE job that waits to remove the file of a rendition that is requeued. If the DELETE job is running, the
+/// render job waits for its end.
+pub(crate) async fn cancel_removal(
     connection: &mut SqliteConnection,
     recording: RecordingId,
     id: RenditionId,
@@ -191,7 +191,7 @@ pub(crate) async fn replace_removal(
     Ok(())
 }
 
-/// A rendition that was deleted stays so, whatever becomes of its job.
+/// Sets the state, except of a DELETED rendition.
 pub(crate) async fn set_state(
     connection: &mut SqliteConnection,
     id: RenditionId,
@@ -234,7 +234,11 @@ pub(crate) async fn rendered(
     Ok(())
 }
 
-pub(crate) async fn one(pool: &SqlitePool, tenant: &TenantId, id: RenditionId) -> Result<Rendition, Failure> {
+pub(crate) async fn rendition(
+    pool: &SqlitePool,
+    tenant: &TenantId,
+    id: RenditionId,
+) -> Result<Rendition, Failure> {
     let (id, tenant) = (id.as_uuid().hyphenated(), tenant.as_str());
     let row = renditions!("WHERE id = ?1 AND tenant = ?2", id, tenant)
         .fetch_optional(pool)
@@ -243,7 +247,7 @@ pub(crate) async fn one(pool: &SqlitePool, tenant: &TenantId, id: RenditionId) -
     Ok(row.read()?)
 }
 
-pub(crate) async fn all_of(
+pub(crate) async fn renditions_of(
     pool: &SqlitePool,
     tenant: &TenantId,
     recording: RecordingId,

@@ -1,4 +1,4 @@
-//! What another node made of the uploads of one that was lost, and what becomes of that when the lost one comes back.
+//! Completes a lost node's uploads, and reconciles when the node returns.
 
 use chrono::Utc;
 use model::{JobId, RecordingId};
@@ -62,15 +62,16 @@ pub(crate) async fn rescue(
         let tenant = row::known(&tenant)?;
         jobs::unbind_renders(&mut transaction, upload.recording).await?;
         for new in renditions {
-            renditions::insert_first(&mut transaction, &tenant, upload.recording, None, new).await?;
+            renditions::insert_if_absent(&mut transaction, &tenant, upload.recording, None, new).await?;
         }
     }
     transaction.commit().await?;
     Ok(true)
 }
 
-/// The upload is to be forgotten. If it had been rescued, what was missing has come. Returns the jobs that are void by it.
-pub(crate) async fn take_back(
+/// Called before the upload is deleted. If it was rescued, the whole file is stored now: clears the recording's error and
+/// requeues its renditions. Returns the jobs that were cancelled.
+pub(crate) async fn undo_rescue(
     connection: &mut SqliteConnection,
     recording: RecordingId,
     upload_id: &str,
@@ -86,5 +87,5 @@ pub(crate) async fn take_back(
     .fetch_optional(&mut *connection)
     .await?;
     let Some(tenant) = tenant else { return Ok(Vec::new()) };
-    renditions::make_anew(connection, &row::known(&tenant)?, recording, None).await
+    renditions::requeue_all(connection, &row::known(&tenant)?, recording, None).await
 }

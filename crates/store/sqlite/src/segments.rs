@@ -1,4 +1,4 @@
-//! Pieces of renditions that are made while their recordings go on.
+//! Segments of renditions that are rendered while their recordings are open.
 
 use chrono::{DateTime, Utc};
 use model::{RecordingId, Segment, TenantId};
@@ -11,7 +11,7 @@ use uuid::fmt::Hyphenated;
 
 use crate::Failure;
 
-pub(crate) async fn note(pool: &SqlitePool, segment: &Segment) -> Result<(), Failure> {
+pub(crate) async fn write_segment(pool: &SqlitePool, segment: &Segment) -> Result<(), Failure> {
     let row = SegmentRow::from(segment);
     let recording = row.recording.hyphenated();
     let written = sqlx::query!(
@@ -39,7 +39,7 @@ pub(crate) async fn note(pool: &SqlitePool, segment: &Segment) -> Result<(), Fai
     if written.rows_affected() > 0 { Ok(()) } else { Err(StoreError::NotFound { what: "recording" }.into()) }
 }
 
-pub(crate) async fn begin_again(
+pub(crate) async fn requeue_segments(
     pool: &SqlitePool,
     recording: RecordingId,
     parameters: &str,
@@ -61,7 +61,7 @@ pub(crate) async fn begin_again(
     Ok(())
 }
 
-pub(crate) async fn all_of(
+pub(crate) async fn segments_of(
     pool: &SqlitePool,
     tenant: &TenantId,
     recording: RecordingId,
@@ -81,7 +81,7 @@ pub(crate) async fn all_of(
     Ok(rows.into_iter().map(SegmentRow::read).collect::<Result<_, _>>()?)
 }
 
-pub(crate) async fn forget(
+pub(crate) async fn delete_segments(
     pool: &SqlitePool,
     recording: RecordingId,
     parameters: &str,
@@ -93,13 +93,14 @@ pub(crate) async fn forget(
     Ok(())
 }
 
-pub(crate) async fn forget_old(pool: &SqlitePool, before: DateTime<Utc>) -> Result<u64, Failure> {
-    let forgotten = sqlx::query!(
+pub(crate) async fn delete_old_segments(pool: &SqlitePool, before: DateTime<Utc>) -> Result<u64, Failure> {
+    // SQLite has no DELETE … USING.
+    let deleted = sqlx::query!(
         "DELETE FROM segments WHERE recording IN
             (SELECT r.id FROM recordings r JOIN segments s ON s.recording = r.id WHERE r.ended_at < ?1)",
         before,
     )
     .execute(pool)
     .await?;
-    Ok(forgotten.rows_affected())
+    Ok(deleted.rows_affected())
 }

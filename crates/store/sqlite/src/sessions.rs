@@ -1,4 +1,4 @@
-//! Sessions: begun, and sealed in one transaction.
+//! Sessions: their beginning, and their finalization in one transaction.
 
 use chrono::Utc;
 use model::{EndReason, JobId, NodeId, Recording, RecordingState, SessionId, TenantId};
@@ -7,7 +7,6 @@ use store::{
     FinalizeOutcome, FinalizedRecording, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
-use uuid::fmt::Hyphenated;
 
 use crate::{Failure, begin_write, jobs, renditions};
 
@@ -34,7 +33,7 @@ pub(crate) async fn begin(pool: &SqlitePool, recording: &Recording) -> Result<()
     Ok(())
 }
 
-/// A begin whose answer was lost may be repeated.
+/// A `begin` whose answer was lost may be repeated.
 async fn begun_before(connection: &mut SqliteConnection, row: &RecordingRow) -> Result<(), Failure> {
     let id = row.id.hyphenated();
     let same = sqlx::query_scalar!(
@@ -70,13 +69,13 @@ pub(crate) async fn set_paused(
     if found.rows_affected() == 0 { Err(StoreError::NotFound { what: "session" }.into()) } else { Ok(()) }
 }
 
-/// Also returns the jobs that are void by it.
+/// Also returns the jobs that were cancelled.
 pub(crate) async fn finalize(
     pool: &SqlitePool,
-    sealed: &FinalizedRecording,
+    finalized: &FinalizedRecording,
 ) -> Result<(FinalizeOutcome, Vec<JobId>), Failure> {
-    let mut row = RecordingRow::from(&sealed.recording);
-    // Whoever seals without a reason knows of none: nobody was there to see the end.
+    let mut row = RecordingRow::from(&finalized.recording);
+    // Without a reason the process did not see the end: it crashed.
     let end_reason = row.end_reason.get_or_insert_with(|| EndReason::Crash.to_string()).clone();
     let id = row.id.hyphenated();
     let closed_at = row.ended_at.unwrap_or_else(Utc::now);
@@ -100,32 +99,33 @@ pub(crate) async fn finalize(
     .execute(&mut *transaction)
     .await?;
     if closed.rows_affected() == 0 {
-        return Ok((sealed_before(&mut transaction, &row).await?, Vec::new()));
+        return Ok((finalized_before(&mut transaction, &row).await?, Vec::new()));
     }
     write_recording(&mut transaction, &row).await?;
-    // What was rescued was the beginning; here is all of it.
+    // The rescued object had the beginning of the file; the node has all of it.
     let rescued = sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND rescue IS NOT NULL", id)
         .execute(&mut *transaction)
         .await?;
     sqlx::query!("DELETE FROM tracks WHERE recording = ?1", id).execute(&mut *transaction).await?;
-    for track in &sealed.recording.tracks {
-        write_track(&mut transaction, &TrackRow::new(sealed.recording.id, track)).await?;
+    for track in &finalized.recording.tracks {
+        write_track(&mut transaction, &TrackRow::new(finalized.recording.id, track)).await?;
     }
-    jobs::insert(&mut transaction, sealed.recording.id, &sealed.recording.tenant, &sealed.jobs).await?;
-    let Recording { id, tenant, node, .. } = &sealed.recording;
+    jobs::insert(&mut transaction, finalized.recording.id, &finalized.recording.tenant, &finalized.jobs)
+        .await?;
+    let Recording { id, tenant, node, .. } = &finalized.recording;
     let node = || Some(node.clone());
-    let void = match rescued.rows_affected() {
+    let cancelled = match rescued.rows_affected() {
         0 => Vec::new(),
-        _ => renditions::make_anew(&mut transaction, tenant, *id, node()).await?,
+        _ => renditions::requeue_all(&mut transaction, tenant, *id, node()).await?,
     };
-    for new in &sealed.renditions {
-        renditions::insert_first(&mut transaction, tenant, *id, node(), new).await?;
+    for new in &finalized.renditions {
+        renditions::insert_if_absent(&mut transaction, tenant, *id, node(), new).await?;
     }
     transaction.commit().await?;
-    Ok((FinalizeOutcome::Written, void))
+    Ok((FinalizeOutcome::Written, cancelled))
 }
 
-async fn sealed_before(
+async fn finalized_before(
     connection: &mut SqliteConnection,
     row: &RecordingRow,
 ) -> Result<FinalizeOutcome, Failure> {
@@ -137,10 +137,10 @@ async fn sealed_before(
     )
     .fetch_one(connection)
     .await?;
-    if ours { Ok(FinalizeOutcome::AlreadySealed) } else { Err(CONFLICT.into()) }
+    if ours { Ok(FinalizeOutcome::AlreadyFinalized) } else { Err(CONFLICT.into()) }
 }
 
-/// Writes the recording's row, or writes it anew.
+/// Inserts or replaces the recording's row.
 async fn write_recording(connection: &mut SqliteConnection, row: &RecordingRow) -> Result<(), Failure> {
     let id = row.id.hyphenated();
     sqlx::query!(
@@ -212,15 +212,4 @@ pub(crate) async fn session(
         .await?
         .ok_or(StoreError::NotFound { what: "session" })?;
     Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
-}
-
-pub(crate) async fn live_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
-    let node = node.as_str();
-    let ids = sqlx::query_scalar!(
-        r#"SELECT id AS "id: Hyphenated" FROM sessions WHERE node = ?1 AND closed_at IS NULL ORDER BY id"#,
-        node
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(ids.into_iter().map(|id| id.into_uuid().into()).collect())
 }

@@ -11,7 +11,7 @@ use store::{
 };
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, begin_write, rescue};
+use crate::{Failure, begin_write, nodes::silent_since, rescue};
 
 pub(crate) async fn begin_upload(pool: &SqlitePool, upload: &Upload) -> Result<(), Failure> {
     let (recording, node) = (upload.recording.as_uuid().hyphenated(), upload.node.as_str());
@@ -41,7 +41,7 @@ pub(crate) async fn begin_upload(pool: &SqlitePool, upload: &Upload) -> Result<(
     }
 }
 
-pub(crate) async fn note_part(
+pub(crate) async fn write_part(
     pool: &SqlitePool,
     recording: RecordingId,
     upload_id: &str,
@@ -102,23 +102,23 @@ pub(crate) async fn upload_of(
     Ok(Some((upload.read()?, parts)))
 }
 
-/// Returns the jobs that are void by it.
-pub(crate) async fn forget_upload(
+/// Returns the jobs that were cancelled.
+pub(crate) async fn delete_upload(
     pool: &SqlitePool,
     recording: RecordingId,
     upload_id: &str,
 ) -> Result<Vec<JobId>, Failure> {
     let mut transaction = begin_write(pool).await?;
-    let void = rescue::take_back(&mut transaction, recording, upload_id).await?;
+    let cancelled = rescue::undo_rescue(&mut transaction, recording, upload_id).await?;
     let recording = recording.as_uuid().hyphenated();
     sqlx::query!("DELETE FROM uploads WHERE recording = ?1 AND upload_id = ?2", recording, upload_id)
         .execute(&mut *transaction)
         .await?;
     transaction.commit().await?;
-    Ok(void)
+    Ok(cancelled)
 }
 
-/// A query for uploads and what their recordings say: its conditions as literals, then its arguments.
+/// A query of uploads joined with their recordings: the literal of its conditions, then its arguments.
 macro_rules! statuses {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -126,7 +126,7 @@ macro_rules! statuses {
             r#"SELECT uploads.recording AS "recording: Hyphenated", uploads.node, uploads.object_key,
                 uploads.upload_id, uploads.container, uploads.rescue IS NOT NULL AS "rescued!: bool",
                 recordings.tenant, recordings.state, recordings.object_key AS recording_key,
-                recordings.ended_at IS NOT NULL AS "sealed!: bool", recordings.bytes
+                recordings.ended_at IS NOT NULL AS "finalized!: bool", recordings.bytes
                FROM uploads JOIN recordings ON recordings.id = uploads.recording "# + $conditions,
             $($argument),+
         )
@@ -143,8 +143,7 @@ pub(crate) async fn lost_uploads(
     pool: &SqlitePool,
     silent_for: Duration,
 ) -> Result<Vec<UploadStatus>, Failure> {
-    let Ok(silent_for) = chrono::TimeDelta::from_std(silent_for) else { return Ok(Vec::new()) };
-    let Some(since) = Utc::now().checked_sub_signed(silent_for) else { return Ok(Vec::new()) };
+    let Some(since) = silent_since(silent_for) else { return Ok(Vec::new()) };
     let rows = statuses!(
         "JOIN nodes ON nodes.id = uploads.node
          WHERE nodes.seen_at < ?1 AND uploads.rescue IS NULL ORDER BY uploads.recording",

@@ -1,4 +1,4 @@
-//! SQLite passes the suite of every back end.
+//! The conformance suite on SQLite.
 #![allow(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 use std::ops::Deref;

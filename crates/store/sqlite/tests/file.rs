@@ -1,4 +1,4 @@
-//! What is SQLite's own: the file, across restarts and between processes.
+//! Tests of SQLite only: the file across restarts and between processes.
 #![allow(clippy::unwrap_used, reason = "panicking is how a test fails")]
 
 use std::{path::Path, time::Duration};
@@ -25,7 +25,7 @@ async fn execute(path: &Path, sql: &'static str) {
 }
 
 #[tokio::test]
-async fn everything_is_there_after_reopening() {
+async fn a_reopened_file_has_all_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("записи 1.db");
     let store = open(&path).await;
@@ -40,19 +40,19 @@ async fn everything_is_there_after_reopening() {
     assert!(store.pending().await.unwrap().is_empty());
     assert!(store.migrate().await.unwrap().is_empty());
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), [live.id.into()]);
+    assert_eq!(store.session(&tenant(), live.id.into()).await.unwrap(), (node("a"), None));
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Available), next: Vec::new() };
     store.finish(&leased, done).await.unwrap();
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().state, RecordingState::Available);
 }
 
 #[tokio::test]
-async fn what_was_committed_is_there_after_the_process_died() {
+async fn committed_rows_survive_a_crash_of_the_process() {
     let folder = tempfile::tempdir().unwrap();
     let (path, copy) = (folder.path().join("recorder.db"), folder.path().join("copy.db"));
     let store = open(&path).await;
     let recording = write_with_jobs(&store, vec![upload()]).await;
-    // What a process leaves that dies at this moment: nothing was closed, the log not written back.
+    // The files that a process leaves when it dies now: not closed, and the write-ahead log not checkpointed.
     for ending in ["", "-wal"] {
         let name = |path: &Path| format!("{}{ending}", path.display());
         std::fs::copy(name(&path), name(&copy)).unwrap();
@@ -67,12 +67,12 @@ async fn two_stores_on_one_file_migrate_once_and_share_the_jobs() {
     let path = folder.path().join("recorder.db");
     let (first, second) = tokio::join!(open(&path), open(&path));
     const JOBS: usize = 40;
-    let make = |store| async move {
+    let insert = |store| async move {
         for _ in 0..JOBS / 2 {
             write_with_jobs(store, vec![upload()]).await;
         }
     };
-    tokio::join!(make(&first as &dyn Store), make(&second as &dyn Store));
+    tokio::join!(insert(&first as &dyn Store), insert(&second as &dyn Store));
     let work = |store: &'static str, on| async move {
         let on: &SqliteStore = on;
         let mut taken = Vec::new();
@@ -89,7 +89,7 @@ async fn two_stores_on_one_file_migrate_once_and_share_the_jobs() {
 }
 
 #[tokio::test]
-async fn a_file_that_another_process_writes_to_is_waited_for() {
+async fn a_write_waits_for_another_process_that_writes() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recorder.db");
     let store = open(&path).await;
@@ -99,16 +99,17 @@ async fn a_file_that_another_process_writes_to_is_waited_for() {
     let recording = begun();
     let (begin, ()) = tokio::join!(store.begin(&recording), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        // Reading isn't held up.
-        assert_eq!(store.live_on(&node("a")).await.unwrap(), []);
+        // Reads are not blocked.
+        let read = store.session(&tenant(), recording.id.into()).await;
+        assert!(matches!(read, Err(StoreError::NotFound { .. })), "{read:?}");
         transaction.rollback().await.unwrap();
     });
     begin.unwrap();
-    assert_eq!(store.live_on(&node("a")).await.unwrap().len(), 1);
+    assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
 }
 
 #[tokio::test]
-async fn a_file_that_is_no_database_or_not_there_is_an_error() {
+async fn a_missing_directory_or_a_file_that_is_not_a_database_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let missing = SqliteStore::open(folder.path().join("missing/recorder.db")).await;
     assert!(matches!(missing, Err(StoreError::Unavailable(_))), "{missing:?}");
@@ -127,7 +128,7 @@ async fn a_file_of_a_later_version_is_refused() {
                  VALUES (9999, 'later', true, x'', 0)";
     execute(&path, later).await;
     for error in [store.migrate().await.unwrap_err(), store.pending().await.unwrap_err()] {
-        assert!(error.to_string().contains("migrated by a later one"), "{error}");
+        assert!(error.to_string().contains("a later version migrated it"), "{error}");
     }
 }
 
@@ -143,7 +144,7 @@ async fn a_codec_of_a_later_version_is_an_unreadable_row() {
 }
 
 #[tokio::test]
-async fn a_commit_is_on_the_disk_and_readers_do_not_hold_up_the_writer() {
+async fn readers_do_not_block_the_writer() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recorder.db");
     let store = open(&path).await;
@@ -159,37 +160,37 @@ async fn a_commit_is_on_the_disk_and_readers_do_not_hold_up_the_writer() {
     assert_eq!((before, after), (0, 0));
 }
 
-/// Lets other tasks run so many times.
-async fn turns(times: u32) {
+/// Yields to other tasks `times` times.
+async fn yield_times(times: u32) {
     for _ in 0..times {
         tokio::task::yield_now().await;
     }
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_at_any_moment_leaves_no_transaction_open() {
+async fn a_call_that_is_dropped_at_any_moment_leaves_no_transaction_open() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("recorder.db");
     let (store, other) = (SqliteStore::open(&path).await.unwrap(), SqliteStore::open(&path).await.unwrap());
     store.migrate().await.unwrap();
-    let mut given_up = 0;
+    let mut dropped = 0;
     for (round, times) in (0..60).cycle().take(300).enumerate() {
         let recording = begun();
         tokio::select! {
             biased;
             written = store.begin(&recording) => written.unwrap(),
-            () = turns(times) => given_up += 1,
+            () = yield_times(times) => dropped += 1,
         }
-        // Written within a transaction that was left open, it would not be seen from outside.
+        // A write inside a transaction that was left open would not be visible to another connection.
         let seen = node(&format!("node-{round}"));
         store.heartbeat(&seen, "localhost:1", false).await.unwrap();
-        assert!(other.node(&seen).await.is_ok(), "given up after {times} turns");
+        assert!(other.node(&seen).await.is_ok(), "dropped after {times} yields");
     }
-    assert!(given_up > 10, "{given_up}");
+    assert!(dropped > 10, "{dropped}");
 }
 
 #[tokio::test]
-async fn those_that_open_a_new_file_and_migrate_it_at_the_same_time_all_can() {
+async fn two_processes_can_create_and_migrate_a_file_at_the_same_time() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..60 {
         let path = folder.path().join(format!("{round}.db"));

@@ -1,4 +1,4 @@
-//! Deletion: what goes, what stays, and what remembers it.
+//! Deletion, retention and the audit.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use chrono::{TimeDelta, Utc};
 use model::{JobKind, JobState, Recording, RecordingId, RecordingState, RenditionState};
 
 use super::sample::{
-    LONG, ago, begun, clean_up, lease, mp3, node, now, sealed, tenant, tenant_named, upload, write,
+    LONG, ago, begun, clean_up, finalized, lease, mp3, node, now, tenant, tenant_named, upload, write,
     write_with_jobs,
 };
 use crate::{
     Change, Deletion, Expired, Expiry, JobOutcome, RecordingFilter, RenderedFile, Store, StoreError,
 };
 
-pub async fn a_deleted_recording_keeps_its_row_and_loses_the_rest(store: &dyn Store) {
+pub async fn a_deletion_retains_the_row_and_removes_everything_else(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let rendition = store.create_rendition(&tenant(), recording.id, &mp3(&recording)).await.unwrap();
     let deletion = store.delete_recording(&tenant(), recording.id, "desk").await.unwrap();
@@ -41,7 +41,7 @@ pub async fn a_deleted_recording_keeps_its_row_and_loses_the_rest(store: &dyn St
     assert_eq!(store.audit_of(&tenant_named("other"), recording.id).await.unwrap(), []);
 }
 
-pub async fn deleting_again_changes_nothing(store: &dyn Store) {
+pub async fn a_second_deletion_changes_nothing(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     store.delete_recording(&tenant(), recording.id, "desk").await.unwrap();
     let jobs = store.jobs_of(recording.id).await.unwrap();
@@ -51,7 +51,7 @@ pub async fn deleting_again_changes_nothing(store: &dyn Store) {
     assert_eq!(store.audit_of(&tenant(), recording.id).await.unwrap().len(), 1);
 }
 
-pub async fn of_deletions_at_the_same_time_one_is_written(store: &dyn Store) {
+pub async fn one_of_several_concurrent_deletions_is_written(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let tenant = tenant();
     let delete = || store.delete_recording(&tenant, recording.id, "desk");
@@ -61,7 +61,7 @@ pub async fn of_deletions_at_the_same_time_one_is_written(store: &dyn Store) {
     assert_eq!(store.audit_of(&tenant, recording.id).await.unwrap().len(), 1);
 }
 
-pub async fn a_live_recording_and_another_tenants_are_not_deleted(store: &dyn Store) {
+pub async fn a_live_recording_and_one_of_another_tenant_are_not_deleted(store: &dyn Store) {
     let live = begun();
     store.begin(&live).await.unwrap();
     let refused = store.delete_recording(&tenant(), live.id, "desk").await;
@@ -75,7 +75,7 @@ pub async fn a_live_recording_and_another_tenants_are_not_deleted(store: &dyn St
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
 
-pub async fn what_runs_is_told_of_the_deletion_and_what_is_off_the_disk_is_removed_by_any_node(
+pub async fn a_deletion_cancels_running_renders_and_any_node_removes_a_cleaned_up_recording(
     store: &dyn Store,
 ) {
     let recording = write_with_jobs(store, vec![clean_up()]).await;
@@ -86,13 +86,13 @@ pub async fn what_runs_is_told_of_the_deletion_and_what_is_off_the_disk_is_remov
     let mut changes = store.changes();
     let deletion = store.delete_recording(&tenant(), recording.id, "").await.unwrap();
     assert_eq!(deletion, Deletion::Now { jobs: 1 });
-    let told = async { while changes.recv().await.unwrap() != Change::Cancelled(leased.job.id) {} };
-    tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+    let reported = async { while changes.recv().await.unwrap() != Change::Cancelled(leased.job.id) {} };
+    tokio::time::timeout(Duration::from_secs(10), reported).await.unwrap();
     assert!(matches!(store.renew(&leased, LONG).await, Err(StoreError::LeaseLost(_))));
     assert_eq!(store.lease(&node("z"), JobKind::ALL, LONG).await.unwrap().unwrap().job.kind, JobKind::Delete);
 }
 
-pub async fn jobs_of_a_deleted_recording_are_not_retried_but_its_removal_is(store: &dyn Store) {
+pub async fn of_a_deleted_recordings_jobs_only_the_delete_job_can_be_retried(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let upload = store.jobs_of(recording.id).await.unwrap().remove(0).id;
     store.delete_recording(&tenant(), recording.id, "").await.unwrap();
@@ -104,21 +104,21 @@ pub async fn jobs_of_a_deleted_recording_are_not_retried_but_its_removal_is(stor
     store.retry(&tenant(), removal.job.id).await.unwrap();
 }
 
-pub async fn deleted_recordings_are_listed_only_where_they_are_asked_for(store: &dyn Store) {
-    let (kept, gone) = (write_with_jobs(store, vec![]).await, write_with_jobs(store, vec![]).await);
-    store.delete_recording(&tenant(), gone.id, "").await.unwrap();
+pub async fn deleted_recordings_are_listed_only_on_request(store: &dyn Store) {
+    let (retained, deleted) = (write_with_jobs(store, vec![]).await, write_with_jobs(store, vec![]).await);
+    store.delete_recording(&tenant(), deleted.id, "").await.unwrap();
     let list = async |state| {
         let filter = RecordingFilter { state, ..RecordingFilter::default() };
-        let page = store.list(&tenant(), &filter, None, 10).await.unwrap();
+        let page = store.list_recordings(&tenant(), &filter, None, 10).await.unwrap();
         page.recordings.into_iter().map(|recording| recording.id).collect::<Vec<_>>()
     };
-    assert_eq!(list(None).await, [kept.id]);
-    assert_eq!(list(Some(RecordingState::Deleted)).await, [gone.id]);
+    assert_eq!(list(None).await, [retained.id]);
+    assert_eq!(list(Some(RecordingState::Deleted)).await, [deleted.id]);
 }
 
-/// A recording that was stored and ended so many seconds ago, of this tenant.
+/// A recording of this tenant in the object store that ended `seconds` ago.
 async fn stored(store: &dyn Store, tenant: &str, seconds: i64) -> Recording {
-    let mut recording = sealed(&begun());
+    let mut recording = finalized(&begun());
     recording.tenant = tenant_named(tenant);
     (recording.state, recording.ended_at) = (RecordingState::Available, Some(ago(seconds)));
     write(store, &recording).await;
@@ -134,11 +134,11 @@ fn expiry(tenant: Option<&str>, except: &[&str], rendition: Option<&str>, second
     }
 }
 
-pub async fn recordings_whose_time_is_over_are_found_by_tenant_oldest_first(store: &dyn Store) {
+pub async fn expired_recordings_are_found_by_tenant_oldest_first(store: &dyn Store) {
     let old = stored(store, "acme", 300).await;
     let older = stored(store, "acme", 400).await;
     let theirs = stored(store, "other", 500).await;
-    let mut parked = sealed(&begun());
+    let mut parked = finalized(&begun());
     (parked.state, parked.ended_at) = (RecordingState::Parked, Some(ago(900)));
     write(store, &parked).await;
     let found = async |expiry: Expiry, limit| {
@@ -153,7 +153,7 @@ pub async fn recordings_whose_time_is_over_are_found_by_tenant_oldest_first(stor
     assert_eq!(found(expiry(None, &["acme"], None, 100), 10).await, []);
 }
 
-pub async fn of_what_is_parked_only_recordings_without_media_have_a_time(store: &dyn Store) {
+pub async fn of_parked_recordings_only_those_without_media_expire(store: &dyn Store) {
     let ended = Some(ago(300));
     let empty = |error: &str| Recording {
         state: RecordingState::Parked,
@@ -163,12 +163,12 @@ pub async fn of_what_is_parked_only_recordings_without_media_have_a_time(store: 
         bytes: 0,
         tracks: Vec::new(),
         error: Some(error.to_owned()),
-        ..sealed(&begun())
+        ..finalized(&begun())
     };
     let nothing = empty(Recording::NO_MEDIA);
-    // What can't be read waits on the disk for a person.
+    // Media that can't be read is retained on the disk for a person.
     let unreadable = empty("the media can't be repaired");
-    let media = sealed(&begun());
+    let media = finalized(&begun());
     let media = Recording {
         state: RecordingState::Parked,
         ended_at: ended,
@@ -187,9 +187,10 @@ pub async fn of_what_is_parked_only_recordings_without_media_have_a_time(store: 
     assert_eq!(store.expired(&expiry(None, &[], None, 100), 10).await.unwrap(), []);
 }
 
-pub async fn renditions_whose_time_is_over_are_found_and_deleted_alone(store: &dyn Store) {
+pub async fn expired_renditions_are_found_and_deleted_without_their_recording(store: &dyn Store) {
     let recording = stored(store, "acme", 300).await;
-    let made = store.create_rendition(&tenant(), recording.id, &mp3(&recording)).await.unwrap().rendition;
+    let rendition =
+        store.create_rendition(&tenant(), recording.id, &mp3(&recording)).await.unwrap().rendition;
     let leased = lease(store).await.unwrap();
     let file =
         RenderedFile { bytes: 1, duration: Duration::ZERO, width: 0, height: 0, sha256: "ab".repeat(32) };
@@ -197,36 +198,42 @@ pub async fn renditions_whose_time_is_over_are_found_and_deleted_alone(store: &d
     assert_eq!(store.expired(&expiry(None, &[], Some("mp4"), -60), 10).await.unwrap(), []);
     assert_eq!(store.expired(&expiry(None, &[], Some("mp3"), 60), 10).await.unwrap(), []);
     let found = store.expired(&expiry(Some("acme"), &[], Some("mp3"), -60), 10).await.unwrap();
-    let expected = Expired { tenant: tenant(), recording: recording.id, rendition: Some(made.id) };
+    let expected = Expired { tenant: tenant(), recording: recording.id, rendition: Some(rendition.id) };
     assert_eq!(found, [expected]);
 
     let other = tenant_named("other");
-    assert!(matches!(store.delete_rendition(&other, made.id, "").await, Err(StoreError::NotFound { .. })));
-    let deletion = store.delete_rendition(&tenant(), made.id, "retention").await.unwrap();
+    assert!(matches!(
+        store.delete_rendition(&other, rendition.id, "").await,
+        Err(StoreError::NotFound { .. })
+    ));
+    let deletion = store.delete_rendition(&tenant(), rendition.id, "retention").await.unwrap();
     assert_eq!(deletion, Deletion::Now { jobs: 1 });
-    assert_eq!(store.delete_rendition(&tenant(), made.id, "x").await.unwrap(), Deletion::Before);
-    let read = store.rendition(&tenant(), made.id).await.unwrap();
+    assert_eq!(store.delete_rendition(&tenant(), rendition.id, "x").await.unwrap(), Deletion::Before);
+    let read = store.rendition(&tenant(), rendition.id).await.unwrap();
     assert_eq!(read.state, RenditionState::Deleted);
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     let audit = store.audit_of(&tenant(), recording.id).await.unwrap();
-    assert_eq!((audit.len(), audit[0].rendition, audit[0].actor.as_str()), (1, Some(made.id), "retention"));
+    assert_eq!(
+        (audit.len(), audit[0].rendition, audit[0].actor.as_str()),
+        (1, Some(rendition.id), "retention")
+    );
 
     let removal = lease(store).await.unwrap();
-    assert_eq!((removal.job.kind, removal.job.rendition), (JobKind::Delete, Some(made.id)));
-    // A removal that waits (for a second look, say) has nothing to do any more.
+    assert_eq!((removal.job.kind, removal.job.rendition), (JobKind::Delete, Some(rendition.id)));
+    // A DELETE job that waits is cancelled when the rendition is requested again.
     store.finish(&removal, JobOutcome::Later { at: Utc::now() }).await.unwrap();
     let again = store.create_rendition(&tenant(), recording.id, &mp3(&recording)).await.unwrap();
-    assert_eq!((again.rendition.id, again.rendition.state), (made.id, RenditionState::Queued));
+    assert_eq!((again.rendition.id, again.rendition.state), (rendition.id, RenditionState::Queued));
     assert_eq!((again.rendition.bytes, again.rendition.sha256), (0, None));
     assert_eq!(lease(store).await.unwrap().job.kind, JobKind::Render);
     assert_eq!(lease(store).await, None);
 }
 
-pub async fn a_turn_is_taken_by_one_of_all_that_ask(store: &dyn Store) {
-    let ask = || store.claim_run("retention", LONG);
-    let (a, b, c) = tokio::join!(ask(), ask(), ask());
-    assert_eq!([a, b, c].map(Result::unwrap).into_iter().filter(|taken| *taken).count(), 1);
-    assert!(!ask().await.unwrap());
+pub async fn a_run_of_a_periodic_task_is_claimed_once(store: &dyn Store) {
+    let claim = || store.claim_run("retention", LONG);
+    let (a, b, c) = tokio::join!(claim(), claim(), claim());
+    assert_eq!([a, b, c].map(Result::unwrap).into_iter().filter(|claimed| *claimed).count(), 1);
+    assert!(!claim().await.unwrap());
     assert!(store.claim_run("another task", Duration::ZERO).await.unwrap());
     tokio::time::sleep(Duration::from_millis(5)).await;
     assert!(store.claim_run("another task", Duration::ZERO).await.unwrap());

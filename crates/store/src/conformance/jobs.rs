@@ -1,4 +1,4 @@
-//! How a run ends, and what becomes of the recording.
+//! The end of runs, and their effect on the recording.
 
 use chrono::{TimeDelta, Utc};
 use model::{JobId, JobKind, JobState, Recording, RecordingState};
@@ -6,7 +6,7 @@ use model::{JobId, JobKind, JobState, Recording, RecordingState};
 use super::sample::{LONG, ago, clean_up, lease, node, tenant, tenant_named, upload, write_with_jobs};
 use crate::{JobOutcome, NewJob, Store, StoreError};
 
-pub async fn a_job_that_is_done_writes_the_state_and_the_next_jobs(store: &dyn Store) {
+pub async fn a_done_job_commits_the_recordings_state_and_the_next_jobs(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let leased = lease(store).await.unwrap();
     assert_eq!((leased.job.recording, leased.job.attempts), (recording.id, 1));
@@ -24,14 +24,14 @@ pub async fn a_job_that_is_done_writes_the_state_and_the_next_jobs(store: &dyn S
     assert_eq!(lease(store).await, None);
 }
 
-pub async fn a_failed_job_waits_for_its_time_and_then_runs_again(store: &dyn Store) {
+pub async fn a_failed_job_runs_again_when_it_is_due(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let at = Utc::now() + TimeDelta::hours(1);
     let leased = lease(store).await.unwrap();
     store.finish(&leased, JobOutcome::RetryAt { at, error: "no route".to_owned() }).await.unwrap();
     let job = store.jobs_of(recording.id).await.unwrap().remove(0);
     assert_eq!((job.state, job.attempts, job.error.as_deref()), (JobState::Failed, 1, Some("no route")));
-    // By the store's own clock.
+    // The due time is by the clock of the database.
     assert!((job.run_at - at).abs() < TimeDelta::seconds(5), "{:?}", job.run_at);
     assert_eq!(lease(store).await, None);
     assert_eq!(state(store, &recording).await, RecordingState::Processing);
@@ -44,7 +44,7 @@ pub async fn a_failed_job_waits_for_its_time_and_then_runs_again(store: &dyn Sto
     assert_eq!(leased.job.state, JobState::InProgress);
 }
 
-pub async fn a_job_says_when_its_newest_run_began_and_ended(store: &dyn Store) {
+pub async fn a_job_has_the_times_of_its_last_run(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let times = async || {
         let job = store.jobs_of(recording.id).await.unwrap().remove(0);
@@ -56,7 +56,7 @@ pub async fn a_job_says_when_its_newest_run_began_and_ended(store: &dyn Store) {
     assert_eq!((leased.job.started_at, none), (first, None));
     assert!((Utc::now() - first.unwrap()).abs() < TimeDelta::seconds(30), "{first:?}");
 
-    // A run that does not count is as if it had not been.
+    // A run that is not counted leaves no times.
     store.finish(&leased, JobOutcome::Later { at: ago(1) }).await.unwrap();
     assert_eq!(times().await, (None, None));
     let leased = lease(store).await.unwrap();
@@ -88,7 +88,7 @@ pub async fn a_parked_job_parks_its_recording_with_the_error(store: &dyn Store) 
     assert_eq!(lease(store).await, None);
 }
 
-pub async fn a_parked_job_that_is_retried_sets_the_recording_back(store: &dyn Store) {
+pub async fn a_retry_of_a_parked_job_restores_the_recordings_state(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     park(store, "the bucket is gone").await;
     let job = store.jobs_of(recording.id).await.unwrap().remove(0);
@@ -113,7 +113,7 @@ pub async fn a_recording_with_two_parked_jobs_stays_parked_until_both_are_retrie
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
 
-pub async fn parked_jobs_that_are_retried_at_the_same_time_set_the_recording_back(store: &dyn Store) {
+pub async fn concurrent_retries_of_two_parked_jobs_restore_the_recordings_state(store: &dyn Store) {
     for _ in 0..10 {
         let recording = write_with_jobs(store, vec![upload(), clean_up()]).await;
         park(store, "first").await;
@@ -148,7 +148,7 @@ pub async fn only_a_failed_or_parked_job_of_the_tenant_can_be_retried(store: &dy
     assert_not_found(&store.retry(&tenant(), job).await);
 }
 
-pub async fn a_failed_job_that_is_retried_is_due_at_once(store: &dyn Store) {
+pub async fn a_retried_job_is_due_at_once(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let at = Utc::now() + TimeDelta::hours(1);
     let leased = lease(store).await.unwrap();
@@ -157,7 +157,7 @@ pub async fn a_failed_job_that_is_retried_is_due_at_once(store: &dyn Store) {
     assert_eq!(lease(store).await.unwrap().job.recording, recording.id);
 }
 
-pub async fn a_deleted_recording_is_not_brought_back_by_a_job(store: &dyn Store) {
+pub async fn a_job_does_not_restore_a_deleted_recording(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload(), clean_up()]).await;
     let (first, second) = (lease(store).await.unwrap(), lease(store).await.unwrap());
     let deleted = JobOutcome::Done { recording_state: Some(RecordingState::Deleted), next: Vec::new() };
@@ -167,8 +167,8 @@ pub async fn a_deleted_recording_is_not_brought_back_by_a_job(store: &dyn Store)
     assert_eq!(state(store, &recording).await, RecordingState::Deleted);
 }
 
-pub async fn depth_counts_the_jobs_that_are_not_done(store: &dyn Store) {
-    assert_eq!(store.depth().await.unwrap(), []);
+pub async fn jobs_that_are_not_done_are_counted_by_kind_and_state(store: &dyn Store) {
+    assert_eq!(store.count_jobs().await.unwrap(), []);
     for _ in 0..4 {
         write_with_jobs(store, vec![upload()]).await;
     }
@@ -177,10 +177,10 @@ pub async fn depth_counts_the_jobs_that_are_not_done(store: &dyn Store) {
     let done = store.lease(&node("a"), &uploads, LONG).await.unwrap().unwrap();
     store.finish(&done, JobOutcome::Done { recording_state: None, next: Vec::new() }).await.unwrap();
     store.lease(&node("a"), &uploads, LONG).await.unwrap().unwrap();
-    let mut depth = store.depth().await.unwrap();
-    depth.sort_by_key(|(kind, state, _)| (kind.as_str(), state.as_str()));
+    let mut counts = store.count_jobs().await.unwrap();
+    counts.sort_by_key(|(kind, state, _)| (kind.as_str(), state.as_str()));
     assert_eq!(
-        depth,
+        counts,
         [
             (JobKind::CleanUp, JobState::Queued, 1),
             (JobKind::Upload, JobState::InProgress, 1),
@@ -189,7 +189,7 @@ pub async fn depth_counts_the_jobs_that_are_not_done(store: &dyn Store) {
     );
 }
 
-pub async fn jobs_are_listed_oldest_first(store: &dyn Store) {
+pub async fn the_jobs_of_a_recording_are_listed_oldest_first(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     for _ in 0..3 {
         let leased = lease(store).await.unwrap();

@@ -1,4 +1,4 @@
-//! Who has a job, and for how long.
+//! Leases, and waiting for jobs.
 
 use std::{
     collections::HashSet,
@@ -12,13 +12,13 @@ use model::{JobKind, JobState, RecordingState};
 use super::sample::{LONG, ago, clean_up, lease, node, tenant, upload, write_with_jobs};
 use crate::{JobOutcome, LeasedJob, NewJob, Store, StoreError};
 
-/// A lease that is over when it begins.
+/// The length of a lease that expires at once.
 const EXPIRED: Duration = Duration::ZERO;
 
 const DONE: JobOutcome =
     JobOutcome::Done { recording_state: Some(RecordingState::Available), next: Vec::new() };
 
-pub async fn a_lease_takes_the_job_that_has_been_due_longest(store: &dyn Store) {
+pub async fn a_lease_takes_the_job_that_is_due_longest(store: &dyn Store) {
     let mut expected = Vec::new();
     for seconds in [20, 40, 30] {
         let recording = write_with_jobs(store, vec![NewJob { run_at: ago(seconds), ..upload() }]).await;
@@ -67,16 +67,16 @@ pub async fn a_job_is_leased_for_its_kind_and_node_only(store: &dyn Store) {
     assert_eq!(take("b", JobKind::ALL).await, Some(bound.id));
 }
 
-pub async fn a_job_is_not_leased_before_its_time(store: &dyn Store) {
+pub async fn a_job_is_not_leased_before_it_is_due(store: &dyn Store) {
     write_with_jobs(store, vec![NewJob { run_at: Utc::now() + TimeDelta::minutes(1), ..upload() }]).await;
     assert_eq!(lease(store).await, None);
 }
 
-pub async fn an_expired_lease_is_taken_over_and_its_holder_has_lost_it(store: &dyn Store) {
+pub async fn an_expired_lease_is_lost_when_another_worker_leases_the_job(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let old = store.lease(&node("a"), JobKind::ALL, EXPIRED).await.unwrap().unwrap();
     let new = store.lease(&node("b"), JobKind::ALL, LONG).await.unwrap().unwrap();
-    // A run that has come to no end has not failed.
+    // A run that did not end is not counted as a failed one.
     assert_eq!((new.job.id, new.job.attempts), (old.job.id, 1));
     assert_ne!(new.lease, old.lease);
 
@@ -92,7 +92,7 @@ pub async fn an_expired_lease_is_taken_over_and_its_holder_has_lost_it(store: &d
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().state, RecordingState::Available);
 }
 
-pub async fn a_lease_that_is_renewed_is_not_taken_over(store: &dyn Store) {
+pub async fn a_renewed_lease_is_not_lost(store: &dyn Store) {
     write_with_jobs(store, vec![upload()]).await;
     let leased = store.lease(&node("a"), JobKind::ALL, EXPIRED).await.unwrap().unwrap();
     let until = store.renew(&leased, LONG).await.unwrap();
@@ -100,14 +100,14 @@ pub async fn a_lease_that_is_renewed_is_not_taken_over(store: &dyn Store) {
     assert_eq!(store.lease(&node("b"), JobKind::ALL, LONG).await.unwrap(), None);
 }
 
-pub async fn an_expired_lease_that_nobody_took_is_still_good(store: &dyn Store) {
+pub async fn an_expired_lease_is_valid_until_another_worker_leases_the_job(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let leased = store.lease(&node("a"), JobKind::ALL, EXPIRED).await.unwrap().unwrap();
     store.finish(&leased, DONE).await.unwrap();
     assert_eq!(store.jobs_of(recording.id).await.unwrap()[0].state, JobState::Done);
 }
 
-pub async fn a_finish_may_be_repeated_but_not_by_another_lease(store: &dyn Store) {
+pub async fn finish_can_be_repeated_but_not_with_another_lease(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let leased = lease(store).await.unwrap();
     let outcome = JobOutcome::Done { recording_state: None, next: vec![clean_up()] };
@@ -118,9 +118,9 @@ pub async fn a_finish_may_be_repeated_but_not_by_another_lease(store: &dyn Store
     assert_lost(&store.finish(&forged, outcome).await);
 }
 
-pub async fn a_waiting_worker_wakes_when_a_job_comes(store: &dyn Store) {
+pub async fn a_waiting_worker_wakes_when_a_job_is_inserted(store: &dyn Store) {
     let begin = Instant::now();
-    let seal = async {
+    let finalize = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         write_with_jobs(store, vec![upload()]).await;
     };
@@ -129,7 +129,7 @@ pub async fn a_waiting_worker_wakes_when_a_job_comes(store: &dyn Store) {
             store.wait_for_jobs(LONG).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(seal, work) }).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), async { tokio::join!(finalize, work) }).await.unwrap();
     assert!(begin.elapsed() >= Duration::from_millis(300));
 }
 
@@ -148,8 +148,8 @@ pub async fn a_waiting_worker_wakes_when_a_job_becomes_due(store: &dyn Store) {
     assert!((1..10).contains(&looks), "{looks} looks");
 }
 
-pub async fn a_wait_ends_when_nothing_comes(store: &dyn Store) {
-    // Due, but bound to a node that isn't there: nothing that a wait should end for at once, again and again.
+pub async fn a_wait_without_jobs_ends_at_its_limit(store: &dyn Store) {
+    // A due job of a node that does not exist: it must not end every wait at once.
     write_with_jobs(store, vec![NewJob { node: Some(node("gone")), ..upload() }]).await;
     let begin = Instant::now();
     let at_most = Duration::from_millis(50);

@@ -1,16 +1,16 @@
-//! Recordings of lost nodes, of which nothing was uploaded: given up, and taken up when the nodes come back.
+//! Recordings of lost nodes of which nothing was uploaded: parked, and resumed when their nodes return.
 
 use std::time::Duration;
 
 use model::{Container, EndReason, Recording, RecordingState};
 
-use super::sample::{begun, clean_up, lease, node, sealed, tenant, upload, write_with_jobs};
+use super::sample::{begun, clean_up, finalized, lease, node, tenant, upload, write_with_jobs};
 use crate::{Change, FinalizeOutcome, FinalizedRecording, JobOutcome, LostRecording, Store, Upload};
 
 const SILENT: Duration = Duration::from_millis(10);
 const REASON: &str = "its node was lost";
 
-/// Node `a` was heard of, and is not any more.
+/// Node `a` has a heartbeat that is older than `SILENT`.
 async fn silence(store: &dyn Store) {
     store.heartbeat(&node("a"), "10.0.0.1:50011", false).await.unwrap();
     tokio::time::sleep(SILENT * 3).await;
@@ -26,8 +26,8 @@ async fn lost(store: &dyn Store) -> Vec<LostRecording> {
     store.lost_recordings(SILENT).await.unwrap()
 }
 
-/// A live session that was given up with its node.
-async fn given_up(store: &dyn Store) -> Recording {
+/// A live session that was parked because its node is lost.
+async fn parked_live(store: &dyn Store) -> Recording {
     let recording = live(store).await;
     silence(store).await;
     assert!(store.park_lost(recording.id, SILENT, REASON).await.unwrap());
@@ -39,17 +39,17 @@ async fn read(store: &dyn Store, recording: &Recording) -> Recording {
 }
 
 fn whole(begun: &Recording) -> FinalizedRecording {
-    FinalizedRecording { recording: sealed(begun), jobs: vec![upload()], renditions: Vec::new() }
+    FinalizedRecording { recording: finalized(begun), jobs: vec![upload()], renditions: Vec::new() }
 }
 
-/// The next job, which is the upload, is done.
+/// Runs the next job, which must be the upload.
 async fn upload_is_done(store: &dyn Store) {
     let leased = lease(store).await.unwrap();
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Available), next: vec![clean_up()] };
     store.finish(&leased, done).await.unwrap();
 }
 
-pub async fn what_a_silent_node_has_not_finished_and_not_begun_to_upload_is_lost(store: &dyn Store) {
+pub async fn unfinished_recordings_of_a_silent_node_without_an_upload_are_lost(store: &dyn Store) {
     let (recording, paused, streaming) = (live(store).await, live(store).await, live(store).await);
     store.set_paused(&tenant(), paused.id.into(), true).await.unwrap();
     let begun = Upload {
@@ -65,7 +65,8 @@ pub async fn what_a_silent_node_has_not_finished_and_not_begun_to_upload_is_lost
     upload_is_done(store).await;
     let processing = write_with_jobs(store, vec![upload()]).await;
     silence(store).await;
-    let of = |recording: &Recording, sealed| LostRecording { id: recording.id, node: node("a"), sealed };
+    let of =
+        |recording: &Recording, finalized| LostRecording { id: recording.id, node: node("a"), finalized };
     let mut expected = vec![of(&recording, false), of(&paused, false), of(&processing, true)];
     expected.sort_by_key(|one| one.id.to_string());
     assert_eq!(lost(store).await, expected);
@@ -76,11 +77,11 @@ pub async fn what_a_silent_node_has_not_finished_and_not_begun_to_upload_is_lost
     }
 }
 
-pub async fn a_live_recording_that_is_given_up_is_parked_and_its_session_closed(store: &dyn Store) {
+pub async fn park_lost_parks_a_live_recording_and_closes_its_session(store: &dyn Store) {
     let mut changes = store.changes();
-    let recording = given_up(store).await;
-    let told = async { while changes.recv().await.unwrap() != Change::Recording(recording.id) {} };
-    tokio::time::timeout(Duration::from_secs(10), told).await.expect("it is told");
+    let recording = parked_live(store).await;
+    let reported = async { while changes.recv().await.unwrap() != Change::Recording(recording.id) {} };
+    tokio::time::timeout(Duration::from_secs(10), reported).await.expect("the change is reported");
     let parked = read(store, &recording).await;
     assert_eq!((parked.state, parked.error.as_deref()), (RecordingState::Parked, Some(REASON)));
     assert_eq!((parked.container, parked.end_reason), (None, Some(EndReason::Crash)));
@@ -91,7 +92,7 @@ pub async fn a_live_recording_that_is_given_up_is_parked_and_its_session_closed(
     assert!(!store.park_lost(recording.id, SILENT, "again").await.unwrap());
 }
 
-pub async fn a_recording_whose_node_speaks_again_is_not_given_up(store: &dyn Store) {
+pub async fn a_recording_whose_node_has_a_new_heartbeat_is_not_parked(store: &dyn Store) {
     let recording = live(store).await;
     silence(store).await;
     assert_eq!(lost(store).await.len(), 1);
@@ -99,15 +100,15 @@ pub async fn a_recording_whose_node_speaks_again_is_not_given_up(store: &dyn Sto
     let hour = Duration::from_secs(3600);
     assert!(!store.park_lost(recording.id, hour, REASON).await.unwrap());
     assert_eq!(read(store, &recording).await, recording);
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), [recording.id.into()]);
+    assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
 }
 
-pub async fn a_recording_that_was_given_up_is_sealed_by_its_node_and_goes_on(store: &dyn Store) {
-    let recording = given_up(store).await;
+pub async fn the_node_of_a_parked_lost_recording_can_still_finalize_it(store: &dyn Store) {
+    let recording = parked_live(store).await;
     let whole = whole(&recording);
     assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(read(store, &recording).await, whole.recording);
-    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
     assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), []);
     upload_is_done(store).await;
@@ -115,8 +116,8 @@ pub async fn a_recording_that_was_given_up_is_sealed_by_its_node_and_goes_on(sto
     assert_eq!(read(store, &recording).await, available);
 }
 
-pub async fn a_sealed_recording_that_was_given_up_goes_on_when_its_node_is_back(store: &dyn Store) {
-    for taken_up in [true, false] {
+pub async fn a_parked_finalized_recording_resumes_when_its_node_returns(store: &dyn Store) {
+    for unparked in [true, false] {
         let recording = write_with_jobs(store, vec![upload()]).await;
         silence(store).await;
         assert!(store.park_lost(recording.id, SILENT, REASON).await.unwrap());
@@ -124,20 +125,20 @@ pub async fn a_sealed_recording_that_was_given_up_goes_on_when_its_node_is_back(
         assert_eq!((parked.state, parked.error.as_deref()), (RecordingState::Parked, Some(REASON)));
         assert_eq!((parked.end_reason, parked.ended_at), (recording.end_reason, recording.ended_at));
         assert_eq!(store.unpark(&node("b"), &[recording.id]).await.unwrap(), []);
-        if taken_up {
+        if unparked {
             assert_eq!(store.unpark(&node("a"), &[]).await.unwrap(), [recording.id]);
             assert_eq!(read(store, &recording).await, recording);
         }
         upload_is_done(store).await;
         let available = Recording { state: RecordingState::Available, ..recording.clone() };
         assert_eq!(read(store, &recording).await, available);
-        let tidy = lease(store).await.unwrap();
-        store.finish(&tidy, JobOutcome::Done { recording_state: None, next: Vec::new() }).await.unwrap();
+        let clean_up = lease(store).await.unwrap();
+        store.finish(&clean_up, JobOutcome::Done { recording_state: None, next: Vec::new() }).await.unwrap();
     }
 }
 
-pub async fn a_live_session_that_was_given_up_goes_on_when_its_node_is_heard_again(store: &dyn Store) {
-    let recording = given_up(store).await;
+pub async fn a_parked_live_session_resumes_when_its_node_returns(store: &dyn Store) {
+    let recording = parked_live(store).await;
     assert_eq!(store.unpark(&node("a"), &[]).await.unwrap(), []);
     assert_eq!(store.unpark(&node("b"), &[recording.id]).await.unwrap(), []);
     assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), [recording.id]);
@@ -147,7 +148,7 @@ pub async fn a_live_session_that_was_given_up_goes_on_when_its_node_is_heard_aga
     assert_eq!(store.finalize(&whole(&recording)).await.unwrap(), FinalizeOutcome::Written);
 }
 
-pub async fn what_a_job_has_parked_stays_so_when_its_node_is_back(store: &dyn Store) {
+pub async fn a_recording_that_a_job_parked_stays_parked_when_its_node_returns(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     silence(store).await;
     assert!(store.park_lost(recording.id, SILENT, REASON).await.unwrap());
@@ -158,10 +159,10 @@ pub async fn what_a_job_has_parked_stays_so_when_its_node_is_back(store: &dyn St
     assert_eq!((parked.state, parked.error.as_deref()), (RecordingState::Parked, Some("no file")));
 }
 
-pub async fn a_recording_that_was_deleted_after_it_was_given_up_stays_so(store: &dyn Store) {
-    let recording = given_up(store).await;
+pub async fn a_parked_and_deleted_recording_stays_deleted(store: &dyn Store) {
+    let recording = parked_live(store).await;
     store.delete_recording(&tenant(), recording.id, "who").await.unwrap();
     assert_eq!(store.unpark(&node("a"), &[recording.id]).await.unwrap(), []);
-    assert_eq!(store.finalize(&whole(&recording)).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole(&recording)).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     assert_eq!(read(store, &recording).await.state, RecordingState::Deleted);
 }

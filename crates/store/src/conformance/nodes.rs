@@ -7,7 +7,7 @@ use chrono::{TimeDelta, Utc};
 use super::sample::{LONG, node};
 use crate::{Store, StoreError};
 
-pub async fn a_node_is_where_its_last_heartbeat_said(store: &dyn Store) {
+pub async fn a_node_has_the_address_of_its_last_heartbeat(store: &dyn Store) {
     store.heartbeat(&node("a"), "10.0.0.1:50011", false).await.unwrap();
     store.heartbeat(&node("b"), "10.0.0.2:50011", false).await.unwrap();
     let first = store.node(&node("a")).await.unwrap();
@@ -23,7 +23,7 @@ pub async fn a_node_is_where_its_last_heartbeat_said(store: &dyn Store) {
     assert_eq!(store.node(&node("b")).await.unwrap().grpc_address, "10.0.0.2:50011");
 }
 
-pub async fn nodes_that_were_seen_lately_are_listed_by_id(store: &dyn Store) {
+pub async fn nodes_with_a_recent_heartbeat_are_listed_by_id(store: &dyn Store) {
     let ids = async |time| {
         let nodes = store.nodes_seen_within(time).await.unwrap();
         nodes.into_iter().map(|node| (node.id, node.grpc_address)).collect::<Vec<_>>()

@@ -1,11 +1,11 @@
-//! Recordings, one by one and in lists.
+//! Recordings: single and in lists.
 
 use std::time::Duration;
 
 use chrono::{SubsecRound as _, TimeDelta, Utc};
 use model::{Recording, RecordingId, RecordingState, Source};
 
-use super::sample::{ago, begun, now, sealed, tenant, tenant_named, write};
+use super::sample::{ago, begun, finalized, now, tenant, tenant_named, write};
 use crate::{RecordingFilter, Store, StoreError};
 
 pub async fn a_recording_of_another_tenant_is_not_found(store: &dyn Store) {
@@ -17,31 +17,31 @@ pub async fn a_recording_of_another_tenant_is_not_found(store: &dyn Store) {
     }
 }
 
-pub async fn names_keep_every_letter_and_a_nul_is_replaced(store: &dyn Store) {
-    for (given, kept) in [
+pub async fn names_are_stored_unchanged_except_u_0000(store: &dyn Store) {
+    for (given, stored) in [
         ("Ünïcødé – café – e\u{301}", "Ünïcødé – café – e\u{301}"),
         ("👩‍👩‍👧‍👦 \u{202E}right to left", "👩‍👩‍👧‍👦 \u{202E}right to left"),
         ("'; DROP TABLE recordings; --%_\\", "'; DROP TABLE recordings; --%_\\"),
         ("a\0b", "a\u{FFFD}b"),
         ("", ""),
     ] {
-        let mut recording = sealed(&begun());
+        let mut recording = finalized(&begun());
         recording.name = given.to_owned();
         write(store, &recording).await;
-        assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().name, kept);
+        assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().name, stored);
         let filter = RecordingFilter { name: Some(given.to_owned()), ..RecordingFilter::default() };
         assert_eq!(ids(&list(store, &filter).await), [recording.id], "{given:?}");
     }
 }
 
-pub async fn a_name_of_any_length_is_kept_and_found(store: &dyn Store) {
-    // Texts that compress badly, so that no database gets them into an index entry.
+pub async fn a_name_of_any_length_is_stored_and_found(store: &dyn Store) {
+    // Text that does not compress, so that it does not fit in an index entry of any database.
     let long: String = (0..3_000).map(|_| RecordingId::new().to_string()).collect();
-    let mut recording = sealed(&begun());
+    let mut recording = finalized(&begun());
     recording.name.clone_from(&long);
     recording.correlation_id.clone_from(&long);
     write(store, &recording).await;
-    let mut alike = sealed(&begun());
+    let mut alike = finalized(&begun());
     alike.name = format!("{long}!");
     alike.correlation_id = format!("{long}!");
     write(store, &alike).await;
@@ -53,8 +53,8 @@ pub async fn a_name_of_any_length_is_kept_and_found(store: &dyn Store) {
     }
 }
 
-pub async fn sizes_beyond_32_bits_read_back_and_absurd_ones_do_not_fail(store: &dyn Store) {
-    let mut recording = sealed(&begun());
+pub async fn sizes_beyond_32_bits_read_back_and_impossible_ones_are_clamped(store: &dyn Store) {
+    let mut recording = finalized(&begun());
     recording.bytes = 0x1234_5678_9ABC;
     recording.duration = Duration::from_secs(40 * 24 * 3600);
     recording.tracks[0].bytes = u64::MAX >> 1;
@@ -63,7 +63,7 @@ pub async fn sizes_beyond_32_bits_read_back_and_absurd_ones_do_not_fail(store: &
     write(store, &recording).await;
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 
-    let mut absurd = sealed(&begun());
+    let mut absurd = finalized(&begun());
     absurd.tracks[1].packets_lost = u64::MAX;
     absurd.tracks[1].duration = Duration::MAX;
     write(store, &absurd).await;
@@ -72,8 +72,8 @@ pub async fn sizes_beyond_32_bits_read_back_and_absurd_ones_do_not_fail(store: &
     assert_eq!(read.tracks[1].duration, Duration::from_nanos(u64::MAX >> 1));
 }
 
-pub async fn times_are_kept_to_the_microsecond(store: &dyn Store) {
-    let mut recording = sealed(&begun());
+pub async fn times_are_stored_to_the_microsecond(store: &dyn Store) {
+    let mut recording = finalized(&begun());
     for nanoseconds in [0, 1_000, 999_999_000, 123_456_789] {
         recording.id = RecordingId::new();
         recording.started_at = ago(5).trunc_subsecs(0) + TimeDelta::nanoseconds(nanoseconds);
@@ -83,7 +83,7 @@ pub async fn times_are_kept_to_the_microsecond(store: &dyn Store) {
     }
 }
 
-pub async fn a_list_is_newest_first_and_of_one_tenant(store: &dyn Store) {
+pub async fn a_list_has_one_tenants_recordings_newest_first(store: &dyn Store) {
     let old = begun_at(store, 300).await;
     let new = begun_at(store, 100).await;
     let middle = begun_at(store, 200).await;
@@ -91,23 +91,24 @@ pub async fn a_list_is_newest_first_and_of_one_tenant(store: &dyn Store) {
     theirs.tenant = tenant_named("other");
     store.begin(&theirs).await.unwrap();
     assert_eq!(list(store, &RecordingFilter::default()).await, [new, middle, old]);
-    let page = store.list(&tenant_named("nobody"), &RecordingFilter::default(), None, 10).await.unwrap();
+    let page =
+        store.list_recordings(&tenant_named("nobody"), &RecordingFilter::default(), None, 10).await.unwrap();
     assert_eq!((page.recordings, page.next), (Vec::new(), None));
 }
 
-pub async fn a_list_is_filtered_by_everything_at_once(store: &dyn Store) {
-    let mut wanted = sealed(&begun());
-    wanted.name = "demo".to_owned();
-    wanted.correlation_id = "case-7".to_owned();
-    let mut other_name = wanted.clone();
+pub async fn a_list_is_filtered_by_all_conditions_together(store: &dyn Store) {
+    let mut matching = finalized(&begun());
+    matching.name = "demo".to_owned();
+    matching.correlation_id = "case-7".to_owned();
+    let mut other_name = matching.clone();
     other_name.name = "Demo".to_owned();
-    let mut other_id = wanted.clone();
+    let mut other_id = matching.clone();
     other_id.correlation_id = String::new();
-    let mut other_state = wanted.clone();
+    let mut other_state = matching.clone();
     other_state.state = RecordingState::Available;
-    let mut other_source = wanted.clone();
+    let mut other_source = matching.clone();
     other_source.source = Source::Audio;
-    for recording in [&mut wanted, &mut other_name, &mut other_id, &mut other_state, &mut other_source] {
+    for recording in [&mut matching, &mut other_name, &mut other_id, &mut other_state, &mut other_source] {
         recording.id = RecordingId::new();
         write(store, recording).await;
     }
@@ -119,7 +120,7 @@ pub async fn a_list_is_filtered_by_everything_at_once(store: &dyn Store) {
         started_from: Some(ago(3600)),
         started_until: Some(now()),
     };
-    assert_eq!(list(store, &all).await, [wanted.clone()]);
+    assert_eq!(list(store, &all).await, [matching.clone()]);
     let none = RecordingFilter::default();
     for (filter, missing) in [
         (RecordingFilter { name: all.name.clone(), ..none.clone() }, other_name.id),
@@ -134,7 +135,7 @@ pub async fn a_list_is_filtered_by_everything_at_once(store: &dyn Store) {
     assert_eq!(ids(&list(store, &without).await), [other_id.id]);
 }
 
-pub async fn a_list_is_filtered_by_time_from_included_until_excluded(store: &dyn Store) {
+pub async fn a_list_includes_its_first_time_and_excludes_its_last(store: &dyn Store) {
     let (old, new) = (begun_at(store, 200).await, begun_at(store, 100).await);
     let from = |at| RecordingFilter { started_from: Some(at), ..RecordingFilter::default() };
     let until = |at| RecordingFilter { started_until: Some(at), ..RecordingFilter::default() };
@@ -145,7 +146,7 @@ pub async fn a_list_is_filtered_by_time_from_included_until_excluded(store: &dyn
     assert_eq!(list(store, &until(new.started_at)).await, [old]);
 }
 
-pub async fn pages_are_stable_while_recordings_are_added(store: &dyn Store) {
+pub async fn pages_do_not_shift_while_recordings_are_added(store: &dyn Store) {
     let mut expected = Vec::new();
     for seconds in [500, 400, 300, 200, 100] {
         expected.insert(0, begun_at(store, seconds).await.id);
@@ -153,10 +154,10 @@ pub async fn pages_are_stable_while_recordings_are_added(store: &dyn Store) {
     let filter = RecordingFilter::default();
     let (mut listed, mut after) = (Vec::new(), None);
     loop {
-        let page = store.list(&tenant(), &filter, after, 2).await.unwrap();
+        let page = store.list_recordings(&tenant(), &filter, after, 2).await.unwrap();
         assert!(page.recordings.len() <= 2);
         listed.extend(ids(&page.recordings));
-        // Newer than all that is listed: no later page may shift.
+        // Newer than all listed recordings, so no later page may shift.
         begun_at(store, 0).await;
         let Some(next) = page.next else { break };
         after = Some(next);
@@ -164,7 +165,7 @@ pub async fn pages_are_stable_while_recordings_are_added(store: &dyn Store) {
     assert_eq!(listed, expected);
 }
 
-pub async fn pages_part_recordings_that_began_at_the_same_time(store: &dyn Store) {
+pub async fn pages_separate_recordings_that_began_at_the_same_time(store: &dyn Store) {
     let started_at = ago(100);
     let mut expected = Vec::new();
     for _ in 0..6 {
@@ -174,7 +175,7 @@ pub async fn pages_part_recordings_that_began_at_the_same_time(store: &dyn Store
     }
     let (mut listed, mut after) = (Vec::new(), None);
     for pages_left in [2, 1, 0] {
-        let page = store.list(&tenant(), &RecordingFilter::default(), after, 2).await.unwrap();
+        let page = store.list_recordings(&tenant(), &RecordingFilter::default(), after, 2).await.unwrap();
         assert_eq!(page.next.is_some(), pages_left > 0);
         listed.extend(ids(&page.recordings));
         after = page.next;
@@ -185,7 +186,7 @@ pub async fn pages_part_recordings_that_began_at_the_same_time(store: &dyn Store
 }
 
 pub async fn a_page_has_the_tracks_of_each_recording(store: &dyn Store) {
-    let (mut silent, mut both) = (sealed(&begun()), sealed(&begun()));
+    let (mut silent, mut both) = (finalized(&begun()), finalized(&begun()));
     silent.started_at = ago(100);
     silent.tracks.truncate(1);
     both.started_at = ago(200);
@@ -195,13 +196,13 @@ pub async fn a_page_has_the_tracks_of_each_recording(store: &dyn Store) {
     assert_eq!(list(store, &RecordingFilter::default()).await, [silent, both, live]);
 }
 
-pub async fn a_checksum_is_written_down_once(store: &dyn Store) {
-    let mut recording = sealed(&begun());
+pub async fn a_checksum_is_stored_once(store: &dyn Store) {
+    let mut recording = finalized(&begun());
     recording.sha256 = None;
     write(store, &recording).await;
     let (first, second) = ("aa".repeat(32), "bb".repeat(32));
-    store.note_sha256(recording.id, &first).await.unwrap();
-    store.note_sha256(recording.id, &second).await.unwrap();
+    store.set_sha256(recording.id, &first).await.unwrap();
+    store.set_sha256(recording.id, &second).await.unwrap();
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().sha256, Some(first));
 }
 
@@ -213,7 +214,7 @@ async fn begun_at(store: &dyn Store, seconds_ago: i64) -> Recording {
 }
 
 async fn list(store: &dyn Store, filter: &RecordingFilter) -> Vec<Recording> {
-    store.list(&tenant(), filter, None, 100).await.unwrap().recordings
+    store.list_recordings(&tenant(), filter, None, 100).await.unwrap().recordings
 }
 
 fn ids(recordings: &[Recording]) -> Vec<RecordingId> {

@@ -1,4 +1,4 @@
-//! Renditions, and how their jobs end.
+//! Renditions, and the end of their jobs.
 
 use std::time::Duration;
 
@@ -8,7 +8,9 @@ use model::{
     RenditionState,
 };
 
-use super::sample::{LONG, begun, lease, mp3, node, sealed, tenant, tenant_named, upload, write_with_jobs};
+use super::sample::{
+    LONG, begun, finalized, lease, mp3, node, tenant, tenant_named, upload, write_with_jobs,
+};
 use crate::{
     Cancellation, Change, FinalizeOutcome, FinalizedRecording, JobFilter, JobOutcome, NewRendition,
     RenderedFile, Store, StoreError,
@@ -48,7 +50,7 @@ async fn job(store: &dyn Store, id: JobId) -> Job {
     store.job(&tenant(), id).await.unwrap()
 }
 
-pub async fn a_rendition_is_made_and_read_back(store: &dyn Store) {
+pub async fn a_rendition_is_rendered_and_reads_back(store: &dyn Store) {
     let recording = available(store).await;
     let (queued, id) = create(store, &recording, &mp3(&recording)).await;
     assert_eq!((queued.state, queued.job, queued.tenant.clone()), (RenditionState::Queued, id, tenant()));
@@ -59,7 +61,7 @@ pub async fn a_rendition_is_made_and_read_back(store: &dyn Store) {
     assert_eq!((leased.job.id, leased.job.rendition), (id, Some(queued.id)));
     let progress =
         Progress { fraction: 0.5, speed: 12.25, remaining: Some(Duration::from_nanos(1_500_000_001)) };
-    store.note_progress(&leased, &progress).await.unwrap();
+    store.set_progress(&leased, &progress).await.unwrap();
     assert_eq!(read(store, &queued).await.state, RenditionState::InProgress);
     assert_eq!(job(store, id).await.progress, Some(progress));
 
@@ -76,7 +78,7 @@ pub async fn a_rendition_is_made_and_read_back(store: &dyn Store) {
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
 
-pub async fn the_same_rendition_twice_is_one_row_and_one_job(store: &dyn Store) {
+pub async fn two_requests_for_a_rendition_insert_one_row_and_one_job(store: &dyn Store) {
     let recording = available(store).await;
     let new = mp3(&recording);
     let (first, _) = create(store, &recording, &new).await;
@@ -89,7 +91,7 @@ pub async fn the_same_rendition_twice_is_one_row_and_one_job(store: &dyn Store) 
     assert_eq!(store.list_jobs(&tenant(), &renders, None, 10).await.unwrap().len(), 2);
 }
 
-pub async fn of_equal_renditions_at_the_same_time_one_is_made(store: &dyn Store) {
+pub async fn concurrent_requests_for_a_rendition_insert_one_job(store: &dyn Store) {
     let recording = available(store).await;
     let (tenant, new) = (tenant(), mp3(&recording));
     let create = || store.create_rendition(&tenant, recording.id, &new);
@@ -99,14 +101,12 @@ pub async fn of_equal_renditions_at_the_same_time_one_is_made(store: &dyn Store)
     assert!(created.iter().all(|one| one.rendition.id == created[0].rendition.id));
 }
 
-pub async fn renditions_that_are_sealed_with_a_recording_are_made_by_its_node_until_it_is_stored(
-    store: &dyn Store,
-) {
-    let recording = sealed(&begun());
+pub async fn default_renditions_are_bound_to_the_recordings_node_until_it_is_stored(store: &dyn Store) {
+    let recording = finalized(&begun());
     let renditions = vec![mp3(&recording)];
-    let sealed = FinalizedRecording { recording: recording.clone(), jobs: vec![upload()], renditions };
-    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::Written);
-    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    let finalized = FinalizedRecording { recording: recording.clone(), jobs: vec![upload()], renditions };
+    assert_eq!(store.finalize(&finalized).await.unwrap(), FinalizeOutcome::Written);
+    assert_eq!(store.finalize(&finalized).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     let renders = [JobKind::Render];
     assert_eq!(store.lease(&node("b"), &renders, LONG).await.unwrap(), None);
     let leased = store.lease(&node("a"), &[JobKind::Upload], LONG).await.unwrap().unwrap();
@@ -116,7 +116,7 @@ pub async fn renditions_that_are_sealed_with_a_recording_are_made_by_its_node_un
     assert_eq!((renditions.len(), leased.job.rendition), (1, Some(renditions[0].id)));
 }
 
-pub async fn a_rendition_of_what_is_not_stored_yet_is_made_by_its_node(store: &dyn Store) {
+pub async fn a_rendition_of_a_recording_that_is_not_stored_is_bound_to_its_node(store: &dyn Store) {
     let recording = write_with_jobs(store, Vec::new()).await;
     let (_, id) = create(store, &recording, &mp3(&recording)).await;
     assert_eq!(job(store, id).await.node, Some(node("a")));
@@ -125,14 +125,14 @@ pub async fn a_rendition_of_what_is_not_stored_yet_is_made_by_its_node(store: &d
     assert_eq!(job(store, id).await.node, None);
 }
 
-pub async fn a_recording_without_a_file_has_no_renditions(store: &dyn Store) {
+pub async fn a_recording_without_a_file_can_have_no_renditions(store: &dyn Store) {
     let live = begun();
     store.begin(&live).await.unwrap();
     let mut empty = begun();
     (empty.state, empty.ended_at) = (RecordingState::Parked, Some(empty.started_at));
     super::sample::write(store, &empty).await;
     for (recording, state) in [(&live, "RECORDING"), (&empty, "without media")] {
-        let refused = store.create_rendition(&tenant(), recording.id, &mp3(&sealed(recording))).await;
+        let refused = store.create_rendition(&tenant(), recording.id, &mp3(&finalized(recording))).await;
         let is = |found: &str| found == state;
         assert!(matches!(&refused, Err(StoreError::WrongState { state, .. }) if is(state)), "{refused:?}");
     }
@@ -143,11 +143,11 @@ pub async fn a_recording_without_a_file_has_no_renditions(store: &dyn Store) {
     }
 }
 
-pub async fn a_render_that_is_given_up_parks_the_rendition_and_not_the_recording(store: &dyn Store) {
+pub async fn a_parked_render_job_parks_the_rendition_but_not_the_recording(store: &dyn Store) {
     let recording = available(store).await;
     let (rendition, id) = create(store, &recording, &mp3(&recording)).await;
     let leased = lease(store).await.unwrap();
-    store.note_progress(&leased, &Progress::default()).await.unwrap();
+    store.set_progress(&leased, &Progress::default()).await.unwrap();
     let later = JobOutcome::RetryAt { at: Utc::now(), error: "killed".to_owned() };
     store.finish(&leased, later).await.unwrap();
     let waiting = read(store, &rendition).await;
@@ -169,15 +169,15 @@ pub async fn a_render_that_is_given_up_parks_the_rendition_and_not_the_recording
     assert_eq!(lease(store).await.unwrap().job.id, id);
 }
 
-pub async fn a_cancelled_render_is_over_for_whoever_runs_it(store: &dyn Store) {
+pub async fn the_worker_of_a_cancelled_render_job_loses_its_lease(store: &dyn Store) {
     let recording = available(store).await;
     let (rendition, id) = create(store, &recording, &mp3(&recording)).await;
     let leased = lease(store).await.unwrap();
     let mut changes = store.changes();
     assert_eq!(store.cancel(&tenant(), id).await.unwrap(), Cancellation::Now);
-    let told = async { while changes.recv().await.unwrap() != Change::Cancelled(id) {} };
-    tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
-    assert_lost(&store.note_progress(&leased, &Progress::default()).await);
+    let reported = async { while changes.recv().await.unwrap() != Change::Cancelled(id) {} };
+    tokio::time::timeout(Duration::from_secs(10), reported).await.unwrap();
+    assert_lost(&store.set_progress(&leased, &Progress::default()).await);
     assert_lost(&store.renew(&leased, LONG).await);
     assert_lost(&store.finish(&leased, JobOutcome::Rendered(file())).await);
     assert_eq!(read(store, &rendition).await.state, RenditionState::Cancelled);
@@ -185,11 +185,11 @@ pub async fn a_cancelled_render_is_over_for_whoever_runs_it(store: &dyn Store) {
     assert_eq!(store.cancel(&tenant(), id).await.unwrap(), Cancellation::Before);
 }
 
-pub async fn what_a_cancelled_render_may_have_stored_is_removed(store: &dyn Store) {
+pub async fn a_delete_job_removes_the_file_of_a_cancelled_render_job(store: &dyn Store) {
     let recording = available(store).await;
     let (rendition, id) = create(store, &recording, &mp3(&recording)).await;
     store.cancel(&tenant(), id).await.unwrap();
-    assert_eq!(lease(store).await, None, "it has never been run");
+    assert_eq!(lease(store).await, None, "the job never ran");
     let (_, id) = create(store, &recording, &mp3(&recording)).await;
     lease(store).await.unwrap();
     store.cancel(&tenant(), id).await.unwrap();
@@ -201,7 +201,7 @@ pub async fn what_a_cancelled_render_may_have_stored_is_removed(store: &dyn Stor
     assert_eq!(lease(store).await, None);
 }
 
-pub async fn a_cancelled_render_can_be_retried_or_asked_for_again(store: &dyn Store) {
+pub async fn a_cancelled_render_job_can_be_retried_or_its_rendition_requested_again(store: &dyn Store) {
     let recording = available(store).await;
     let (rendition, first) = create(store, &recording, &mp3(&recording)).await;
     store.cancel(&tenant(), first).await.unwrap();
@@ -212,11 +212,11 @@ pub async fn a_cancelled_render_can_be_retried_or_asked_for_again(store: &dyn St
     let (again, second) = create(store, &recording, &mp3(&recording)).await;
     assert_eq!((again.id, again.state, again.job), (rendition.id, RenditionState::Queued, second));
     assert_ne!(second, first);
-    // The first would be a second run of the same rendition.
+    // A retry of the first job would render the same rendition twice.
     assert!(matches!(store.retry(&tenant(), first).await, Err(StoreError::NotFound { .. })));
 }
 
-pub async fn only_a_render_of_the_tenant_that_is_not_over_can_be_cancelled(store: &dyn Store) {
+pub async fn only_an_unfinished_render_job_of_the_tenant_can_be_cancelled(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     let upload = store.jobs_of(recording.id).await.unwrap().remove(0).id;
     let refused = store.cancel(&tenant(), upload).await.unwrap();
@@ -231,16 +231,16 @@ pub async fn only_a_render_of_the_tenant_that_is_not_over_can_be_cancelled(store
     assert_eq!(store.cancel(&tenant(), render).await.unwrap(), Cancellation::Refused(JobState::Done));
 }
 
-pub async fn a_job_that_is_put_off_has_not_been_attempted(store: &dyn Store) {
+pub async fn a_postponed_run_is_not_counted_as_an_attempt(store: &dyn Store) {
     write_with_jobs(store, vec![upload()]).await;
     let leased = lease(store).await.unwrap();
     store.finish(&leased, JobOutcome::Later { at: Utc::now() }).await.unwrap();
-    let put_off = job(store, leased.job.id).await;
-    assert_eq!((put_off.state, put_off.attempts, put_off.error), (JobState::Queued, 0, None));
+    let postponed = job(store, leased.job.id).await;
+    assert_eq!((postponed.state, postponed.attempts, postponed.error), (JobState::Queued, 0, None));
     assert_eq!(lease(store).await.unwrap().job.attempts, 1);
 }
 
-pub async fn jobs_are_listed_newest_first_by_pages_and_filters(store: &dyn Store) {
+pub async fn jobs_are_listed_newest_first_in_pages_and_by_filters(store: &dyn Store) {
     let mut expected = Vec::new();
     for _ in 0..3 {
         let recording = write_with_jobs(store, vec![upload()]).await;
@@ -263,29 +263,29 @@ pub async fn jobs_are_listed_newest_first_by_pages_and_filters(store: &dyn Store
     assert_eq!(store.list_jobs(&tenant_named("other"), &JobFilter::default(), None, 10).await.unwrap(), []);
 }
 
-pub async fn changes_are_told(store: &dyn Store) {
+pub async fn changes_are_reported(store: &dyn Store) {
     let mut changes = store.changes();
-    let mut heard = async |id: RecordingId| {
-        let told = async { while changes.recv().await.unwrap() != Change::Recording(id) {} };
-        tokio::time::timeout(Duration::from_secs(10), told).await.unwrap();
+    let mut expect_change = async |id: RecordingId| {
+        let reported = async { while changes.recv().await.unwrap() != Change::Recording(id) {} };
+        tokio::time::timeout(Duration::from_secs(10), reported).await.unwrap();
     };
     let recording = begun();
     store.begin(&recording).await.unwrap();
-    heard(recording.id).await;
+    expect_change(recording.id).await;
     let jobs = vec![upload()];
     store
-        .finalize(&FinalizedRecording { recording: sealed(&recording), jobs, renditions: Vec::new() })
+        .finalize(&FinalizedRecording { recording: finalized(&recording), jobs, renditions: Vec::new() })
         .await
         .unwrap();
-    heard(recording.id).await;
+    expect_change(recording.id).await;
     let leased = lease(store).await.unwrap();
     store.finish(&leased, UPLOADED).await.unwrap();
-    heard(recording.id).await;
-    create(store, &recording, &mp3(&sealed(&recording))).await;
-    heard(recording.id).await;
+    expect_change(recording.id).await;
+    create(store, &recording, &mp3(&finalized(&recording))).await;
+    expect_change(recording.id).await;
     let leased = lease(store).await.unwrap();
-    store.note_progress(&leased, &Progress::default()).await.unwrap();
-    heard(recording.id).await;
+    store.set_progress(&leased, &Progress::default()).await.unwrap();
+    expect_change(recording.id).await;
 }
 
 fn assert_lost<T: std::fmt::Debug>(result: &Result<T, StoreError>) {

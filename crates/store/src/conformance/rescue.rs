@@ -1,4 +1,4 @@
-//! Uploads of nodes that were lost: what is made of the recordings then, and what when the nodes come back.
+//! Rescued uploads of lost nodes: the renditions of their recordings, also when the nodes return.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use model::{
     Container, JobId, JobKind, JobState, Recording, RecordingState, Rendition, RenditionId, RenditionState,
 };
 
-use super::sample::{LONG, begun, lease, mp3, node, sealed, tenant, upload as upload_job};
+use super::sample::{LONG, begun, finalized, lease, mp3, node, tenant, upload as upload_job};
 use crate::{
     Change, FinalizeOutcome, FinalizedRecording, JobOutcome, LeasedJob, NewRendition, RenderedFile, Store,
     StoreError, Upload,
@@ -40,7 +40,7 @@ fn file(bytes: u64) -> RenderedFile {
     RenderedFile { bytes, duration: Duration::from_secs(1), width: 0, height: 0, sha256 }
 }
 
-/// A session on node `a`, and its upload.
+/// A live session on node `a`, and its upload.
 async fn streaming(store: &dyn Store) -> (Recording, Upload) {
     let recording = begun();
     store.begin(&recording).await.unwrap();
@@ -49,13 +49,13 @@ async fn streaming(store: &dyn Store) -> (Recording, Upload) {
     (recording, upload)
 }
 
-/// A recording that node `a` has sealed, with an mp3 to be made of it, and whose upload is under way.
+/// A recording that node `a` has finalized, with an mp3 as a default rendition and a running upload.
 async fn uploading(store: &dyn Store) -> (Recording, Upload) {
     let (begun, upload) = streaming(store).await;
-    let recording = sealed(&begun);
+    let recording = finalized(&begun);
     let renditions = vec![mp3(&recording)];
-    let sealed = FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions };
-    store.finalize(&sealed).await.unwrap();
+    let finalized = FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions };
+    store.finalize(&finalized).await.unwrap();
     (recording, upload)
 }
 
@@ -63,7 +63,7 @@ async fn render_on(store: &dyn Store, name: &str) -> Option<LeasedJob> {
     store.lease(&node(name), &[JobKind::Render], LONG).await.unwrap()
 }
 
-/// Node `b` renders what is next; the rendition.
+/// Runs the next render job on node `b`. Returns its rendition.
 async fn render(store: &dyn Store, bytes: u64) -> RenditionId {
     let leased = render_on(store, "b").await.unwrap();
     store.finish(&leased, JobOutcome::Rendered(file(bytes))).await.unwrap();
@@ -83,14 +83,14 @@ async fn state_of(store: &dyn Store, job: JobId) -> JobState {
     store.job(&tenant(), job).await.unwrap().state
 }
 
-pub async fn what_is_wanted_of_a_rescued_recording_is_made_by_any_node(store: &dyn Store) {
+pub async fn default_renditions_of_a_rescued_recording_are_rendered_by_any_node(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
-    let wanted = [mp3(&recording), wav(&recording)];
+    let defaults = [mp3(&recording), wav(&recording)];
     let mut changes = store.changes();
-    assert!(store.rescue(&upload, 1 << 25, MISSING, &wanted).await.unwrap());
-    let told = async { while changes.recv().await.unwrap() != Change::Recording(recording.id) {} };
-    tokio::time::timeout(Duration::from_secs(10), told).await.expect("the rescue is told");
-    assert!(!store.rescue(&upload, 1 << 25, MISSING, &wanted).await.unwrap());
+    assert!(store.rescue(&upload, 1 << 25, MISSING, &defaults).await.unwrap());
+    let reported = async { while changes.recv().await.unwrap() != Change::Recording(recording.id) {} };
+    tokio::time::timeout(Duration::from_secs(10), reported).await.expect("the change is reported");
+    assert!(!store.rescue(&upload, 1 << 25, MISSING, &defaults).await.unwrap());
     let queued = RenditionState::Queued;
     assert_eq!(made(store, &recording).await, [of("mp3", queued, 0), of("wav", queued, 0)]);
     let [first, second] = [render(store, 7).await, render(store, 7).await];
@@ -99,7 +99,7 @@ pub async fn what_is_wanted_of_a_rescued_recording_is_made_by_any_node(store: &d
     assert_eq!(made(store, &recording).await, [of("mp3", available, 7), of("wav", available, 7)]);
 }
 
-pub async fn what_waited_for_a_lost_node_is_made_by_any_node_and_once(store: &dyn Store) {
+pub async fn render_jobs_of_a_lost_node_are_run_once_by_any_node(store: &dyn Store) {
     let (recording, upload) = uploading(store).await;
     assert_eq!(render_on(store, "b").await, None);
     assert!(store.rescue(&upload, 5, MISSING, &[mp3(&recording), wav(&recording)]).await.unwrap());
@@ -109,7 +109,7 @@ pub async fn what_waited_for_a_lost_node_is_made_by_any_node_and_once(store: &dy
     assert_eq!(made(store, &recording).await.len(), 2);
 }
 
-pub async fn nothing_is_made_of_a_deleted_recording_that_is_rescued(store: &dyn Store) {
+pub async fn the_rescue_of_a_deleted_recording_requests_no_renditions(store: &dyn Store) {
     let (recording, upload) = uploading(store).await;
     store.delete_recording(&tenant(), recording.id, "who").await.unwrap();
     assert!(store.rescue(&upload, 5, MISSING, &[wav(&recording)]).await.unwrap());
@@ -117,29 +117,29 @@ pub async fn nothing_is_made_of_a_deleted_recording_that_is_rescued(store: &dyn 
     assert_eq!(render_on(store, "b").await, None);
 }
 
-pub async fn what_was_made_of_a_part_is_made_anew_when_the_lost_node_seals_the_whole(store: &dyn Store) {
+pub async fn renditions_of_a_rescued_recording_are_requeued_when_its_node_finalizes_it(store: &dyn Store) {
     let (begun, upload) = streaming(store).await;
     let (stems, deleted) = (mp3(&begun), NewRendition { parameters: "{}".to_owned(), ..mp3(&begun) });
     store.rescue(&upload, 5, MISSING, &[stems, deleted, wav(&begun)]).await.unwrap();
-    let [made_of_part, removed] = [render(store, 7).await, render(store, 7).await];
+    let [rendered_from_part, removed] = [render(store, 7).await, render(store, 7).await];
     store.delete_rendition(&tenant(), removed, "who").await.unwrap();
-    let under_way = render_on(store, "b").await.unwrap();
+    let running = render_on(store, "b").await.unwrap();
     let mut changes = store.changes();
 
-    let recording = sealed(&begun);
+    let recording = finalized(&begun);
     let ogg = NewRendition { kind: "ogg_opus".to_owned(), parameters: "ogg".to_owned(), ..mp3(&recording) };
     let deleted = NewRendition { parameters: "{}".to_owned(), ..mp3(&recording) };
     let renditions = vec![mp3(&recording), deleted, ogg];
     let whole = FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions };
     assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::Written);
 
-    let cancelled = async { while changes.recv().await.unwrap() != Change::Cancelled(under_way.job.id) {} };
-    tokio::time::timeout(Duration::from_secs(10), cancelled).await.expect("whoever renders is told");
-    let lost = store.renew(&under_way, LONG).await;
+    let cancelled = async { while changes.recv().await.unwrap() != Change::Cancelled(running.job.id) {} };
+    tokio::time::timeout(Duration::from_secs(10), cancelled).await.expect("the cancellation is reported");
+    let lost = store.renew(&running, LONG).await;
     assert!(matches!(lost, Err(StoreError::LeaseLost(_))), "{lost:?}");
-    let finished = store.finish(&under_way, JobOutcome::Rendered(file(6))).await;
+    let finished = store.finish(&running, JobOutcome::Rendered(file(6))).await;
     assert!(matches!(finished, Err(StoreError::LeaseLost(_))), "{finished:?}");
-    assert_eq!(state_of(store, under_way.job.id).await, JobState::Cancelled);
+    assert_eq!(state_of(store, running.job.id).await, JobState::Cancelled);
     let queued = RenditionState::Queued;
     let expected = [
         of("mp3", queued, 0),
@@ -149,46 +149,46 @@ pub async fn what_was_made_of_a_part_is_made_anew_when_the_lost_node_seals_the_w
     ];
     assert_eq!(made(store, &recording).await, expected);
 
-    // The node has the whole file; the others have to wait for the upload.
+    // Only the node has the whole file; other nodes wait for the upload.
     assert_eq!(render_on(store, "b").await, None);
     let leased = render_on(store, "a").await.unwrap();
     store.finish(&leased, JobOutcome::Rendered(file(1000))).await.unwrap();
-    assert_eq!(leased.job.rendition, Some(made_of_part));
+    assert_eq!(leased.job.rendition, Some(rendered_from_part));
     assert_eq!(made(store, &recording).await[0], of("mp3", RenditionState::Available, 1000));
-    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     assert_eq!(made(store, &recording).await[0], of("mp3", RenditionState::Available, 1000));
 }
 
-pub async fn what_was_made_of_a_part_is_made_anew_when_the_lost_node_has_sent_the_whole(store: &dyn Store) {
+pub async fn renditions_of_a_rescued_recording_are_requeued_when_its_node_has_uploaded_the_whole_file(
+    store: &dyn Store,
+) {
     let (recording, upload) = uploading(store).await;
     store.rescue(&upload, 5, MISSING, &[]).await.unwrap();
     let rendition = render(store, 7).await;
-    store.forget_upload(recording.id, &upload.id).await.unwrap();
+    store.delete_upload(recording.id, &upload.id).await.unwrap();
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Queued, 0)]);
     assert_eq!(render(store, 1000).await, rendition);
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Available, 1000)]);
-    store.forget_upload(recording.id, &upload.id).await.unwrap();
+    store.delete_upload(recording.id, &upload.id).await.unwrap();
     assert_eq!(render_on(store, "b").await, None);
 }
 
-pub async fn what_was_made_of_all_that_there_is_stays(store: &dyn Store) {
+pub async fn renditions_of_a_complete_rescue_are_not_requeued(store: &dyn Store) {
     let (recording, upload) = uploading(store).await;
     store.rescue(&upload, recording.bytes, None, &[]).await.unwrap();
     render(store, 7).await;
-    store.forget_upload(recording.id, &upload.id).await.unwrap();
+    store.delete_upload(recording.id, &upload.id).await.unwrap();
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Available, 7)]);
 }
 
-pub async fn a_recording_that_was_deleted_after_its_rescue_stays_so_when_its_node_seals_it(
-    store: &dyn Store,
-) {
+pub async fn a_rescued_and_deleted_recording_stays_deleted_when_its_node_finalizes_it(store: &dyn Store) {
     let (begun, upload) = streaming(store).await;
     store.rescue(&upload, 5, MISSING, &[mp3(&begun)]).await.unwrap();
     store.delete_recording(&tenant(), begun.id, "who").await.unwrap();
-    let recording = sealed(&begun);
+    let recording = finalized(&begun);
     let renditions = vec![mp3(&recording)];
     let whole = FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions };
-    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     let found = store.recording(&tenant(), recording.id).await.unwrap();
     assert_eq!(found.state, RecordingState::Deleted);
     assert_eq!(made(store, &recording).await, [of("mp3", RenditionState::Deleted, 0)]);

@@ -1,4 +1,4 @@
-//! Recordings and jobs to check a store with.
+//! Sample recordings and jobs.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use model::{
 
 use crate::{FinalizedRecording, LeasedJob, NewJob, NewRendition, Store};
 
-/// The lease of a worker that is not to lose it while the check runs.
+/// The length of a lease that does not expire during a check.
 pub const LONG: Duration = Duration::from_secs(600);
 
-/// The tenant that most checks act for.
+/// The tenant of most checks.
 #[must_use]
 pub fn tenant() -> TenantId {
     tenant_named("acme")
@@ -31,19 +31,19 @@ pub fn node(name: &str) -> NodeId {
     name.parse().unwrap()
 }
 
-/// Now, to the microsecond: what every store keeps.
+/// Now, truncated to a microsecond, the resolution of all back ends.
 #[must_use]
 pub fn now() -> DateTime<Utc> {
     Utc::now().trunc_subsecs(6)
 }
 
-/// So many seconds ago.
+/// `seconds` ago.
 #[must_use]
 pub fn ago(seconds: i64) -> DateTime<Utc> {
     now() - TimeDelta::seconds(seconds)
 }
 
-/// A recording as it is when its session begins on node `a`.
+/// A live recording whose session begins on node `a`.
 #[must_use]
 pub fn begun() -> Recording {
     let id = RecordingId::new();
@@ -70,9 +70,9 @@ pub fn begun() -> Recording {
     }
 }
 
-/// The same recording as it is when it is sealed, with video and audio.
+/// The same recording after it was finalized, with a video and an audio track.
 #[must_use]
-pub fn sealed(begun: &Recording) -> Recording {
+pub fn finalized(begun: &Recording) -> Recording {
     let container = Container::Webm;
     Recording {
         state: RecordingState::Processing,
@@ -124,19 +124,19 @@ pub fn audio(number: u32) -> Track {
     }
 }
 
-/// An upload that any node can run and that is due.
+/// A due upload job for any node.
 #[must_use]
 pub fn upload() -> NewJob {
     NewJob { kind: JobKind::Upload, node: None, run_at: ago(1) }
 }
 
-/// A clean-up that any node can run and that is due.
+/// A due clean-up job for any node.
 #[must_use]
 pub fn clean_up() -> NewJob {
     NewJob { kind: JobKind::CleanUp, ..upload() }
 }
 
-/// The sound of a sealed recording.
+/// The audio of a finalized recording as MP3.
 #[must_use]
 pub fn mp3(recording: &Recording) -> NewRendition {
     NewRendition {
@@ -147,11 +147,11 @@ pub fn mp3(recording: &Recording) -> NewRendition {
     }
 }
 
-/// Begins a recording and seals it with these jobs; returns it as sealed.
+/// Begins and finalizes a recording with these jobs. Returns the finalized recording.
 pub async fn write_with_jobs(store: &dyn Store, jobs: Vec<NewJob>) -> Recording {
     let begun = begun();
     store.begin(&begun).await.unwrap();
-    let recording = sealed(&begun);
+    let recording = finalized(&begun);
     store
         .finalize(&FinalizedRecording { recording: recording.clone(), jobs, renditions: Vec::new() })
         .await
@@ -159,7 +159,7 @@ pub async fn write_with_jobs(store: &dyn Store, jobs: Vec<NewJob>) -> Recording 
     recording
 }
 
-/// Seals `recording` without a job.
+/// Finalizes `recording` without jobs.
 pub async fn write(store: &dyn Store, recording: &Recording) {
     store
         .finalize(&FinalizedRecording {
@@ -171,7 +171,7 @@ pub async fn write(store: &dyn Store, recording: &Recording) {
         .unwrap();
 }
 
-/// Leases a job of any kind, for long, on node `a`.
+/// Leases a job of any kind on node `a` for [`LONG`].
 pub async fn lease(store: &dyn Store) -> Option<LeasedJob> {
     store.lease(&node("a"), JobKind::ALL, LONG).await.unwrap()
 }

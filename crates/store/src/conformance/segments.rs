@@ -1,11 +1,11 @@
-//! Pieces of renditions that are made while their recordings go on.
+//! Segments of renditions that are rendered while their recordings are open.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use model::{Recording, RecordingId, Segment, SegmentState};
 
-use super::sample::{begun, node, now, sealed, tenant, tenant_named, write};
+use super::sample::{begun, finalized, node, now, tenant, tenant_named, write};
 use crate::{Store, StoreError};
 
 const MP3: &str = r#"{"kind":"mp3"}"#;
@@ -27,9 +27,9 @@ fn segment(recording: &Recording, parameters: &str, number: u32, state: SegmentS
     }
 }
 
-async fn note(store: &dyn Store, segments: &[Segment]) {
+async fn write_segments(store: &dyn Store, segments: &[Segment]) {
     for segment in segments {
-        store.note_segment(segment).await.unwrap();
+        store.write_segment(segment).await.unwrap();
     }
 }
 
@@ -49,63 +49,67 @@ pub async fn segments_read_back_by_rendition_in_order(store: &dyn Store) {
     let states = [(MP3, 0, Done), (MP3, 1, InProgress), (MP3, 2, Queued), (MP3, 10, Failed), (WAV, 0, Done)];
     let segments = states.map(|(parameters, number, state)| segment(&recording, parameters, number, state));
     for segment in segments.iter().rev() {
-        store.note_segment(segment).await.unwrap();
+        store.write_segment(segment).await.unwrap();
     }
     assert_eq!(of(store, &recording).await, segments);
     assert_eq!(store.segments_of(&tenant_named("other"), recording.id).await.unwrap(), []);
 }
 
-pub async fn a_segment_is_told_of_again_with_what_is_new(store: &dyn Store) {
+pub async fn a_segment_that_is_written_again_is_replaced(store: &dyn Store) {
     let recording = live(store).await;
     let queued = segment(&recording, MP3, 0, SegmentState::Queued);
     let later = queued.created_at + TimeDelta::seconds(9);
     let done = Segment { created_at: later, ..segment(&recording, MP3, 0, SegmentState::Done) };
-    note(store, &[queued.clone(), done.clone()]).await;
+    write_segments(store, &[queued.clone(), done.clone()]).await;
     assert_eq!(of(store, &recording).await, [Segment { created_at: queued.created_at, ..done }]);
 }
 
-pub async fn a_segment_needs_a_recording(store: &dyn Store) {
-    let stray = segment(&begun(), MP3, 0, SegmentState::Queued);
-    assert!(matches!(store.note_segment(&stray).await, Err(StoreError::NotFound { .. })));
+pub async fn a_segment_without_a_recording_is_refused(store: &dyn Store) {
+    let orphan = segment(&begun(), MP3, 0, SegmentState::Queued);
+    assert!(matches!(store.write_segment(&orphan).await, Err(StoreError::NotFound { .. })));
 }
 
-pub async fn segments_that_are_begun_again_wait_and_say_what_went_wrong(store: &dyn Store) {
+pub async fn requeued_segments_are_queued_or_failed_with_the_error(store: &dyn Store) {
     use SegmentState::{Done, Failed, InProgress, Queued};
     let recording = live(store).await;
     let all = [(MP3, 0, Done), (MP3, 1, InProgress), (MP3, 2, Queued), (WAV, 0, Done)];
-    note(store, &all.map(|(parameters, number, state)| segment(&recording, parameters, number, state))).await;
-    store.begin_segments_again(recording.id, MP3, Some("killed")).await.unwrap();
-    let told = |segments: Vec<Segment>| -> Vec<_> {
+    write_segments(
+        store,
+        &all.map(|(parameters, number, state)| segment(&recording, parameters, number, state)),
+    )
+    .await;
+    store.requeue_segments(recording.id, MP3, Some("killed")).await.unwrap();
+    let summary = |segments: Vec<Segment>| -> Vec<_> {
         segments.into_iter().map(|segment| (segment.state, segment.bytes, segment.error)).collect()
     };
-    let (waiting, killed) = ((Queued, 0, None), (Failed, 0, Some("killed".to_owned())));
+    let (queued, failed) = ((Queued, 0, None), (Failed, 0, Some("killed".to_owned())));
     let other = (Done, 160_000, None);
-    assert_eq!(told(of(store, &recording).await), [waiting.clone(), killed, waiting.clone(), other.clone()]);
-    store.begin_segments_again(recording.id, MP3, None).await.unwrap();
-    assert_eq!(told(of(store, &recording).await), [waiting.clone(), waiting.clone(), waiting, other]);
+    assert_eq!(summary(of(store, &recording).await), [queued.clone(), failed, queued.clone(), other.clone()]);
+    store.requeue_segments(recording.id, MP3, None).await.unwrap();
+    assert_eq!(summary(of(store, &recording).await), [queued.clone(), queued.clone(), queued, other]);
 }
 
-pub async fn forgotten_segments_are_those_of_one_rendition(store: &dyn Store) {
+pub async fn delete_segments_deletes_those_of_one_rendition(store: &dyn Store) {
     let recording = live(store).await;
     let other = segment(&recording, WAV, 0, SegmentState::Done);
-    note(store, &[segment(&recording, MP3, 0, SegmentState::Done), other.clone()]).await;
-    store.forget_segments(recording.id, MP3).await.unwrap();
-    store.forget_segments(RecordingId::new(), MP3).await.unwrap();
+    write_segments(store, &[segment(&recording, MP3, 0, SegmentState::Done), other.clone()]).await;
+    store.delete_segments(recording.id, MP3).await.unwrap();
+    store.delete_segments(RecordingId::new(), MP3).await.unwrap();
     assert_eq!(of(store, &recording).await, [other]);
 }
 
-pub async fn old_segments_are_those_of_recordings_that_ended_long_ago(store: &dyn Store) {
+pub async fn delete_old_segments_deletes_those_of_recordings_that_ended_long_ago(store: &dyn Store) {
     let (live, ended, long_ago) = (live(store).await, begun(), begun());
-    write(store, &sealed(&ended)).await;
+    write(store, &finalized(&ended)).await;
     let before = now() - TimeDelta::hours(24);
     let end = Some(before - TimeDelta::seconds(1));
-    write(store, &Recording { ended_at: end, ..sealed(&long_ago) }).await;
+    write(store, &Recording { ended_at: end, ..finalized(&long_ago) }).await;
     for recording in [&live, &ended, &long_ago] {
         let long = before - TimeDelta::hours(1);
         let old = Segment { created_at: long, ..segment(recording, MP3, 0, SegmentState::Done) };
-        note(store, &[old.clone(), Segment { number: 1, ..old }]).await;
+        write_segments(store, &[old.clone(), Segment { number: 1, ..old }]).await;
     }
-    assert_eq!(store.forget_old_segments(before).await.unwrap(), 2);
+    assert_eq!(store.delete_old_segments(before).await.unwrap(), 2);
     assert_eq!(of(store, &long_ago).await, []);
     assert_eq!((of(store, &live).await.len(), of(store, &ended).await.len()), (2, 2));
 }

@@ -1,21 +1,20 @@
-//! Sessions: how they begin and how they are sealed.
+//! Sessions: begin, pause, finalize.
 
 use model::{EndReason, JobKind, JobState, RecordingId, RecordingState, SessionId};
 
 use super::sample::{
-    audio, begun, clean_up, node, sealed, tenant, tenant_named, upload, video, write, write_with_jobs,
+    audio, begun, clean_up, finalized, node, tenant, tenant_named, upload, video, write, write_with_jobs,
 };
 use crate::{FinalizeOutcome, FinalizedRecording, NewJob, Store, StoreError};
 
-pub async fn a_session_that_begins_is_recording_and_live_on_its_node(store: &dyn Store) {
+pub async fn a_session_begins_in_state_recording_and_is_live_on_its_node(store: &dyn Store) {
     let recording = begun();
     store.begin(&recording).await.unwrap();
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
 }
 
-pub async fn a_begin_may_be_repeated_but_an_id_is_not_taken_twice(store: &dyn Store) {
+pub async fn begin_can_be_repeated_but_an_id_is_used_once(store: &dyn Store) {
     let recording = begun();
     store.begin(&recording).await.unwrap();
     store.begin(&recording).await.unwrap();
@@ -23,17 +22,17 @@ pub async fn a_begin_may_be_repeated_but_an_id_is_not_taken_twice(store: &dyn St
     other.tenant = tenant_named("other");
     assert!(matches!(store.begin(&other).await, Err(StoreError::Conflict { .. })));
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
-    write(store, &sealed(&recording)).await;
+    write(store, &finalized(&recording)).await;
     assert!(matches!(store.begin(&recording).await, Err(StoreError::Conflict { .. })));
 }
 
-pub async fn a_sealed_recording_reads_back_whole(store: &dyn Store) {
+pub async fn a_finalized_recording_reads_back_complete(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload()]).await;
     assert_eq!(recording.tracks, [video(1), audio(2)]);
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
 
-pub async fn a_seal_closes_the_session_and_makes_the_jobs(store: &dyn Store) {
+pub async fn finalize_closes_the_session_and_inserts_the_jobs(store: &dyn Store) {
     let bound = NewJob { node: Some(node("a")), ..clean_up() };
     let recording = write_with_jobs(store, vec![upload(), bound]).await;
     let session = store.session(&tenant(), recording.id.into()).await.unwrap();
@@ -47,7 +46,7 @@ pub async fn a_seal_closes_the_session_and_makes_the_jobs(store: &dyn Store) {
     }
 }
 
-pub async fn sealing_again_changes_nothing(store: &dyn Store) {
+pub async fn a_second_finalize_changes_nothing(store: &dyn Store) {
     let first = write_with_jobs(store, vec![upload()]).await;
     let mut second = first.clone();
     second.name = "another name".to_owned();
@@ -57,39 +56,40 @@ pub async fn sealing_again_changes_nothing(store: &dyn Store) {
         .finalize(&FinalizedRecording { recording: second, jobs: vec![upload()], renditions: Vec::new() })
         .await
         .unwrap();
-    assert_eq!(outcome, FinalizeOutcome::AlreadySealed);
+    assert_eq!(outcome, FinalizeOutcome::AlreadyFinalized);
     assert_eq!(store.recording(&tenant(), first.id).await.unwrap(), first);
     assert_eq!(store.jobs_of(first.id).await.unwrap().len(), 1);
 }
 
-pub async fn of_seals_at_the_same_time_one_is_written(store: &dyn Store) {
-    let sealed =
-        FinalizedRecording { recording: sealed(&begun()), jobs: vec![upload()], renditions: Vec::new() };
-    let (a, b, c) = tokio::join!(store.finalize(&sealed), store.finalize(&sealed), store.finalize(&sealed));
+pub async fn one_of_several_concurrent_finalizes_is_written(store: &dyn Store) {
+    let finalized =
+        FinalizedRecording { recording: finalized(&begun()), jobs: vec![upload()], renditions: Vec::new() };
+    let (a, b, c) =
+        tokio::join!(store.finalize(&finalized), store.finalize(&finalized), store.finalize(&finalized));
     let written = [a, b, c]
         .map(Result::unwrap)
         .into_iter()
         .filter(|outcome| *outcome == FinalizeOutcome::Written)
         .count();
     assert_eq!(written, 1);
-    assert_eq!(store.jobs_of(sealed.recording.id).await.unwrap().len(), 1);
+    assert_eq!(store.jobs_of(finalized.recording.id).await.unwrap().len(), 1);
 }
 
-pub async fn a_recording_whose_session_was_never_begun_can_be_sealed(store: &dyn Store) {
-    let recording = sealed(&begun());
-    let sealed =
+pub async fn a_recording_without_a_begin_can_be_finalized(store: &dyn Store) {
+    let recording = finalized(&begun());
+    let finalized =
         FinalizedRecording { recording: recording.clone(), jobs: vec![upload()], renditions: Vec::new() };
-    assert_eq!(store.finalize(&sealed).await.unwrap(), FinalizeOutcome::Written);
+    assert_eq!(store.finalize(&finalized).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
     let session = store.session(&tenant(), recording.id.into()).await.unwrap();
     assert_eq!(session, (node("a"), Some(EndReason::Requested)));
 }
 
-pub async fn another_tenants_session_can_not_be_sealed(store: &dyn Store) {
+pub async fn a_session_of_another_tenant_cannot_be_finalized(store: &dyn Store) {
     let recording = begun();
     store.begin(&recording).await.unwrap();
-    let mut theirs = sealed(&recording);
+    let mut theirs = finalized(&recording);
     theirs.tenant = tenant_named("other");
     let outcome = store
         .finalize(&FinalizedRecording { recording: theirs, jobs: vec![upload()], renditions: Vec::new() })
@@ -98,10 +98,10 @@ pub async fn another_tenants_session_can_not_be_sealed(store: &dyn Store) {
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
 
-pub async fn a_seal_that_fails_leaves_nothing_behind(store: &dyn Store) {
+pub async fn a_failed_finalize_changes_nothing(store: &dyn Store) {
     let recording = begun();
     store.begin(&recording).await.unwrap();
-    let mut broken = sealed(&recording);
+    let mut broken = finalized(&recording);
     broken.tracks = vec![video(1), audio(1)];
     let outcome = store
         .finalize(&FinalizedRecording { recording: broken, jobs: vec![upload()], renditions: Vec::new() })
@@ -109,11 +109,11 @@ pub async fn a_seal_that_fails_leaves_nothing_behind(store: &dyn Store) {
     assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.jobs_of(recording.id).await.unwrap(), []);
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
-    write(store, &sealed(&recording)).await;
+    assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
+    write(store, &finalized(&recording)).await;
 }
 
-pub async fn a_recording_without_media_is_sealed_with_what_went_wrong(store: &dyn Store) {
+pub async fn a_recording_without_media_is_finalized_with_its_error(store: &dyn Store) {
     let mut recording = begun();
     recording.state = RecordingState::Parked;
     recording.ended_at = Some(recording.started_at);
@@ -123,16 +123,15 @@ pub async fn a_recording_without_media_is_sealed_with_what_went_wrong(store: &dy
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
 }
 
-pub async fn a_seal_without_a_reason_closes_the_session(store: &dyn Store) {
-    let mut recording = sealed(&begun());
+pub async fn finalize_without_an_end_reason_closes_the_session_as_a_crash(store: &dyn Store) {
+    let mut recording = finalized(&begun());
     recording.end_reason = None;
     write(store, &recording).await;
     let session = store.session(&tenant(), recording.id.into()).await.unwrap();
     assert_eq!(session.1, Some(EndReason::Crash));
-    assert_eq!(store.live_on(&node("a")).await.unwrap(), []);
 }
 
-pub async fn a_live_session_is_paused_and_resumed_and_a_sealed_one_stays(store: &dyn Store) {
+pub async fn a_live_session_is_paused_and_resumed_but_a_finalized_one_is_not(store: &dyn Store) {
     let recording = begun();
     let id = SessionId::from(recording.id);
     store.begin(&recording).await.unwrap();
@@ -143,7 +142,7 @@ pub async fn a_live_session_is_paused_and_resumed_and_a_sealed_one_stays(store: 
     }
     let foreign = store.set_paused(&tenant_named("other"), id, false).await;
     assert!(matches!(foreign, Err(StoreError::NotFound { .. })), "{foreign:?}");
-    write(store, &sealed(&recording)).await;
+    write(store, &finalized(&recording)).await;
     for paused in [true, false] {
         store.set_paused(&tenant(), id, paused).await.unwrap();
         assert_eq!(state().await, RecordingState::Processing);
@@ -157,18 +156,4 @@ pub async fn a_session_of_another_tenant_is_not_found(store: &dyn Store) {
         let found = store.session(&tenant, id.into()).await;
         assert!(matches!(found, Err(StoreError::NotFound { .. })), "{found:?}");
     }
-}
-
-pub async fn live_sessions_are_those_of_the_node_that_are_not_sealed(store: &dyn Store) {
-    let (first, second, ended, mut elsewhere) = (begun(), begun(), begun(), begun());
-    elsewhere.node = node("b");
-    for recording in [&first, &second, &ended, &elsewhere] {
-        store.begin(recording).await.unwrap();
-    }
-    write(store, &sealed(&ended)).await;
-    let mut live = store.live_on(&node("a")).await.unwrap();
-    live.sort();
-    assert_eq!(live, [SessionId::from(first.id), SessionId::from(second.id)]);
-    assert_eq!(store.live_on(&node("b")).await.unwrap(), [SessionId::from(elsewhere.id)]);
-    assert_eq!(store.live_on(&node("c")).await.unwrap(), []);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{Container, EndReason, Recording, RecordingId, RecordingState};
 use uuid::Uuid;
 
-use super::sample::{begun, clean_up, lease, node, sealed, upload as upload_job, write_with_jobs};
+use super::sample::{begun, clean_up, finalized, lease, node, upload as upload_job, write_with_jobs};
 use crate::{FinalizeOutcome, FinalizedRecording, JobOutcome, Store, StoreError, Upload, UploadPart};
 
 fn upload(recording: &Recording) -> Upload {
@@ -33,7 +33,7 @@ fn part(number: u32) -> UploadPart {
     }
 }
 
-/// A session that has begun, and its upload.
+/// A live session and its upload.
 async fn streaming(store: &dyn Store) -> (Recording, Upload) {
     let recording = begun();
     store.begin(&recording).await.unwrap();
@@ -50,18 +50,18 @@ pub async fn an_upload_and_its_parts_read_back(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
     let parts = [part(1), part(2), part(10)];
     for part in parts.iter().rev() {
-        store.note_part(recording.id, &upload.id, part).await.unwrap();
+        store.write_part(recording.id, &upload.id, part).await.unwrap();
     }
     assert_eq!(store.upload_of(recording.id).await.unwrap(), Some((upload, parts.to_vec())));
     assert_eq!(store.upload_of(RecordingId::new()).await.unwrap(), None);
 }
 
-pub async fn a_part_that_is_sent_again_takes_the_place_of_the_first(store: &dyn Store) {
+pub async fn a_part_that_is_uploaded_again_replaces_the_first(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
-    store.note_part(recording.id, &upload.id, &part(1)).await.unwrap();
+    store.write_part(recording.id, &upload.id, &part(1)).await.unwrap();
     let last = UploadPart { md5: [9; 16], bytes: 77, provisional: false, etag: "other".into(), ..part(1) };
     for _ in 0..2 {
-        store.note_part(recording.id, &upload.id, &last).await.unwrap();
+        store.write_part(recording.id, &upload.id, &last).await.unwrap();
     }
     assert_eq!(store.upload_of(recording.id).await.unwrap().unwrap().1, [last]);
 }
@@ -74,46 +74,46 @@ pub async fn a_recording_has_one_upload_at_a_time(store: &dyn Store) {
     assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
 }
 
-pub async fn an_upload_needs_a_recording(store: &dyn Store) {
+pub async fn an_upload_without_a_recording_is_refused(store: &dyn Store) {
     let refused = store.begin_upload(&upload(&begun())).await;
     assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
 }
 
-pub async fn a_forgotten_upload_takes_no_part(store: &dyn Store) {
+pub async fn a_deleted_upload_accepts_no_part(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
-    store.note_part(recording.id, &upload.id, &part(1)).await.unwrap();
-    store.forget_upload(recording.id, "another").await.unwrap();
+    store.write_part(recording.id, &upload.id, &part(1)).await.unwrap();
+    store.delete_upload(recording.id, "another").await.unwrap();
     assert!(store.upload_of(recording.id).await.unwrap().is_some());
     for _ in 0..2 {
-        store.forget_upload(recording.id, &upload.id).await.unwrap();
+        store.delete_upload(recording.id, &upload.id).await.unwrap();
     }
     assert_eq!(store.upload_of(recording.id).await.unwrap(), None);
-    let refused = store.note_part(recording.id, &upload.id, &part(2)).await;
+    let refused = store.write_part(recording.id, &upload.id, &part(2)).await;
     assert!(matches!(refused, Err(StoreError::NotFound { .. })), "{refused:?}");
     let next = Upload { id: "next".into(), ..upload };
     store.begin_upload(&next).await.unwrap();
     assert_eq!(store.upload_of(recording.id).await.unwrap(), Some((next, Vec::new())));
 }
 
-pub async fn uploads_are_listed_with_what_their_recordings_say(store: &dyn Store) {
+pub async fn uploads_are_listed_with_the_state_of_their_recordings(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
     let listed = store.uploads_on(&recording.node).await.unwrap();
     let [status] = listed.as_slice() else { unreachable!("{listed:?}") };
     assert_eq!((&status.upload, &status.tenant), (&upload, &recording.tenant));
-    assert_eq!((status.state, status.sealed), (RecordingState::Recording, false));
+    assert_eq!((status.state, status.finalized), (RecordingState::Recording, false));
     assert_eq!(status.object_key, None);
-    let whole = sealed(&recording);
+    let whole = finalized(&recording);
     store
         .finalize(&FinalizedRecording { recording: whole.clone(), jobs: Vec::new(), renditions: Vec::new() })
         .await
         .unwrap();
     let status = store.uploads_on(&recording.node).await.unwrap().remove(0);
-    assert_eq!((status.state, status.sealed), (RecordingState::Processing, true));
+    assert_eq!((status.state, status.finalized), (RecordingState::Processing, true));
     assert_eq!((status.object_key, status.bytes), (whole.object_key, whole.bytes));
     assert_eq!(store.uploads_on(&node("b")).await.unwrap(), []);
 }
 
-pub async fn the_uploads_of_a_node_are_lost_when_it_has_been_silent_for_long(store: &dyn Store) {
+pub async fn the_uploads_of_a_silent_node_are_lost(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
     store.heartbeat(&recording.node, "10.0.0.1:50011", false).await.unwrap();
     let after = |time| store.lost_uploads(time);
@@ -126,7 +126,7 @@ pub async fn the_uploads_of_a_node_are_lost_when_it_has_been_silent_for_long(sto
     assert_eq!(after(Duration::from_millis(10)).await.unwrap(), []);
 }
 
-pub async fn a_rescue_makes_a_live_recording_available_and_says_what_is_missing(store: &dyn Store) {
+pub async fn a_rescue_makes_a_live_recording_available_with_an_error(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
     assert!(store.rescue(&upload, 1 << 25, Some("the end is missing"), &[]).await.unwrap());
     assert!(!store.rescue(&upload, 1 << 25, Some("again"), &[]).await.unwrap());
@@ -138,26 +138,27 @@ pub async fn a_rescue_makes_a_live_recording_available_and_says_what_is_missing(
     assert_eq!((rescued.container, rescued.object_key), (Some(upload.container), Some(upload.key)));
     assert_eq!((rescued.bytes, rescued.end_reason), (1 << 25, Some(EndReason::Crash)));
     assert!(rescued.ended_at.is_some());
-    assert_eq!(store.live_on(&recording.node).await.unwrap(), []);
+    let session = store.session(&recording.tenant, recording.id.into()).await.unwrap();
+    assert_eq!(session, (recording.node.clone(), Some(EndReason::Crash)));
     assert!(store.upload_of(recording.id).await.unwrap().unwrap().0.rescued);
 }
 
-pub async fn a_recording_that_was_rescued_can_still_be_sealed_by_its_node(store: &dyn Store) {
+pub async fn the_node_of_a_rescued_recording_can_still_finalize_it(store: &dyn Store) {
     let (recording, upload) = streaming(store).await;
     store.rescue(&upload, 1 << 25, Some("the end is missing"), &[]).await.unwrap();
     let whole = FinalizedRecording {
-        recording: sealed(&recording),
+        recording: finalized(&recording),
         jobs: vec![upload_job()],
         renditions: Vec::new(),
     };
     assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::Written);
     assert_eq!(read(store, &recording).await, whole.recording);
     assert_eq!(store.upload_of(recording.id).await.unwrap(), None);
-    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&whole).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     assert_eq!(store.jobs_of(recording.id).await.unwrap().len(), 1);
 }
 
-pub async fn a_rescue_of_a_sealed_recording_is_taken_back_when_its_node_has_uploaded_it(store: &dyn Store) {
+pub async fn a_rescue_is_undone_when_the_node_has_uploaded_the_finalized_file(store: &dyn Store) {
     let recording = write_with_jobs(store, vec![upload_job()]).await;
     let upload = upload(&recording);
     store.begin_upload(&upload).await.unwrap();
@@ -169,9 +170,9 @@ pub async fn a_rescue_of_a_sealed_recording_is_taken_back_when_its_node_has_uplo
     );
     let again =
         FinalizedRecording { recording: recording.clone(), jobs: vec![upload_job()], renditions: Vec::new() };
-    assert_eq!(store.finalize(&again).await.unwrap(), FinalizeOutcome::AlreadySealed);
+    assert_eq!(store.finalize(&again).await.unwrap(), FinalizeOutcome::AlreadyFinalized);
     let leased = lease(store).await.unwrap();
-    store.forget_upload(recording.id, &upload.id).await.unwrap();
+    store.delete_upload(recording.id, &upload.id).await.unwrap();
     let next = vec![clean_up()];
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Available), next };
     store.finish(&leased, done).await.unwrap();
@@ -190,7 +191,7 @@ pub async fn a_deleted_recording_is_not_rescued(store: &dyn Store) {
     assert_eq!(read(store, &recording).await.state, RecordingState::Deleted);
 }
 
-pub async fn the_owner_of_a_recording_is_known_without_its_tenant(store: &dyn Store) {
+pub async fn the_owner_of_a_recording_is_found_without_its_tenant(store: &dyn Store) {
     let (recording, _) = streaming(store).await;
     assert_eq!(store.owner(recording.id).await.unwrap(), Some(recording.node));
     assert_eq!(store.owner(RecordingId::new()).await.unwrap(), None);

@@ -1,4 +1,4 @@
-//! Jobs.
+//! Rows of `jobs`.
 
 use chrono::{DateTime, Utc};
 use model::{Job, NodeId, Progress, TenantId};
@@ -7,7 +7,7 @@ use uuid::{Uuid, fmt::Hyphenated};
 use super::{duration, known, unsigned};
 use crate::StoreError;
 
-/// An id that may be missing, made of what either database hands over.
+/// A nullable id, converted from the type of either database.
 #[derive(Debug, Clone, Copy)]
 pub struct MaybeId(pub Option<Uuid>);
 
@@ -49,7 +49,7 @@ impl JobRow {
     /// The job.
     ///
     /// # Errors
-    /// `Corrupt` where a column holds what this version does not know.
+    /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self) -> Result<Job, StoreError> {
         let remaining = self.remaining_ns.map(duration).transpose()?;
         let speed = self.speed.unwrap_or_default();

@@ -1,7 +1,7 @@
-//! Rows as both databases hold them, and the nouns that they stand for.
+//! Converts between the rows of both databases and the types of `model`.
 //!
-//! Names of states and codecs are text there, counts are 64-bit signed integers. Going out, every value fits or is
-//! made to fit, because nothing about a recording may keep it from being sealed; coming in, every value is checked.
+//! A row has names of states and codecs as text, and counts as signed 64-bit integers. A written value that does not fit
+//! is changed until it fits, because no value of a recording may prevent its finalization. A value that is read is checked.
 
 mod jobs;
 mod recordings;
@@ -19,37 +19,37 @@ pub use uploads::{UploadPartRow, UploadRow, UploadStatusRow};
 
 use crate::StoreError;
 
-/// Text as a database takes it. Postgres refuses U+0000 in text; a name that holds one must not keep a recording
-/// from being sealed, so it becomes U+FFFD.
+/// Text that both databases accept. Postgres refuses U+0000; a name with it must not prevent the finalization of a
+/// recording, so U+0000 is replaced by U+FFFD.
 #[must_use]
 pub fn text(text: &str) -> Cow<'_, str> {
     if text.contains('\0') { text.replace('\0', "\u{FFFD}").into() } else { text.into() }
 }
 
-/// A name out of a column.
+/// The value of a name in a column.
 ///
 /// # Errors
-/// `Corrupt` if it stands for nothing known.
+/// `Corrupt` if no value has the name.
 pub fn known<T: FromStr<Err: std::fmt::Display>>(name: &str) -> Result<T, StoreError> {
     name.parse().map_err(|unknown: T::Err| StoreError::Corrupt(unknown.to_string()))
 }
 
-/// A number out of a column.
+/// The unsigned value of a number in a column.
 ///
 /// # Errors
-/// `Corrupt` if it is negative or too large.
+/// `Corrupt` if the number is negative or too large.
 pub fn unsigned<T: TryFrom<i64>>(value: i64, what: &str) -> Result<T, StoreError> {
     T::try_from(value).map_err(|_| StoreError::Corrupt(format!("{what}: {value}")))
 }
 
-/// A count as a database takes it. 2^63 bytes are more than any disk holds: beyond it a counter is wrong, and must
-/// not keep a recording from being sealed.
+/// A count as a signed integer, at most 2^63 − 1. A larger count is wrong, and must not prevent the finalization of a
+/// recording.
 #[must_use]
 pub fn count(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-/// Nanoseconds; 292 years are the most.
+/// A duration in nanoseconds, at most 292 years.
 #[must_use]
 pub fn nanoseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos()).unwrap_or(i64::MAX)
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn text_without_a_nul_is_not_copied() {
+    fn text_without_u_0000_is_not_copied() {
         assert!(matches!(text("Планёрка"), Cow::Borrowed("Планёрка")));
         assert_eq!(text("a\0b"), "a\u{FFFD}b");
     }

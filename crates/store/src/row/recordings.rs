@@ -1,4 +1,4 @@
-//! Recordings and their tracks.
+//! Rows of `recordings` and `tracks`.
 
 use chrono::{DateTime, Utc};
 use model::{Recording, RecordingId, Track};
@@ -58,7 +58,7 @@ impl RecordingRow {
     /// The recording, with these tracks.
     ///
     /// # Errors
-    /// `Corrupt` where a column holds what this version does not know.
+    /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self, tracks: Vec<Track>) -> Result<Recording, StoreError> {
         Ok(Recording {
             id: self.id.into(),
@@ -125,7 +125,7 @@ impl TrackRow {
     /// The track.
     ///
     /// # Errors
-    /// `Corrupt` where a column holds what this version does not know.
+    /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self) -> Result<Track, StoreError> {
         Ok(Track {
             number: unsigned(self.number, "track number")?,
@@ -143,10 +143,10 @@ impl TrackRow {
     }
 }
 
-/// The recordings of `rows`, in their order, each with its tracks out of `tracks` (sorted by number).
+/// The recordings of `rows` in their order, each with its tracks. `tracks` must be sorted by number.
 ///
 /// # Errors
-/// `Corrupt`.
+/// `Corrupt` if a column has a value that this version does not know.
 pub fn with_tracks(rows: Vec<RecordingRow>, tracks: Vec<TrackRow>) -> Result<Vec<Recording>, StoreError> {
     let mut tracks_of = std::collections::HashMap::<Uuid, Vec<Track>>::new();
     for track in tracks {
@@ -160,15 +160,15 @@ pub fn with_tracks(rows: Vec<RecordingRow>, tracks: Vec<TrackRow>) -> Result<Vec
         .collect()
 }
 
-/// The place in a list, newest first, that what is wanted comes after: the end of the page before, or the filter's
-/// `started_until`, whichever is older. One bound instead of two, so that one search of an index serves both.
+/// The position in a list, newest first, after which a page begins: the end of the page before, or the filter's
+/// `started_until`, whichever is older. With one bound instead of two, one search of an index is enough.
 #[must_use]
 pub fn after(
     filter: &RecordingFilter,
     page: Option<(DateTime<Utc>, RecordingId)>,
 ) -> Option<(DateTime<Utc>, Uuid)> {
     let page = page.map(|(started_at, id)| (started_at, id.as_uuid()));
-    // No id is smaller than the nil UUID: all that began at this very time are left out.
+    // No id is smaller than the nil UUID: recordings that began at exactly this time are left out.
     let until = filter.started_until.map(|until| (until, Uuid::nil()));
     [page, until].into_iter().flatten().min()
 }
@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_and_a_time_limit_together_are_the_older_of_both() {
+    fn a_page_begins_after_the_older_of_its_two_bounds() {
         let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
         let (old, new, id) = (time("2026-01-01T00:00:00Z"), time("2026-01-02T00:00:00Z"), RecordingId::new());
         let until = |at| RecordingFilter { started_until: Some(at), ..RecordingFilter::default() };

@@ -1,4 +1,4 @@
-//! Renditions.
+//! Rows of `renditions`.
 
 use chrono::{DateTime, Utc};
 use model::Rendition;
@@ -34,7 +34,7 @@ impl RenditionRow {
     /// The rendition.
     ///
     /// # Errors
-    /// `Corrupt` where a column holds what this version does not know.
+    /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self) -> Result<Rendition, StoreError> {
         Ok(Rendition {
             id: self.id.into(),

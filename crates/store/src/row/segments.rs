@@ -1,4 +1,4 @@
-//! Segments.
+//! Rows of `segments`.
 
 use chrono::{DateTime, Utc};
 use model::Segment;
@@ -46,7 +46,7 @@ impl SegmentRow {
     /// The segment.
     ///
     /// # Errors
-    /// `Corrupt` where a column holds what this version does not know.
+    /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self) -> Result<Segment, StoreError> {
         Ok(Segment {
             recording: self.recording.into(),

@@ -1,4 +1,4 @@
-//! Uploads and their parts.
+//! Rows of `uploads` and `upload_parts`.
 
 use uuid::Uuid;
 
@@ -21,7 +21,7 @@ impl UploadRow {
     /// The upload.
     ///
     /// # Errors
-    /// `Corrupt` where a column holds what this version does not know.
+    /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self) -> Result<Upload, StoreError> {
         Ok(Upload {
             recording: self.recording.into(),
@@ -34,7 +34,7 @@ impl UploadRow {
     }
 }
 
-/// A row of `uploads` beside what its recording's says.
+/// A row of `uploads` joined with its row of `recordings`.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns of `uploads` and of `recordings`, see the migrations")]
 pub struct UploadStatusRow {
@@ -47,18 +47,18 @@ pub struct UploadStatusRow {
     pub tenant: String,
     pub state: String,
     pub recording_key: Option<String>,
-    pub sealed: bool,
+    pub finalized: bool,
     pub bytes: i64,
 }
 
 impl UploadStatusRow {
-    /// Upload and recording.
+    /// The upload and the state of its recording.
     ///
     /// # Errors
-    /// `Corrupt` where a column holds what this version does not know.
+    /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self) -> Result<UploadStatus, StoreError> {
         let (tenant, state) = (known(&self.tenant)?, known(&self.state)?);
-        let (object_key, sealed) = (self.recording_key, self.sealed);
+        let (object_key, finalized) = (self.recording_key, self.finalized);
         let bytes = unsigned(self.bytes, "bytes")?;
         let upload = UploadRow {
             recording: self.recording,
@@ -68,7 +68,7 @@ impl UploadStatusRow {
             container: self.container,
             rescued: self.rescued,
         };
-        Ok(UploadStatus { upload: upload.read()?, tenant, state, object_key, sealed, bytes })
+        Ok(UploadStatus { upload: upload.read()?, tenant, state, object_key, finalized, bytes })
     }
 }
 
@@ -105,7 +105,7 @@ impl UploadPartRow {
     /// The part.
     ///
     /// # Errors
-    /// `Corrupt` where a column holds what this version does not know.
+    /// `Corrupt` if a column has a value that this version does not know.
     pub fn read(self) -> Result<UploadPart, StoreError> {
         Ok(UploadPart {
             number: unsigned(self.number, "part number")?,
@@ -121,5 +121,7 @@ impl UploadPartRow {
 }
 
 fn sum<const N: usize>(bytes: Vec<u8>) -> Result<[u8; N], StoreError> {
-    bytes.try_into().map_err(|other: Vec<u8>| StoreError::Corrupt(format!("a sum of {} bytes", other.len())))
+    bytes
+        .try_into()
+        .map_err(|other: Vec<u8>| StoreError::Corrupt(format!("a digest of {} bytes", other.len())))
 }

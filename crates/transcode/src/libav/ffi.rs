@@ -1,5 +1,6 @@
-//! The calls of libav that its Rust binding doesn't make safe.
+//! Calls of libav for which its Rust binding has no safe function. All unsafe code of this crate is here.
 #![allow(unsafe_code)]
+#![warn(clippy::undocumented_unsafe_blocks)]
 
 use std::{
     ffi::{CStr, c_char, c_int, c_void},
@@ -8,7 +9,7 @@ use std::{
 
 use ffmpeg_next::{self as ff, ffi as av};
 
-/// Longest message that is taken from libav's log, in bytes.
+/// The longest message of libav's log, in bytes. Longer ones are truncated.
 const LINE: usize = 512;
 
 #[cfg(target_arch = "x86_64")]
@@ -18,21 +19,24 @@ type VaList = av::va_list;
 
 static LOG: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Sends libav's warnings and errors to `keep` for the rest of the process's life; the first call counts.
-pub(crate) fn log_to(keep: fn(&str)) {
-    let _ = LOG.set(keep);
+/// Sends libav's warnings and errors to `sink` until the process ends. Only the first call has an effect.
+pub(crate) fn log_to(sink: fn(&str)) {
+    let _ = LOG.set(sink);
     // SAFETY: `on_log` has the signature that libav calls, is callable from any thread, and lives for ever.
     unsafe { av::av_log_set_callback(Some(on_log)) }
 }
 
+/// libav's callback for a message.
+///
+/// # Safety
+/// `format` and `arguments` belong together as in `vprintf`, and `class` is null or an object with an `AVClass`.
 unsafe extern "C" fn on_log(class: *mut c_void, level: c_int, format: *const c_char, arguments: VaList) {
     if level > av::AV_LOG_WARNING {
         return;
     }
     let mut line = [0 as c_char; LINE];
     let mut prefix: c_int = 1;
-    // SAFETY: the arguments are those that libav gave us for this very purpose; it writes at most `LINE` bytes and ends
-    // them with a zero.
+    // SAFETY: the arguments are those of the callback, unchanged; libav writes at most `LINE` bytes including the final zero.
     let text = unsafe {
         av::av_log_format_line2(
             class,
@@ -45,12 +49,12 @@ unsafe extern "C" fn on_log(class: *mut c_void, level: c_int, format: *const c_c
         );
         CStr::from_ptr(line.as_ptr())
     };
-    if let Some(keep) = LOG.get() {
-        keep(&text.to_string_lossy());
+    if let Some(sink) = LOG.get() {
+        sink(&text.to_string_lossy());
     }
 }
 
-/// Has the demuxer pass over packets of a stream.
+/// Makes the demuxer skip the packets of a stream.
 pub(crate) fn discard(input: &mut ff::format::context::Input, stream: usize) {
     let Some(stream) = input.stream_mut(stream) else { return };
     let mut stream = stream;
@@ -58,7 +62,7 @@ pub(crate) fn discard(input: &mut ff::format::context::Input, stream: usize) {
     unsafe { (*stream.as_mut_ptr()).discard = av::AVDiscard::AVDISCARD_ALL };
 }
 
-/// Has the resampler stretch the next `distance` output samples by `delta` samples.
+/// Makes the resampler stretch the next `distance` output samples by `delta` samples.
 pub(crate) fn compensate(
     resampler: &mut ff::software::resampling::Context,
     delta: i32,
@@ -71,13 +75,13 @@ pub(crate) fn compensate(
     }
 }
 
-/// Says how many ticks of its time base a picture lasts; libvpx plans its bit rate by it.
+/// Sets the duration of a frame in ticks of the time base. libvpx plans its bit rate by it.
 pub(crate) fn set_ticks_per_frame(encoder: &mut ff::codec::Context, ticks: i32) {
     // SAFETY: the pointer is that of a live context, which is borrowed here; the field is a plain integer.
     unsafe { (*encoder.as_mut_ptr()).ticks_per_frame = ticks };
 }
 
-/// Copies codec parameters of an input stream to a stream of the output, without the container's own tag.
+/// Copies the codec parameters of an input stream to a stream of the output, without the tag of the input's container.
 pub(crate) fn copy_parameters(
     stream: &mut ff::format::stream::StreamMut<'_>,
     parameters: ff::codec::Parameters,
@@ -87,13 +91,13 @@ pub(crate) fn copy_parameters(
     unsafe { (*(*stream.as_mut_ptr()).codecpar).codec_tag = 0 };
 }
 
-/// Notes a display matrix (nine numbers as in ISO/IEC 14496-12 §6.2.2) at a stream of the output.
+/// Sets the display matrix (nine numbers, ISO/IEC 14496-12 §6.2.2) of a stream of the output.
 pub(crate) fn set_display_matrix(
     stream: &mut ff::format::stream::StreamMut<'_>,
     matrix: [i32; 9],
 ) -> Result<(), ff::Error> {
-    // SAFETY: libav allocates as many bytes as it is asked for, owns them with the stream, and returns null if it
-    // can't; the source is as long.
+    // SAFETY: the pointer is that of a live stream, which is borrowed here. libav allocates `size` bytes, which the stream
+    // owns, or returns null; the source has `size` bytes too.
     unsafe {
         let kind = av::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
         let size = size_of_val(&matrix);
@@ -106,24 +110,24 @@ pub(crate) fn set_display_matrix(
     Ok(())
 }
 
-/// Samples a second as the container declares them; 0 if it doesn't.
+/// Samples a second that the container declares; 0 if it doesn't.
 pub(crate) fn sample_rate(parameters: &ff::codec::Parameters) -> u32 {
     // SAFETY: the pointer is that of live parameters, which are borrowed here; the field is a plain integer.
     u32::try_from(unsafe { (*parameters.as_ptr()).sample_rate }).unwrap_or(0)
 }
 
-/// How long the container's header says that it is, in millionths of a second; none if it doesn't say.
+/// The duration in the container's header, in microseconds; `None` if it has none.
 pub(crate) fn declared_duration(input: &ff::format::context::Input) -> Option<i64> {
     // SAFETY: the pointer is that of a live context, which is borrowed here; both fields are plain numbers.
     let (duration, method) = unsafe {
         let context = &*input.as_ptr();
         (context.duration, context.duration_estimation_method)
     };
-    let said = method == av::AVDurationEstimationMethod::AVFMT_DURATION_FROM_STREAM;
-    (said && duration > 0).then_some(duration)
+    let declared = method == av::AVDurationEstimationMethod::AVFMT_DURATION_FROM_STREAM;
+    (declared && duration > 0).then_some(duration)
 }
 
-/// Reads headers of coded pictures without decoding them.
+/// Reads the headers of coded frames without decoding them.
 pub(crate) struct Parser {
     parser: *mut av::AVCodecParserContext,
     context: ff::codec::Context,
@@ -143,13 +147,13 @@ impl Parser {
         Some(Self { parser, context })
     }
 
-    /// Width and height of the picture in `packet`, which is a whole one, as far as headers up to it tell.
+    /// Width and height of the frame in `packet`, by the headers up to it. The packet holds one whole frame.
     pub(crate) fn size(&mut self, packet: &ff::Packet) -> Option<(u32, u32)> {
         let data = packet.data()?;
         let length = c_int::try_from(data.len()).ok()?;
         let (mut frame, mut frame_length) = (std::ptr::null_mut(), 0);
         // SAFETY: parser and context are live and of one codec; the data is a packet's of the demuxer, which has the
-        // padding behind it that parsers may read; what is written to `frame` points into it and isn't used.
+        // padding behind it that parsers may read; `frame` becomes a pointer into it and isn't used.
         let (width, height) = unsafe {
             (*self.parser).width = 0;
             (*self.parser).height = 0;
@@ -178,8 +182,8 @@ impl Drop for Parser {
     }
 }
 
-/// Has a scaler between two formats of YUV convert from the matrix of colours `from` to `to`, and leaves the ranges.
-/// A scaler that can't goes on as it was.
+/// Sets the colour matrices of the input and the output of a scaler between two YUV formats. The ranges don't change. A
+/// scaler that doesn't support it doesn't change.
 pub(crate) fn set_matrices(
     scaler: &mut ff::software::scaling::Context,
     from: ff::color::Space,
@@ -213,8 +217,8 @@ pub(crate) fn set_matrices(
 
 /// Matrix, primaries and transfer characteristic by their numbers (ISO/IEC 23091-2 §8), as the stream has them.
 pub(crate) fn colour_numbers(picture: &ff::frame::Video) -> [c_int; 3] {
-    // SAFETY: the pointer is that of a live frame, which is borrowed here. C's enumerations are read as the integers that
-    // they are, because Rust's must not hold a number that they don't know.
+    // SAFETY: the pointer is that of a live frame, which is borrowed here. The enumerations are read as
+    // integers, because a Rust enumeration must not hold an unknown number.
     unsafe {
         let picture = picture.as_ptr();
         let (space, primaries) = (&raw const (*picture).colorspace, &raw const (*picture).color_primaries);
@@ -223,7 +227,7 @@ pub(crate) fn colour_numbers(picture: &ff::frame::Video) -> [c_int; 3] {
     }
 }
 
-/// What the container tells a decoder before the first packet.
+/// The codec's headers in the container, which a decoder gets before the first packet.
 pub(crate) fn extradata(parameters: &ff::codec::Parameters) -> &[u8] {
     // SAFETY: the pointer is that of live parameters, which own `extradata_size` bytes at `extradata` as long as they
     // live; nothing can change them while they are borrowed.
@@ -244,10 +248,10 @@ mod tests {
     use crate::picture::Colour;
 
     #[test]
-    fn colours_that_nobody_knows_are_unspecified() {
+    fn unknown_colours_become_unspecified() {
         let mut picture = ff::frame::Video::new(ff::format::Pixel::YUV420P, 16, 16);
         let mut set = |space: c_int, primaries: c_int, transfer: c_int| {
-            // SAFETY: the frame is live and ours; the numbers are written as the integers that C has there.
+            // SAFETY: the frame is live and ours; the fields are integers in C.
             unsafe {
                 let frame = picture.as_mut_ptr();
                 (&raw mut (*frame).colorspace).cast::<c_int>().write(space);

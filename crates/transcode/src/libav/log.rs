@@ -1,8 +1,8 @@
-//! libav's messages: the last few are kept for error texts, and none of them reaches standard error. (Encoders that
-//! don't use libav's log, such as SVT-AV1, still write there.)
+//! libav's messages. The last few are stored for error texts, and none is written to standard error. (Encoders that don't
+//! use libav's log, such as SVT-AV1, still write there.)
 //!
-//! libav has one log for a process, so two runs at once share these lines. The server runs each plan in a process of its
-//! own; tests and tools that don't may find another run's words in their errors.
+//! libav has one log per process, so two concurrent runs share these lines. The server runs each plan in its own process.
+//! Errors of tests and tools that don't can contain messages of another run.
 
 use std::{
     collections::VecDeque,
@@ -12,24 +12,24 @@ use std::{
 use super::ffi;
 
 const LINES: usize = 4;
-/// Longest that a line becomes in an error text, in characters.
+/// The longest line in an error text, in characters.
 const LENGTH: usize = 200;
 
 static LAST: Mutex<VecDeque<String>> = Mutex::new(VecDeque::new());
 
-/// From here on libav's warnings and errors come here.
+/// Stores libav's warnings and errors from now on.
 pub(crate) fn capture() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| ffi::log_to(keep));
+    ONCE.call_once(|| ffi::log_to(store));
 }
 
-fn keep(line: &str) {
+fn store(line: &str) {
     let line = tidy(line);
     if line.is_empty() {
         return;
     }
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
-    // A damaged file repeats the same complaint for each frame.
+    // A damaged file causes the same message for each frame.
     if last.contains(&line) {
         return;
     }
@@ -53,7 +53,7 @@ pub(crate) fn last_lines() -> String {
     last.iter().map(String::as_str).collect::<Vec<_>>().join("; ")
 }
 
-/// Forgets messages of an earlier run.
+/// Removes the messages of an earlier run.
 pub(crate) fn clear() {
     LAST.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_line_breaks_are_left_out() {
+    fn addresses_and_line_breaks_are_removed() {
         let message = "[vp8 @ 0x55a27209a5c0] Upscaling at 0x12\nis not implemented\n";
         assert_eq!(tidy(message), "[vp8] Upscaling at 0x12 is not implemented");
         assert_eq!(tidy(&"x".repeat(1_000)).len(), LENGTH);

@@ -1,4 +1,4 @@
-//! Starting libav, and its errors as ours.
+//! Initialises libav, and converts its errors.
 
 pub(crate) mod ffi;
 pub(crate) mod log;
@@ -7,26 +7,26 @@ use ffmpeg_next as ff;
 
 use crate::TranscodeError;
 
-/// Prepares libav; may be called again and from several threads.
+/// Initialises libav. It may be called again and from several threads.
 pub(crate) fn init() -> Result<(), TranscodeError> {
     ff::init().map_err(|error| fail("starting libav", error))?;
     log::capture();
     Ok(())
 }
 
-/// The number of threads for a codec: 0 lets it choose. On large machines it is held down, because each thread takes
-/// memory and a film of a call gains nothing from more.
+/// The number of threads of a codec; 0 lets the codec choose. It is limited on large machines, because each thread needs
+/// memory and the video of a call gains nothing from more.
 pub(crate) fn threads() -> usize {
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     if cores <= 8 { 0 } else { 12 }
 }
 
-/// An error of libav while `doing`, with its last messages.
+/// The error of an operation of libav, with its last messages.
 pub(crate) fn fail(doing: &str, error: ff::Error) -> TranscodeError {
     let doing = doing.to_owned();
     match error {
         ff::Error::Other { errno: ff::error::ENOSPC } => TranscodeError::DiskFull { doing },
-        // A thread gets no memory for its stack: nothing that would be worth waiting for comes here as EAGAIN.
+        // EAGAIN: no memory for the stack of a thread. Codecs' own EAGAIN is handled where it occurs.
         ff::Error::Other { errno: ff::error::ENOMEM | ff::error::EAGAIN } => {
             TranscodeError::OutOfMemory { doing }
         }
@@ -47,7 +47,7 @@ pub(crate) fn fail(doing: &str, error: ff::Error) -> TranscodeError {
     }
 }
 
-/// An error while reading the input: that of a file without media, unless the machine is at fault.
+/// The error of reading the input: unreadable, unless the machine is at fault.
 pub(crate) fn unreadable(doing: &str, error: ff::Error) -> TranscodeError {
     match fail(doing, error) {
         TranscodeError::Libav { detail, .. } => TranscodeError::Unreadable { detail },
@@ -55,7 +55,7 @@ pub(crate) fn unreadable(doing: &str, error: ff::Error) -> TranscodeError {
     }
 }
 
-/// What libav said, for a person.
+/// `what`, with the last messages of libav.
 pub(crate) fn with_log(what: impl std::fmt::Display) -> String {
     let log = log::last_lines();
     if log.is_empty() { what.to_string() } else { format!("{what} ({log})") }
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_codec_that_gets_no_thread_is_no_fault_of_the_input() {
+    fn a_codec_that_gets_no_thread_is_not_the_fault_of_the_input() {
         for errno in [ff::error::EAGAIN, ff::error::ENOMEM] {
             let error = unreadable("opening the video decoder", ff::Error::Other { errno });
             assert!(

@@ -1,4 +1,4 @@
-//! What the numbers of a picture mean.
+//! The colour description of a picture.
 
 use ffmpeg_next::{
     color::{Primaries, Space, TransferCharacteristic},
@@ -7,11 +7,11 @@ use ffmpeg_next::{
 
 use crate::libav::ffi;
 
-/// How colours are coded, apart from their range, which [`PictureSource`](crate::source::PictureSource) tells by the pixel
-/// format.
+/// Matrix, primaries and transfer characteristic (ISO/IEC 23091-2 §8). The range is in the pixel format, see
+/// [`PictureSource`](crate::source::PictureSource).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Colour {
-    /// Which matrix makes them of red, green and blue.
+    /// The matrix coefficients.
     pub(crate) space: Space,
     pub(crate) primaries: Primaries,
     pub(crate) transfer: TransferCharacteristic,
@@ -28,9 +28,9 @@ impl Default for Colour {
 }
 
 impl Colour {
-    /// What isn't known, or means nothing for 4:2:0, is left unspecified.
+    /// Values that are unknown, or have no meaning for 4:2:0, become unspecified.
     pub(crate) fn of(picture: &frame::Video) -> Self {
-        // A damaged stream can have any number, which the getters must not see.
+        // A damaged stream can have any number, and the getters must not be called for unknown ones.
         let [space, primaries, transfer] = ffi::colour_numbers(picture);
         let mut colour = Self::default();
         if matches!(space, 1 | 4..=14) {

@@ -1,22 +1,22 @@
-//! Any picture as one of a given size, upright.
+//! Fits pictures into a size, upright.
 
 use ffmpeg_next::{color::Space, format::Pixel, frame, software::scaling};
 
-use super::{Colour, blank, paint, paint::turn};
-use crate::{TranscodeError, libav, source::Rotation};
+use super::{Colour, Rotation, blank, paint, paint::turn};
+use crate::{TranscodeError, libav};
 
-/// Scales, turns and letterboxes pictures whose size may change from one to the next.
+/// Scales, rotates and letterboxes pictures. Their size can change at any picture.
 pub(crate) struct Fit {
     size: (u32, u32),
     rotation: Rotation,
     format: Pixel,
     scaler: Option<scaling::Context>,
-    /// Of the pictures that the scaler takes.
+    /// Of the scaler's input.
     matrix: Space,
 }
 
 impl Fit {
-    /// Into `size`, both sides of which are even. `format` is planar 4:2:0, of video or full range.
+    /// Both sides of `size` are even. `format` is planar 4:2:0, of limited or full range.
     pub(crate) fn new(size: (u32, u32), rotation: Rotation, format: Pixel) -> Self {
         Self { size, rotation, format, scaler: None, matrix: Space::Unspecified }
     }
@@ -25,7 +25,7 @@ impl Fit {
         self.size
     }
 
-    /// The picture itself if it fits already.
+    /// Returns the picture itself if it already fits.
     pub(crate) fn fit(&mut self, picture: frame::Video) -> Result<frame::Video, TranscodeError> {
         let same = picture.format() == self.format && (picture.width(), picture.height()) == self.size;
         if same && self.rotation == Rotation::None {
@@ -34,7 +34,7 @@ impl Fit {
         self.fit_copy(&picture)
     }
 
-    /// The same, from a picture that is kept.
+    /// The same for a borrowed picture.
     pub(crate) fn fit_copy(&mut self, picture: &frame::Video) -> Result<frame::Video, TranscodeError> {
         let upright = self.rotation.turned((picture.width(), picture.height()));
         let inner = inside(upright, self.size);
@@ -76,7 +76,7 @@ impl Fit {
                     scaling::Flags::BICUBIC,
                 )
                 .map_err(fail)?;
-                // JPEG has one matrix only (ITU-T T.871 §7); elsewhere the stream tells which.
+                // JPEG has one matrix only (ITU-T T.871 §7); video streams name theirs.
                 if self.format == Pixel::YUVJ420P && matrix != Space::Unspecified && is_yuv(input.format) {
                     libav::ffi::set_matrices(&mut scaler, matrix, Space::BT470BG);
                 }
@@ -94,12 +94,12 @@ fn is_yuv(format: Pixel) -> bool {
     matches!(format, YUV420P | YUV422P | YUV444P | YUVJ420P | YUVJ422P | YUVJ444P)
 }
 
-/// The largest size of the shape of `picture` that lies within `size`; both sides even and at least 2.
+/// The largest size within `size` that has the aspect ratio of `picture`. Both sides are even and at least 2.
 pub(crate) fn inside(picture: (u32, u32), size: (u32, u32)) -> (u32, u32) {
     let (width, height) = (u64::from(picture.0.max(1)), u64::from(picture.1.max(1)));
     let (most_wide, most_high) = (u64::from(size.0), u64::from(size.1));
     let even = |side: u64, most: u64| {
-        // Rounding up by a pixel is better than a bar of one pixel.
+        // Rounded up, since a bar of one pixel is worse.
         u32::try_from((side.div_ceil(2) * 2).min(most / 2 * 2).max(2)).unwrap_or(2)
     };
     if width * most_high <= height * most_wide {
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_keeps_its_shape_within_any_box() {
+    fn a_picture_has_the_same_aspect_ratio_within_any_box() {
         for (picture, within, size) in [
             ((640, 360), (640, 360), (640, 360)),
             ((640, 360), (1_280, 720), (1_280, 720)),

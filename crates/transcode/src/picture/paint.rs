@@ -1,8 +1,9 @@
-//! Planes of pictures: filling, copying and turning them.
+//! Fills, copies and rotates the planes of pictures.
 
 use ffmpeg_next::{format::Pixel, frame};
 
-use crate::{TranscodeError, source::Rotation};
+use super::Rotation;
+use crate::TranscodeError;
 
 /// A black picture.
 pub(crate) fn blank(size: (u32, u32), format: Pixel) -> Result<frame::Video, TranscodeError> {
@@ -17,8 +18,8 @@ pub(crate) fn blank(size: (u32, u32), format: Pixel) -> Result<frame::Video, Tra
     Ok(picture)
 }
 
-/// Copies `picture` onto `canvas` with its upper left corner `at` even coordinates; what lies outside is cut off.
-/// Both are planar 4:2:0.
+/// Copies `picture` onto `canvas`, with its upper left corner at the even coordinates `at`, and clips it. Both are planar
+/// 4:2:0.
 pub(crate) fn paint(canvas: &mut frame::Video, picture: &frame::Video, at: (u32, u32)) {
     for plane in 0..3 {
         let shift = u32::from(plane > 0);
@@ -37,7 +38,7 @@ pub(crate) fn paint(canvas: &mut frame::Video, picture: &frame::Video, at: (u32,
     }
 }
 
-/// Turns a picture upright.
+/// Rotates a picture upright.
 pub(super) fn turn(picture: frame::Video, rotation: Rotation) -> Result<frame::Video, TranscodeError> {
     if rotation == Rotation::None {
         return Ok(picture);
@@ -49,7 +50,7 @@ pub(super) fn turn(picture: frame::Video, rotation: Rotation) -> Result<frame::V
         let (from_stride, to_stride) = (picture.stride(plane), turned.stride(plane));
         let from = picture.data(plane);
         let to = turned.data_mut(plane);
-        // Small squares keep both the rows that are read and those that are written in the cache.
+        // With small squares, the rows that are read and those that are written fit into the cache.
         for (block_y, block_x) in blocks(height, width) {
             for y in block_y..(block_y + BLOCK).min(height) {
                 for x in block_x..(block_x + BLOCK).min(width) {
@@ -94,14 +95,14 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_turn_clockwise_brings_the_left_side_up() {
+    fn a_clockwise_quarter_turn_moves_the_left_side_to_the_top() {
         let turned = turn(numbered(), Rotation::Clockwise90).unwrap();
         assert_eq!((turned.width(), turned.height()), (2, 4));
         assert_eq!(luma(&turned), [5, 1, 6, 2, 16, 3, 16, 4]);
     }
 
     #[test]
-    fn the_other_turns() {
+    fn half_turns_and_three_quarter_turns_rotate_too() {
         let turned = turn(numbered(), Rotation::UpsideDown).unwrap();
         assert_eq!(luma(&turned), [16, 16, 6, 5, 4, 3, 2, 1]);
         let turned = turn(numbered(), Rotation::Clockwise270).unwrap();
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_outside_the_canvas_is_cut_off() {
+    fn a_picture_is_clipped_to_the_canvas() {
         let mut canvas = blank((4, 4), Pixel::YUV420P).unwrap();
         paint(&mut canvas, &numbered(), (2, 2));
         assert_eq!(luma(&canvas)[8..], [16, 16, 1, 2, 16, 16, 5, 6]);

@@ -1,12 +1,12 @@
-//! A track whose packets go into the output as they are.
+//! Copies the packets of a track.
 
 use ffmpeg_next::{Rational, codec};
 
-use super::film::Lane;
+use super::lane::Lane;
 use crate::{
-    TranscodeError, libav,
+    MediaKind, TranscodeError, libav,
     sink::{Mux, PacketSink, StreamId},
-    source::{Demux, Kind, Track},
+    source::{Demux, Track},
     time::Time,
 };
 
@@ -15,20 +15,20 @@ pub(super) struct CopyLane {
     time_base: Rational,
     stream: StreamId,
     size: (u32, u32),
-    /// A player can't show what comes before the first keyframe.
+    /// Set at the first keyframe. A player can't show anything before it.
     started: bool,
     last: Option<i64>,
-    /// How long a picture is shown, in ticks; sound tells itself.
+    /// The usual duration of a frame in ticks; `None` for audio, whose packets have durations.
     duration: Option<i64>,
-    /// Where the track ends, in ticks.
+    /// The end of the track in ticks.
     end: i64,
 }
 
 impl CopyLane {
     pub(super) fn open(track: &Track, size: (u32, u32), mux: &mut Mux<'_>) -> Result<Self, TranscodeError> {
         let stream = mux.add_copied(track)?;
-        let started = track.kind == Kind::Audio;
-        // The last picture would not be shown if it had no length; of others the next tells.
+        let started = track.kind == MediaKind::Audio;
+        // Without a duration, the last frame would not be shown. The others end at the next frame.
         let duration = (!started).then(|| track.frame_length().to_ticks(track.time_base));
         let end = track.end().to_ticks(track.time_base);
         let (track, time_base) = (track.index, track.time_base);
@@ -45,7 +45,7 @@ impl Lane for CopyLane {
     ) -> Result<(), TranscodeError> {
         while let Some(mut packet) = demux.next(self.track, until)? {
             self.started |= packet.is_key();
-            // Containers want times of decoding, and want them to grow.
+            // Containers require decoding times that increase.
             let Some(decoded) = packet.dts().or(packet.pts()) else { continue };
             let shown = packet.pts().unwrap_or(decoded);
             if !self.started || self.last.is_some_and(|last| decoded <= last) || shown < decoded {
@@ -71,7 +71,7 @@ impl Lane for CopyLane {
     }
 }
 
-/// Whether the container's header has what decoders need of an H.264 stream: parameter sets out of band.
+/// Whether the container's header has the parameter sets of an H.264 stream.
 pub(super) fn has_header(track: &Track) -> bool {
     track.codec != codec::Id::H264 || !libav::ffi::extradata(&track.parameters).is_empty()
 }

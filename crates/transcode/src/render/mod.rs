@@ -1,30 +1,15 @@
-//! One file a kind of rendition.
+//! From the tracks of an input to the streams of an output.
 
 mod copy;
-mod film;
-mod follow;
-mod join;
-mod mosaic;
-mod order;
+mod lane;
+mod made;
+mod mosaic_lane;
 mod picture_lane;
+mod pipeline;
 mod sound_lane;
-mod still;
-mod waveform;
 
-pub(crate) use follow::follow;
-pub(crate) use order::make;
-
-use crate::{Produced, time::Time};
-
-/// What was written, before its size is known.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Made {
-    pub(crate) end: Time,
-    pub(crate) size: (u32, u32),
-}
-
-impl Made {
-    pub(crate) fn produced(self, bytes: u64) -> Produced {
-        Produced { bytes, duration: self.end.duration(), width: self.size.0, height: self.size.1 }
-    }
-}
+pub(crate) use lane::STEP;
+pub(crate) use made::Made;
+pub(crate) use mosaic_lane::Grid;
+pub(crate) use pipeline::{Pipeline, sound_codec, sound_container, sound_spec, stem_codec};
+pub(crate) use sound_lane::MixedTracks;

@@ -1,8 +1,8 @@
-//! One track of video, coded anew.
+//! Encodes one video track.
 
 use ffmpeg_next::{format::Pixel, frame};
 
-use super::film::Lane;
+use super::lane::Lane;
 use crate::{
     TranscodeError, VideoOptions,
     picture::{Colour, Fit, inside},
@@ -18,7 +18,7 @@ pub(super) struct PictureLane {
 }
 
 impl PictureLane {
-    /// Pictures of `track` in `size`.
+    /// Encodes `track` in `size`.
     pub(super) fn open(
         track: &Track,
         size: (u32, u32),
@@ -67,18 +67,18 @@ fn encode(
     encoder: &mut PictureEncoder,
     mux: &mut Mux<'_>,
 ) -> Result<(), TranscodeError> {
-    if !encoder.takes(time) {
+    if !encoder.accepts(time) {
         return Ok(());
     }
     match fit.fit(picture) {
         Ok(picture) => encoder.push(picture, time, mux),
-        // A shape that can't be scaled comes from a broken frame; the others are worth having.
+        // A size that can't be scaled comes from a broken frame.
         Err(TranscodeError::Libav { .. }) => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// The size of the output of a video of size `natural`: what every encoder takes, and even, as 4:2:0 needs.
+/// The size of the output of a video of size `natural`: within the limits of every encoder, and even, as 4:2:0 requires.
 pub(super) fn size_for(natural: (u32, u32), options: &VideoOptions) -> (u32, u32) {
     let even = |side: u32| (side / 2 * 2).clamp(LEAST, MOST);
     let size = match (options.width, options.height) {
@@ -90,7 +90,7 @@ pub(super) fn size_for(natural: (u32, u32), options: &VideoOptions) -> (u32, u32
     (even(size.0), even(size.1))
 }
 
-/// Pixels of a side that every encoder takes.
+/// Pixels of a side that every encoder accepts.
 const LEAST: u32 = 64;
 const MOST: u32 = 7_680;
 
@@ -99,17 +99,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_side_that_follows_the_other_is_one_that_encoders_take() {
-        let asked =
+    fn a_side_that_follows_the_other_is_within_the_limits_of_encoders() {
+        let options =
             |width: Option<u32>, height: Option<u32>| VideoOptions { width, height, ..Default::default() };
         for (natural, options, size) in [
-            ((1_280, 720), asked(None, None), (1_280, 720)),
-            ((1_280, 720), asked(Some(640), None), (640, 360)),
-            ((360, 640), asked(None, Some(100)), (64, 100)),
-            ((640, 100), asked(Some(100), None), (100, 64)),
-            ((100, 20_000), asked(Some(7_680), None), (64, 7_680)),
-            ((17, 9), asked(None, None), (64, 64)),
-            ((641, 361), asked(None, None), (640, 360)),
+            ((1_280, 720), options(None, None), (1_280, 720)),
+            ((1_280, 720), options(Some(640), None), (640, 360)),
+            ((360, 640), options(None, Some(100)), (64, 100)),
+            ((640, 100), options(Some(100), None), (100, 64)),
+            ((100, 20_000), options(Some(7_680), None), (64, 7_680)),
+            ((17, 9), options(None, None), (64, 64)),
+            ((641, 361), options(None, None), (640, 360)),
         ] {
             assert_eq!(size_for(natural, &options), size, "{natural:?} {options:?}");
         }

@@ -1,6 +1,6 @@
-//! Tracks of sound, mixed and coded.
+//! Mixes and encodes audio tracks.
 
-use super::film::Lane;
+use super::lane::Lane;
 use crate::{
     TranscodeError,
     sink::{Mux, SoundEncoder, SoundSpec},
@@ -9,22 +9,22 @@ use crate::{
     time::Time,
 };
 
-/// Decoders and resamplers hold less than this; what is older has arrived.
+/// The most that decoders and resamplers hold back. Older audio is complete.
 const HELD: Time = Time::from_millis(200);
 
-/// Tracks of sound on one timeline.
-pub(super) struct Mix {
+/// Audio tracks, mixed on one timeline.
+pub(crate) struct MixedTracks {
     sources: Vec<SoundSource>,
     mixer: Mixer,
     rate: u32,
     channels: usize,
-    /// Where the last track ends.
+    /// The end of the last track.
     end: Time,
 }
 
-impl Mix {
-    /// Of `tracks`, at `rate`; into `channels`, or as many as the tracks have, at most two.
-    pub(super) fn open(tracks: &[&Track], rate: u32, channels: Option<u8>) -> Result<Self, TranscodeError> {
+impl MixedTracks {
+    /// Mixes `tracks` at a sample rate. Without `channels`, the mix has as many as the tracks, at most two.
+    pub(crate) fn open(tracks: &[&Track], rate: u32, channels: Option<u32>) -> Result<Self, TranscodeError> {
         let mut sources = Vec::new();
         let mut refused = None;
         for track in tracks {
@@ -33,33 +33,33 @@ impl Mix {
                 Err(error) => refused = Some(error),
             }
         }
-        // One track of an unknown codec must not silence the others.
+        // A track of an unknown codec must not silence the others.
         if let (true, Some(error)) = (sources.is_empty(), refused) {
             return Err(error);
         }
         let most = sources.iter().map(SoundSource::channels).max().unwrap_or(1);
-        let channels = channels.map_or(most, usize::from);
+        let channels = channels.map_or(most, |channels| channels as usize);
         let end = tracks.iter().map(|track| track.end()).max().unwrap_or_default();
         Ok(Self { mixer: Mixer::new(sources.len(), channels, rate), sources, rate, channels, end })
     }
 
-    pub(super) fn channels(&self) -> usize {
+    pub(crate) fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Whether it would have another rate or number of channels if it were of `tracks` alone, as `spec` says.
-    pub(super) fn is_shaped_by_others(&self, tracks: &[&Track], spec: &SoundSpec) -> bool {
+    /// Whether a mix of `tracks` alone, by `spec`, would have another sample rate or number of channels.
+    pub(crate) fn depends_on_others(&self, tracks: &[&Track], spec: &SoundSpec) -> bool {
         let alone = Self::open(tracks, spec.sample_rate, spec.channels);
         alone.is_ok_and(|alone| (alone.rate, alone.channels) != (self.rate, self.channels))
     }
 
-    /// Whether anything could be decoded.
-    pub(super) fn heard(&self) -> bool {
+    /// Whether any audio could be decoded.
+    pub(crate) fn heard(&self) -> bool {
         self.mixer.heard()
     }
 
-    /// Interleaved samples that follow those before, up to about `until`.
-    pub(super) fn advance(&mut self, demux: &mut Demux<'_>, until: Time) -> Result<Vec<f32>, TranscodeError> {
+    /// The next interleaved samples, up to about `until`.
+    pub(crate) fn advance(&mut self, demux: &mut Demux<'_>, until: Time) -> Result<Vec<f32>, TranscodeError> {
         let Self { sources, mixer, .. } = self;
         for (track, source) in sources.iter_mut().enumerate() {
             let channels = source.channels();
@@ -71,8 +71,8 @@ impl Mix {
         Ok(mixer.take((until - HELD).min(self.end).to_samples(self.rate)))
     }
 
-    /// The rest.
-    pub(super) fn finish(&mut self) -> Result<Vec<f32>, TranscodeError> {
+    /// The last samples.
+    pub(crate) fn finish(&mut self) -> Result<Vec<f32>, TranscodeError> {
         let Self { sources, mixer, .. } = self;
         for (track, source) in sources.iter_mut().enumerate() {
             let channels = source.channels();
@@ -86,7 +86,7 @@ impl Mix {
 }
 
 pub(super) struct SoundLane {
-    mix: Mix,
+    mix: MixedTracks,
     encoder: SoundEncoder,
 }
 
@@ -96,7 +96,7 @@ impl SoundLane {
         spec: &SoundSpec,
         mux: &mut Mux<'_>,
     ) -> Result<Self, TranscodeError> {
-        let mix = Mix::open(tracks, spec.sample_rate, spec.channels)?;
+        let mix = MixedTracks::open(tracks, spec.sample_rate, spec.channels)?;
         let encoder = SoundEncoder::open(spec, mix.channels(), mux)?;
         Ok(Self { mix, encoder })
     }

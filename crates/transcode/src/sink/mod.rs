@@ -1,7 +1,7 @@
-//! Writing the output: encoders and the container.
+//! Writes the output: encoders and containers.
 
+mod frame_rate_limit;
 mod mux;
-mod pacing;
 mod picture;
 mod segments;
 mod sound;
@@ -9,18 +9,18 @@ mod sound;
 pub(crate) use mux::{Container, Mux, StreamId};
 pub(crate) use picture::{PictureCodec, PictureEncoder, PictureSpec, Pictures};
 pub(crate) use segments::{Cutter, Pieces, segment_path};
-pub(crate) use sound::{SoundCodec, SoundEncoder, SoundSpec};
+pub(crate) use sound::{SoundCodec, SoundEncoder, SoundSpec, WAV_RATES};
 
 use ffmpeg_next::{self as ff, Rational};
 
 use crate::TranscodeError;
 
-/// Where an encoder's packets go.
+/// Receives the packets of encoders.
 pub(crate) trait PacketSink {
-    /// Whether encoders must put their headers into the container's.
+    /// Whether the headers of encoders are stored in the container's header.
     fn wants_global_header(&self) -> bool;
 
-    /// A stream of what `encoder` makes.
+    /// Adds a stream for the packets of `encoder`.
     fn add_encoded(
         &mut self,
         encoder: &ff::codec::encoder::Encoder,
@@ -36,7 +36,7 @@ pub(crate) trait PacketSink {
     ) -> Result<(), TranscodeError>;
 }
 
-/// The encoder of that name, if this machine's libav has it.
+/// The encoder of this name, if the libav of this machine has it.
 fn encoder(name: &str) -> Result<ff::Codec, TranscodeError> {
     ff::encoder::find_by_name(name).ok_or_else(|| TranscodeError::NoEncoder { name: name.to_owned() })
 }

@@ -6,13 +6,10 @@ use ffmpeg_next::{self as ff, Rational, codec, format};
 
 use super::PacketSink;
 use crate::{
-    TranscodeError, libav, partial,
-    progress::Cancelled,
-    source::{Rotation, Track},
-    time::Time,
+    TranscodeError, libav, partial, picture::Rotation, progress::Cancelled, source::Track, time::Time,
 };
 
-/// Kinds of files.
+/// A container format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Container {
     Mp4,
@@ -20,7 +17,7 @@ pub(crate) enum Container {
     Mp3,
     Ogg,
     Wav,
-    /// Of segments, which are joined in another.
+    /// For segments, which are later joined in another format.
     Matroska,
 }
 
@@ -41,7 +38,7 @@ impl Container {
         match self {
             Self::Mp4 => options.set("movflags", "+faststart"),
             Self::Webm => options.set("cues_to_front", "1"),
-            // Beyond 4 GiB a RIFF can't tell its length.
+            // A RIFF can't store a length beyond 4 GiB.
             Self::Wav => options.set("rf64", "auto"),
             Self::Mp3 | Self::Ogg | Self::Matroska => {}
         }
@@ -53,12 +50,12 @@ impl Container {
 #[derive(Clone, Copy)]
 pub(crate) struct StreamId(pub(super) usize);
 
-/// Writes packets of several streams. First all streams are added, then it [starts](Self::start).
+/// Writes packets of several streams. All streams are added before [`start`](Self::start).
 pub(crate) struct Mux<'a> {
     output: format::context::Output,
-    /// Of each stream, known once the header is written.
+    /// Of each stream; empty until the header is written.
     time_bases: Vec<Rational>,
-    /// Of each stream, what its times must be moved by.
+    /// Of each stream: added to its timestamps.
     delays: Vec<Time>,
     container: Container,
     end: Time,
@@ -89,7 +86,7 @@ impl<'a> Mux<'a> {
         self.container
     }
 
-    /// A stream of coded packets.
+    /// Adds a stream of encoded packets.
     pub(crate) fn add_coded(
         &mut self,
         parameters: codec::Parameters,
@@ -102,7 +99,7 @@ impl<'a> Mux<'a> {
         Ok(StreamId(stream.index()))
     }
 
-    /// A stream of packets as they are in the input.
+    /// Adds a stream whose packets are copied from the input.
     pub(crate) fn add_copied(&mut self, track: &Track) -> Result<StreamId, TranscodeError> {
         let fail = |error| libav::fail("adding a stream", error);
         let mut stream = self.output.add_stream(ff::encoder::find(codec::Id::None)).map_err(fail)?;
@@ -114,7 +111,7 @@ impl<'a> Mux<'a> {
         Ok(StreamId(stream.index()))
     }
 
-    /// Writes the header. No stream can be added from here on.
+    /// Writes the header. No stream can be added afterwards.
     pub(crate) fn start(&mut self) -> Result<(), TranscodeError> {
         self.output
             .write_header_with(self.container.options())
@@ -125,7 +122,7 @@ impl<'a> Mux<'a> {
     }
 
     /// In Matroska a block's time is when it is played plus the codec's delay (RFC 9559 §5.1.4.1.21), which libav's
-    /// muxer leaves to whoever calls it; without that, Opus would be heard before its picture is seen.
+    /// muxer leaves to its caller; without it, Opus would be heard before its video is seen.
     fn delay_of(&self, parameters: &codec::Parameters) -> Time {
         if self.container != Container::Webm || parameters.id() != codec::Id::OPUS {
             return Time::ZERO;
@@ -137,8 +134,8 @@ impl<'a> Mux<'a> {
             .map_or(Time::ZERO, |bytes| Time::from_samples(i64::from(u16::from_le_bytes(bytes)), 48_000))
     }
 
-    /// Writes the index and closes the file. Tells where the last packet ends; an output without any is an input that
-    /// couldn't be decoded.
+    /// Writes the index and closes the file. Returns the end of the last packet. Without any packet the input couldn't be
+    /// decoded, and the result is [`TranscodeError::Unreadable`].
     pub(crate) fn finish(mut self) -> Result<Time, TranscodeError> {
         if self.packets == 0 {
             return Err(TranscodeError::Unreadable {
@@ -170,7 +167,10 @@ impl PacketSink for Mux<'_> {
         time_base: Rational,
     ) -> Result<(), TranscodeError> {
         self.cancelled.check()?;
-        let Some(to) = self.time_bases.get(stream.0) else { return Ok(()) };
+        let Some(to) = self.time_bases.get(stream.0) else {
+            debug_assert!(false, "the stream was added before the start");
+            return Ok(());
+        };
         if let Some(end) = packet.pts().map(|pts| pts.saturating_add(packet.duration()))
             && let Some(end) = Time::from_ticks(end, time_base)
         {

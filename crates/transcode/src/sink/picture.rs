@@ -1,14 +1,14 @@
-//! Encoding pictures.
+//! Encodes video.
 
 use std::ops::RangeInclusive;
 
 use ffmpeg_next::{self as ff, Dictionary, Rational, codec, color, format::Pixel, frame, picture};
 
-use super::pacing::Pacing;
+use super::frame_rate_limit::FrameRateLimit;
 use super::{Container, Mux, PacketSink, StreamId, encoder};
 use crate::{Preset, TranscodeError, libav, picture::Colour, time::Time};
 
-/// What pictures are coded with.
+/// A video codec of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PictureCodec {
     H264,
@@ -25,9 +25,8 @@ impl PictureCodec {
         }
     }
 
-    /// Steps of constant quality, the best first. In H.264 0 is lossless, which most players can't show, and SVT-AV1 takes it
-    /// for none.
-    pub(crate) fn qualities(self) -> RangeInclusive<u8> {
+    /// The range of `crf`, the best first. In H.264, 0 is lossless, which most players can't show; SVT-AV1 ignores 0.
+    pub(crate) fn qualities(self) -> RangeInclusive<u32> {
         match self {
             Self::H264 => 1..=51,
             Self::Vp9 => 0..=63,
@@ -41,7 +40,7 @@ impl PictureCodec {
         10_000..=most
     }
 
-    /// What a stream has that needs no coding again.
+    /// The codec of a track that can be copied.
     pub(crate) fn id(self) -> codec::Id {
         match self {
             Self::H264 => codec::Id::H264,
@@ -53,7 +52,7 @@ impl PictureCodec {
     fn options(self, spec: &PictureSpec) -> Dictionary<'static> {
         let mut options = Dictionary::new();
         let preset = spec.preset.unwrap_or_default();
-        let crf = |default: u8| spec.crf.unwrap_or(default).to_string();
+        let crf = |default: u32| spec.crf.unwrap_or(default).to_string();
         match self {
             Self::H264 => {
                 options.set("preset", x264_preset(preset));
@@ -62,7 +61,7 @@ impl PictureCodec {
                 }
             }
             Self::Vp9 => {
-                // Its good quality knows no step faster than 5; below that it must code as in a call.
+                // The deadline `good` has no step above 5. Faster steps need `realtime`.
                 let step = 8 - speed_step(preset);
                 options.set("deadline", if step > 5 { "realtime" } else { "good" });
                 options.set("row-mt", "1");
@@ -83,42 +82,42 @@ impl PictureCodec {
     }
 }
 
-/// How pictures are coded.
+/// The parameters of an encoder.
 #[derive(Clone, Debug)]
 pub(crate) struct PictureSpec {
     pub(crate) codec: PictureCodec,
     pub(crate) bit_rate: Option<u32>,
-    pub(crate) crf: Option<u8>,
+    pub(crate) crf: Option<u32>,
     pub(crate) preset: Option<Preset>,
-    /// At most so many a second.
+    /// The most frames a second, on average.
     pub(crate) frame_rate: Option<u32>,
 }
 
-/// What pictures come.
+/// The frames to encode.
 #[derive(Clone, Copy)]
 pub(crate) struct Pictures {
-    /// Of all of them.
+    /// Of all frames.
     pub(crate) size: (u32, u32),
     pub(crate) colour: Colour,
-    /// How many a second, for planning only.
+    /// Frames a second, as a hint for the encoder.
     pub(crate) usual_rate: u32,
-    /// Up to when the last one is shown.
+    /// The end of the last frame.
     pub(crate) end: Time,
 }
 
-/// A jump to any place decodes at most so much.
+/// The most media that a player decodes after a seek.
 const KEYFRAME_INTERVAL: Time = Time::from_millis(4_000);
 
-/// Encodes pictures at their own times.
+/// Encodes frames with their own timestamps.
 pub(crate) struct PictureEncoder {
     encoder: codec::encoder::Video,
     stream: StreamId,
     time_base: Rational,
-    /// Of a picture, usually.
+    /// The usual duration of a frame, in units of `time_base`.
     duration: i64,
     /// In units of `time_base`.
     end: i64,
-    pacing: Option<Pacing>,
+    rate_limit: Option<FrameRateLimit>,
     last: Option<i64>,
     last_keyframe: Option<Time>,
 }
@@ -133,7 +132,7 @@ impl PictureEncoder {
         let fail = |error| libav::fail(&format!("opening the encoder {name}"), error);
         let Pictures { size, colour, usual_rate, end } = pictures;
         let codec = encoder(name)?;
-        // Matroska counts in milliseconds; MP4 may as well count as RTP does.
+        // Matroska has milliseconds. For MP4, the 90 kHz of RTP.
         let time_base =
             if mux.container() == Container::Webm { Rational(1, 1_000) } else { Rational(1, 90_000) };
         let rate = spec.frame_rate.map_or(usual_rate, |most| most.min(usual_rate)).max(1);
@@ -143,7 +142,7 @@ impl PictureEncoder {
         context.set_format(Pixel::YUV420P);
         context.set_time_base(time_base);
         context.set_frame_rate(Some((rate.cast_signed(), 1)));
-        // Keyframes are asked for by time, which some encoders don't heed.
+        // Keyframes are requested by time, which SVT-AV1 ignores.
         let by_time = spec.codec != PictureCodec::Av1;
         context.set_gop(if by_time { MOST_IN_GROUP } else { rate * 4 });
         context.set_color_range(color::Range::MPEG);
@@ -171,46 +170,46 @@ impl PictureEncoder {
             time_base,
             duration: i64::from(ticks),
             end: end.to_ticks(time_base),
-            pacing: spec.frame_rate.map(Pacing::new),
+            rate_limit: spec.frame_rate.map(FrameRateLimit::new),
             last: None,
             last_keyframe: None,
         })
     }
 
-    /// Whether [`push`](Self::push) would take a picture of this time: it must come after the last one, and not too
-    /// soon after it if the rate is limited.
-    pub(crate) fn takes(&self, time: Time) -> bool {
+    /// Whether [`push`](Self::push) accepts a frame of this time: it must be later than the last one, and within the frame rate
+    /// limit.
+    pub(crate) fn accepts(&self, time: Time) -> bool {
         let late = self.last.is_none_or(|last| time.to_ticks(self.time_base) > last);
-        time >= Time::ZERO && late && self.pacing.as_ref().is_none_or(|pacing| pacing.takes(time))
+        time >= Time::ZERO && late && self.rate_limit.as_ref().is_none_or(|limit| limit.accepts(time))
     }
 
-    /// One that isn't [taken](Self::takes) is dropped.
+    /// Encodes a frame. A frame that isn't [accepted](Self::accepts) is dropped.
     pub(crate) fn push(
         &mut self,
         mut picture: frame::Video,
         time: Time,
         mux: &mut Mux<'_>,
     ) -> Result<(), TranscodeError> {
-        if !self.takes(time) {
+        if !self.accepts(time) {
             return Ok(());
         }
         let ticks = time.to_ticks(self.time_base);
         self.last = Some(ticks);
-        if let Some(pacing) = &mut self.pacing {
-            pacing.took(time);
+        if let Some(limit) = &mut self.rate_limit {
+            limit.accepted(time);
         }
         picture.set_pts(Some(ticks));
         let keyframe = self.last_keyframe.is_none_or(|last| time - last >= KEYFRAME_INTERVAL);
         if keyframe {
             self.last_keyframe = Some(time);
         }
-        // Else the encoder would put a keyframe wherever the input had one.
+        // Otherwise the encoder would write a keyframe wherever the input had one.
         picture.set_kind(if keyframe { picture::Type::I } else { picture::Type::None });
         self.encoder.send_frame(&picture).map_err(|error| libav::fail("encoding a picture", error))?;
         self.drain(mux)
     }
 
-    /// Encodes what the encoder has held back.
+    /// Writes the frames that the encoder holds back.
     pub(crate) fn finish(&mut self, mux: &mut Mux<'_>) -> Result<(), TranscodeError> {
         if self.last.is_none() {
             return Ok(());
@@ -224,7 +223,7 @@ impl PictureEncoder {
             let mut packet = ff::Packet::empty();
             match self.encoder.receive_packet(&mut packet) {
                 Ok(()) => {
-                    // Containers take all but the last from the times that follow; of no length, it would not be shown.
+                    // Containers derive the duration from the next frame. Without one, the last frame would not be shown.
                     let left = self.end.saturating_sub(packet.pts().unwrap_or(0));
                     packet.set_duration(self.duration.min(left).max(1));
                     mux.write(self.stream, packet, self.time_base)?;
@@ -236,7 +235,7 @@ impl PictureEncoder {
     }
 }
 
-/// Pictures from one keyframe to the next, at most, where keyframes are asked for by time.
+/// The longest GOP of an encoder whose keyframes are requested by time.
 const MOST_IN_GROUP: u32 = 1_000;
 
 fn x264_preset(preset: Preset) -> &'static str {

@@ -1,4 +1,4 @@
-//! The packets of one encoder, cut into a file for each interval.
+//! Cuts the packets of one encoder into a file for each interval.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,11 +10,11 @@ use ffmpeg_next::{self as ff, Rational, codec};
 use super::{Container, Mux, PacketSink, StreamId};
 use crate::{Segment, TranscodeError, partial::Partial, progress::Cancelled, time::Time};
 
-/// Packets that aren't as those before: at the end of the sound some encoders make one or two.
+/// The most packets with irregular times. Some encoders write one or two at the end.
 const MAX_ODD: usize = 64;
 
-/// Cuts a stream at the first packet of each interval. A segment is a Matroska file of its own, whose time begins at
-/// zero; what Matroska's milliseconds lose is remembered for all segments together.
+/// Cuts a stream at the first packet of each interval. A segment is a Matroska file whose time begins at zero. Matroska
+/// rounds timestamps to milliseconds, so the exact ones are stored in memory for all segments together.
 pub(crate) struct Cutter<'a> {
     directory: &'a Path,
     interval: Time,
@@ -22,13 +22,13 @@ pub(crate) struct Cutter<'a> {
     cancelled: Cancelled<'a>,
     coding: Option<(codec::Parameters, Rational)>,
     open: Option<Open<'a>>,
-    /// Where the open segment ends.
+    /// The end of the interval of the open segment.
     boundary: Time,
     pieces: Vec<u32>,
-    rhythm: Rhythm,
+    timing: Timing,
 }
 
-/// The segment that is being written.
+/// The segment that is written now.
 struct Open<'a> {
     number: u32,
     path: PathBuf,
@@ -41,19 +41,19 @@ struct Open<'a> {
     packets: u32,
 }
 
-/// What was cut, for joining it again.
+/// All segments, for joining them.
 pub(crate) struct Pieces {
     pub(crate) directory: PathBuf,
     pub(crate) parameters: codec::Parameters,
     pub(crate) time_base: Rational,
     /// The number of packets of each segment.
     pub(crate) packets: Vec<u32>,
-    pub(crate) rhythm: Rhythm,
+    pub(crate) timing: Timing,
 }
 
-/// The times of all packets: each as long as the first, with the exceptions.
+/// The timestamps of all packets: a constant duration, with exceptions.
 #[derive(Default)]
-pub(crate) struct Rhythm {
+pub(crate) struct Timing {
     start: i64,
     step: i64,
     count: u64,
@@ -61,7 +61,7 @@ pub(crate) struct Rhythm {
 }
 
 impl<'a> Cutter<'a> {
-    /// Writes segments of `interval` into `directory` and tells `report` of each that is whole.
+    /// Writes segments of `interval` into `directory`. Calls `report` with each segment that is complete.
     pub(crate) fn new(
         directory: &'a Path,
         interval: Duration,
@@ -78,18 +78,18 @@ impl<'a> Cutter<'a> {
             open: None,
             boundary: interval,
             pieces: Vec::new(),
-            rhythm: Rhythm::default(),
+            timing: Timing::default(),
         }
     }
 
-    /// Closes the last segment. None if there was nothing at all.
+    /// Closes the last segment. `None` if there was no packet.
     pub(crate) fn finish(mut self) -> Result<Option<Pieces>, TranscodeError> {
         self.close()?;
         let Some((parameters, time_base)) = self.coding.take().filter(|_| !self.pieces.is_empty()) else {
             return Ok(None);
         };
         let directory = self.directory.to_owned();
-        Ok(Some(Pieces { directory, parameters, time_base, packets: self.pieces, rhythm: self.rhythm }))
+        Ok(Some(Pieces { directory, parameters, time_base, packets: self.pieces, timing: self.timing }))
     }
 
     fn open(&mut self, start: i64) -> Result<Open<'a>, TranscodeError> {
@@ -97,7 +97,10 @@ impl<'a> Cutter<'a> {
         let path = segment_path(self.directory, number);
         let partial = Partial::new(&path);
         let mut mux = Mux::create(partial.path(), Container::Matroska, self.cancelled)?;
-        let Some((parameters, time_base)) = &self.coding else { return Err(no_stream()) };
+        let Some((parameters, time_base)) = &self.coding else {
+            debug_assert!(false, "the stream was added before its packets");
+            return Err(no_stream());
+        };
         let stream = mux.add_coded(parameters.clone(), *time_base)?;
         mux.start()?;
         Ok(Open { number, path, partial, mux, stream, start, end: start, packets: 0 })
@@ -106,7 +109,7 @@ impl<'a> Cutter<'a> {
     fn close(&mut self) -> Result<(), TranscodeError> {
         let (Some(open), Some((_, time_base))) = (self.open.take(), &self.coding) else { return Ok(()) };
         open.mux.finish()?;
-        let bytes = open.partial.name()?;
+        let bytes = open.partial.rename()?;
         self.pieces.push(open.packets);
         let time = |ticks| Time::from_ticks(ticks, *time_base).unwrap_or_default().duration();
         let start = time(open.start);
@@ -118,7 +121,7 @@ impl<'a> Cutter<'a> {
 
 impl PacketSink for Cutter<'_> {
     fn wants_global_header(&self) -> bool {
-        // As the containers of sound alone, which the segments become.
+        // The containers that the segments are joined in have none.
         false
     }
 
@@ -138,7 +141,7 @@ impl PacketSink for Cutter<'_> {
         time_base: Rational,
     ) -> Result<(), TranscodeError> {
         let pts = packet.pts().unwrap_or_default();
-        self.rhythm.note(&packet)?;
+        self.timing.add(&packet)?;
         while Time::from_ticks(pts, time_base).is_some_and(|time| time >= self.boundary) {
             self.close()?;
             self.boundary = self.boundary + self.interval;
@@ -157,8 +160,8 @@ impl PacketSink for Cutter<'_> {
     }
 }
 
-impl Rhythm {
-    fn note(&mut self, packet: &ff::Packet) -> Result<(), TranscodeError> {
+impl Timing {
+    fn add(&mut self, packet: &ff::Packet) -> Result<(), TranscodeError> {
         if self.count == 0 {
             (self.start, self.step) = (packet.pts().unwrap_or_default(), packet.duration());
         }
@@ -179,7 +182,7 @@ impl Rhythm {
         self.start.saturating_add(self.step.saturating_mul(number.cast_signed()))
     }
 
-    /// The packet as the encoder made it, from its number and its bytes.
+    /// The packet of the encoder, restored from its number and its bytes.
     pub(crate) fn restore(&self, number: u64, data: &[u8]) -> ff::Packet {
         if let Ok(at) = self.odd.binary_search_by_key(&number, |(number, _)| *number)
             && let Some((_, packet)) = self.odd.get(at)
@@ -195,7 +198,7 @@ impl Rhythm {
     }
 }
 
-/// Where the segment of that number is.
+/// The path of a segment.
 pub(crate) fn segment_path(directory: &Path, number: u32) -> PathBuf {
     directory.join(format!("{number:06}.mka"))
 }

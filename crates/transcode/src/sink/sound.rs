@@ -1,4 +1,4 @@
-//! Encoding sound.
+//! Encodes audio.
 
 use std::ops::RangeInclusive;
 
@@ -11,7 +11,10 @@ use ffmpeg_next::{
 use super::{PacketSink, StreamId, encoder};
 use crate::{TranscodeError, libav};
 
-/// What sound is coded with.
+/// Hertz of a WAV file.
+pub(crate) const WAV_RATES: RangeInclusive<u32> = 8_000..=192_000;
+
+/// An audio codec of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SoundCodec {
     Aac,
@@ -38,7 +41,7 @@ impl SoundCodec {
         }
     }
 
-    /// Rates that the encoder takes, in Hertz; none: any.
+    /// The sample rates of the encoder, in Hertz; empty: any.
     pub(crate) fn sample_rates(self) -> &'static [u32] {
         match self {
             Self::Aac => &[16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000],
@@ -48,10 +51,8 @@ impl SoundCodec {
         }
     }
 
-    /// Bits a second that the encoder takes as they are, within what is of any use; outside of it it would refuse them, or
-    /// take others.
-    pub(crate) fn bit_rates(self, sample_rate: u32, channels: u8) -> RangeInclusive<u32> {
-        let channels = u32::from(channels);
+    /// Bits a second that the encoder accepts without change. It would refuse or change other values.
+    pub(crate) fn bit_rates(self, sample_rate: u32, channels: u32) -> RangeInclusive<u32> {
         match self {
             // A frame of 1,024 samples has at most 6,144 bits a channel (the input buffer of ISO 14496-3).
             Self::Aac => 8_000..=sample_rate.saturating_mul(6 * channels).min(512_000),
@@ -63,7 +64,7 @@ impl SoundCodec {
         }
     }
 
-    /// Bits a second that suit speech and music.
+    /// The default for speech and music, in bits a second.
     fn bit_rate(self, channels: usize) -> usize {
         match self {
             Self::Aac | Self::Opus => 64_000 * channels,
@@ -73,17 +74,17 @@ impl SoundCodec {
     }
 }
 
-/// How sound is coded.
+/// The parameters of an encoder.
 #[derive(Clone, Debug)]
 pub(crate) struct SoundSpec {
     pub(crate) codec: SoundCodec,
     pub(crate) sample_rate: u32,
-    /// As the tracks have, if not given.
-    pub(crate) channels: Option<u8>,
+    /// Default: as the tracks have.
+    pub(crate) channels: Option<u32>,
     pub(crate) bit_rate: Option<u32>,
 }
 
-/// Encodes sound that comes without holes, from time 0.
+/// Encodes audio without gaps, from time 0.
 pub(crate) struct SoundEncoder {
     codec: SoundCodec,
     encoder: codec::encoder::Audio,
@@ -91,7 +92,7 @@ pub(crate) struct SoundEncoder {
     time_base: Rational,
     rate: u32,
     channels: usize,
-    /// Samples of each frame.
+    /// Samples of a frame.
     frame: usize,
     /// Interleaved, less than a frame.
     held: Vec<f32>,
@@ -99,7 +100,7 @@ pub(crate) struct SoundEncoder {
 }
 
 impl SoundEncoder {
-    /// Samples of a frame where the codec doesn't prescribe it.
+    /// Samples of a frame if the codec doesn't prescribe it.
     const FREE_FRAME: usize = 4_096;
 
     pub(crate) fn open(
@@ -116,10 +117,10 @@ impl SoundEncoder {
         context.set_format(spec.codec.sample());
         context.set_channel_layout(layout(channels));
         context.set_time_base(time_base);
-        // Who left the channels open asked for what two can have.
+        // The range of a bit rate without `channels` is that of two channels.
         let most = *spec.codec.bit_rates(spec.sample_rate, if channels == 1 { 1 } else { 2 }).end();
-        let asked = spec.bit_rate.map(|rate| rate.min(most) as usize);
-        let bit_rate = asked.unwrap_or_else(|| spec.codec.bit_rate(channels));
+        let requested = spec.bit_rate.map(|rate| rate.min(most) as usize);
+        let bit_rate = requested.unwrap_or_else(|| spec.codec.bit_rate(channels));
         if bit_rate > 0 {
             context.set_bit_rate(bit_rate);
         }
@@ -145,7 +146,7 @@ impl SoundEncoder {
         })
     }
 
-    /// Interleaved samples, which follow those before.
+    /// Appends interleaved samples.
     pub(crate) fn push(&mut self, samples: &[f32], sink: &mut dyn PacketSink) -> Result<(), TranscodeError> {
         self.held.extend_from_slice(samples);
         let held = std::mem::take(&mut self.held);
@@ -157,13 +158,13 @@ impl SoundEncoder {
         Ok(())
     }
 
-    /// Encodes the rest.
+    /// Encodes the last samples and ends the stream.
     pub(crate) fn finish(&mut self, sink: &mut dyn PacketSink) -> Result<(), TranscodeError> {
         let rest = std::mem::take(&mut self.held);
         if !rest.is_empty() {
             self.encode(&rest, sink)?;
         }
-        // An encoder that got nothing may refuse to end.
+        // An encoder without any input may refuse to end.
         if self.position == 0 {
             return Ok(());
         }

@@ -1,27 +1,27 @@
-//! All tracks on one timeline.
+//! Mixes tracks on one timeline.
 
 use std::collections::VecDeque;
 
 use super::limiter::Limiter;
 
-/// Adds sound of several tracks, each at its place in time; where there is none there is silence.
+/// Adds the audio of several tracks, each at its position in time, and fills gaps with silence.
 ///
-/// It holds what was added and not yet taken. Sound that comes for a time that was taken already is dropped.
+/// It holds the samples between those taken and the last one added. Audio of a time that was already taken is dropped.
 pub(crate) struct Mixer {
     channels: usize,
     /// Index of the first sample in `held`.
     start: i64,
     /// Interleaved.
     held: VecDeque<f32>,
-    /// For each track, where its sound begins.
+    /// Of each track: the index of its first sample.
     starts: Vec<i64>,
-    /// For each track, up to where it has sound: what overlaps that is dropped, not doubled.
+    /// Of each track: the index behind its last sample. Audio before it is dropped, not added twice.
     ends: Vec<i64>,
     limiter: Limiter,
 }
 
 impl Mixer {
-    /// Of `tracks` tracks, into 1 or 2 `channels`. The timeline begins at 0.
+    /// Mixes `tracks` tracks into 1 or 2 `channels`. The timeline begins at index 0.
     pub(crate) fn new(tracks: usize, channels: usize, rate: u32) -> Self {
         Self {
             channels,
@@ -33,9 +33,10 @@ impl Mixer {
         }
     }
 
-    /// Adds interleaved `samples` of `channels` (1 or 2), the first of which belongs at index `position`.
+    /// Adds interleaved `samples` of 1 or 2 `channels`; `position` is the index of the first.
     pub(crate) fn add(&mut self, track: usize, position: i64, samples: &[f32], channels: usize) {
         let (Some(start), Some(end)) = (self.starts.get_mut(track), self.ends.get_mut(track)) else {
+            debug_assert!(false, "the mixer was made for this number of tracks");
             return;
         };
         let count = (samples.len() / channels) as i64;
@@ -71,14 +72,14 @@ impl Mixer {
         let present = length.min(self.held.len());
         let mut taken: Vec<f32> = self.held.drain(..present).collect();
         taken.resize(length, 0.0);
-        // One track alone passes as it is.
+        // A single track is passed on unchanged.
         let alone = usize::try_from(self.second_start() - self.start).unwrap_or(0).min(count);
         self.limiter.apply(taken.get_mut(alone * self.channels..).unwrap_or_default());
         self.start = until.max(self.start);
         taken
     }
 
-    /// Where a second track joins the first.
+    /// The index at which a second track begins.
     fn second_start(&self) -> i64 {
         let (mut first, mut second) = (i64::MAX, i64::MAX);
         for start in &self.starts {
@@ -87,7 +88,7 @@ impl Mixer {
         second
     }
 
-    /// Whether anything was added.
+    /// Whether any audio was added.
     pub(crate) fn heard(&self) -> bool {
         self.ends.iter().any(|end| *end > i64::MIN)
     }
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_overlaps_its_own_track_or_comes_late_is_dropped() {
+    fn audio_that_overlaps_its_own_track_or_is_late_is_dropped() {
         let mut mixer = Mixer::new(1, 1, 48_000);
         mixer.add(0, -2, &[0.5, 0.5, 0.1, 0.2], 1);
         mixer.add(0, 1, &[0.9, 0.3], 1);
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_number_is_silence() {
+    fn samples_that_are_not_numbers_become_silence() {
         let mut mixer = Mixer::new(2, 1, 48_000);
         mixer.add(0, 0, &[f32::NAN, f32::INFINITY, 0.5], 1);
         let mixed = mixer.take(3);
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loud_track_is_left_as_it_is_until_another_joins() {
+    fn a_loud_track_is_unchanged_until_another_joins() {
         let mut mixer = Mixer::new(3, 1, 48_000);
         mixer.add(2, 0, &[1.5; 10], 1);
         mixer.add(0, 8, &[0.5; 2], 1);

@@ -1,4 +1,4 @@
-//! The size of a picture, read from the head of its keyframe.
+//! The size of video, read from the headers of keyframes.
 
 use ffmpeg_next::{self as ff, codec::Id};
 
@@ -7,7 +7,7 @@ use crate::libav::ffi;
 /// Reads the keyframes of a track.
 pub(super) struct Keyframes {
     codec: Id,
-    /// For codecs whose keyframes come behind headers, which may be in the container.
+    /// For codecs whose headers can be in the container.
     parser: Option<ffi::Parser>,
 }
 
@@ -17,7 +17,7 @@ impl Keyframes {
         Self { codec, parser: parsed.then(|| ffi::Parser::open(parameters)).flatten() }
     }
 
-    /// Width and height in pixels, as the keyframe declares them.
+    /// Width and height in pixels that the keyframe declares.
     pub(super) fn size(&mut self, keyframe: &ff::Packet) -> Option<(u32, u32)> {
         match self.codec {
             Id::VP8 => vp8(keyframe.data()?),

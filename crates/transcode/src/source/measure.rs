@@ -1,44 +1,45 @@
-//! How large a track's pictures are, learnt from those that can be decoded.
+//! Measures the size of a track's video by decoding some of it.
 
 use std::{cell::Cell, path::Path};
 
 use ffmpeg_next::{self as ff, frame};
 
-use super::{Demux, Pace, PictureSource, Survey, Track};
+use super::{Demux, Pace, PictureSource, Probe, Track};
 use crate::{TranscodeError, picture::Colour, progress::Cancelled, time::Time};
 
-/// Packets that are tried from the start on, for a track whose container doesn't tell where keyframes are.
+/// The first packets that are decoded, for a track whose container doesn't mark keyframes.
 const TRIED_FIRST: usize = 300;
-/// Further keyframes that are tried, and packets from each: more than a decoder holds back.
+/// Further keyframes from which decoding is tried, and the packets from each: more than a decoder holds back.
 const KEYFRAMES: usize = 50;
 const TRIED: usize = 20;
-/// Sizes that only one keyframe declares, and that are tried.
+/// The most sizes, each declared by a single keyframe, that are verified by decoding.
 const MOST_SIZES: usize = 20;
-/// Pixels of a picture, beyond which nothing is recorded.
+/// The most pixels of a frame. Larger video is not recorded.
 pub(super) const MOST_PIXELS: u64 = 7_680 * 4_320;
-/// Pixels of a side, likewise.
+/// The most pixels of a side.
 pub(super) const MOST: u32 = 7_680;
 
-/// What is to be known of a track's pictures before the first of them is coded again.
+/// What an encoder must know of a track's video before its first frame.
 #[derive(Clone, Copy)]
 pub(crate) struct Measured {
-    /// Room for the largest, upright.
+    /// The largest width and the largest height, upright.
     pub(crate) size: (u32, u32),
-    /// Not all have the same size.
+    /// Whether the size changes within the track.
     pub(crate) changes: bool,
-    /// Of the first.
+    /// Of the first frame.
     pub(crate) colour: Colour,
 }
 
-/// Looks at the first picture that can be decoded, and at what keyframes declare: a size counts that two of them have, or
-/// one that can be decoded, so that one damaged header doesn't blow up all. `None` if no picture can be decoded.
+/// Decodes the first frame that can be decoded, and considers the sizes that keyframes declare. A size counts if two
+/// keyframes declare it or if a frame of this size can be decoded, so that one damaged header doesn't enlarge the output.
+/// `None` if no frame can be decoded.
 pub(crate) fn measure(
     path: &Path,
-    survey: &Survey,
+    probe: &Probe,
     track: &Track,
     cancelled: Cancelled<'_>,
 ) -> Result<Option<Measured>, TranscodeError> {
-    let demux = Demux::open(path, survey, &[track.index], cancelled)?;
+    let demux = Demux::open(path, probe, &[track.index], cancelled)?;
     let source = PictureSource::open(track, Pace::Prompt)?;
     let mut look = Look { demux, source, track };
     let Some(first) = look.first_picture()? else { return Ok(None) };
@@ -70,7 +71,7 @@ fn pixels(size: (u32, u32)) -> u64 {
     u64::from(size.0) * u64::from(size.1)
 }
 
-/// Whether a recording can have pictures of this size.
+/// Whether a recording can have this size.
 pub(super) fn is_possible(size: (u32, u32)) -> bool {
     let side = 1..=MOST;
     side.contains(&size.0) && side.contains(&size.1) && pixels(size) <= MOST_PIXELS
@@ -83,7 +84,7 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// From the start on, or where that is damaged from a later keyframe on.
+    /// Tries the start of the track, then later keyframes.
     fn first_picture(&mut self) -> Result<Option<frame::Video>, TranscodeError> {
         let first = self.picture_from(None, TRIED_FIRST, &|_| true)?;
         if first.is_some() {
@@ -98,18 +99,18 @@ impl Look<'_> {
         Ok(None)
     }
 
-    /// Whether there is a picture of that size behind the keyframe that declares it.
+    /// Whether a frame of this size can be decoded from the keyframe that declares it.
     fn decodes(&mut self, keyframe: Time, size: (u32, u32)) -> Result<bool, TranscodeError> {
         let as_declared = |picture: &frame::Video| (picture.width(), picture.height()) == size;
         Ok(self.picture_from(Some(keyframe), TRIED, &as_declared)?.is_some())
     }
 
-    /// The first picture that is `wanted` of those in some packets, from a keyframe on.
+    /// The first frame that `accepts` accepts, from a keyframe on and within a number of packets.
     fn picture_from(
         &mut self,
         keyframe: Option<Time>,
         packets: usize,
-        wanted: &dyn Fn(&frame::Video) -> bool,
+        accepts: &dyn Fn(&frame::Video) -> bool,
     ) -> Result<Option<frame::Video>, TranscodeError> {
         if let Some(keyframe) = keyframe {
             self.demux.seek(keyframe);
@@ -117,7 +118,7 @@ impl Look<'_> {
         }
         let found = Cell::new(None);
         let mut sink = |picture: frame::Video, _| {
-            if wanted(&picture) {
+            if accepts(&picture) {
                 let first = found.take().unwrap_or(picture);
                 found.set(Some(first));
             }

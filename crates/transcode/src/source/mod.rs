@@ -1,15 +1,15 @@
-//! Reading the input: what is in it, its packets in order, its pictures and its sound.
+//! Reads the input: its tracks, its packets in order, its video frames and its audio.
 
 mod demux;
-mod doubt;
-mod growing;
 mod keyframe;
 mod measure;
+mod open_file;
 mod picture;
+mod probe;
 mod rotation;
 mod runs;
 mod sound;
-mod survey;
+mod timestamp_filter;
 
 use std::{
     fs::File,
@@ -22,14 +22,13 @@ use ffmpeg_next::{self as ff, format::context::StreamIo};
 use crate::{TranscodeError, libav, partial, progress::Cancelled};
 
 pub(crate) use demux::Demux;
-pub(crate) use growing::{GrowingFile, Growth};
 pub(crate) use measure::{Measured, measure};
+pub(crate) use open_file::{FinalBytes, OpenFile};
 pub(crate) use picture::{Pace, PictureSource};
-pub(crate) use rotation::Rotation;
+pub(crate) use probe::{Probe, Track};
 pub(crate) use sound::SoundSource;
-pub(crate) use survey::{Kind, Survey, Track};
 
-/// Containers that are tried. Left out are those that name other files or hosts, such as playlists: an input must
+/// Containers that are accepted. Formats that can name other files or hosts, such as playlists, are left out: an input must
 /// never make this machine read anything else.
 const FORMATS: &str = "matroska,webm,ogg,mov,mp4,m4a,wav,mp3,ivf,flac,aac";
 
@@ -51,13 +50,14 @@ fn options() -> ff::Dictionary<'static> {
 
 const EIO: ff::Error = ff::Error::Other { errno: ff::error::EIO };
 
-/// Failures of reading packets in a row after which there is nothing more to be had.
+/// Consecutive failures to read a packet after which the input counts as ended.
 const MAX_FAILURES: u32 = 1_000;
 
-/// Reads packets past damage.
+/// Reads packets and skips damage.
 pub(crate) struct Reader {
     input: ff::format::context::Input,
-    /// What is to be read whole before an input/output error is blamed on damage.
+    /// Set until the first input/output error. Then the whole file is read once, to see whether the disk or damage is the
+    /// cause.
     suspect: Option<PathBuf>,
 }
 
@@ -66,20 +66,20 @@ impl Reader {
         Ok(Self { input: open(path)?, suspect: Some(path.to_owned()) })
     }
 
-    /// Reads the header; waits until it and a few packets are there.
-    pub(crate) fn follow(file: GrowingFile) -> Result<Self, TranscodeError> {
-        /// libav can't seek here, so what it finds behind damage is no farther back than this, in bytes.
+    /// Reads the header. Blocks until it and a few packets are final.
+    pub(crate) fn follow(file: OpenFile) -> Result<Self, TranscodeError> {
+        /// Bytes. libav can't seek in this input, so it can go back no farther than this after damage.
         const BUFFER: usize = 256 << 10;
-        let growth = file.growth();
+        let final_bytes = file.final_bytes();
         let io = StreamIo::from_read_with_capacity(file, BUFFER);
         let input = io.and_then(|io| ff::format::input_from_stream(io, None, Some(options())));
-        // A fault of the disk is noted there and no reason to blame the input.
-        growth.check()?;
+        // If the disk failed, the input is not at fault.
+        final_bytes.check()?;
         let input = input.map_err(|error| libav::unreadable("opening the input", error))?;
         Ok(Self { input, suspect: None })
     }
 
-    /// The next packet that can be read; `None` at the end.
+    /// The next readable packet; `None` at the end.
     pub(crate) fn next(&mut self, cancelled: Cancelled<'_>) -> Result<Option<ff::Packet>, TranscodeError> {
         for _ in 0..MAX_FAILURES {
             cancelled.check()?;
@@ -98,9 +98,16 @@ impl Reader {
     }
 }
 
-/// libav calls a damaged file an input/output error too. A disk that can't be read must not pass for that: the
-/// recording is then given up although nothing is wrong with it.
+/// libav reports damage, too, as an input/output error. If the disk is the cause, the error must say so: a rendition of a
+/// damaged file is parked at once, while a failure of the disk is retried.
 fn disk_reads(path: &Path) -> Result<(), TranscodeError> {
     let read = File::open(path).and_then(|mut file| io::copy(&mut file, &mut io::sink()));
     read.map(drop).map_err(|error| TranscodeError::io("reading the input", &error))
+}
+
+/// Logs the frames of a track that a decoder skipped.
+fn log_errors(track: usize, errors: u64) {
+    if errors > 0 {
+        tracing::debug!(track, errors, "frames skipped: they can't be decoded");
+    }
 }

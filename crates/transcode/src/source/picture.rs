@@ -1,35 +1,37 @@
-//! Decoded pictures of one track.
+//! Decodes one video track.
 
 use ffmpeg_next::{self as ff, codec, color, decoder, format::Pixel, frame, threading};
 
-use super::{Demux, Track};
+use super::{Demux, Track, log_errors};
 use crate::{TranscodeError, libav, time::Time};
 
-/// More than any decoder holds frames.
+/// Consecutive failures after which a decoder is not drained further. More than any decoder holds frames.
 const MAX_FAILURES: u32 = 64;
 
-/// Frames in a row for which there is no memory. A damaged one may ask for any amount; it is passed over like others.
+/// Consecutive frames without enough memory after which decoding fails. A single damaged frame can require any amount and
+/// is skipped.
 const MAX_STARVED: u32 = 10;
 
-/// What matters of a decoder.
+/// Latency and threads of a decoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pace {
-    /// Pictures come out as soon as they can.
+    /// Frames are returned as soon as possible.
     Prompt,
-    /// The same with one thread: for one decoder of many, as each thread reserves memory for its stack.
+    /// The same with one thread. For many decoders at once, since each thread reserves memory for its stack.
     Frugal,
-    /// Pictures come out a few later, and faster.
+    /// The highest throughput; frames are returned a few frames later.
     Fast,
 }
 
-/// Decodes a track of video. Broken frames are passed over.
+/// Decodes a video track. Broken frames are skipped.
 pub(crate) struct PictureSource {
     track: usize,
     time_base: ff::Rational,
     decoder: decoder::Video,
     last: Time,
-    /// Frames in a row that found no memory.
+    /// Consecutive frames without enough memory.
     starved: u32,
+    errors: u64,
 }
 
 impl PictureSource {
@@ -40,7 +42,7 @@ impl PictureSource {
         let count = if pace == Pace::Frugal { 1 } else { libav::threads() };
         context.set_threading(threading::Config { kind, count, ..Default::default() });
         if pace != Pace::Fast && track.codec == codec::Id::AV1 {
-            // dav1d holds a picture back for each of its threads.
+            // dav1d holds back a frame for each thread.
             context.set_flags(codec::Flags::LOW_DELAY);
         }
         let mut decoder = context
@@ -49,10 +51,10 @@ impl PictureSource {
             .map_err(|error| libav::unreadable("opening the video decoder", error))?;
         decoder.set_packet_time_base(track.time_base);
         let (track, time_base, last) = (track.index, track.time_base, track.start());
-        Ok(Self { track, time_base, decoder, last, starved: 0 })
+        Ok(Self { track, time_base, decoder, last, starved: 0, errors: 0 })
     }
 
-    /// Decodes what is due at `until` or before; pictures go to `sink` in the order of time.
+    /// Decodes packets up to `until`. Passes frames to `sink` in the order of time.
     pub(crate) fn advance(
         &mut self,
         demux: &mut Demux<'_>,
@@ -65,7 +67,7 @@ impl PictureSource {
         Ok(())
     }
 
-    /// Decodes one packet. What can't be decoded is lost; the next keyframe mends it.
+    /// Decodes one packet. A frame that can't be decoded is skipped; the next keyframe restores the video.
     pub(super) fn decode(
         &mut self,
         packet: &ff::Packet,
@@ -73,11 +75,11 @@ impl PictureSource {
     ) -> Result<(), TranscodeError> {
         match self.decoder.send_packet(packet) {
             Ok(()) => self.drain(sink),
-            Err(error) => self.pass_over(error),
+            Err(error) => self.skip(error),
         }
     }
 
-    /// Pictures that the decoder still holds.
+    /// Returns the frames that the decoder still holds.
     pub(crate) fn finish(
         &mut self,
         sink: &mut dyn FnMut(frame::Video, Time) -> Result<(), TranscodeError>,
@@ -88,7 +90,7 @@ impl PictureSource {
         Ok(())
     }
 
-    /// Forgets what came before, to go on elsewhere.
+    /// Discards the decoder's state, to continue after a seek.
     pub(crate) fn reset(&mut self) {
         self.decoder.flush();
     }
@@ -103,9 +105,9 @@ impl PictureSource {
             match self.decoder.receive_frame(&mut picture) {
                 Ok(()) => self.starved = 0,
                 Err(ff::Error::Other { errno: ff::error::EAGAIN } | ff::Error::Eof) => return Ok(()),
-                // Of one frame: with several threads others wait behind it.
+                // The error of one frame. With several threads, others are ready behind it.
                 Err(error) => {
-                    self.pass_over(error)?;
+                    self.skip(error)?;
                     failures += 1;
                     continue;
                 }
@@ -122,7 +124,8 @@ impl PictureSource {
         Ok(())
     }
 
-    fn pass_over(&mut self, error: ff::Error) -> Result<(), TranscodeError> {
+    fn skip(&mut self, error: ff::Error) -> Result<(), TranscodeError> {
+        self.errors += 1;
         if error == (ff::Error::Other { errno: ff::error::ENOMEM }) {
             self.starved += 1;
             if self.starved >= MAX_STARVED {
@@ -133,7 +136,13 @@ impl PictureSource {
     }
 }
 
-/// libav tells full range in two ways. From here on the pixel format alone tells, which scalers go by.
+impl Drop for PictureSource {
+    fn drop(&mut self) {
+        log_errors(self.track, self.errors);
+    }
+}
+
+/// libav marks full range in two ways. Scalers only consider the pixel format.
 fn mark_range(picture: &mut frame::Video) {
     if picture.color_range() == color::Range::JPEG {
         match picture.format() {

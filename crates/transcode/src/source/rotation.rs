@@ -1,68 +1,27 @@
-//! How a picture must be turned to be upright.
+//! Reads the rotation of tracks.
 
 use std::{fs::File, io::Read, path::Path};
 
 use ffmpeg_next::{self as ff, codec::packet::side_data};
 
-/// The turn, clockwise, that makes the coded picture upright.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Rotation {
-    #[default]
-    None,
-    Clockwise90,
-    UpsideDown,
-    Clockwise270,
-}
+use crate::picture::Rotation;
 
-impl Rotation {
-    /// Of degrees, to the nearest quarter.
-    fn clockwise(degrees: f64) -> Self {
-        match (degrees / 90.0).round().rem_euclid(4.0) as u8 {
-            1 => Self::Clockwise90,
-            2 => Self::UpsideDown,
-            3 => Self::Clockwise270,
-            _ => Self::None,
-        }
-    }
-
-    /// Width and height after the turn.
-    pub(crate) fn turned(self, (width, height): (u32, u32)) -> (u32, u32) {
-        match self {
-            Self::None | Self::UpsideDown => (width, height),
-            Self::Clockwise90 | Self::Clockwise270 => (height, width),
-        }
-    }
-
-    /// As MP4 notes it (ISO/IEC 14496-12 §6.2.2): 16.16 fixed point, the last column 2.30.
-    pub(crate) fn display_matrix(self) -> [i32; 9] {
-        let one = 1 << 16;
-        let (a, b, c, d) = match self {
-            Self::None => (one, 0, 0, one),
-            Self::Clockwise90 => (0, one, -one, 0),
-            Self::UpsideDown => (-one, 0, 0, -one),
-            Self::Clockwise270 => (0, -one, one, 0),
-        };
-        [a, b, 0, c, d, 0, 0, 0, 1 << 30]
-    }
-}
-
-/// From the display matrix that the demuxer reports.
+/// The rotation of the display matrix that the demuxer reports.
 pub(super) fn of_stream(stream: &ff::format::stream::Stream<'_>) -> Option<Rotation> {
     let data = stream.side_data().find(|data| data.kind() == side_data::Type::DisplayMatrix)?;
     let number = |at: usize| {
         let bytes = data.data().get(at * 4..at * 4 + 4)?;
         Some(f64::from(i32::from_ne_bytes(bytes.try_into().ok()?)))
     };
-    // The first row is where a step to the right leads.
+    // The first row is the direction of a step to the right.
     Some(Rotation::clockwise(number(1)?.atan2(number(0)?).to_degrees()))
 }
 
-/// ProjectionPoseRoll (RFC 9559 §5.1.4.1.28.46) of each track of a Matroska file, in their order; none if it is no such
-/// file.
+/// ProjectionPoseRoll (RFC 9559 §5.1.4.1.28.46) of each track of a Matroska file, in their order. Empty for other files.
 ///
-/// libav's demuxer passes over the element unless the picture is a sphere, so the head of the file is read here.
+/// libav's demuxer ignores the element unless the projection is a sphere, so the start of the file is parsed here.
 pub(super) fn pose_rolls(path: &Path) -> Vec<Rotation> {
-    /// Tracks come before the first cluster, behind a few small elements.
+    /// Bytes. Tracks stand before the first cluster, behind a few small elements.
     const HEAD: u64 = 1 << 20;
     let mut head = Vec::new();
     let read = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
@@ -81,8 +40,8 @@ fn roll(entry: &[u8]) -> Option<f64> {
     }
 }
 
-fn child(parent: &[u8], wanted: u32) -> Option<&[u8]> {
-    Elements(parent).find(|(id, _)| *id == wanted).map(|(_, data)| data)
+fn child(parent: &[u8], id: u32) -> Option<&[u8]> {
+    Elements(parent).find(|(other, _)| *other == id).map(|(_, data)| data)
 }
 
 mod id {
@@ -94,8 +53,8 @@ mod id {
     pub(super) const POSE_ROLL: u32 = 0x7675;
 }
 
-/// Ids (with their marker bits) and contents of EBML elements (RFC 8794 §4) that follow one another. A content that is
-/// cut off, or of unknown size, goes as far as there are bytes.
+/// Ids (with their marker bits) and contents of consecutive EBML elements (RFC 8794 §4). A content that is truncated or of
+/// unknown size extends to the last byte.
 struct Elements<'a>(&'a [u8]);
 
 impl<'a> Iterator for Elements<'a> {
@@ -122,17 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_matrix_and_the_rotation_it_was_made_of_agree() {
-        let all = [Rotation::None, Rotation::Clockwise90, Rotation::UpsideDown, Rotation::Clockwise270];
-        for (quarter, rotation) in all.into_iter().enumerate() {
-            let matrix = rotation.display_matrix().map(f64::from);
-            assert_eq!(Rotation::clockwise(matrix[1].atan2(matrix[0]).to_degrees()), rotation);
-            assert_eq!(Rotation::clockwise(quarter as f64 * 90.0 - 360.0), rotation);
-        }
-    }
-
-    #[test]
-    fn elements_that_are_cut_off_end_the_walk() {
+    fn a_truncated_element_ends_the_iteration() {
         let whole = [0xAE, 0x82, 1, 2, 0x42, 0x86, 0x40, 0x01, 9];
         let found: Vec<_> = Elements(&whole).collect();
         assert_eq!(found, [(0xAE, &[1, 2][..]), (0x4286, &[9][..])]);

@@ -1,31 +1,31 @@
-//! Decoded sound of one track, at one rate and on the recording's timeline.
+//! Decodes one audio track, at one sample rate and on the recording's timeline.
 
 use ffmpeg_next::{self as ff, ChannelLayout, codec, decoder, format, frame, software::resampling};
 
-use super::{Demux, Track};
+use super::{Demux, Track, log_errors};
 use crate::{TranscodeError, libav, time::Time};
 
 /// Deviations up to this are the rounding of timestamps to milliseconds.
 const ROUNDING: Time = Time::from_millis(2);
-/// Deviations from here on are holes or overlaps; those between are the drift of clocks and are stretched away, since
-/// cutting them would be heard.
+/// Deviations from here on are gaps or overlaps. Those between are clock drift; they are corrected by resampling, since a cut
+/// would be audible.
 const HOLE: Time = Time::from_millis(10);
-/// Over which time a deviation is stretched away, and after which a new one is looked at: clocks that are slewed by some
-/// 10 ms a second would else come to a hole before.
+/// The time over which a deviation is corrected, and the time after which the next correction can begin. With a longer
+/// time, a clock that is slewed by 10 ms a second would reach a gap.
 const OVER: Time = Time::from_millis(1_000);
 const AGAIN: Time = Time::from_millis(200);
-/// Samples that the resampler may hold back.
+/// Samples that the resampler can hold back.
 const SLACK: usize = 256;
-/// More than any decoder holds frames.
+/// Consecutive failures after which a decoder is not drained further. More than any decoder holds frames.
 const MAX_FAILURES: u32 = 64;
 
-/// Frames in a row for which there is no memory.
+/// Consecutive frames without enough memory after which decoding fails.
 const MAX_STARVED: u32 = 10;
 
-/// Where decoded sound goes: the index of the first sample, and interleaved samples of [`SoundSource::channels`].
+/// Receives decoded audio: the index of the first sample, and interleaved samples of [`SoundSource::channels`].
 pub(crate) type SoundSink<'a> = dyn FnMut(i64, &[f32]) -> Result<(), TranscodeError> + 'a;
 
-/// Decodes a track of audio and puts it at its place in time. Broken frames are passed over and leave silence.
+/// Decodes an audio track and positions it in time. Broken frames become silence.
 pub(crate) struct SoundSource {
     track: usize,
     time_base: ff::Rational,
@@ -34,21 +34,22 @@ pub(crate) struct SoundSource {
     channels: usize,
     resampler: Option<Resampler>,
     last: Time,
-    /// Frames in a row that found no memory.
+    /// Consecutive frames without enough memory.
     starved: u32,
+    errors: u64,
 }
 
-/// A resampler and where its output belongs. It begins anew at each hole.
+/// A resampler and the position of its output. It starts again after each gap.
 struct Resampler {
     context: resampling::Context,
     input: Format,
-    /// Where the next input sample is expected.
+    /// The expected time of the next input sample.
     expected: Time,
-    /// Where the next output sample goes.
+    /// The index of the next output sample.
     position: i64,
-    /// No new stretching before this.
-    settled: Time,
-    /// Samples by which it was last to stretch, and from when on: what of it isn't done yet is taken over by the next.
+    /// No new correction begins before this time.
+    corrected_until: Time,
+    /// Samples of the last correction, and its start. A new correction includes the rest of it.
     stretch: i32,
     stretched: Time,
 }
@@ -61,7 +62,7 @@ struct Format {
 }
 
 impl SoundSource {
-    /// Sound will come out at `rate`.
+    /// Audio is resampled to `rate`.
     pub(crate) fn open(track: &Track, rate: u32) -> Result<Self, TranscodeError> {
         let context = codec::context::Context::from_parameters(track.parameters.clone())
             .map_err(|error| libav::unreadable("reading the audio's parameters", error))?;
@@ -80,15 +81,16 @@ impl SoundSource {
             resampler: None,
             last: track.start(),
             starved: 0,
+            errors: 0,
         })
     }
 
-    /// 1 or 2: sound of more channels is mixed down to two.
+    /// 1 or 2: more channels are mixed down to two.
     pub(crate) fn channels(&self) -> usize {
         self.channels
     }
 
-    /// Decodes what is due at `until` or before.
+    /// Decodes packets up to `until`.
     pub(crate) fn advance(
         &mut self,
         demux: &mut Demux<'_>,
@@ -96,14 +98,15 @@ impl SoundSource {
         sink: &mut SoundSink<'_>,
     ) -> Result<(), TranscodeError> {
         while let Some(packet) = demux.next(self.track, until)? {
-            if self.decoder.send_packet(&packet).is_ok() {
-                self.drain(sink)?;
+            match self.decoder.send_packet(&packet) {
+                Ok(()) => self.drain(sink)?,
+                Err(_) => self.errors += 1,
             }
         }
         Ok(())
     }
 
-    /// What the decoder and the resampler still hold.
+    /// Returns what the decoder and the resampler still hold.
     pub(crate) fn finish(&mut self, sink: &mut SoundSink<'_>) -> Result<(), TranscodeError> {
         if self.decoder.send_eof().is_ok() {
             self.drain(sink)?;
@@ -118,24 +121,28 @@ impl SoundSource {
             match self.decoder.receive_frame(&mut sound) {
                 Ok(()) => {
                     self.starved = 0;
-                    self.place(sound, sink)?;
+                    self.position(sound, sink)?;
                 }
                 Err(ff::Error::Other { errno: ff::error::EAGAIN } | ff::Error::Eof) => return Ok(()),
-                // A damaged frame may ask for any amount; it is passed over like others.
+                // A single damaged frame can require any amount of memory and is skipped.
                 Err(ff::Error::Other { errno: ff::error::ENOMEM }) if self.starved >= MAX_STARVED => {
                     return Err(TranscodeError::OutOfMemory { doing: "decoding audio".to_owned() });
                 }
                 Err(ff::Error::Other { errno: ff::error::ENOMEM }) => {
                     self.starved += 1;
+                    self.errors += 1;
                     failures += 1;
                 }
-                Err(_) => failures += 1,
+                Err(_) => {
+                    self.errors += 1;
+                    failures += 1;
+                }
             }
         }
         Ok(())
     }
 
-    fn place(&mut self, mut sound: frame::Audio, sink: &mut SoundSink<'_>) -> Result<(), TranscodeError> {
+    fn position(&mut self, mut sound: frame::Audio, sink: &mut SoundSink<'_>) -> Result<(), TranscodeError> {
         if sound.samples() == 0 || sound.rate() == 0 || sound.planes() == 0 {
             return Ok(());
         }
@@ -155,7 +162,7 @@ impl SoundSource {
             self.flush(sink)?;
             self.resampler = Resampler::new(format, self.rate, self.channels, time);
         }
-        // What can't be resampled, such as a layout that libav has no matrix for, is left silent.
+        // Audio that can't be resampled, such as a layout that libav has no matrix for, becomes silence.
         let Some(resampler) = &mut self.resampler else { return Ok(()) };
         resampler.follow(time, self.rate)?;
         resampler.expected = resampler.expected + length;
@@ -170,6 +177,12 @@ impl SoundSource {
     }
 }
 
+impl Drop for SoundSource {
+    fn drop(&mut self) {
+        log_errors(self.track, self.errors);
+    }
+}
+
 impl Resampler {
     fn new(input: Format, rate: u32, channels: usize, start: Time) -> Option<Self> {
         let layout = if channels == 1 { ChannelLayout::MONO } else { ChannelLayout::STEREO };
@@ -177,21 +190,28 @@ impl Resampler {
         let context =
             resampling::Context::get(input.sample, input.layout, input.rate, sample, layout, rate).ok()?;
         let position = start.to_samples(rate);
-        let (settled, stretched) = (start, start);
-        Some(Self { context, input, expected: start, position, settled, stretch: 0, stretched })
+        Some(Self {
+            context,
+            input,
+            expected: start,
+            position,
+            corrected_until: start,
+            stretch: 0,
+            stretched: start,
+        })
     }
 
-    /// Stretches what comes next over a second so that it meets `time`.
+    /// Stretches the next second so that it ends at the right time.
     fn follow(&mut self, time: Time, rate: u32) -> Result<(), TranscodeError> {
         let deviation = time - self.expected;
-        if deviation.abs() <= ROUNDING || time < self.settled {
+        if deviation.abs() <= ROUNDING || time < self.corrected_until {
             return Ok(());
         }
-        let undone = 1.0 - (time - self.stretched).seconds() / OVER.seconds();
-        let undone = (f64::from(self.stretch) * undone.clamp(0.0, 1.0)).round() as i32;
-        let delta = i32::try_from(deviation.to_samples(rate)).unwrap_or(0).saturating_add(undone);
+        let rest = 1.0 - (time - self.stretched).seconds() / OVER.seconds();
+        let rest = (f64::from(self.stretch) * rest.clamp(0.0, 1.0)).round() as i32;
+        let delta = i32::try_from(deviation.to_samples(rate)).unwrap_or(0).saturating_add(rest);
         (self.stretch, self.stretched) = (delta, time);
-        self.settled = time + AGAIN;
+        self.corrected_until = time + AGAIN;
         self.expected = time;
         libav::ffi::compensate(&mut self.context, delta, rate.cast_signed())
             .map_err(|error| libav::fail("stretching sound", error))

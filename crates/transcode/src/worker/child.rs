@@ -1,4 +1,4 @@
-//! The child's side.
+//! The child process.
 
 use std::{
     io::{self, BufRead, Read, Write},
@@ -10,45 +10,49 @@ use std::{
 
 use rustix::process::{self, Resource, Rlimit, Signal};
 
-use super::wire::{Limits, MAX_LINE, Report, Task, Word, Work};
+use super::{
+    events::Forwarder,
+    protocol::{Limits, MAX_LINE, Message, Report, Task, Work},
+};
 use crate::{
-    Produced, TranscodeError, partial, render, run,
-    source::{GrowingFile, Growth},
+    Produced, TranscodeError, follow, partial, run,
+    source::{FinalBytes, OpenFile},
 };
 
-/// What the hidden subcommand `transcode-worker` of the server does: reads a task from standard input, limits itself,
+/// Runs the hidden subcommand `transcode-worker` of the server. It reads a task from standard input, limits its own resources,
 /// executes the plan or follows the file, and reports on standard output.
 ///
-/// **The child dies with its server.** The server holds the other end of standard input for as long as it waits; when
-/// that end closes, because the server lost interest or died in whatever way, the partial file is removed and the
-/// process kills itself. (A parent death signal would do the same only as long as the *thread* lives that started the
-/// child, which on a pool of threads is no measure.)
+/// **The child ends with its server.** The server holds the other end of standard input for as long as it waits. When that
+/// end closes, because the server cancelled or died, the child removes the partial file and kills itself. (A parent death
+/// signal follows the *thread* that started the child, which in a thread pool ends at any time.)
 #[must_use]
 pub fn worker_main() -> ExitCode {
+    // Fails only if a subscriber is set, as by a test.
+    let _ = tracing::subscriber::set_global_default(Forwarder(|event| send(&Report::Event(event))));
     let report = match execute() {
         Ok(produced) => Report::Produced(produced),
         Err(error) => Report::Failed(error),
     };
     let done = matches!(report, Report::Produced(_));
-    tell(&report);
+    send(&report);
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn execute() -> Result<Produced, TranscodeError> {
     let task = read_task().map_err(|detail| TranscodeError::Worker { detail })?;
     restrict(&task.limits)
-        .map_err(|error| TranscodeError::Worker { detail: format!("can't limit itself: {error}") })?;
+        .map_err(|error| TranscodeError::Worker { detail: format!("can't limit its resources: {error}") })?;
     match task.work {
         Work::Plan(plan) => {
             let partial = partial::part_of(&plan.output);
-            watch_server(move || wait_for_end(&partial))?;
-            run(&plan, &AtomicBool::new(false), &mut |progress| tell(&Report::Progress(progress)))
+            watch_server(move || wait_for_server_end(&partial))?;
+            run(&plan, &AtomicBool::new(false), &mut |progress| send(&Report::Progress(progress)))
         }
         Work::Follow(follow) => {
-            let file = GrowingFile::open(&follow.input)?;
-            let (growth, segments) = (file.growth(), follow.segments.clone());
-            watch_server(move || listen(&growth, &segments))?;
-            render::follow(&follow, file, &mut |segment| tell(&Report::Segment(segment)))
+            let file = OpenFile::open(&follow.input)?;
+            let (final_bytes, segments) = (file.final_bytes(), follow.segments.clone());
+            watch_server(move || receive_messages(&final_bytes, &segments))?;
+            follow::follow(&follow, file, &mut |segment| send(&Report::Segment(segment)))
         }
     }
 }
@@ -64,10 +68,10 @@ fn read_line() -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-fn tell(report: &Report) {
+fn send(report: &Report) {
     if let Ok(mut line) = serde_json::to_vec(report) {
         line.push(b'\n');
-        // A server that doesn't listen any more is noticed at standard input.
+        // If the server has ended, standard input is closed, which ends this process.
         let mut output = io::stdout().lock();
         let _ = output.write_all(&line).and_then(|()| output.flush());
     }
@@ -76,7 +80,7 @@ fn tell(report: &Report) {
 fn restrict(limits: &Limits) -> rustix::io::Result<()> {
     process::nice(limits.nice)?;
     let both = |limit| Rlimit { current: Some(limit), maximum: Some(limit) };
-    // The memory of a codec that crashed isn't worth a file of gigabytes.
+    // No core dumps: they can have gigabytes.
     process::setrlimit(Resource::Core, both(0))?;
     if let Some(bytes) = limits.memory_bytes {
         process::setrlimit(Resource::As, both(bytes))?;
@@ -92,31 +96,31 @@ fn watch_server(watch: impl FnOnce() + Send + 'static) -> Result<(), TranscodeEr
     started.map(drop).map_err(|error| TranscodeError::io("watching the server", &error))
 }
 
-fn wait_for_end(partial: &Path) {
+fn wait_for_server_end(partial: &Path) {
     let mut ignored = [0; 64];
-    // The server says nothing more: all that can come is the end.
+    // The server sends no line after a plan, so a read returns only when the server ends.
     while matches!(io::stdin().lock().read(&mut ignored), Ok(count) if count > 0) {}
     let _ = std::fs::remove_file(partial);
-    die();
+    kill_self();
 }
 
-/// Passes on what the server says of the file that is followed, for as long as there is a server.
-fn listen(growth: &Growth, segments: &Path) {
-    // An empty line is the end; one that is no word comes from no server of ours.
-    while let Ok(word) = read_line().and_then(|line| Ok(serde_json::from_slice(&line)?)) {
-        match word {
-            Word::Until(until) => growth.grown(until),
-            Word::End { bytes, output } => growth.end(bytes, output),
+/// Receives the messages of the server about the followed file, until the server ends.
+fn receive_messages(final_bytes: &FinalBytes, segments: &Path) {
+    // An empty line is the end of standard input; a malformed one ends the loop too.
+    while let Ok(message) = read_line().and_then(|line| Ok(serde_json::from_slice(&line)?)) {
+        match message {
+            Message::Until(until) => final_bytes.grown(until),
+            Message::End { bytes, output } => final_bytes.end(bytes, output),
         }
     }
     partial::remove_parts(segments);
-    if let Some(output) = growth.output_if_ended() {
+    if let Some(output) = final_bytes.output_if_ended() {
         let _ = std::fs::remove_file(partial::part_of(&output));
     }
-    die();
+    kill_self();
 }
 
-fn die() {
-    // At once and whatever the codecs are at: no destructor must run.
+fn kill_self() {
+    // At once: destructors of codecs could hang.
     let _ = process::kill_process(process::getpid(), Signal::KILL);
 }

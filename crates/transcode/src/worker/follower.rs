@@ -1,4 +1,4 @@
-//! The server's side of following a file.
+//! The server's side of following an open file.
 
 use std::{
     collections::VecDeque,
@@ -20,28 +20,27 @@ use tokio_util::codec::{FramedRead, LinesCodec};
 
 use super::{
     Worker,
-    parent::{epitaph, farewell, keep_tail, line_of, parse},
-    wire::{MAX_LINE, Report, Task, Word, Work},
+    parent::{error_of_exit, exit_status, line_of, log_end, parse, read_tail},
+    protocol::{MAX_LINE, Message, Report, Task, Work},
 };
 use crate::{Follow, Followed, TranscodeError, partial};
 
-/// A killed child is gone within this, or its leftovers stay.
-const DEATH: Duration = Duration::from_millis(100);
+/// The wait for a killed child. If it takes longer, its partial files are left.
+const KILL_WAIT: Duration = Duration::from_millis(100);
 
-/// A child process that follows a file.
+/// A child process that follows an open file.
 ///
-/// Dropped, it kills the child and removes what is half-written, for which it blocks some milliseconds. Segments that
-/// are whole stay.
+/// Dropping it kills the child and removes incomplete files, which blocks for some milliseconds. Complete segments stay.
 #[derive(Debug)]
 pub struct Follower {
     child: Child,
     input: ChildStdin,
     reports: FramedRead<ChildStdout, LinesCodec>,
-    /// None once it is closed.
-    complaints: Option<ChildStderr>,
+    /// `None` once it is closed.
+    stderr: Option<ChildStderr>,
     errors: VecDeque<u8>,
-    words: Words,
-    /// From [`Follower::end`] on; not counted before, as following is mostly waiting.
+    outbox: Outbox,
+    /// Counts from [`Follower::end`] on, since a follower mostly waits before.
     wall: Option<Duration>,
     deadline: Option<Instant>,
     over: bool,
@@ -50,45 +49,46 @@ pub struct Follower {
     _file: File,
 }
 
-/// What the child is to be told. Only the latest length waits.
+/// Messages to the child. Of the numbers of final bytes, only the latest is sent.
 #[derive(Debug, Default)]
-struct Words {
-    /// The rest of a line that is on its way.
+struct Outbox {
+    /// The rest of a line that is partly written.
     line: VecDeque<u8>,
     until: u64,
-    told: u64,
-    end: Option<Word>,
+    sent: u64,
+    end: Option<Message>,
 }
 
 impl Worker {
-    /// Starts a child that follows a file. To be called within a Tokio runtime.
+    /// Starts a child that follows a file. Must be called within a Tokio runtime.
     ///
-    /// Of [`Limits`](super::Limits) the wall-clock limit counts from [`Follower::end`] only.
+    /// The wall time of [`Limits`](super::Limits) counts from [`Follower::end`] on.
     ///
     /// # Errors
     /// [`TranscodeError::BadOption`] if it can't be followed, [`TranscodeError::Io`] if the file can't be opened,
-    /// [`TranscodeError::Worker`] if no child can be started. What is wrong within the file is told by
-    /// [`Follower::next`].
+    /// [`TranscodeError::Worker`] if no child can be started. [`Follower::next`] returns errors of the file's content.
     pub fn follow(&self, follow: &Follow) -> Result<Follower, TranscodeError> {
         follow.check().map_err(TranscodeError::BadOption)?;
         let file =
             File::open(&follow.input).map_err(|error| TranscodeError::io("opening the input", &error))?;
-        // Sealing may give the file another name before the child opens it; through our descriptor it finds it anyhow.
+        // Finalizing may rename the file before the child opens it. The path of our descriptor stays valid.
         let input = format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()).into();
         let task =
             Task { work: Work::Follow(Follow { input, ..follow.clone() }), limits: self.limits.clone() };
         let line = line_of(&task)?.into();
         let mut child = self.spawn()?;
+        let (pid, kind) = (child.id(), follow.rendition.kind().name());
+        tracing::debug!(pid, kind, input = %follow.input.display(), "worker started to follow a recording");
         let (Some(input), Some(output)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(TranscodeError::Worker { detail: "has no standard input or output".to_owned() });
         };
         Ok(Follower {
             input,
             reports: FramedRead::new(output, LinesCodec::new_with_max_length(MAX_LINE)),
-            complaints: child.stderr.take(),
+            stderr: child.stderr.take(),
             child,
             errors: VecDeque::new(),
-            words: Words { line, ..Words::default() },
+            outbox: Outbox { line, ..Outbox::default() },
             wall: self.limits.wall,
             deadline: None,
             over: false,
@@ -100,96 +100,98 @@ impl Worker {
 }
 
 impl Follower {
-    /// The first `until` bytes of the file are final and can be read. Less than before changes nothing.
+    /// Reports that the first `until` bytes of the file are final. A smaller number than before has no effect.
     ///
     /// # Errors
-    /// [`TranscodeError::Worker`] after the end. Of a child that died, [`Follower::next`] tells why.
+    /// [`TranscodeError::Worker`] after the end. If the child died, [`Follower::next`] returns the cause.
     pub async fn grown(&mut self, until: u64) -> Result<(), TranscodeError> {
-        self.words.until = self.words.until.max(until);
-        self.speak().await
+        self.outbox.until = self.outbox.until.max(until);
+        self.send().await
     }
 
-    /// The file is sealed and has so many bytes: the last segment is to be made, and all are to be joined as `output`,
-    /// with the care of [`Plan::output`](crate::Plan::output). [`Follower::next`] tells when that is done.
+    /// Reports that the file is complete and has `bytes` bytes. The child writes the last segment and joins all as `output`,
+    /// which appears as [`Plan::output`](crate::Plan::output) does. [`Follower::next`] then returns the result.
     ///
     /// # Errors
-    /// [`TranscodeError::Worker`] after the end. Of a child that died, [`Follower::next`] tells why.
+    /// [`TranscodeError::Worker`] after the end. If the child died, [`Follower::next`] returns the cause.
     pub async fn end(&mut self, bytes: u64, output: &Path) -> Result<(), TranscodeError> {
         if self.output.is_none() {
             self.output = Some(output.to_owned());
-            self.words.end = Some(Word::End { bytes, output: output.to_owned() });
+            self.outbox.end = Some(Message::End { bytes, output: output.to_owned() });
             self.deadline = self.wall.map(|wall| Instant::now() + wall);
         }
-        self.speak().await
+        self.send().await
     }
 
-    /// The next segment, or in the end the whole. Nothing is lost when the future is dropped.
+    /// Returns the next segment, or the joined file at the end. Dropping the future loses nothing.
     ///
-    /// A child that nobody listens to goes on for some hundred segments and then waits.
+    /// If this isn't called, the child continues for some hundred segments and then waits.
     ///
     /// # Errors
-    /// See [`TranscodeError`]. After an error, and after [`Followed::Produced`], the child is gone and so is all that was
-    /// half-written; asked again, it says [`TranscodeError::Worker`].
+    /// See [`TranscodeError`]. After an error, and after [`Followed::Produced`], the child has ended and its incomplete files are
+    /// removed; further calls return [`TranscodeError::Worker`].
     pub async fn next(&mut self) -> Result<Followed, TranscodeError> {
         if self.over {
             return Err(TranscodeError::Worker { detail: "has ended".to_owned() });
         }
-        let deadline = self.deadline;
-        let heard = tokio::select! {
+        let (deadline, pid) = (self.deadline, self.child.id());
+        let received = tokio::select! {
             biased;
             seconds = passed(deadline, self.wall) => Err(TranscodeError::TimedOut { seconds }),
-            heard = self.hear() => heard,
+            received = self.receive() => received,
         };
-        if !matches!(heard, Ok(Followed::Segment(_))) {
-            // Nothing is awaited here: what was heard would be lost if the future were dropped.
+        if !matches!(received, Ok(Followed::Segment(_))) {
+            // Nothing is awaited here: the result would be lost if the future were dropped.
             self.end_child();
+            log_end(pid, received.as_ref().err());
         }
-        heard
+        received
     }
 
-    async fn hear(&mut self) -> Result<Followed, TranscodeError> {
-        // A child that is dead is noticed below.
-        let _ = self.words.tell(&mut self.input).await;
+    async fn receive(&mut self) -> Result<Followed, TranscodeError> {
+        // If the child has died, reading its output fails below.
+        let _ = self.outbox.send(&mut self.input).await;
         loop {
             let line = tokio::select! {
                 line = self.reports.next() => line,
-                () = listen(&mut self.complaints, &mut self.errors) => {
-                    self.complaints = None;
+                () = read_stderr(&mut self.stderr, &mut self.errors) => {
+                    self.stderr = None;
                     continue;
                 }
             };
-            let Some(line) = line else { return Err(self.obituary().await) };
+            let Some(line) = line else { return Err(self.error_of_exit().await) };
             match line.map_err(|error| error.to_string()).and_then(|line| parse(&line)) {
+                Ok(Report::Event(event)) => event.emit(self.child.id()),
                 Ok(Report::Progress(_)) => {}
                 Ok(Report::Segment(segment)) => return Ok(Followed::Segment(segment)),
                 Ok(Report::Produced(produced)) => return Ok(Followed::Produced(produced)),
                 Ok(Report::Failed(error)) => return Err(error),
-                Err(nonsense) => return Err(TranscodeError::Worker { detail: nonsense }),
+                Err(detail) => return Err(TranscodeError::Worker { detail }),
             }
         }
     }
 
-    async fn speak(&mut self) -> Result<(), TranscodeError> {
+    async fn send(&mut self) -> Result<(), TranscodeError> {
         if self.over {
             return Err(TranscodeError::Worker { detail: "has ended".to_owned() });
         }
-        // A child that is dead may have left word why: `next` tells.
-        let _ = self.words.tell(&mut self.input).await;
+        // If the child has died, `next` returns the cause.
+        let _ = self.outbox.send(&mut self.input).await;
         Ok(())
     }
 
-    async fn obituary(&mut self) -> TranscodeError {
-        if self.complaints.is_some() {
-            let _ = timeout(DEATH, listen(&mut self.complaints, &mut self.errors)).await;
+    async fn error_of_exit(&mut self) -> TranscodeError {
+        if self.stderr.is_some() {
+            let _ = timeout(KILL_WAIT, read_stderr(&mut self.stderr, &mut self.errors)).await;
         }
-        epitaph(farewell(&mut self.child).await, &self.errors)
+        error_of_exit(exit_status(&mut self.child).await, &self.errors)
     }
 
-    /// Blocks for the moment that a killed process takes to be gone: up to then what it is writing may appear.
+    /// Kills the child and blocks until it has ended, because its files can appear until then.
     fn end_child(&mut self) {
         self.over = true;
         let _ = self.child.start_kill();
-        let deadline = time::Instant::now() + DEATH;
+        let deadline = time::Instant::now() + KILL_WAIT;
         while matches!(self.child.try_wait(), Ok(None)) && time::Instant::now() < deadline {
             thread::sleep(Duration::from_millis(1));
         }
@@ -203,36 +205,38 @@ impl Follower {
 impl Drop for Follower {
     fn drop(&mut self) {
         if !self.over {
+            let pid = self.child.id();
             self.end_child();
+            log_end(pid, Some(&TranscodeError::Cancelled));
         }
     }
 }
 
-impl Words {
-    /// Says what is to be said. When the future is dropped, it goes on where it was.
-    async fn tell(&mut self, to: &mut ChildStdin) -> io::Result<()> {
+impl Outbox {
+    /// Sends all messages. After the future is dropped, the next call continues.
+    async fn send(&mut self, to: &mut ChildStdin) -> io::Result<()> {
         loop {
             while !self.line.is_empty() {
                 let count = to.write(self.line.as_slices().0).await?;
                 self.line.drain(..count);
             }
-            let word = if self.until > self.told {
-                self.told = self.until;
-                Word::Until(self.until)
+            let message = if self.until > self.sent {
+                self.sent = self.until;
+                Message::Until(self.until)
             } else if let Some(end) = self.end.take() {
                 end
             } else {
                 return Ok(());
             };
-            self.line = line_of(&word).map_err(io::Error::other)?.into();
+            self.line = line_of(&message).map_err(io::Error::other)?.into();
         }
     }
 }
 
-/// Until standard error is closed.
-async fn listen(complaints: &mut Option<ChildStderr>, errors: &mut VecDeque<u8>) {
-    match complaints {
-        Some(complaints) => keep_tail(complaints, errors).await,
+/// Reads standard error until it is closed.
+async fn read_stderr(stderr: &mut Option<ChildStderr>, errors: &mut VecDeque<u8>) {
+    match stderr {
+        Some(stderr) => read_tail(stderr, errors).await,
         None => std::future::pending().await,
     }
 }

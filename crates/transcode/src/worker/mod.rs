@@ -1,11 +1,12 @@
-//! Executing a plan, or following a recording, in a child process.
+//! Executes a plan, or follows an open recording, in a child process.
 
 mod child;
+mod events;
 mod follower;
 mod parent;
-mod wire;
+mod protocol;
 
 pub use child::worker_main;
 pub use follower::Follower;
 pub use parent::Worker;
-pub use wire::Limits;
+pub use protocol::Limits;

@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server's side of executing a plan.
 
 use std::{
     collections::VecDeque,
@@ -22,37 +22,37 @@ use tokio_util::{
     sync::CancellationToken,
 };
 
-use super::wire::{Limits, MAX_LINE, Report, SUBCOMMAND, Task, Work};
+use super::protocol::{Limits, MAX_LINE, Report, SUBCOMMAND, Task, Work};
 use crate::{Plan, Produced, Progress, TranscodeError, partial::Partial};
 
-/// A child that has said its last word, or nothing more to say, ends within this or is killed.
-const FAREWELL: Duration = Duration::from_secs(5);
-/// How much of the end of its standard error is kept, in bytes.
+/// A child that has closed its output ends within this time or is killed.
+const EXIT_WAIT: Duration = Duration::from_secs(5);
+/// The bytes of the end of standard error that an error text contains.
 const ERROR_TAIL: usize = 2_048;
-/// What of the server's environment a child sees: what finds shared libraries. The rest, which may hold secrets, is no
-/// business of code that reads files from strangers.
+/// The variables that a child gets from the environment of the server: those that find shared libraries. The others can hold
+/// secrets, which code that reads untrusted files must not see.
 const ENVIRONMENT: [&str; 3] = ["LD_LIBRARY_PATH", "PATH", "TMPDIR"];
 
-/// Runs plans in child processes, one for each.
+/// Runs each plan in a child process of its own.
 #[derive(Clone, Debug)]
 pub struct Worker {
-    /// The binary whose subcommand `transcode-worker` calls [`worker_main`](crate::worker_main): the server's own.
+    /// The binary whose subcommand `transcode-worker` calls [`worker_main`](crate::worker_main). In production, the server.
     pub program: PathBuf,
-    /// What each child may take.
+    /// The limits of each child.
     pub limits: Limits,
 }
 
 impl Worker {
-    /// With default limits.
+    /// A worker with default limits.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>) -> Self {
         Self { program: program.into(), limits: Limits::default() }
     }
 
-    /// Executes `plan`. The latest progress is in the watch; when nobody looks, it is overwritten.
+    /// Executes `plan`. `progress` has the latest progress.
     ///
-    /// When `cancel` fires the child is killed and the partial file removed, within milliseconds. Dropping the future
-    /// does the same. A child that crashes, is killed, hangs or talks nonsense is an error like any other.
+    /// When `cancel` is cancelled, the child is killed and the partial file removed, within milliseconds. Dropping the future
+    /// does the same. A child that crashes, is killed, hangs or violates the protocol becomes an error.
     ///
     /// # Errors
     /// See [`TranscodeError`].
@@ -63,32 +63,35 @@ impl Worker {
         progress: watch::Sender<Progress>,
     ) -> Result<Produced, TranscodeError> {
         plan.rendition.check().map_err(TranscodeError::BadOption)?;
-        // Declared before the child, hence dropped after it was killed.
+        // Declared before the child, so dropped after the child has been killed.
         let _partial = Partial::new(&plan.output);
         let mut child = self.spawn()?;
+        let pid = child.id();
+        tracing::debug!(pid, kind = plan.rendition.kind().name(), input = %plan.input.display(), "worker started");
         let mut errors = VecDeque::new();
         let answer = tokio::select! {
             biased;
             () = cancel.cancelled() => Err(TranscodeError::Cancelled),
             seconds = out_of_time(self.limits.wall) => Err(TranscodeError::TimedOut { seconds }),
-            answer = self.converse(plan, &mut child, &mut errors, &progress) => match answer {
+            answer = self.exchange(plan, &mut child, &mut errors, &progress) => match answer {
                 Some(answer) => answer.map_err(|error| short_of_memory(error, &errors)),
-                None => Err(epitaph(farewell(&mut child).await, &errors)),
+                None => Err(error_of_exit(exit_status(&mut child).await, &errors)),
             },
         };
         let _ = child.start_kill();
         let _ = child.wait().await;
+        log_end(pid, answer.as_ref().err());
         answer
     }
 
     pub(super) fn spawn(&self) -> Result<Child, TranscodeError> {
-        let kept = ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        let environment = ENVIRONMENT.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
         let mut command = Command::new(&self.program);
-        command.arg(SUBCOMMAND).env_clear().envs(kept);
-        // Each arena of the allocator reserves address space, which is what the memory limit counts.
+        command.arg(SUBCOMMAND).env_clear().envs(environment);
+        // Each arena of the allocator reserves address space, which counts toward the memory limit.
         command.env("MALLOC_ARENA_MAX", "2").env("SVT_LOG", "1");
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // An interrupt from a terminal is for the server, which then decides what becomes of its children.
+        // An interrupt from a terminal must reach only the server, which shuts down its children.
         command.process_group(0).kill_on_drop(true);
         let failed = |error| TranscodeError::Worker {
             detail: format!("can't start {}: {error}", self.program.display()),
@@ -96,8 +99,8 @@ impl Worker {
         command.spawn().map_err(failed)
     }
 
-    /// What the child answers in the end; `None` if it ended without.
-    async fn converse(
+    /// Sends the plan and waits for the answer; `None` if the child ended without one.
+    async fn exchange(
         &self,
         plan: &Plan,
         child: &mut Child,
@@ -106,35 +109,37 @@ impl Worker {
     ) -> Option<Result<Produced, TranscodeError>> {
         let (mut input, output, mut stderr) =
             (child.stdin.take()?, child.stdout.take()?, child.stderr.take()?);
+        let pid = child.id();
         let task = Task { work: Work::Plan(plan.clone()), limits: self.limits.clone() };
         let line = match line_of(&task) {
             Ok(line) => line,
             Err(error) => return Some(Err(error)),
         };
-        // A child that dies before it reads is found dead below. Its input stays open: it lives only as long.
+        // If the child has died, reading its output fails below. Its input stays open, because closing it ends the child.
         let _ = input.write_all(&line).await;
         let listen = async {
             let mut lines = FramedRead::new(output, LinesCodec::new_with_max_length(MAX_LINE));
             loop {
                 match lines.next().await?.map_err(|error| error.to_string()).and_then(|line| parse(&line)) {
+                    Ok(Report::Event(event)) => event.emit(pid),
                     Ok(Report::Progress(now)) => drop(progress.send_replace(now)),
                     Ok(Report::Produced(produced)) => return Some(Ok(produced)),
                     Ok(Report::Failed(error)) => return Some(Err(error)),
                     Ok(Report::Segment(_)) => {}
-                    Err(nonsense) => return Some(Err(TranscodeError::Worker { detail: nonsense })),
+                    Err(detail) => return Some(Err(TranscodeError::Worker { detail })),
                 }
             }
         };
-        let (mut listen, mut complaints) = (pin!(listen), pin!(keep_tail(&mut stderr, errors)));
+        let (mut listen, mut stderr_end) = (pin!(listen), pin!(read_tail(&mut stderr, errors)));
         tokio::select! {
             answer = &mut listen => {
                 if !matches!(answer, Some(Ok(_))) {
-                    // It is dying: its last words may still be on their way.
-                    let _ = time::timeout(FAREWELL, complaints).await;
+                    // The child is ending: the end of its standard error may not have arrived yet.
+                    let _ = time::timeout(EXIT_WAIT, stderr_end).await;
                 }
                 answer
             }
-            () = &mut complaints => listen.await,
+            () = &mut stderr_end => listen.await,
         }
     }
 }
@@ -142,13 +147,13 @@ impl Worker {
 pub(super) fn parse(line: &str) -> Result<Report, String> {
     serde_json::from_str(line).map_err(|_| {
         let start: String = line.chars().take(80).collect();
-        format!("said {start:?}, which is no report")
+        format!("sent {start:?}, which is not a report")
     })
 }
 
-/// What is said in one line.
-pub(super) fn line_of(word: &impl Serialize) -> Result<Vec<u8>, TranscodeError> {
-    match serde_json::to_vec(word) {
+/// A message as a line.
+pub(super) fn line_of(message: &impl Serialize) -> Result<Vec<u8>, TranscodeError> {
+    match serde_json::to_vec(message) {
         Ok(mut line) if line.len() < MAX_LINE => {
             line.push(b'\n');
             Ok(line)
@@ -157,8 +162,8 @@ pub(super) fn line_of(word: &impl Serialize) -> Result<Vec<u8>, TranscodeError> 
     }
 }
 
-/// Reads to the end and keeps the last bytes. Nothing is lost if it is dropped before.
-pub(super) async fn keep_tail(from: &mut (impl AsyncRead + Unpin), tail: &mut VecDeque<u8>) {
+/// Reads to the end and stores the last bytes in `tail`. Dropping the future loses nothing.
+pub(super) async fn read_tail(from: &mut (impl AsyncRead + Unpin), tail: &mut VecDeque<u8>) {
     let mut chunk = [0; 1_024];
     while let Ok(count) = from.read(&mut chunk).await {
         if count == 0 {
@@ -170,7 +175,22 @@ pub(super) async fn keep_tail(from: &mut (impl AsyncRead + Unpin), tail: &mut Ve
     }
 }
 
-/// Never, without a limit.
+/// Logs the end of a child: the limits and crashes as warnings.
+pub(super) fn log_end(pid: Option<u32>, error: Option<&TranscodeError>) {
+    match error {
+        None => tracing::debug!(pid, "worker exited"),
+        Some(TranscodeError::Cancelled) => tracing::debug!(pid, "worker killed: cancelled"),
+        Some(TranscodeError::TimedOut { seconds }) => {
+            tracing::warn!(pid, seconds, "worker killed: wall time limit");
+        }
+        Some(error @ (TranscodeError::Killed { .. } | TranscodeError::Worker { .. })) => {
+            tracing::warn!(pid, %error, "worker ended without an answer");
+        }
+        Some(error) => tracing::debug!(pid, %error, "worker failed"),
+    }
+}
+
+/// Returns the limit in seconds when it has passed; never without a limit.
 async fn out_of_time(limit: Option<Duration>) -> u64 {
     match limit {
         Some(limit) => {
@@ -181,19 +201,21 @@ async fn out_of_time(limit: Option<Duration>) -> u64 {
     }
 }
 
-/// How the child ended; killed if it doesn't.
-pub(super) async fn farewell(child: &mut Child) -> Option<ExitStatus> {
-    match time::timeout(FAREWELL, child.wait()).await {
+/// The exit status of the child; `None` if it doesn't end within [`EXIT_WAIT`].
+pub(super) async fn exit_status(child: &mut Child) -> Option<ExitStatus> {
+    match time::timeout(EXIT_WAIT, child.wait()).await {
         Ok(status) => status.ok(),
         Err(_) => None,
     }
 }
 
-/// An encoder that gets no memory tells libav only that it failed; x264 says on standard error what it was.
+/// Recognises an encoder that ran out of memory. libav reports only a failure; x264 writes the cause to standard error.
 fn short_of_memory(error: TranscodeError, errors: &VecDeque<u8>) -> TranscodeError {
-    let said: Vec<u8> = errors.iter().copied().collect();
+    let errors: Vec<u8> = errors.iter().copied().collect();
     match error {
-        TranscodeError::Libav { doing, .. } if String::from_utf8_lossy(&said).contains("malloc of size") => {
+        TranscodeError::Libav { doing, .. }
+            if String::from_utf8_lossy(&errors).contains("malloc of size") =>
+        {
             TranscodeError::OutOfMemory { doing }
         }
         error => error,
@@ -201,10 +223,10 @@ fn short_of_memory(error: TranscodeError, errors: &VecDeque<u8>) -> TranscodeErr
 }
 
 /// The error of a child that ended without an answer.
-pub(super) fn epitaph(status: Option<ExitStatus>, errors: &VecDeque<u8>) -> TranscodeError {
+pub(super) fn error_of_exit(status: Option<ExitStatus>, errors: &VecDeque<u8>) -> TranscodeError {
     let errors: Vec<u8> = errors.iter().copied().collect();
     let detail = String::from_utf8_lossy(&errors).trim().to_owned();
-    // What Rust's allocator says before it aborts.
+    // The message of Rust's allocator before it aborts.
     if detail.contains("memory allocation of") {
         return TranscodeError::OutOfMemory { doing: "running the worker".to_owned() };
     }
@@ -213,6 +235,6 @@ pub(super) fn epitaph(status: Option<ExitStatus>, errors: &VecDeque<u8>) -> Tran
             Some(signal) => TranscodeError::Killed { signal, detail },
             None => TranscodeError::Worker { detail: format!("{status} without an answer: {detail}") },
         },
-        None => TranscodeError::Worker { detail: format!("closed its output and went on: {detail}") },
+        None => TranscodeError::Worker { detail: format!("closed its output but didn't end: {detail}") },
     }
 }

@@ -1,22 +1,22 @@
-//! Just enough Matroska to put any frame at any time.
+//! Writes Matroska files with any frame at any time.
 
 use testkit::signal::Frame;
 
-/// As `libopus` codes: what its decoder drops at the start, in samples at 48 kHz.
+/// The pre-skip of libopus (RFC 7845 §5.1), in samples at 48 kHz.
 const PRE_SKIP: u16 = 312;
 
 #[derive(Default, Clone)]
-pub struct Film {
+pub struct MatroskaFile {
     tracks: Vec<Vec<u8>>,
     /// Milliseconds, track number, whether a keyframe, and the frame.
     pub blocks: Vec<(i64, u8, bool, std::sync::Arc<[u8]>)>,
-    /// The blocks go into the file in this order, and not in that of their times.
+    /// Whether blocks are written in this order instead of that of their times.
     pub in_this_order: bool,
-    /// What a sealed file's header says, in milliseconds.
+    /// The duration in the header of a finalized file, in milliseconds.
     pub duration: Option<f64>,
 }
 
-impl Film {
+impl MatroskaFile {
     /// Returns the track's number, from 1. `roll` is ProjectionPoseRoll.
     pub fn add_video(&mut self, codec: &str, size: (u32, u32), roll: f32) -> u8 {
         let mut video = element(0xB0, &size.0.to_be_bytes());
@@ -63,17 +63,16 @@ impl Film {
         number
     }
 
-    /// The frames at their own times, `late` milliseconds later.
-    pub fn play(&mut self, track: u8, frames: &[Frame], late: i64) {
+    /// Adds frames at their times plus `late` milliseconds.
+    pub fn add_frames(&mut self, track: u8, frames: &[Frame], late: i64) {
         for frame in frames {
-            // To the nearest millisecond, as a recorder does.
+            // Rounded to milliseconds, as the recorder does.
             let time = (frame.time.as_micros() as i64 + 500) / 1_000 + late;
             self.blocks.push((time, track, frame.keyframe, frame.data.clone()));
         }
     }
 
-    /// A file without cues, such as a recorder leaves that was killed. The place of a cluster's end is
-    /// after about a second of media.
+    /// The file without cues, as a killed recorder leaves it. A cluster has about a second of media.
     pub fn bytes(&self) -> Vec<u8> {
         let mut blocks = self.blocks.clone();
         if !self.in_this_order {

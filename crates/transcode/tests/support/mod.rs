@@ -1,4 +1,4 @@
-//! Inputs of every sort, made of the test signal.
+//! Inputs of all kinds, made of the test signal.
 #![allow(dead_code, unreachable_pub)] // Each test file uses some of it.
 
 pub mod matroska;
@@ -19,7 +19,7 @@ use testkit::{
 };
 use transcode::{Plan, Produced, Rendition, TranscodeError};
 
-use matroska::Film;
+use matroska::MatroskaFile;
 
 pub const SIZE: (u32, u32) = (640, 360);
 pub const SECONDS: u32 = 6;
@@ -35,31 +35,31 @@ pub fn frames(codec: Codec, size: (u32, u32)) -> Vec<Frame> {
         .clone()
 }
 
-/// What our recorder would write of one browser: VP8 and Opus.
-pub fn call() -> Film {
-    let mut film = Film::default();
+/// A recording of one browser: VP8 and Opus.
+pub fn call() -> MatroskaFile {
+    let mut film = MatroskaFile::default();
     let video = film.add_video("V_VP8", SIZE, 0.0);
-    film.play(video, &frames(Codec::Vp8, SIZE), 0);
+    film.add_frames(video, &frames(Codec::Vp8, SIZE), 0);
     let audio = film.add_opus();
-    film.play(audio, &frames(Codec::Opus, SIZE), 0);
+    film.add_frames(audio, &frames(Codec::Opus, SIZE), 0);
     film
 }
 
 /// A second pair that begins `late` milliseconds after the first.
-pub fn call_of_two(late: i64) -> Film {
+pub fn call_of_two(late: i64) -> MatroskaFile {
     let mut film = call();
     let video = film.add_video("V_VP8", SIZE, 0.0);
-    film.play(video, &frames(Codec::Vp8, SIZE), late);
+    film.add_frames(video, &frames(Codec::Vp8, SIZE), late);
     let audio = film.add_opus();
-    film.play(audio, &frames(Codec::Opus, SIZE), late);
+    film.add_frames(audio, &frames(Codec::Opus, SIZE), late);
     film
 }
 
-pub struct Bench {
+pub struct TestDirectory {
     pub dir: tempfile::TempDir,
 }
 
-impl Bench {
+impl TestDirectory {
     pub fn new() -> Self {
         Self { dir: tempfile::tempdir().expect("a temporary directory") }
     }
@@ -68,7 +68,7 @@ impl Bench {
         self.dir.path().join(name)
     }
 
-    pub fn write(&self, name: &str, film: &Film) -> PathBuf {
+    pub fn write(&self, name: &str, film: &MatroskaFile) -> PathBuf {
         let path = self.path(name);
         std::fs::write(&path, film.bytes()).expect("the disk takes it");
         path
@@ -76,7 +76,7 @@ impl Bench {
 
     pub fn plan(&self, input: &Path, json: &str) -> Plan {
         let rendition: Rendition = serde_json::from_str(json).expect("the rendition is well-formed");
-        let output = self.path(&format!("{}.{}", rendition.name(), rendition.extension()));
+        let output = self.path(&format!("{}.{}", rendition.kind(), rendition.file_type().extension()));
         Plan { input: input.to_owned(), output, rendition }
     }
 
@@ -87,7 +87,7 @@ impl Bench {
         Ok((plan.output, produced))
     }
 
-    /// Names of files that aren't inputs.
+    /// The files in the directory except the input.
     pub fn leftovers(&self, input: &Path) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.dir.path()).expect("the directory is there");
         entries.map(|entry| entry.expect("an entry").path()).filter(|path| path != input).collect()
@@ -102,14 +102,14 @@ pub fn sound(file: &Path) -> Sound {
     verify::sound(file, 0).expect("the sound decodes")
 }
 
-/// Beep after flash, the worst of all seconds, in milliseconds.
+/// The largest difference between beep and flash of all seconds, in milliseconds.
 pub fn worst_offset(file: &Path) -> f64 {
     let offsets = verify::av_offsets_ms(&pictures(file), &sound(file));
     assert!(offsets.len() >= SECONDS as usize - 2, "too few flashes with beeps: {offsets:?}");
     offsets.values().fold(0.0, |worst, offset| worst.max(offset.abs()))
 }
 
-/// Whether a tone sounds throughout, or nowhere, between two times in seconds.
+/// The RMS level between two times in seconds.
 pub fn level(sound: &Sound, from: f64, to: f64) -> f64 {
     let at = |time: f64| ((time * 48_000.0) as usize).min(sound.samples.len());
     let samples = &sound.samples[at(from)..at(to)];
@@ -117,7 +117,7 @@ pub fn level(sound: &Sound, from: f64, to: f64) -> f64 {
     (sum / samples.len().max(1) as f64).sqrt()
 }
 
-/// The answer of ffprobe to a question about the first stream of a kind.
+/// The output of ffprobe.
 pub fn ffprobe(file: &Path, arguments: &[&str]) -> String {
     let output =
         Command::new("ffprobe").args(["-v", "error", "-of", "csv=p=0"]).args(arguments).arg(file).output();
@@ -130,7 +130,7 @@ pub fn ffmpeg(arguments: &[&str]) {
     assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Brightness of all pixels of the picture shown at a time in seconds.
+/// The brightness of all pixels of the frame that is shown at a time in seconds.
 pub fn luma(file: &Path, size: (usize, usize), at: f64) -> Vec<u8> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-nostdin", "-i"])
@@ -142,7 +142,7 @@ pub fn luma(file: &Path, size: (usize, usize), at: f64) -> Vec<u8> {
     output.stdout
 }
 
-/// Packets of sound in an Ogg file (RFC 3533 §6), without the two of the header.
+/// The audio packets of an Ogg file (RFC 3533 §6), without the two header packets.
 pub fn ogg_packets(file: &Path) -> Vec<Vec<u8>> {
     let bytes = std::fs::read(file).expect("it is there");
     let (mut packets, mut packet, mut at) = (Vec::new(), Vec::new(), 0);
@@ -160,8 +160,8 @@ pub fn ogg_packets(file: &Path) -> Vec<Vec<u8>> {
     packets.split_off(2)
 }
 
-/// A recording of one track of sound of several seconds, whose cluster of one second claims to be of another.
-pub fn with_stray_cluster(film: &Film, second: i64, claimed: i64) -> Vec<u8> {
+/// A recording of one audio track of several seconds, in which one cluster has the timestamp of another second.
+pub fn with_stray_cluster(film: &MatroskaFile, second: i64, claimed: i64) -> Vec<u8> {
     let mut bytes = film.bytes();
     let cluster = |at: i64| [&[0xE7, 0x10, 0, 0, 8][..], &(at * 1_000).to_be_bytes()].concat();
     let (real, claimed) = (cluster(second), cluster(claimed));
@@ -170,7 +170,7 @@ pub fn with_stray_cluster(film: &Film, second: i64, claimed: i64) -> Vec<u8> {
     bytes
 }
 
-/// Frames of an IVF file at 30 a second, with a keyframe as VP8 marks it.
+/// The frames of an IVF file of VP8 with 30 frames a second.
 pub fn ivf(file: &Path) -> Vec<Frame> {
     let bytes = std::fs::read(file).expect("it is there");
     let mut rest = &bytes[32..];
@@ -184,26 +184,26 @@ pub fn ivf(file: &Path) -> Vec<Frame> {
     frames
 }
 
-/// How soon a child is gone whose work is cancelled.
+/// The time within which a cancelled child must have ended.
 pub const AT_ONCE: Duration = Duration::from_millis(200);
 
-/// The best of several tries is [`AT_ONCE`], for a machine that does other things is late at times, but not each time; and
-/// no try takes long.
+/// The best of several attempts must be within [`AT_ONCE`], since a loaded machine is sometimes late; no attempt may take
+/// long.
 pub fn assert_at_once(took: &[Duration]) {
-    eprintln!("gone after {took:?}");
-    assert!(took.iter().any(|took| *took < AT_ONCE), "gone after {took:?}");
-    assert!(took.iter().all(|took| *took < Duration::from_secs(10)), "gone after {took:?}");
+    eprintln!("ended after {took:?}");
+    assert!(took.iter().any(|took| *took < AT_ONCE), "ended after {took:?}");
+    assert!(took.iter().all(|took| *took < Duration::from_secs(10)), "ended after {took:?}");
 }
 
-/// A program that does what a shell script says.
-pub fn script(bench: &Bench, text: &str) -> PathBuf {
-    let path = bench.path("script.sh");
+/// Writes a shell script and returns its path.
+pub fn script(directory: &TestDirectory, text: &str) -> PathBuf {
+    let path = directory.path("script.sh");
     std::fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("the disk takes it");
-    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("it is ours");
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("the file is ours");
     path
 }
 
-/// Processes that work on a file of that name.
+/// The number of processes that have the file open.
 pub fn workers_on(input: &Path) -> usize {
     let open = |process: &Path| {
         let files = std::fs::read_dir(process.join("fd")).into_iter().flatten().flatten();
@@ -223,12 +223,12 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// A file with damage in a few places.
+/// A copy of a file with random damage in a few places.
 pub fn damaged(whole: &[u8], seed: u64) -> Vec<u8> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut bytes = whole.to_vec();
     for _ in 0..random.random_range(1..30) {
-        // One in a hundred in the headers, where most of it is the end of all.
+        // One in a hundred is in the headers, where most damage makes the file unreadable.
         let end = if random.random_ratio(1, 100) { 600 } else { bytes.len() };
         let at = random.random_range(0..end.min(bytes.len()));
         match random.random_range(0..6) {

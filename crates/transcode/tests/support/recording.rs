@@ -1,4 +1,4 @@
-//! A recording that grows, and who follows it.
+//! An open recording and its follower.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,19 +10,19 @@ use std::{
 use testkit::signal::Codec;
 use transcode::{Follow, Followed, Follower, Produced, Segment, TranscodeError, Worker};
 
-use super::{Bench, SIZE, frames, matroska::Film};
+use super::{SIZE, TestDirectory, frames, matroska::MatroskaFile};
 
 pub const MP3: &str = r#"{"kind": "mp3"}"#;
 pub const OGG: &str = r#"{"kind": "ogg_opus"}"#;
 pub const WAV: &str = r#"{"kind": "wav"}"#;
 
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_transcode-worker");
-/// Odd lengths, some within an element's head.
+/// Lengths of writes. Some end within the header of an element.
 pub const STEPS: [usize; 5] = [1, 977, 4_099, 13, 30_011];
 
-/// A recorder that writes, and who follows it.
-pub struct Recording<'a> {
-    pub bench: &'a Bench,
+/// A recording that is written step by step, and its follower.
+pub struct TestRecording<'a> {
+    pub directory: &'a TestDirectory,
     pub bytes: Vec<u8>,
     pub written: usize,
     pub file: File,
@@ -31,19 +31,19 @@ pub struct Recording<'a> {
     pub segments: Vec<Segment>,
 }
 
-impl<'a> Recording<'a> {
-    pub fn new(bench: &'a Bench, bytes: Vec<u8>, json: &'a str, interval: f64) -> Self {
-        let (input, segments) = (bench.path("live.webm"), bench.path("segments"));
+impl<'a> TestRecording<'a> {
+    pub fn new(directory: &'a TestDirectory, bytes: Vec<u8>, json: &'a str, interval: f64) -> Self {
+        let (input, segments) = (directory.path("live.webm"), directory.path("segments"));
         let file = OpenOptions::new().create(true).truncate(true).write(true).open(&input).unwrap();
         let _ = std::fs::remove_dir_all(&segments);
         std::fs::create_dir(&segments).unwrap();
-        let rendition = bench.plan(&input, json).rendition;
+        let rendition = directory.plan(&input, json).rendition;
         let interval = Duration::from_secs_f64(interval);
         let follower = Worker::new(PROGRAM).follow(&Follow { input, segments, rendition, interval }).unwrap();
-        Self { bench, bytes, written: 0, file, follower, json, segments: vec![] }
+        Self { directory, bytes, written: 0, file, follower, json, segments: vec![] }
     }
 
-    /// Writes on until so many bytes are there.
+    /// Writes until the file has `until` bytes.
     pub async fn write_until(&mut self, until: usize) {
         for step in STEPS.iter().cycle() {
             if self.written >= until {
@@ -58,7 +58,7 @@ impl<'a> Recording<'a> {
 
     pub async fn next(&mut self) -> Result<Followed, TranscodeError> {
         let next = tokio::time::timeout(Duration::from_secs(60), self.follower.next());
-        next.await.expect("something comes")
+        next.await.expect("a result within the time")
     }
 
     pub async fn next_segment(&mut self) -> Segment {
@@ -68,21 +68,21 @@ impl<'a> Recording<'a> {
                 self.segments.push(segment.clone());
                 segment
             }
-            Followed::Produced(_) => panic!("the end was not asked for"),
+            Followed::Produced(_) => panic!("the recording has not ended"),
         }
     }
 
-    /// Writes the rest, seals the file, and waits for the whole.
-    pub async fn seal(&mut self) -> Result<(PathBuf, Produced), TranscodeError> {
+    /// Writes the rest, ends the recording, and waits for the joined file.
+    pub async fn finish(&mut self) -> Result<(PathBuf, Produced), TranscodeError> {
         let whole = self.bytes.len();
         self.write_until(whole).await;
-        self.seal_here().await
+        self.finish_here().await
     }
 
-    pub async fn seal_here(&mut self) -> Result<(PathBuf, Produced), TranscodeError> {
-        // A recorder gives it another name, and patches its header.
-        std::fs::rename(self.bench.path("live.webm"), self.bench.path("sealed.webm")).unwrap();
-        let output = self.bench.path("joined");
+    pub async fn finish_here(&mut self) -> Result<(PathBuf, Produced), TranscodeError> {
+        // The recorder renames the file when it is finished.
+        std::fs::rename(self.directory.path("live.webm"), self.directory.path("finished.webm")).unwrap();
+        let output = self.directory.path("joined");
         self.follower.end(self.written as u64, &output).await.unwrap();
         loop {
             match self.next().await? {
@@ -95,10 +95,11 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// Follows all of it to its end, and compares with what is made of the whole at once.
-    pub async fn assert_equals_whole(&mut self) -> PathBuf {
-        let (joined, produced) = self.seal().await.unwrap();
-        let (whole, expected) = self.bench.make(&self.bench.path("sealed.webm"), self.json).unwrap();
+    /// Follows the recording to its end, and compares the joined file with that of a run.
+    pub async fn assert_equals_run(&mut self) -> PathBuf {
+        let (joined, produced) = self.finish().await.unwrap();
+        let (whole, expected) =
+            self.directory.make(&self.directory.path("finished.webm"), self.json).unwrap();
         assert_same(&joined, &whole, self.json);
         assert_eq!(produced, expected);
         let mut at = Duration::ZERO;
@@ -111,20 +112,20 @@ impl<'a> Recording<'a> {
     }
 }
 
-pub fn order(bench: &Bench, json: &str, interval: f64) -> Follow {
-    let (input, segments) = (bench.path("live.webm"), bench.path("segments"));
-    let rendition = bench.plan(&input, json).rendition;
+pub fn follow(directory: &TestDirectory, json: &str, interval: f64) -> Follow {
+    let (input, segments) = (directory.path("live.webm"), directory.path("segments"));
+    let rendition = directory.plan(&input, json).rendition;
     Follow { input, segments, rendition, interval: Duration::from_secs_f64(interval) }
 }
 
-/// Follows a file to its end; the file that it was, what was made of it, and the number of segments.
-pub async fn assert_equals_whole(bytes: Vec<u8>, json: &str, interval: f64) -> (Bench, PathBuf, usize) {
-    let bench = Bench::new();
-    let mut recording = Recording::new(&bench, bytes, json, interval);
-    let joined = recording.assert_equals_whole().await;
+/// Follows a file to its end, and compares with a run. Returns the directory, the joined file and the number of segments.
+pub async fn assert_equals_run(bytes: Vec<u8>, json: &str, interval: f64) -> (TestDirectory, PathBuf, usize) {
+    let directory = TestDirectory::new();
+    let mut recording = TestRecording::new(&directory, bytes, json, interval);
+    let joined = recording.assert_equals_run().await;
     let count = recording.segments.len();
     drop(recording);
-    (bench, joined, count)
+    (directory, joined, count)
 }
 
 pub fn assert_same(joined: &Path, whole: &Path, what: &str) {
@@ -134,7 +135,7 @@ pub fn assert_same(joined: &Path, whole: &Path, what: &str) {
     assert_eq!(joined.len(), whole.len(), "{what}");
 }
 
-/// Without what is drawn by lot for each Ogg stream: its serial number, and the checksum that covers it (RFC 3533 §6).
+/// The bytes of a file. In Ogg, the random serial number and the checksum that covers it (RFC 3533 §6) become zero.
 pub fn bytes_of(path: &Path) -> Vec<u8> {
     let mut bytes = std::fs::read(path).unwrap();
     let mut at = 0;
@@ -147,27 +148,28 @@ pub fn bytes_of(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// What is half-written.
-pub fn parts(bench: &Bench) -> Vec<PathBuf> {
-    let entries = [bench.dir.path(), &bench.path("segments")].map(|path| std::fs::read_dir(path).unwrap());
+/// The incomplete files.
+pub fn parts(directory: &TestDirectory) -> Vec<PathBuf> {
+    let entries =
+        [directory.dir.path(), &directory.path("segments")].map(|path| std::fs::read_dir(path).unwrap());
     let paths = entries.into_iter().flatten().map(|entry| entry.unwrap().path());
     paths.filter(|path| path.extension().is_some_and(|extension| extension == "part")).collect()
 }
 
-/// The signal over and over.
-pub fn long_call(turns: i64) -> Film {
-    let mut film = Film::default();
+/// The test signal, repeated.
+pub fn long_call(turns: i64) -> MatroskaFile {
+    let mut film = MatroskaFile::default();
     let (video, audio) = (film.add_video("V_VP8", SIZE, 0.0), film.add_opus());
     for turn in 0..turns {
-        film.play(video, &frames(Codec::Vp8, SIZE), turn * 6_000);
-        film.play(audio, &frames(Codec::Opus, SIZE), turn * 6_000);
+        film.add_frames(video, &frames(Codec::Vp8, SIZE), turn * 6_000);
+        film.add_frames(audio, &frames(Codec::Opus, SIZE), turn * 6_000);
     }
     film
 }
 
-pub fn opus_alone() -> Film {
-    let mut film = Film::default();
+pub fn opus_alone() -> MatroskaFile {
+    let mut film = MatroskaFile::default();
     let audio = film.add_opus();
-    film.play(audio, &frames(Codec::Opus, SIZE), 0);
+    film.add_frames(audio, &frames(Codec::Opus, SIZE), 0);
     film
 }

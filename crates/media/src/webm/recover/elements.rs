@@ -1,29 +1,29 @@
-//! Elements of a file that may end anywhere.
+//! EBML elements of a file that may end anywhere.
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 
 use super::super::ebml::UNKNOWN_SIZE;
 
-/// An element's head.
+/// An element's id and size.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Head {
     pub id: u32,
-    /// Of the id's first byte, from the beginning of the file.
+    /// Byte offset of the id.
     pub at: u64,
-    /// Of the first byte of data.
+    /// Byte offset of the data.
     pub data: u64,
-    /// Bytes of data; None while it is unknown.
+    /// Bytes of data. None if it is unknown, as the element was not finished.
     pub size: Option<u64>,
 }
 
 impl Head {
-    /// Where the element ends, if its size is known.
+    /// The element's end, if its size is known.
     pub(super) fn end(&self) -> Option<u64> {
         self.data.checked_add(self.size?)
     }
 }
 
-/// Reads a file's elements one after the other, through a buffer, skipping what isn't looked at.
+/// Reads a file's elements one after the other through a buffer, and skips the data that is not requested.
 #[derive(Debug)]
 pub(super) struct Elements<R> {
     reader: BufReader<R>,
@@ -42,7 +42,7 @@ impl<R: Read + Seek> Elements<R> {
         self.length
     }
 
-    /// The head of the element at `at`; None if it does not lie whole before `limit`, or is none.
+    /// The head of the element at `at`. None if it does not end before `limit`, or if these bytes are no element.
     pub(super) fn head(&mut self, at: u64, limit: u64) -> io::Result<Option<Head>> {
         self.go_to(at)?;
         let mut bytes = [0; 12];
@@ -52,7 +52,7 @@ impl<R: Read + Seek> Elements<R> {
         Ok(parse_head(at, &bytes[..room]))
     }
 
-    /// Up to `bytes.len()` bytes at `at`; how many there were.
+    /// Reads up to `bytes.len()` bytes at `at`, and returns their number.
     pub(super) fn peek(&mut self, at: u64, limit: u64, bytes: &mut [u8]) -> io::Result<usize> {
         self.go_to(at)?;
         let room = usize::try_from(limit.min(self.length).saturating_sub(at)).unwrap_or(usize::MAX);
@@ -62,7 +62,7 @@ impl<R: Read + Seek> Elements<R> {
         Ok(count)
     }
 
-    /// An element's data, if it is there and no larger than `most`.
+    /// An element's data. None if it is larger than `most` bytes, or if the file ends before it.
     pub(super) fn data(&mut self, head: &Head, most: usize) -> io::Result<Option<Vec<u8>>> {
         let Some(size) = head.size.and_then(|size| usize::try_from(size).ok()) else { return Ok(None) };
         if size > most || head.end().is_none_or(|end| end > self.length) {
@@ -99,7 +99,7 @@ fn parse_head(at: u64, bytes: &[u8]) -> Option<Head> {
     })
 }
 
-/// The children of an element that was read whole.
+/// The children of an element, from its data.
 pub(super) fn children(data: &[u8]) -> impl Iterator<Item = (Head, &[u8])> {
     let mut at = 0;
     std::iter::from_fn(move || {

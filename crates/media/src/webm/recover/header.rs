@@ -1,4 +1,4 @@
-//! The header of a file that we began.
+//! The header of a file that may end anywhere.
 
 use std::io::{self, Read, Seek};
 
@@ -9,10 +9,10 @@ use super::super::{
 use super::elements::{Elements, Head, children, uint};
 use crate::{Codec, Container, TrackId};
 
-/// Larger header elements are not ours.
+/// The recorder writes no larger elements in a header.
 const MAX_ELEMENT: usize = 64 << 10;
 
-/// A track that the header declares.
+/// A track entry of the header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Declared {
     pub number: u8,
@@ -25,24 +25,24 @@ pub(super) struct Declared {
     pub rate: u32,
 }
 
-/// A header that is there to its end.
+/// A complete header.
 #[derive(Debug)]
 pub(super) struct Header {
     pub layout: Layout,
     pub container: Container,
-    /// The segment's size is known.
+    /// The segment's size, if the file was finished.
     pub segment_size: Option<u64>,
-    /// The file's duration in milliseconds, once it was closed.
+    /// The file's duration in milliseconds, if the file was finished.
     pub duration: Option<f64>,
     pub tracks: Vec<Declared>,
 }
 
-/// Why there is no header.
+/// Why a header could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum NoHeader {
-    /// The file ends inside it.
+    /// The file ends in it.
     Cut,
-    /// It isn't one that we write.
+    /// The recorder does not write such headers.
     Foreign,
 }
 
@@ -101,7 +101,7 @@ impl Parts {
         }
     }
 
-    /// None if the parts are not where we put them.
+    /// None if the parts are not where the recorder writes them.
     fn complete(self, cluster: &Head) -> Option<Header> {
         let (ebml, ebml_data) = self.ebml?;
         let segment = self.segment?;
@@ -143,9 +143,9 @@ impl Parts {
 }
 
 fn declared(entry: &[u8]) -> Option<Declared> {
-    let child = |wanted| children(entry).find(|(head, _)| head.id == wanted).map(|(_, data)| data);
-    let of = |parent: Option<&[u8]>, wanted| {
-        let found = children(parent?).find(|(head, _)| head.id == wanted).map(|(_, data)| uint(data));
+    let child = |id| children(entry).find(|(head, _)| head.id == id).map(|(_, data)| data);
+    let of = |parent: Option<&[u8]>, id| {
+        let found = children(parent?).find(|(head, _)| head.id == id).map(|(_, data)| uint(data));
         found.and_then(|value| u32::try_from(value).ok())
     };
     let uid = uint(child(id::TRACK_UID)?);
@@ -166,7 +166,7 @@ fn declared(entry: &[u8]) -> Option<Declared> {
 fn sampling_frequency(audio: &[u8]) -> u32 {
     let found = children(audio).find(|(head, _)| head.id == id::SAMPLING_FREQUENCY);
     let bytes = found.and_then(|(_, data)| data.first_chunk::<8>());
-    // We write eight bytes and whole numbers; what is out of range is cut off to what the type holds.
+    // The recorder writes eight bytes and whole numbers. Numbers out of range are clamped by the cast.
     bytes.map_or(0, |bytes| f64::from_be_bytes(*bytes) as u32)
 }
 

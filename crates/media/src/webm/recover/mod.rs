@@ -1,4 +1,4 @@
-//! Files whose writing was cut off: what is needed to make them whole.
+//! Recovery of files that were not finished: finds what to change so that they are complete.
 
 mod elements;
 mod header;
@@ -23,54 +23,85 @@ use crate::{
     Container, MediaKind, MediaTime, RecordingSummary, TrackSummary, depacketize::audio, time::MILLISECOND,
 };
 
-/// Sizes that are patched into clusters whose end was not noted; a player copes with those beyond.
+/// Cluster sizes that are patched, at most. Players can read further clusters of unknown size.
 const MAX_CLUSTER_PATCHES: usize = 1 << 16;
-/// A block's timestamp stays below this, in milliseconds: a century.
+/// The largest timestamp of a cluster, in milliseconds: a century.
 const MAX_TIME: u64 = 3_200_000_000_000;
-/// As in the recorder: video frames further apart, in milliseconds, have a pause between them.
+/// Video frames further apart than this, in milliseconds, have a pause between them. As in the recorder.
 const LONGEST_FRAME: i64 = 200;
 
-/// What is to be done with a file that was found.
+/// What to do with a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Recovery {
-    /// Nothing: it was closed.
+    /// Nothing: it was finished.
     Complete(RecordingSummary),
-    /// It is to be changed as told; then it is complete.
+    /// Apply the repair. Then it is complete.
     Repair(Repair),
     /// It ends before its first frame.
     NoMedia,
 }
 
-/// How a cut file becomes complete. In this order: truncate, append, patch, sync. Cut off in the middle of that, it is
-/// a cut file again.
+/// How to complete a file. In this order: truncate, append, patch, sync. If that is interrupted, the file can be recovered
+/// again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Repair {
-    /// Bytes that stay: up to the end of the last whole block.
+    /// Truncate the file to this many bytes: the end of the last complete block.
     pub truncate: u64,
-    /// To be appended: the index.
+    /// Append these bytes: the index.
     pub append: Bytes,
-    /// To be overwritten, by offset.
+    /// Overwrite bytes at these offsets.
     pub patches: Vec<(u64, Bytes)>,
-    /// What is in the file then.
+    /// The content of the complete file.
     pub summary: RecordingSummary,
 }
 
-/// Why a file can't be recovered. It is left as it is.
+/// Why a file can't be recovered. Leave it unchanged.
 #[derive(Debug, thiserror::Error)]
 pub enum RecoverError {
-    /// The file can't be read: the disk's fault, try again.
+    /// The file can't be read. The disk is at fault: try again.
     #[error("the file can't be read: {0}")]
     Io(#[from] io::Error),
     /// The file is not one that a [`Recorder`](crate::Recorder) wrote, or its header was destroyed.
-    #[error("the file does not begin as ours do")]
+    #[error("the file does not begin as a recording of this recorder does")]
     Foreign,
 }
 
-/// Looks through a file for the end of what is whole in it. Any bytes may stand in it; memory stays below a few
-/// megabytes whatever its size. Reads the head of each block, and skips the rest.
+/// Reads a file that a [`Recorder`](crate::Recorder) wrote and finds its last complete block. The file is not changed.
+///
+/// The file may contain any bytes. Only the head of each block is read. Memory stays below a few megabytes, whatever the
+/// file's size.
 ///
 /// # Errors
-/// [`RecoverError`]; the file is not to be touched then.
+/// [`RecoverError::Io`] if reading fails, [`RecoverError::Foreign`] if the file is not a recording.
+///
+/// ```no_run
+/// use std::{
+///     fs::File,
+///     io::{Seek, SeekFrom, Write},
+/// };
+///
+/// use media::{Recovery, recover};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut file = File::options().read(true).write(true).open("recording.webm")?;
+/// match recover(&mut file)? {
+///     Recovery::Complete(summary) => println!("complete: {:?}", summary.duration),
+///     Recovery::NoMedia => println!("it has no frame and can be deleted"),
+///     Recovery::Repair(repair) => {
+///         file.set_len(repair.truncate)?;
+///         file.seek(SeekFrom::End(0))?;
+///         file.write_all(&repair.append)?;
+///         for (offset, bytes) in &repair.patches {
+///             file.seek(SeekFrom::Start(*offset))?;
+///             file.write_all(bytes)?;
+///         }
+///         file.sync_all()?;
+///         println!("repaired: {:?}", repair.summary.duration);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub fn recover(file: impl Read + Seek) -> Result<Recovery, RecoverError> {
     let mut elements = Elements::new(file)?;
     let header = match Header::read(&mut elements)? {
@@ -84,11 +115,12 @@ pub fn recover(file: impl Read + Seek) -> Result<Recovery, RecoverError> {
         return Ok(Recovery::NoMedia);
     }
     let length = elements.length();
-    let closed = header.segment_size.and_then(|size| size.checked_add(header.layout.segment)) == Some(length);
+    let size_is_right =
+        header.segment_size.and_then(|size| size.checked_add(header.layout.segment)) == Some(length);
     // A file without a single keyframe has no index.
-    let ends = scan.index_ends.or(scan.cues.is_empty().then_some(scan.whole));
-    let closed = closed && ends == Some(length) && scan.open_clusters.is_empty();
-    if let (true, Some(milliseconds)) = (closed, header.duration) {
+    let end = scan.cues_end.or(scan.cues.is_empty().then_some(scan.last_block_end));
+    let finished = size_is_right && end == Some(length) && scan.open_clusters.is_empty();
+    if let (true, Some(milliseconds)) = (finished, header.duration) {
         let duration = Duration::try_from_secs_f64(milliseconds / 1_000.0).unwrap_or_default();
         return Ok(Recovery::Complete(scan.summary(header.container, duration, length)));
     }
@@ -98,7 +130,7 @@ pub fn recover(file: impl Read + Seek) -> Result<Recovery, RecoverError> {
 fn repair(header: &Header, mut scan: Scan) -> Repair {
     let mut append = Vec::new();
     scan.cues.put(&mut append);
-    let truncate = scan.whole;
+    let truncate = scan.last_block_end;
     let bytes = truncate + append.len() as u64;
     let duration = scan.end().to_duration();
     let webm = header.tracks.iter().all(|track| track.codec.is_webm());
@@ -107,56 +139,56 @@ fn repair(header: &Header, mut scan: Scan) -> Repair {
         .into_iter()
         .map(|(size_at, size)| (size_at, Bytes::copy_from_slice(&size8(size))))
         .collect();
-    let place = &header.layout;
+    let at = &header.layout;
     let cues_at = (!append.is_empty()).then_some(truncate);
     if container != header.container {
-        patches.push((place.doc_type, layout::doc_type(container).into()));
+        patches.push((at.doc_type, layout::doc_type(container).into()));
     }
-    patches.push((place.segment_size, Bytes::copy_from_slice(&layout::segment_size(place, bytes))));
-    patches.push((place.seek_head, layout::seek_head(place, cues_at).into()));
-    patches.push((place.duration, layout::duration(duration.as_secs_f64() * 1_000.0).into()));
+    patches.push((at.segment_size, Bytes::copy_from_slice(&layout::segment_size(at, bytes))));
+    patches.push((at.seek_head, layout::seek_head(at, cues_at).into()));
+    patches.push((at.duration, layout::duration(duration.as_secs_f64() * 1_000.0).into()));
     Repair { truncate, append: append.into(), patches, summary: scan.summary(container, duration, bytes) }
 }
 
-/// A track's frames as they are found.
+/// A track of the header, and its frames so far.
 #[derive(Debug)]
-struct Found {
+struct FoundTrack {
     declared: Declared,
     summary: TrackSummary,
-    /// Milliseconds of the last block.
+    /// The last block's timestamp, in milliseconds.
     last: Option<i64>,
-    /// Milliseconds that a video frame takes.
+    /// The duration of a video frame, in milliseconds.
     frame: i64,
 }
 
-/// The walk through the clusters.
+/// The state of reading the clusters.
 #[derive(Debug)]
 struct Scan {
     first_cluster: u64,
     segment: u64,
-    tracks: Vec<Found>,
+    tracks: Vec<FoundTrack>,
     video_seen: bool,
     cues: Cues,
-    /// The end of the last whole block.
-    whole: u64,
-    /// Size fields to be written, with their values.
+    /// The end of the last complete block.
+    last_block_end: u64,
+    /// Offsets of cluster sizes that must be patched, and the sizes.
     open_clusters: Vec<(u64, u64)>,
-    /// Where the index ends, if one follows the clusters.
-    index_ends: Option<u64>,
+    /// The end of Cues, if they follow the clusters.
+    cues_end: Option<u64>,
 }
 
 impl Scan {
     fn new(header: &Header) -> Self {
-        let tracks: Vec<_> = header.tracks.iter().cloned().map(Found::new).collect();
+        let tracks: Vec<_> = header.tracks.iter().cloned().map(FoundTrack::new).collect();
         Self {
             first_cluster: header.layout.end,
             segment: header.layout.segment,
             video_seen: false,
             tracks,
             cues: Cues::default(),
-            whole: header.layout.end,
+            last_block_end: header.layout.end,
             open_clusters: Vec::new(),
-            index_ends: None,
+            cues_end: None,
         }
     }
 
@@ -167,22 +199,23 @@ impl Scan {
             match head.id {
                 id::CLUSTER if head.data - head.at == 12 => {}
                 id::CUES => {
-                    self.index_ends = head.end().filter(|end| *end <= length);
+                    self.cues_end = head.end().filter(|end| *end <= length);
                     return Ok(());
                 }
                 _ => return Ok(()),
             }
             let limit = head.end().unwrap_or(length).min(length);
-            let before = self.whole;
+            let before = self.last_block_end;
             let end = self.blocks(elements, &head, limit)?;
-            let holds_blocks = self.whole > before;
+            let holds_blocks = self.last_block_end > before;
             if holds_blocks
-                && head.size != Some(self.whole - head.data)
+                && head.size != Some(self.last_block_end - head.data)
                 && self.open_clusters.len() < MAX_CLUSTER_PATCHES
             {
-                self.open_clusters.push((head.data - 8, self.whole - head.data));
+                self.open_clusters.push((head.data - 8, self.last_block_end - head.data));
             }
-            if !holds_blocks || end != self.whole || (head.size.is_some() && head.end() != Some(end)) {
+            if !holds_blocks || end != self.last_block_end || (head.size.is_some() && head.end() != Some(end))
+            {
                 return Ok(());
             }
             at = end;
@@ -190,7 +223,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Walks through a cluster; returns where its blocks end. [`whole`](Self::whole) is that of the last good one.
+    /// Reads the blocks of a cluster, and returns the offset of the first byte that belongs to none.
     fn blocks<R: Read + Seek>(
         &mut self,
         elements: &mut Elements<R>,
@@ -216,7 +249,7 @@ impl Scan {
                         return Ok(at);
                     }
                     first = false;
-                    self.whole = end;
+                    self.last_block_end = end;
                 }
                 _ => return Ok(at),
             }
@@ -225,7 +258,7 @@ impl Scan {
         Ok(at)
     }
 
-    /// Takes a block in; false if it is none.
+    /// Reads a block. False if it is not one.
     fn block<R: Read + Seek>(
         &mut self,
         elements: &mut Elements<R>,
@@ -246,11 +279,11 @@ impl Scan {
         let number = number & 0x7f;
         let time = cluster_time.saturating_add_signed(i64::from(i16::from_be_bytes([high, low])));
         let keyframe = flags & 0x80 != 0;
-        // A track that the header lacks: its declaration was lost with the power. The block stays, unused.
+        // The header lacks the track: its entry was lost in a power failure. The block remains, and players ignore it.
         let Some(found) = self.tracks.iter_mut().find(|found| found.declared.number == number) else {
             return Ok(true);
         };
-        found.take(i64::try_from(time).unwrap_or(0), keyframe, &bytes[4..count], end - head.data - 4);
+        found.add(i64::try_from(time).unwrap_or(0), keyframe, &bytes[4..count], end - head.data - 4);
         self.video_seen |= found.summary.kind == MediaKind::Video;
         let video_key = keyframe && found.summary.kind == MediaKind::Video;
         if video_key || (first && !self.video_seen) {
@@ -278,7 +311,7 @@ impl Scan {
     }
 }
 
-impl Found {
+impl FoundTrack {
     fn new(declared: Declared) -> Self {
         let summary = TrackSummary {
             track: declared.track,
@@ -298,7 +331,7 @@ impl Found {
         Self { declared, summary, last: None, frame: 33 }
     }
 
-    fn take(&mut self, time: i64, keyframe: bool, beginning: &[u8], bytes: u64) {
+    fn add(&mut self, time: i64, keyframe: bool, beginning: &[u8], bytes: u64) {
         let start = MediaTime(time * MILLISECOND);
         let codec = self.declared.codec;
         let duration = match codec.kind() {

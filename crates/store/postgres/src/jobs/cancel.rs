@@ -1,4 +1,4 @@
-//! Ending a job before it is done.
+//! Cancels jobs.
 
 use chrono::Utc;
 use model::{JobId, JobKind, JobState, RenditionId, RenditionState, TenantId};
@@ -11,8 +11,10 @@ use crate::{
     renditions,
 };
 
-/// Only renders can be cancelled: the other kinds keep a promise. What runs of this one may have stored, another job
-/// removes.
+/// Only render jobs can be cancelled. A DELETE job removes what the runs of the job may have stored.
+///
+/// The UPDATE checks the state, because another transaction could change a state that was only read; SQLite's twin reads
+/// it first.
 pub(crate) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<Cancellation, Failure> {
     let mut transaction = begin_transaction(pool).await?;
     let cancelled = sqlx::query!(

@@ -1,4 +1,4 @@
-//! Ending a run, and a person's order to try again.
+//! The end of a run, and the retry of a job.
 
 use model::{JobId, JobKind, RecordingState, RenditionId, RenditionState, TenantId};
 use sqlx::{PgConnection, PgPool};
@@ -61,7 +61,10 @@ pub(crate) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcom
         (JobOutcome::Parked { .. }, None) => {
             park(&mut transaction, recording.as_uuid(), error.as_deref()).await?;
         }
-        (JobOutcome::Rendered(_) | JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
+        (JobOutcome::Rendered(_), None) => {
+            debug_assert!(false, "only a render job reports a rendered file, and it has a rendition");
+        }
+        (JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
     }
     if is_due_again {
         announce_jobs(&mut transaction).await?;
@@ -71,6 +74,7 @@ pub(crate) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcom
     Ok(())
 }
 
+/// Whether the outcome changes the recording's row, which is then locked before its jobs. SQLite's twin needs no lock.
 fn changes_recording(outcome: &JobOutcome, leased: &LeasedJob) -> bool {
     match outcome {
         JobOutcome::Done { recording_state, .. } => recording_state.is_some(),
@@ -79,8 +83,8 @@ fn changes_recording(outcome: &JobOutcome, leased: &LeasedJob) -> bool {
     }
 }
 
-/// A finish whose answer was lost may be repeated: the job still has this lease, and its run is over. One that was cancelled
-/// meanwhile has no end to be written down.
+/// A `finish` whose answer was lost may be repeated: the job still has this lease, and its run has ended. The run of a
+/// cancelled job has lost its lease.
 async fn finished_before(connection: &mut PgConnection, leased: &LeasedJob) -> Result<(), Failure> {
     let finished = sqlx::query_scalar!(
         r#"SELECT EXISTS (
@@ -94,7 +98,7 @@ async fn finished_before(connection: &mut PgConnection, leased: &LeasedJob) -> R
     if finished { Ok(()) } else { Err(StoreError::LeaseLost(leased.job.id).into()) }
 }
 
-/// A recording that was deleted stays so, whatever becomes of its jobs.
+/// Sets the state, except of a DELETED recording.
 async fn set_state(
     connection: &mut PgConnection,
     recording: Uuid,
@@ -109,7 +113,7 @@ async fn set_state(
     .execute(&mut *connection)
     .await?;
     if state == RecordingState::Available {
-        // From here on any node can have the media from the object store.
+        // Now any node can fetch the media from the object store.
         unbind_renders(connection, recording.into()).await?;
     }
     Ok(())
@@ -127,7 +131,7 @@ async fn park(connection: &mut PgConnection, recording: Uuid, error: Option<&str
     Ok(())
 }
 
-/// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
+/// Also returns the recording to its state before it was parked, unless another of its jobs is parked.
 pub(crate) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Result<(), Failure> {
     let none = || StoreError::NotFound { what: "parked, failed or cancelled job" };
     let mut transaction = begin_transaction(pool).await?;
@@ -139,9 +143,10 @@ pub(crate) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resul
     .fetch_optional(&mut *transaction)
     .await?
     .ok_or_else(none)?;
-    // Of two jobs that are retried at the same time the second has to see that the first is not parked any longer.
+    // Two jobs may be retried at the same time: the second has to see that the first is not parked any more. SQLite's twin
+    // is alone and does not read the recording first.
     recordings::lock(&mut transaction, recording.into()).await?;
-    // An older job of a rendition is not run again beside the one that makes it now.
+    // Only the newest job of a rendition can be retried.
     let retried = sqlx::query!(
         "UPDATE jobs SET state = 'QUEUED', run_at = now(), attempts = 0, fraction = NULL,
             started_at = NULL, ended_at = NULL
@@ -168,7 +173,7 @@ pub(crate) async fn retry(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resul
     .await?;
     if let Some(rendition) = retried.rendition.filter(|_| retried.kind == JobKind::Render.as_str()) {
         let id = RenditionId::from(rendition);
-        renditions::replace_removal(&mut transaction, retried.recording.into(), id).await?;
+        renditions::cancel_removal(&mut transaction, retried.recording.into(), id).await?;
         renditions::set_state(&mut transaction, id, RenditionState::Queued, None).await?;
     }
     announce_recording(&mut transaction, retried.recording).await?;

@@ -1,4 +1,4 @@
-//! Taking a job, and keeping it.
+//! Leases of jobs.
 
 use std::time::Duration;
 
@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 use crate::Failure;
 
-/// One statement, committed by itself. A row that another worker is taking at this moment is passed over; the node
-/// that a job is bound to is looked at before the row is locked.
+/// One statement, which commits by itself. SKIP LOCKED passes over a row that another worker leases at this moment; SQLite
+/// has one writer, so its twin needs no lock.
 pub(crate) async fn lease(
     pool: &PgPool,
     node: &NodeId,
@@ -62,7 +62,7 @@ pub(crate) async fn lease(
     Ok(Some(LeasedJob { job: job.read()?, lease, until: row.until }))
 }
 
-/// A lease that has run out is still good while nobody else has taken the job.
+/// An expired lease can be renewed until another worker leases the job.
 pub(crate) async fn renew(
     pool: &PgPool,
     leased: &LeasedJob,
@@ -81,13 +81,13 @@ pub(crate) async fn renew(
     .ok_or_else(|| StoreError::LeaseLost(leased.job.id).into())
 }
 
-/// How long until the next job becomes due that isn't yet.
+/// The time until the next job becomes due. Jobs that are due already are not considered.
 pub(crate) async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Failure> {
     let seconds = sqlx::query_scalar!(
         "SELECT EXTRACT(EPOCH FROM min(due_at) - now())::float8 FROM jobs WHERE due_at > now()"
     )
     .fetch_one(pool)
     .await?;
-    // Rounded up to the next millisecond, the timer's own step, so that it is due when the wait is over.
+    // Rounded up by a millisecond, the resolution of the timer, so that the job is due when the wait ends.
     Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds + 0.001).unwrap_or(Duration::MAX)))
 }

@@ -15,7 +15,7 @@ use store::{
 
 use crate::{Failure, listen::announce_jobs};
 
-/// Writes new jobs, and tells every node of them when the transaction is committed.
+/// Inserts jobs, and announces them when the transaction is committed.
 pub(crate) async fn insert(
     connection: &mut PgConnection,
     recording: RecordingId,
@@ -28,7 +28,7 @@ pub(crate) async fn insert(
     if jobs.is_empty() { Ok(()) } else { announce_jobs(connection).await }
 }
 
-/// Writes one job, and tells nobody.
+/// Inserts one job without announcing it.
 pub(crate) async fn insert_one(
     connection: &mut PgConnection,
     id: JobId,
@@ -53,15 +53,16 @@ pub(crate) async fn insert_one(
     Ok(())
 }
 
-/// Seconds until a time by this node's clock: the database adds them to its own, by which jobs become due. A moment ago is
-/// now: jobs that one transaction makes due at once stay in the order of their ids.
+/// Seconds until a time of this node's clock. The database adds them to its own clock, by which jobs become due; SQLite's
+/// twin stores the time itself. Up to a second ago counts as now, so that jobs that one transaction inserts as due at once
+/// have the same time and are ordered by id.
 fn from_now(at: DateTime<Utc>) -> f64 {
-    const A_MOMENT: f64 = 1.0;
+    const TOLERANCE: f64 = 1.0;
     let wait = (at - Utc::now()).as_seconds_f64();
-    if (-A_MOMENT..0.0).contains(&wait) { 0.0 } else { wait }
+    if (-TOLERANCE..0.0).contains(&wait) { 0.0 } else { wait }
 }
 
-/// Any node may make the recording's renditions.
+/// Unbinds the recording's render jobs from their node: the object store has the file.
 pub(crate) async fn unbind_renders(
     connection: &mut PgConnection,
     recording: RecordingId,
@@ -75,7 +76,7 @@ pub(crate) async fn unbind_renders(
     Ok(())
 }
 
-/// A query for jobs: its conditions as literals that are joined, then its arguments.
+/// A query of jobs: the literal of its conditions, then its arguments.
 macro_rules! jobs {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -102,7 +103,7 @@ pub(crate) async fn job(pool: &PgPool, tenant: &TenantId, id: JobId) -> Result<J
     Ok(row.read()?)
 }
 
-pub(crate) async fn list(
+pub(crate) async fn list_jobs(
     pool: &PgPool,
     tenant: &TenantId,
     filter: &JobFilter,
@@ -129,7 +130,7 @@ pub(crate) async fn list(
     Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
 }
 
-pub(crate) async fn depth(pool: &PgPool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
+pub(crate) async fn count_jobs(pool: &PgPool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
     let rows = sqlx::query!(
         r#"SELECT kind, state, count(*) AS "jobs!" FROM jobs WHERE state NOT IN ('DONE', 'CANCELLED')
            GROUP BY kind, state ORDER BY kind, state"#

@@ -1,4 +1,4 @@
-//! How far a run has come.
+//! Progress of running jobs.
 
 use model::Progress;
 use sqlx::PgPool;
@@ -6,9 +6,13 @@ use store::{LeasedJob, StoreError, row};
 
 use crate::{Failure, begin_transaction, listen::announce_recording};
 
-pub(crate) async fn note(pool: &PgPool, leased: &LeasedJob, progress: &Progress) -> Result<(), Failure> {
+pub(crate) async fn set_progress(
+    pool: &PgPool,
+    leased: &LeasedJob,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let mut transaction = begin_transaction(pool).await?;
-    let noted = sqlx::query!(
+    let written = sqlx::query!(
         "UPDATE jobs SET fraction = $3, speed = $4, remaining_ns = $5
          WHERE id = $1 AND lease = $2 AND state = 'IN_PROGRESS'
          RETURNING rendition",
@@ -23,7 +27,7 @@ pub(crate) async fn note(pool: &PgPool, leased: &LeasedJob, progress: &Progress)
     .ok_or(StoreError::LeaseLost(leased.job.id))?;
     sqlx::query!(
         "UPDATE renditions SET state = 'IN_PROGRESS' WHERE id = $1 AND state = 'QUEUED'",
-        noted.rendition
+        written.rendition
     )
     .execute(&mut *transaction)
     .await?;

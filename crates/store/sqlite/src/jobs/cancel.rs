@@ -1,4 +1,4 @@
-//! Ending a job before it is done.
+//! Cancels jobs.
 
 use chrono::Utc;
 use model::{JobId, JobKind, JobState, RecordingId, RenditionId, RenditionState, TenantId};
@@ -8,8 +8,9 @@ use uuid::fmt::Hyphenated;
 
 use crate::{Failure, begin_write, jobs, renditions};
 
-/// Only renders can be cancelled: the other kinds keep a promise. What runs of this one may have stored, another job
-/// removes.
+/// Only render jobs can be cancelled. A DELETE job removes what the runs of the job may have stored.
+///
+/// The state that was read holds until the commit; the Postgres twin checks it in the UPDATE.
 pub(crate) async fn cancel(
     pool: &SqlitePool,
     tenant: &TenantId,

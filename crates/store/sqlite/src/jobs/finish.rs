@@ -1,4 +1,4 @@
-//! Ending a run, and a person's order to try again.
+//! The end of a run, and the retry of a job.
 
 use chrono::Utc;
 use model::{JobId, JobKind, RecordingId, RecordingState, RenditionId, RenditionState, TenantId};
@@ -63,14 +63,17 @@ pub(crate) async fn finish(
         (JobOutcome::Parked { .. }, None) => {
             park(&mut transaction, recording.as_uuid().hyphenated(), error.as_deref()).await?;
         }
-        (JobOutcome::Rendered(_) | JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
+        (JobOutcome::Rendered(_), None) => {
+            debug_assert!(false, "only a render job reports a rendered file, and it has a rendition");
+        }
+        (JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
     }
     transaction.commit().await?;
     Ok(())
 }
 
-/// A finish whose answer was lost may be repeated: the job still has this lease, and its run is over. One that was cancelled
-/// meanwhile has no end to be written down.
+/// A `finish` whose answer was lost may be repeated: the job still has this lease, and its run has ended. The run of a
+/// cancelled job has lost its lease.
 async fn finished_before(connection: &mut SqliteConnection, leased: &LeasedJob) -> Result<(), Failure> {
     let (id, lease) = (leased.job.id.as_uuid().hyphenated(), leased.lease.hyphenated());
     let finished = sqlx::query_scalar!(
@@ -85,7 +88,7 @@ async fn finished_before(connection: &mut SqliteConnection, leased: &LeasedJob) 
     if finished { Ok(()) } else { Err(StoreError::LeaseLost(leased.job.id).into()) }
 }
 
-/// A recording that was deleted stays so, whatever becomes of its jobs.
+/// Sets the state, except of a DELETED recording.
 async fn set_state(
     connection: &mut SqliteConnection,
     recording: Hyphenated,
@@ -101,7 +104,7 @@ async fn set_state(
     .execute(&mut *connection)
     .await?;
     if state == RecordingState::Available.as_str() {
-        // From here on any node can have the media from the object store.
+        // Now any node can fetch the media from the object store.
         unbind_renders(connection, recording.into_uuid().into()).await?;
     }
     Ok(())
@@ -123,11 +126,11 @@ async fn park(
     Ok(())
 }
 
-/// The recording goes back to the state from which it was parked, unless another of its jobs is parked too.
+/// Also returns the recording to its state before it was parked, unless another of its jobs is parked.
 pub(crate) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> Result<RecordingId, Failure> {
     let mut transaction = begin_write(pool).await?;
     let (id, tenant, now) = (job.as_uuid().hyphenated(), tenant.as_str(), Utc::now());
-    // An older job of a rendition is not run again beside the one that makes it now.
+    // Only the newest job of a rendition can be retried.
     let retried = sqlx::query!(
         r#"UPDATE jobs SET state = 'QUEUED', run_at = ?3, attempts = 0, fraction = NULL,
             started_at = NULL, ended_at = NULL
@@ -156,7 +159,7 @@ pub(crate) async fn retry(pool: &SqlitePool, tenant: &TenantId, job: JobId) -> R
     .await?;
     if let Some(rendition) = retried.rendition.filter(|_| retried.kind == JobKind::Render.as_str()) {
         let id = RenditionId::from(rendition.into_uuid());
-        renditions::replace_removal(&mut transaction, recording, id).await?;
+        renditions::cancel_removal(&mut transaction, recording, id).await?;
         renditions::set_state(&mut transaction, id, RenditionState::Queued, None).await?;
     }
     transaction.commit().await?;

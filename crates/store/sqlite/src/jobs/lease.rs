@@ -1,4 +1,4 @@
-//! Taking a job, and keeping it.
+//! Leases of jobs.
 
 use std::time::Duration;
 
@@ -11,7 +11,8 @@ use uuid::{Uuid, fmt::Hyphenated};
 
 use crate::Failure;
 
-/// One statement, committed by itself: SQLite lets no other writer between its look and its mark.
+/// One statement, which commits by itself. SQLite has one writer, so no other worker can lease the job meanwhile; the
+/// Postgres twin needs FOR UPDATE SKIP LOCKED.
 pub(crate) async fn lease(
     pool: &SqlitePool,
     node: &NodeId,
@@ -49,7 +50,7 @@ pub(crate) async fn lease(
     Ok(Some(LeasedJob { job: row.read()?, lease, until }))
 }
 
-/// A lease that has run out is still good while nobody else has taken the job.
+/// An expired lease can be renewed until another worker leases the job.
 pub(crate) async fn renew(
     pool: &SqlitePool,
     leased: &LeasedJob,
@@ -68,18 +69,18 @@ pub(crate) async fn renew(
     if renewed.rows_affected() == 0 { Err(StoreError::LeaseLost(leased.job.id).into()) } else { Ok(until) }
 }
 
-/// How long until the next job becomes due that isn't yet.
+/// The time until the next job becomes due. Jobs that are due already are not considered.
 pub(crate) async fn next_due(pool: &SqlitePool) -> Result<Option<Duration>, Failure> {
     let now = Utc::now();
     let due =
         sqlx::query_scalar!(r#"SELECT min(due_at) AS "due: DateTime<Utc>" FROM jobs WHERE due_at > ?1"#, now)
             .fetch_one(pool)
             .await?;
-    // Rounded up to the next millisecond, the timer's own step, so that it is due when the wait is over.
+    // Rounded up by a millisecond, the resolution of the timer, so that the job is due when the wait ends.
     Ok(due.and_then(|due| (due - now).to_std().ok()).map(|wait| wait + Duration::from_millis(1)))
 }
 
-/// Now, and `length` later; a lease longer than a century is one of a century, so that its year has four digits.
+/// Now, and `length` later, at most a century, so that its year has four digits: times are compared as text.
 fn now_and_after(length: Duration) -> (DateTime<Utc>, DateTime<Utc>) {
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     let now = Utc::now();

@@ -16,7 +16,7 @@ use uuid::fmt::Hyphenated;
 
 use crate::Failure;
 
-/// Writes new jobs. Whoever commits them notifies the waiting workers.
+/// Inserts jobs. The caller reports them after the commit.
 pub(crate) async fn insert(
     connection: &mut SqliteConnection,
     recording: RecordingId,
@@ -29,7 +29,7 @@ pub(crate) async fn insert(
     Ok(())
 }
 
-/// Writes one job.
+/// Inserts one job.
 pub(crate) async fn insert_one(
     connection: &mut SqliteConnection,
     id: JobId,
@@ -59,7 +59,7 @@ pub(crate) async fn insert_one(
     Ok(())
 }
 
-/// Any node may make the recording's renditions.
+/// Unbinds the recording's render jobs from their node: the object store has the file.
 pub(crate) async fn unbind_renders(
     connection: &mut SqliteConnection,
     recording: RecordingId,
@@ -74,7 +74,7 @@ pub(crate) async fn unbind_renders(
     Ok(())
 }
 
-/// A query for jobs: its conditions as a literal, then its arguments.
+/// A query of jobs: the literal of its conditions, then its arguments.
 macro_rules! jobs {
     ($conditions:literal, $($argument:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -104,7 +104,7 @@ pub(crate) async fn job(pool: &SqlitePool, tenant: &TenantId, id: JobId) -> Resu
     Ok(row.read()?)
 }
 
-pub(crate) async fn list(
+pub(crate) async fn list_jobs(
     pool: &SqlitePool,
     tenant: &TenantId,
     filter: &JobFilter,
@@ -136,7 +136,7 @@ pub(crate) async fn list(
     Ok(rows.into_iter().map(JobRow::read).collect::<Result<_, _>>()?)
 }
 
-pub(crate) async fn depth(pool: &SqlitePool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
+pub(crate) async fn count_jobs(pool: &SqlitePool) -> Result<Vec<(JobKind, JobState, u64)>, Failure> {
     let rows = sqlx::query!(
         r#"SELECT kind, state, count(*) AS "jobs!: i64" FROM jobs WHERE state NOT IN ('DONE', 'CANCELLED')
            GROUP BY kind, state ORDER BY kind, state"#

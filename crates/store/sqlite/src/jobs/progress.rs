@@ -1,4 +1,4 @@
-//! How far a run has come.
+//! Progress of running jobs.
 
 use model::Progress;
 use sqlx::SqlitePool;
@@ -6,11 +6,15 @@ use store::{LeasedJob, StoreError, row};
 
 use crate::{Failure, begin_write};
 
-pub(crate) async fn note(pool: &SqlitePool, leased: &LeasedJob, progress: &Progress) -> Result<(), Failure> {
+pub(crate) async fn set_progress(
+    pool: &SqlitePool,
+    leased: &LeasedJob,
+    progress: &Progress,
+) -> Result<(), Failure> {
     let mut transaction = begin_write(pool).await?;
     let (id, lease) = (leased.job.id.as_uuid().hyphenated(), leased.lease.hyphenated());
     let remaining = progress.remaining.map(row::nanoseconds);
-    let noted = sqlx::query!(
+    let written = sqlx::query!(
         "UPDATE jobs SET fraction = ?3, speed = ?4, remaining_ns = ?5
          WHERE id = ?1 AND lease = ?2 AND state = 'IN_PROGRESS'",
         id,
@@ -21,7 +25,7 @@ pub(crate) async fn note(pool: &SqlitePool, leased: &LeasedJob, progress: &Progr
     )
     .execute(&mut *transaction)
     .await?;
-    if noted.rows_affected() == 0 {
+    if written.rows_affected() == 0 {
         return Err(StoreError::LeaseLost(leased.job.id).into());
     }
     let rendition = leased.job.rendition.map(|id| id.as_uuid().hyphenated());
