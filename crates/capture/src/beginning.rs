@@ -138,13 +138,13 @@ async fn create(
     directory: &RecordingDirectory,
     recording: &Recording,
 ) -> Result<Box<dyn MediaFile>, CaptureError> {
-    let (spool, wanted) = (Arc::clone(&node.spool), node.config.limits.min_free_bytes);
+    let (spool, required) = (Arc::clone(&node.spool), node.config.limits.min_free_bytes);
     let (files, directory, recording) = (Arc::clone(&node.files), directory.clone(), recording.clone());
     blocking(move || {
         let free = spool::free_bytes(spool.path())
             .map_err(|error| CaptureError::Internal(format!("the spool's disk does not answer: {error}")))?;
-        if free < wanted {
-            return Err(CaptureError::DiskNearlyFull { free, wanted });
+        if free < required {
+            return Err(CaptureError::DiskNearlyFull { free, required });
         }
         spool::create(&directory, &*files, recording).map_err(|error| {
             discard(&directory);

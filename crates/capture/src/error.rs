@@ -28,12 +28,12 @@ pub enum CaptureError {
         limit: usize,
     },
     /// The spool's disk is nearly full. Retry later or on another node.
-    #[error("the spool's disk has {free} bytes left, fewer than the {wanted} wanted")]
+    #[error("the spool's disk has {free} bytes left, fewer than the {required} required")]
     DiskNearlyFull {
         /// Free bytes.
         free: u64,
         /// Bytes that must be free.
-        wanted: u64,
+        required: u64,
     },
     /// The node drains. Retry on another node.
     #[error("the recorder is shutting down")]

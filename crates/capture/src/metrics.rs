@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use model::EndReason;
 
+use crate::session::statistics::DropTotals;
+
 /// Gauge: sessions that are live or being finalized.
 const SESSIONS_LIVE: &str = "recorder_sessions_live";
 /// Counter by `reason`: sessions finalized.
@@ -32,6 +34,27 @@ const SOURCE_DROPPED: &str = "recorder_source_packets_dropped_total";
 const SEAL_SECONDS: &str = "recorder_seal_seconds";
 /// Counter: commits of finalized recordings that failed and are retried.
 const LEDGER_RETRIES: &str = "recorder_ledger_retries_total";
+
+/// A counter of session drops: its name, its help, its field.
+type DropCounter = (&'static str, &'static str, fn(&DropTotals) -> u64);
+
+/// The counters of session drops. Sessions report them every few seconds and at their end.
+const SESSION_DROPS: [DropCounter; 6] = [
+    ("recorder_packets_lost_total", "RTP packets that never arrived or arrived too late", |t| t.packets_lost),
+    ("recorder_packets_late_total", "RTP packets dropped because their hole was given up", |t| {
+        t.packets_late
+    }),
+    ("recorder_packets_duplicate_total", "RTP packets received twice", |t| t.packets_duplicate),
+    ("recorder_packets_corrupt_total", "RTP packets whose payload is not of its codec", |t| {
+        t.packets_corrupt
+    }),
+    ("recorder_packets_unknown_track_total", "RTP packets of tracks that their session lacks", |t| {
+        t.packets_unknown_track
+    }),
+    ("recorder_frames_dropped_total", "Frames dropped because frames that they need were lost", |t| {
+        t.frames_dropped
+    }),
+];
 
 /// Describes the metrics to the exporter.
 pub(crate) fn describe() {
@@ -64,6 +87,12 @@ pub(crate) fn describe() {
         "Packets of sources other than WebRTC that were dropped because their session's queue was full"
     );
     metrics::describe_histogram!(SEAL_SECONDS, metrics::Unit::Seconds, "From a session's end to its commit");
+    for (name, help, _) in SESSION_DROPS {
+        metrics::describe_counter!(name, help);
+        // The series appear with the start.
+        metrics::counter!(name).increment(0);
+    }
+    metrics::counter!(TCP_REFUSED).increment(0);
     metrics::describe_counter!(LEDGER_RETRIES, "Commits of finalized recordings that failed and are retried");
 }
 
@@ -120,6 +149,16 @@ pub(crate) fn sessions_live(count: usize) {
 pub(crate) fn session_ended(reason: EndReason, took: Duration) {
     metrics::counter!(SESSIONS_ENDED, "reason" => reason.as_str()).increment(1);
     metrics::histogram!(SEAL_SECONDS).record(took);
+}
+
+/// Adds what a session dropped between two reports.
+pub(crate) fn session_drops(before: &DropTotals, now: &DropTotals) {
+    for (name, _, value) in SESSION_DROPS {
+        let since = value(now).saturating_sub(value(before));
+        if since > 0 {
+            metrics::counter!(name).increment(since);
+        }
+    }
 }
 
 pub(crate) fn source_packet_dropped() {

@@ -146,7 +146,7 @@ async fn a_session_that_fails_to_begin_leaves_no_row_no_directory_and_no_admissi
 async fn a_nearly_full_disk_refuses_sessions() {
     let node = Node::start_with(|config| config.limits.min_free_bytes = u64::MAX).await;
     let refused = node.capture.begin(session("v=0".to_owned())).await;
-    assert!(matches!(refused, Err(CaptureError::DiskNearlyFull { wanted: u64::MAX, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(CaptureError::DiskNearlyFull { required: u64::MAX, .. })), "{refused:?}");
     assert_eq!((node.directories(), node.capture.count()), (0, 0));
 }
 

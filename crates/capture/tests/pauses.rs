@@ -25,8 +25,8 @@ async fn media_sent_in_a_pause_is_not_in_the_file_and_audio_and_video_stay_in_sy
         assert_eq!(node.capture.live(None).await[0].state, RecordingState::Paused);
         let before = node.capture.live(None).await[0].bytes;
         tokio::time::sleep(Duration::from_millis(1_300)).await;
-        let grown = node.capture.live(None).await[0].bytes - before;
-        assert!(grown < 20_000, "{grown} bytes written in a pause");
+        let written = node.capture.live(None).await[0].bytes - before;
+        assert!(written < 20_000, "{written} bytes written in a pause");
         least += paused.elapsed().as_secs_f64();
         node.capture.pause(&tenant(), id, false).await.unwrap();
         most += asked.elapsed().as_secs_f64();

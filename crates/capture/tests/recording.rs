@@ -1,4 +1,4 @@
-//! A sender of another make is recorded over the loopback interface, from the offer to the sealed file.
+//! A session of an independent WebRTC implementation, from the offer to the finished file.
 
 mod support;
 

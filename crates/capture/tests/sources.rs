@@ -263,6 +263,31 @@ async fn speakers_that_join_late_are_tracks_on_the_same_timeline() {
     verify::decode_strictly(&node.media(&recording)).unwrap();
 }
 
+// On one thread, so that the session's task can't empty the queue between two packets.
+#[tokio::test]
+async fn packets_that_find_the_queue_full_are_dropped_and_counted() {
+    let node = Node::start().await;
+    let handle = node.capture.open(NewSource { source: Source::Discord, ..source() }).await.unwrap();
+    handle.add_track(speaker(1)).await.unwrap();
+    for index in 0..300 {
+        handle.rtp(TrackId(1), Instant::now(), opus_packet(1, index)).unwrap();
+    }
+    // The queue holds 256 inputs, and the track may still be one of them.
+    let dropped = node.capture.live(None).await[0].drops.queue_full;
+    assert!((44..=45).contains(&dropped), "{dropped}");
+}
+
+#[tokio::test]
+async fn packets_of_unknown_tracks_are_dropped_and_counted() {
+    let node = Node::start().await;
+    let handle = node.capture.open(NewSource { source: Source::Discord, ..source() }).await.unwrap();
+    handle.rtp(TrackId(9), Instant::now(), opus_packet(1, 0)).unwrap();
+    eventually_async("the packet is counted", || async {
+        (node.capture.live(None).await[0].drops.unknown_track == 1).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_disk_makes_the_source_wait_and_nothing_is_lost() {
     // Four sessions push minutes of audio at once, as fast as they can, through a small budget.

@@ -7,7 +7,7 @@ pub(crate) mod finalizing;
 pub(crate) mod state;
 pub(crate) mod statistics;
 
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use chrono::Utc;
 use media::{Input, LayerId, TrackId};
@@ -18,7 +18,12 @@ use tracing::{Span, debug, debug_span, info, warn};
 use file_recorder::FileRecorder;
 use finalizing::{BegunSession, EndedSession};
 use state::{Action, Event, State, step};
-use statistics::{SessionStatistics, TrackStatus};
+use statistics::{DropTotals, SessionStatistics, TrackStatus};
+
+use crate::metrics;
+
+/// How often a session's drops are added to the metrics.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What feeds a session with media.
 pub(crate) trait Feeder {
@@ -65,6 +70,9 @@ pub(crate) struct Session<F> {
     began: Instant,
     /// Whether bytes of the recording are in the file.
     is_aligned: bool,
+    /// The drops that the metrics have.
+    reported: DropTotals,
+    next_report: Instant,
     /// Events of `peer` and `media` are logged within it. Disabled unless one of them is logged at debug level, so that
     /// it costs nothing per packet.
     span: Span,
@@ -88,6 +96,8 @@ impl<F: Feeder> Session<F> {
             end: None,
             began: now,
             is_aligned: false,
+            reported: DropTotals::default(),
+            next_report: now + REPORT_INTERVAL,
             span,
         }
     }
@@ -148,9 +158,14 @@ impl<F: Feeder> Session<F> {
         self.pump(now);
     }
 
-    /// Checks whether the disk keeps up. The result shows in the next [`pump`](Self::pump).
+    /// Checks whether the disk keeps up, and reports to the metrics if that is due. A failed disk ends the session in the
+    /// next [`pump`](Self::pump). Called every 100 ms or so.
     pub(crate) fn check_disk(&mut self, now: Instant) {
         self.recorder.check_disk(now);
+        if now >= self.next_report {
+            self.next_report = now + REPORT_INTERVAL;
+            self.report_drops();
+        }
     }
 
     /// Ends the session. Does nothing if it is ending already.
@@ -240,6 +255,13 @@ impl<F: Feeder> Session<F> {
         }
     }
 
+    /// Adds the drops since the last report to the metrics.
+    fn report_drops(&mut self) {
+        let totals = self.statistics().drop_totals();
+        metrics::session_drops(&self.reported, &totals);
+        self.reported = totals;
+    }
+
     fn apply(&mut self, event: Event, now: Instant) {
         let (state, actions) = step(self.state, event, now);
         if std::mem::discriminant(&state) != std::mem::discriminant(&self.state) {
@@ -254,7 +276,10 @@ impl<F: Feeder> Session<F> {
                     self.record(Input::Finish(now), now);
                     self.apply(Event::RecorderFinished, now);
                 }
-                Action::Finalize(reason) => self.end = Some(reason),
+                Action::Finalize(reason) => {
+                    self.report_drops();
+                    self.end = Some(reason);
+                }
                 Action::Forget => debug_assert!(false, "only the finalizer commits a session"),
             }
         }

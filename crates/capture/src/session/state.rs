@@ -183,9 +183,9 @@ mod tests {
             (Event::Committed, State::Committed(EndReason::Requested), &[Action::Forget]),
         ];
         let mut state = State::Connecting(SessionLimits::default());
-        for (event, next, wanted) in rows {
+        for (event, next, expected) in rows {
             let (to, actions) = step(state, event.clone(), now);
-            assert_eq!((to, &actions[..]), (next, wanted), "{event:?}");
+            assert_eq!((to, &actions[..]), (next, expected), "{event:?}");
             state = to;
         }
     }

@@ -26,6 +26,66 @@ pub struct SourceOutcome {
 
 /// A session whose holder sends its media. Dropped without [`finish`](Self::finish), the session ends with
 /// [`EndReason::PeerClosed`].
+///
+/// ```
+/// use std::{path::Path, sync::Arc, time::Duration};
+///
+/// use capture::{
+///     AudioChunk, AudioFormat, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSource, SpoolConfig,
+///     TrackId, WebrtcConfig,
+/// };
+/// use model::{Channel, EndReason, Recording, SessionId, Source, TenantId};
+///
+/// /// A database that commits everything.
+/// struct Rows;
+///
+/// #[async_trait::async_trait]
+/// impl Ledger for Rows {
+///     async fn began(&self, _: &Recording) -> Result<(), LedgerError> {
+///         Ok(())
+///     }
+///     async fn paused(&self, _: &TenantId, _: SessionId, _: bool) -> Result<(), LedgerError> {
+///         Ok(())
+///     }
+///     async fn finalized(&self, _: &Recording) -> Result<(), LedgerError> {
+///         Ok(())
+///     }
+/// }
+///
+/// async fn record(spool: &Path) -> Result<Recording, Box<dyn std::error::Error>> {
+///     let config = CaptureConfig {
+///         node: Default::default(),
+///         base_path: "records".to_owned(),
+///         webrtc: WebrtcConfig { port_range: 0..=0, shards: Some(1), ..Default::default() },
+///         limits: Limits { min_free_bytes: 0, ..Default::default() },
+///         spool: SpoolConfig { directory: spool.to_owned(), ..Default::default() },
+///     };
+///     let capture = Capture::start(config, Arc::new(Rows)).await?;
+///     let source = NewSource {
+///         tenant: TenantId::default(),
+///         name: "voice".to_owned(),
+///         correlation_id: String::new(),
+///         channel: Channel::Call,
+///         source: Source::Audio,
+///         results: Vec::new(),
+///     };
+///     let handle = capture.open(source).await?;
+///     let format = AudioFormat::Pcm { sample_rate: 16_000, channels: 1 };
+///     handle.add_audio(TrackId(0), "microphone", format).await?;
+///     // One second of silence: 16-bit samples.
+///     let chunk = AudioChunk { data: vec![0; 32_000].into(), ..AudioChunk::default() };
+///     handle.push(TrackId(0), chunk).await?;
+///     Ok(handle.finish(EndReason::Requested).await?.recording)
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let spool = tempfile::tempdir()?;
+/// # let runtime = tokio::runtime::Runtime::new()?;
+/// let recording = runtime.block_on(record(spool.path()))?;
+/// assert_eq!(recording.duration, Duration::from_secs(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SourceHandle {
     id: SessionId,
