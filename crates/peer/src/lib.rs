@@ -10,11 +10,11 @@ mod feedback;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod header;
 mod ice;
 mod peer;
 mod receiver;
 mod rtcp;
-mod rtp;
 mod rtx;
 mod sdp;
 mod srtp;

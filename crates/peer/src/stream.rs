@@ -6,7 +6,7 @@ use crate::{
     MediaKind, TrackId,
     demux::Role,
     feedback::{keyframe::KeyframeRequests, nack::NackList, report::Reception},
-    rtp::{ExtensionIds, Header},
+    header::{ExtensionIds, Header},
     sdp::{Format, MediaSection},
     window::{Place, Window},
 };

@@ -1,6 +1,6 @@
 //! Single `a=` values.
 
-use crate::rtp::ExtensionIds;
+use crate::header::ExtensionIds;
 
 /// `a=rtpmap` (RFC 8866 §6.6).
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use super::{
     codec::{accepted_formats, accepted_repairs, offered_names},
     offer::{Offer, OfferedCodec, OfferedSection},
 };
-use crate::{MediaKind, OfferError, PayloadFormat, PeerConfig, rtp::ExtensionIds};
+use crate::{MediaKind, OfferError, PayloadFormat, PeerConfig, header::ExtensionIds};
 
 /// A negotiated session: the sections in the order of the offer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -7,7 +7,7 @@ use rtc_sdp::{MediaDescription, SessionDescription, description::common::Attribu
 use super::attribute::{
     Feedback, RtpMap, note_extmap, parse_payload_type, sha256_fingerprint, simulcast_send, split_payload_type,
 };
-use crate::{MediaKind, OfferError, PeerConfig, rtp::ExtensionIds};
+use crate::{MediaKind, OfferError, PeerConfig, header::ExtensionIds};
 
 /// More layers than any client sends; what goes beyond is not accepted.
 const MAX_RIDS: usize = 8;

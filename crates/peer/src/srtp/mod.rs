@@ -11,7 +11,7 @@ use rtc_srtp::{
     protection_profile::ProtectionProfile,
 };
 
-use crate::rtp::Header;
+use crate::header::Header;
 
 /// RFC 3711 §3.3.2 asks for 64 at least; at 4 Mbit/s this is half a second of reordering.
 const RTP_REPLAY_WINDOW: usize = 256;

@@ -1,7 +1,7 @@
 //! To which section and layer a new source belongs (RFC 8843 §9.2, RFC 8852).
 
 use crate::{
-    rtp::Header,
+    header::Header,
     sdp::{MediaSection, Section, Session},
 };
 

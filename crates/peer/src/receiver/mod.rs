@@ -14,7 +14,7 @@ use crate::{
     Layer, PeerEvent, RtpPacket, TrackId, TrackStatistics,
     demux::{Binding, Role, resolve},
     feedback::{nack::NackList, transport_cc::TransportCc},
-    rtp::{Header, unpadded_length},
+    header::{Header, unpadded_length},
     rtx,
     sdp::Session,
     srtp::Srtp,
