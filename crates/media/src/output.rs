@@ -3,8 +3,7 @@
 use std::{ops, time::Duration, time::Instant};
 
 use bytes::Bytes;
-
-use crate::{LayerId, MediaKind, TrackId};
+use rtp::{Codec, Container, LayerId, MediaKind, TrackId};
 
 /// A point on the recording's timeline: nanoseconds from its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -36,40 +35,6 @@ impl ops::Sub for MediaTime {
     fn sub(self, other: Self) -> i64 {
         self.0.saturating_sub(other.0)
     }
-}
-
-/// A codec as it is in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// `V_VP8`
-    Vp8,
-    /// `V_VP9`
-    Vp9,
-    /// `V_AV1`
-    Av1,
-    /// `V_MPEG4/ISO/AVC`
-    H264,
-    /// `V_MPEGH/ISO/HEVC`
-    H265,
-    /// `A_OPUS`
-    Opus,
-    /// `A_MS/ACM`, µ-law
-    Pcmu,
-    /// `A_MS/ACM`, A-law
-    Pcma,
-    /// `A_MS/ACM`, G.722
-    G722,
-    /// `A_PCM/INT/LIT`, 16 bits
-    Pcm,
-}
-
-/// The file's DocType. It is [`Webm`](Self::Webm) as long as every track in it is one that WebM allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Container {
-    /// VP8, VP9, AV1 and Opus only.
-    Webm,
-    /// Everything else.
-    Matroska,
 }
 
 /// Why a keyframe is wanted.

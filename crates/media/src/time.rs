@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// A packet's place in its stream, counted on past 65,535 (RFC 3550 §A.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SeqNo(pub u64);
+use rtp::{RtpTimestamp, SeqNo};
 
 /// An RTP timestamp counted on past 2³², in ticks of the format's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,26 +19,23 @@ pub(crate) const MILLISECOND: i64 = 1_000_000;
 /// Extends 16-bit sequence numbers: each is taken as the one nearest to the newest seen.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SeqUnwrapper {
-    newest: Option<u64>,
+    newest: Option<SeqNo>,
 }
 
 impl SeqUnwrapper {
     pub(crate) fn unwrap(&mut self, sequence_number: u16) -> SeqNo {
-        // One lap of room below the first number, for packets that it overtook.
-        let newest = *self.newest.get_or_insert(0x1_0000 | u64::from(sequence_number));
-        #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what is compared")]
-        let step = sequence_number.wrapping_sub(newest as u16).cast_signed();
-        let value = newest.saturating_add_signed(i64::from(step));
-        self.newest = Some(newest.max(value));
-        SeqNo(value)
+        let newest = *self.newest.get_or_insert(SeqNo::first(sequence_number));
+        let seq = newest.nearest(sequence_number);
+        self.newest = Some(newest.max(seq));
+        seq
     }
 
     /// Forgets the past: the next number may be anything, and is greater than all before.
     pub(crate) fn restart(&mut self, sequence_number: u16) -> SeqNo {
-        let lap = self.newest.map_or(1, |newest| (newest >> 16) + 2);
-        let value = (lap << 16) | u64::from(sequence_number);
-        self.newest = Some(value);
-        SeqNo(value)
+        let lap = self.newest.map_or(1, |newest| (newest.0 >> 16) + 2);
+        let seq = SeqNo((lap << 16) | u64::from(sequence_number));
+        self.newest = Some(seq);
+        seq
     }
 }
 
@@ -51,21 +46,21 @@ pub(crate) struct TicksUnwrapper {
 }
 
 impl TicksUnwrapper {
-    pub(crate) fn unwrap(&mut self, timestamp: u32) -> RtpTicks {
+    pub(crate) fn unwrap(&mut self, timestamp: RtpTimestamp) -> RtpTicks {
         let ticks = self.nearest(timestamp);
         self.last = Some(ticks.0);
         ticks
     }
 
     /// As [`unwrap`](Self::unwrap), without moving on: for sender reports, which may speak of another moment.
-    pub(crate) fn nearest(&self, timestamp: u32) -> RtpTicks {
-        let Some(last) = self.last else { return RtpTicks(i64::from(timestamp)) };
+    pub(crate) fn nearest(&self, timestamp: RtpTimestamp) -> RtpTicks {
+        let Some(last) = self.last else { return RtpTicks(i64::from(timestamp.0)) };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "the low 32 bits are compared"
         )]
-        let step = timestamp.wrapping_sub(last as u32).cast_signed();
+        let step = timestamp.ticks_since(RtpTimestamp(last as u32));
         RtpTicks(last.saturating_add(i64::from(step)))
     }
 }
@@ -116,17 +111,17 @@ mod tests {
     #[test]
     fn timestamps_go_on_past_the_wrap_both_ways() {
         let mut unwrapper = TicksUnwrapper::default();
-        let base = unwrapper.unwrap(u32::MAX - 1).0;
+        let base = unwrapper.unwrap(RtpTimestamp(u32::MAX - 1)).0;
         for (timestamp, offset) in [(u32::MAX, 1), (0, 2), (2_999, 3_001), (u32::MAX, 1)] {
-            assert_eq!(unwrapper.unwrap(timestamp).0 - base, offset, "{timestamp}");
+            assert_eq!(unwrapper.unwrap(RtpTimestamp(timestamp)).0 - base, offset, "{timestamp}");
         }
     }
 
     #[test]
     fn a_look_at_another_timestamp_moves_nothing() {
         let mut unwrapper = TicksUnwrapper::default();
-        assert_eq!(unwrapper.unwrap(10), RtpTicks(10));
-        assert_eq!(unwrapper.nearest(u32::MAX), RtpTicks(-1));
-        assert_eq!(unwrapper.unwrap(12), RtpTicks(12));
+        assert_eq!(unwrapper.unwrap(RtpTimestamp(10)), RtpTicks(10));
+        assert_eq!(unwrapper.nearest(RtpTimestamp(u32::MAX)), RtpTicks(-1));
+        assert_eq!(unwrapper.unwrap(RtpTimestamp(12)), RtpTicks(12));
     }
 }

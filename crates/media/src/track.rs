@@ -8,10 +8,9 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Anchor, Codec, KeyframeReason, LayerId, MediaKind, NtpTime, RtpPacket, TrackConfig, TrackStatistics,
-    TrackSummary,
+    Anchor, Codec, KeyframeReason, LayerId, MediaKind, RtpPacket, RtpTimestamp, SenderReport, TrackConfig,
+    TrackStatistics, TrackSummary,
     context::SessionContext,
-    depacketize::codec,
     event_log::log_event,
     frame::{CodedFrame, FrameData},
     interleave::TimedFrame,
@@ -20,6 +19,7 @@ use crate::{
     stream::{Stream, StreamCounters},
     sync::{Lateness, Observed, SenderClocks, StreamClock},
     time::{LocalNanos, MILLISECOND, RtpTicks, nanos_between},
+    webm::codec_delay,
 };
 
 /// Simulcast layers start within this time of each other. A file that has not begun by then begins with the best one.
@@ -139,15 +139,13 @@ impl Track {
     pub(crate) fn sender_report(
         &mut self,
         layer: LayerId,
-        ssrc: u32,
         arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
+        report: SenderReport,
         context: &mut SessionContext,
     ) {
         let index = self.layer_index(layer);
         if let Some(layer) = index.and_then(|index| self.layers.get_mut(index)) {
-            layer.sender_report(ssrc, arrival, ntp, rtp_timestamp, &self.config, context);
+            layer.sender_report(arrival, report, &self.config, context);
         }
     }
 
@@ -161,7 +159,7 @@ impl Track {
         context: &mut SessionContext,
     ) -> Option<LocalNanos> {
         let format = self.config.formats.first();
-        let codec = format.and_then(|format| codec(format.encoding));
+        let codec = format.and_then(|format| format.encoding.codec());
         let audio = format.zip(codec.filter(|codec| codec.kind() == MediaKind::Audio));
         let Some((format, codec)) = audio else {
             self.unknown.format += 1;
@@ -170,7 +168,7 @@ impl Track {
         let frame = CodedFrame {
             codec,
             channels: format.channels,
-            timestamp: 0,
+            timestamp: RtpTimestamp(0),
             clock_rate: format.clock_rate,
             arrival: now,
             keyframe: true,
@@ -225,7 +223,7 @@ impl Track {
     /// before zero.
     pub(crate) fn first_time(&self, senders: &SenderClocks) -> Option<LocalNanos> {
         let first = self.unaligned.front()?;
-        Some(self.unaligned_time(first, senders) - first.frame.codec.delay())
+        Some(self.unaligned_time(first, senders) - codec_delay(first.frame.codec))
     }
 
     pub(crate) fn has_unaligned_frames(&self) -> bool {
@@ -439,8 +437,8 @@ impl Track {
                 log_event!(
                     context,
                     track = %self.config.name,
-                    ssrc = stream.ssrc,
-                    timestamp = frame.timestamp,
+                    ssrc = %stream.ssrc,
+                    timestamp = %frame.timestamp,
                     lag_ms = lag / MILLISECOND,
                     "timestamp jumped: media clock anchored again"
                 );
