@@ -26,11 +26,13 @@ mod options;
 mod partial;
 mod picture;
 mod plan;
+mod produced;
 mod progress;
 mod render;
 mod rendition;
 mod run;
 mod seconds;
+mod segment;
 mod sink;
 mod sound;
 mod source;
@@ -38,14 +40,14 @@ mod time;
 mod worker;
 
 pub use error::{BadOption, TranscodeError};
-pub use follow::{Follow, Followed, Segment};
+pub use follow::{Follow, Followed};
 pub use options::{
     AudioFormat, AudioOptions, FilmFormat, MediaKind, PeakBits, Preset, StemFormat, VideoOptions, WebmCodec,
 };
-pub use plan::{Plan, Produced, Progress};
-pub use rendition::{
-    ContactSheet, FileType, Mix, Mosaic, Mp3, Mp4, Needs, OggOpus, Rendition, RenditionKind,
-    RequestedRendition, Stem, Thumbnail, TrackOfRecording, Unfit, Wav, Waveform, Webm,
-};
+pub use plan::Plan;
+pub use produced::Produced;
+pub use progress::Progress;
+pub use rendition::*;
 pub use run::run;
+pub use segment::Segment;
 pub use worker::{Follower, Limits, Worker, worker_main};

@@ -5,7 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Progress, TranscodeError, time::Time};
+use serde::{Deserialize, Serialize};
+
+use crate::{TranscodeError, seconds, time::Time};
+
+/// The progress of a plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// From 0 to 1; never decreases.
+    pub fraction: f32,
+    /// Seconds of media processed in a second.
+    pub speed: f32,
+    /// Estimate of the remaining time; `None` until there is one.
+    #[serde(with = "seconds::optional")]
+    pub remaining: Option<Duration>,
+}
 
 /// The least time between two reports.
 const INTERVAL: Duration = Duration::from_millis(200);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use segments::follow;
 
-use crate::{BadOption, Produced, Rendition, seconds};
+use crate::{BadOption, Produced, Rendition, Segment, seconds};
 
 /// An open file, and the rendition to make of it while it is written.
 ///
@@ -57,21 +57,4 @@ pub enum Followed {
     Segment(Segment),
     /// The joined file is complete. The last result.
     Produced(Produced),
-}
-
-/// The frames that begin within one interval, as a Matroska file that can be played alone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Segment {
-    /// From 0, without gaps.
-    pub number: u32,
-    /// The file.
-    pub path: PathBuf,
-    /// On the recording's timeline. A segment starts where the one before it ends.
-    #[serde(with = "seconds")]
-    pub start: Duration,
-    /// A whole number of frames, so a little more or less than the interval.
-    #[serde(with = "seconds")]
-    pub duration: Duration,
-    /// The size of the file.
-    pub bytes: u64,
 }

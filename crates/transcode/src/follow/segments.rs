@@ -1,8 +1,8 @@
 //! Renders the audio of an open file into segments.
 
-use super::{Follow, Segment, join::join};
+use super::{Follow, join::join};
 use crate::{
-    MediaKind, Produced, TranscodeError, libav,
+    MediaKind, Produced, Segment, TranscodeError, libav,
     partial::Partial,
     progress::Cancelled,
     render::{Made, MixedTracks, STEP, sound_codec, sound_container, sound_spec},

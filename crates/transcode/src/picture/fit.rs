@@ -2,8 +2,8 @@
 
 use ffmpeg_next::{color::Space, format::Pixel, frame, software::scaling};
 
-use super::{Colour, blank, paint, paint::turn};
-use crate::{TranscodeError, libav, source::Rotation};
+use super::{Colour, Rotation, blank, paint, paint::turn};
+use crate::{TranscodeError, libav};
 
 /// Scales, rotates and letterboxes pictures. Their size can change at any picture.
 pub(crate) struct Fit {

@@ -3,7 +3,9 @@
 mod colour;
 mod fit;
 mod paint;
+mod rotation;
 
 pub(crate) use colour::Colour;
 pub(crate) use fit::{Fit, inside};
 pub(crate) use paint::{blank, paint};
+pub(crate) use rotation::Rotation;

@@ -2,7 +2,8 @@
 
 use ffmpeg_next::{format::Pixel, frame};
 
-use crate::{TranscodeError, source::Rotation};
+use super::Rotation;
+use crate::TranscodeError;
 
 /// A black picture.
 pub(crate) fn blank(size: (u32, u32), format: Pixel) -> Result<frame::Video, TranscodeError> {

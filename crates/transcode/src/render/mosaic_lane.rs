@@ -7,9 +7,9 @@ use ffmpeg_next::{Rational, format::Pixel, frame};
 use super::lane::Lane;
 use crate::{
     TranscodeError,
-    picture::{Colour, Fit, blank, inside, paint},
+    picture::{Colour, Fit, Rotation, blank, inside, paint},
     sink::{Mux, PictureEncoder, PictureSpec, Pictures},
-    source::{Demux, Pace, PictureSource, Rotation, Track},
+    source::{Demux, Pace, PictureSource, Track},
     time::Time,
 };
 

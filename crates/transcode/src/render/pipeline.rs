@@ -14,9 +14,10 @@ use super::{
 };
 use crate::{
     AudioFormat, AudioOptions, MediaKind, TranscodeError, VideoOptions, libav,
+    picture::Rotation,
     progress::Meter,
     sink::{Container, Mux, PictureCodec, PictureSpec, SoundCodec, SoundSpec, WAV_RATES},
-    source::{Measured, Probe, Rotation, Track, measure},
+    source::{Measured, Probe, Track, measure},
 };
 
 /// The input of a rendition and where its output goes.

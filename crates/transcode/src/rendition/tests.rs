@@ -8,7 +8,7 @@ fn parse(json: &str) -> Result<Rendition, serde_json::Error> {
 }
 
 /// The default of each kind, as the store holds it.
-const STORED: [&str; 11] = [
+const STORED: &[&str] = &[
     r#"{"kind":"mp4","video":{},"audio":{}}"#,
     r#"{"kind":"webm","codec":"vp9","video":{},"audio":{}}"#,
     r#"{"kind":"mp3","audio":{}}"#,
@@ -45,6 +45,7 @@ fn stored_json_of_every_kind_stays_the_same_to_the_byte() {
 
 #[test]
 fn all_parameters_of_a_kind_but_the_track_of_a_stem_have_defaults() {
+    assert_eq!(STORED.len(), RenditionKind::ALL.len());
     for (stored, kind) in STORED.iter().zip(RenditionKind::ALL) {
         let requested = RequestedRendition::parse(*kind, Map::new());
         if *kind == RenditionKind::Stem {

@@ -6,10 +6,7 @@ use ffmpeg_next::{self as ff, Rational, codec, format};
 
 use super::PacketSink;
 use crate::{
-    TranscodeError, libav, partial,
-    progress::Cancelled,
-    source::{Rotation, Track},
-    time::Time,
+    TranscodeError, libav, partial, picture::Rotation, progress::Cancelled, source::Track, time::Time,
 };
 
 /// A container format.

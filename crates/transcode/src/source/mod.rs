@@ -26,7 +26,6 @@ pub(crate) use measure::{Measured, measure};
 pub(crate) use open_file::{FinalBytes, OpenFile};
 pub(crate) use picture::{Pace, PictureSource};
 pub(crate) use probe::{Probe, Track};
-pub(crate) use rotation::Rotation;
 pub(crate) use sound::SoundSource;
 
 /// Containers that are accepted. Formats that can name other files or hosts, such as playlists, are left out: an input must

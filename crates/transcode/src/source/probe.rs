@@ -9,13 +9,13 @@ use std::path::Path;
 use ffmpeg_next::{self as ff, codec, media};
 
 use super::{
-    Reader, Rotation,
+    Reader,
     keyframe::Keyframes,
     measure::is_possible,
     rotation,
     runs::{MAX_RUNS, Pieces, RUN_GAP, Run, drop_unconfirmed_ends},
 };
-use crate::{MediaKind, TranscodeError, libav, progress::Cancelled, time::Time};
+use crate::{MediaKind, TranscodeError, libav, picture::Rotation, progress::Cancelled, time::Time};
 
 /// Further tracks are ignored: a file that has them is damaged.
 const MAX_TRACKS: usize = 256;
