@@ -33,10 +33,11 @@ pub use capture::{Capture, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
 pub use error::CaptureError;
 pub use ledger::{Ledger, LedgerError};
-/// The types of `media` that sources use.
-pub use media::{
-    Anchor, AudioChunk, AudioError, AudioFormat, Encoding, MediaKind, NtpTime, PayloadFormat, RtpPacket,
-    TrackConfig, TrackId,
+/// The types of `media` and `rtp` that sources use.
+pub use media::{Anchor, AudioChunk, AudioError, AudioFormat, TrackConfig};
+pub use rtp::{
+    Codec, Encoding, MediaKind, NtpTime, PayloadFormat, PayloadType, RtpPacket, RtpTimestamp, SenderReport,
+    Ssrc, TrackId,
 };
 pub use session::{
     convert::codec_of,

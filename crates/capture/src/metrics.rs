@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use model::EndReason;
 
-use crate::session::statistics::DropTotals;
+use crate::session::statistics::SessionStatistics;
 
 /// Gauge: sessions that are live or being finalized.
 const SESSIONS_LIVE: &str = "recorder_sessions_live";
@@ -31,30 +31,69 @@ const DATA_MESSAGES: &str = "recorder_data_messages_dropped_total";
 /// Counter: packets of sources other than WebRTC that were dropped because their session's queue was full.
 const SOURCE_DROPPED: &str = "recorder_source_packets_dropped_total";
 /// Histogram, seconds: from a session's end to its commit.
-const SEAL_SECONDS: &str = "recorder_seal_seconds";
+const FINALIZE_SECONDS: &str = "recorder_finalize_seconds";
 /// Counter: commits of finalized recordings that failed and are retried.
 const LEDGER_RETRIES: &str = "recorder_ledger_retries_total";
 
-/// A counter of session drops: its name, its help, its field.
-type DropCounter = (&'static str, &'static str, fn(&DropTotals) -> u64);
+/// A counter of session drops: its name, its help, and its value in a session.
+type DropCounter = (&'static str, &'static str, fn(&SessionStatistics) -> u64);
 
 /// The counters of session drops. Sessions report them every few seconds and at their end.
-const SESSION_DROPS: [DropCounter; 6] = [
-    ("recorder_packets_lost_total", "RTP packets that never arrived or arrived too late", |t| t.packets_lost),
-    ("recorder_packets_late_total", "RTP packets dropped because their hole was given up", |t| {
-        t.packets_late
+const SESSION_DROPS: [DropCounter; 10] = [
+    ("recorder_packets_lost_total", "RTP packets that were never received", |s| sum(s, |t| t.lost)),
+    ("recorder_packets_late_total", "RTP packets dropped because their hole was given up", |s| {
+        sum(s, |t| t.late)
     }),
-    ("recorder_packets_duplicate_total", "RTP packets received twice", |t| t.packets_duplicate),
-    ("recorder_packets_corrupt_total", "RTP packets whose payload is not of its codec", |t| {
-        t.packets_corrupt
+    ("recorder_packets_duplicate_total", "RTP packets dropped because they were received before", |s| {
+        sum(s, |t| t.duplicates)
     }),
-    ("recorder_packets_unknown_track_total", "RTP packets of tracks that their session lacks", |t| {
-        t.packets_unknown_track
+    ("recorder_packets_out_of_sequence_total", "RTP packets dropped for their sequence number", |s| {
+        sum(s, |t| t.out_of_sequence)
     }),
-    ("recorder_frames_dropped_total", "Frames dropped because frames that they need were lost", |t| {
-        t.frames_dropped
+    (
+        "recorder_packets_malformed_total",
+        "RTP packets dropped because they break their payload format",
+        |s| sum(s, |t| t.malformed),
+    ),
+    ("recorder_packets_unknown_payload_type_total", "RTP packets dropped for their payload type", |s| {
+        sum(s, |t| t.unknown_payload_type)
     }),
+    ("recorder_packets_excess_layer_total", "RTP packets of more simulcast layers than a track has", |s| {
+        sum(s, |t| t.excess_layers)
+    }),
+    ("recorder_packets_unknown_track_total", "RTP packets of tracks that their session lacks", |s| {
+        s.drops.unknown_track
+    }),
+    ("recorder_frames_dropped_total", "Frames dropped: incomplete, or without a frame that they need", |s| {
+        sum(s, |t| t.frames_dropped)
+    }),
+    (
+        "recorder_frames_without_entry_total",
+        "Frames dropped: no room for their track in the file's header",
+        |s| sum(s, |t| t.frames_without_entry),
+    ),
 ];
+
+fn sum(session: &SessionStatistics, value: fn(&media::TrackStatistics) -> u64) -> u64 {
+    session.tracks.iter().map(|track| value(&track.recorded)).sum()
+}
+
+/// The drops of one session that are in the metrics.
+#[derive(Debug, Default)]
+pub(crate) struct ReportedDrops([u64; SESSION_DROPS.len()]);
+
+impl ReportedDrops {
+    /// Adds a session's drops since the last report. A lost packet that arrives late stays counted as lost.
+    pub(crate) fn report(&mut self, session: &SessionStatistics) {
+        for ((name, _, value), reported) in SESSION_DROPS.iter().zip(&mut self.0) {
+            let now = value(session);
+            if now > *reported {
+                metrics::counter!(*name).increment(now - *reported);
+                *reported = now;
+            }
+        }
+    }
+}
 
 /// Describes the metrics to the exporter.
 pub(crate) fn describe() {
@@ -86,7 +125,11 @@ pub(crate) fn describe() {
         SOURCE_DROPPED,
         "Packets of sources other than WebRTC that were dropped because their session's queue was full"
     );
-    metrics::describe_histogram!(SEAL_SECONDS, metrics::Unit::Seconds, "From a session's end to its commit");
+    metrics::describe_histogram!(
+        FINALIZE_SECONDS,
+        metrics::Unit::Seconds,
+        "From a session's end to its commit"
+    );
     for (name, help, _) in SESSION_DROPS {
         metrics::describe_counter!(name, help);
         // The series appear with the start.
@@ -148,17 +191,7 @@ pub(crate) fn sessions_live(count: usize) {
 
 pub(crate) fn session_ended(reason: EndReason, took: Duration) {
     metrics::counter!(SESSIONS_ENDED, "reason" => reason.as_str()).increment(1);
-    metrics::histogram!(SEAL_SECONDS).record(took);
-}
-
-/// Adds what a session dropped between two reports.
-pub(crate) fn session_drops(before: &DropTotals, now: &DropTotals) {
-    for (name, _, value) in SESSION_DROPS {
-        let since = value(now).saturating_sub(value(before));
-        if since > 0 {
-            metrics::counter!(name).increment(since);
-        }
-    }
+    metrics::histogram!(FINALIZE_SECONDS).record(took);
 }
 
 pub(crate) fn source_packet_dropped() {

@@ -5,7 +5,8 @@ use std::{
     time::{Instant, SystemTime},
 };
 
-use media::{Input, LayerId, Output, Recorder, RecorderConfig, RecordingSummary, Statistics, TrackId};
+use media::{Input, Output, Recorder, RecorderConfig, RecordingSummary, Statistics};
+use rtp::{LayerId, TrackId};
 use spool::{Queue, SpoolFailure, SpoolFile, WriteOutcome};
 use tokio::sync::oneshot;
 

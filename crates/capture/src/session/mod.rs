@@ -10,17 +10,18 @@ pub(crate) mod statistics;
 use std::time::{Duration, Instant, SystemTime};
 
 use chrono::Utc;
-use media::{Input, LayerId, TrackId};
+use media::Input;
 use model::{EndReason, SessionId};
+use rtp::{LayerId, TrackId};
 use spool::SpoolFile;
 use tracing::{Span, debug, debug_span, info, warn};
 
 use file_recorder::FileRecorder;
 use finalizing::{BegunSession, EndedSession};
 use state::{Action, Event, State, step};
-use statistics::{DropTotals, SessionStatistics, TrackStatus};
+use statistics::{SessionStatistics, TrackStatus};
 
-use crate::metrics;
+use crate::metrics::ReportedDrops;
 
 /// How often a session's drops are added to the metrics.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
@@ -71,7 +72,7 @@ pub(crate) struct Session<F> {
     /// Whether bytes of the recording are in the file.
     is_aligned: bool,
     /// The drops that the metrics have.
-    reported: DropTotals,
+    reported: ReportedDrops,
     next_report: Instant,
     /// Events of `peer` and `media` are logged within it. Disabled unless one of them is logged at debug level, so that
     /// it costs nothing per packet.
@@ -96,7 +97,7 @@ impl<F: Feeder> Session<F> {
             end: None,
             began: now,
             is_aligned: false,
-            reported: DropTotals::default(),
+            reported: ReportedDrops::default(),
             next_report: now + REPORT_INTERVAL,
             span,
         }
@@ -198,7 +199,7 @@ impl<F: Feeder> Session<F> {
     pub(crate) fn statistics(&self) -> SessionStatistics {
         let recorder = self.recorder.statistics();
         let mut feeder = self.feeder.statistics(&recorder);
-        feeder.drops.unknown_track += recorder.strays;
+        feeder.drops.unknown_track += recorder.unknown_track;
         SessionStatistics {
             id: self.id,
             paused: self.recorder.is_paused(),
@@ -257,9 +258,8 @@ impl<F: Feeder> Session<F> {
 
     /// Adds the drops since the last report to the metrics.
     fn report_drops(&mut self) {
-        let totals = self.statistics().drop_totals();
-        metrics::session_drops(&self.reported, &totals);
-        self.reported = totals;
+        let statistics = self.statistics();
+        self.reported.report(&statistics);
     }
 
     fn apply(&mut self, event: Event, now: Instant) {

@@ -34,30 +34,3 @@ pub struct SessionDrops {
     /// Messages of data channels: they are not recorded.
     pub data_messages: u64,
 }
-
-/// What a session dropped or never received, added up over its tracks. Each field is a metric.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct DropTotals {
-    pub(crate) packets_lost: u64,
-    pub(crate) packets_late: u64,
-    pub(crate) packets_duplicate: u64,
-    pub(crate) packets_corrupt: u64,
-    pub(crate) packets_unknown_track: u64,
-    pub(crate) frames_dropped: u64,
-}
-
-impl SessionStatistics {
-    /// The session's totals since its beginning.
-    pub(crate) fn drop_totals(&self) -> DropTotals {
-        let mut totals =
-            DropTotals { packets_unknown_track: self.drops.unknown_track, ..DropTotals::default() };
-        for TrackStatus { recorded, .. } in &self.tracks {
-            totals.packets_lost += recorded.lost;
-            totals.packets_late += recorded.late;
-            totals.packets_duplicate += recorded.duplicates;
-            totals.packets_corrupt += recorded.corrupt;
-            totals.frames_dropped += recorded.frames_dropped;
-        }
-        totals
-    }
-}

@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use media::{LayerId, TrackId};
+use media::Input;
 use model::SessionId;
 use peer::{
-    Answer, Endpoint, Environment, IceCredentials, Layer, OfferError, Peer, PeerConfig, PeerEvent, Transmit,
+    Answer, Endpoint, Environment, IceCredentials, OfferError, Peer, PeerConfig, PeerEvent, Transmit,
 };
+use rtp::{LayerId, TrackId};
 use spool::SpoolFile;
 use tracing::{debug, info};
 
@@ -150,7 +151,7 @@ impl WebrtcSession {
 pub(super) struct PeerFeeder {
     id: SessionId,
     peer: Peer,
-    tracks: Vec<(peer::TrackId, String)>,
+    tracks: Vec<(TrackId, String)>,
     /// User fragments that no longer route to the session.
     retired_ufrags: Vec<String>,
     /// Data-channel messages received and dropped.
@@ -165,12 +166,12 @@ impl PeerFeeder {
         let id = self.id;
         match event {
             PeerEvent::TrackAdded(track) | PeerEvent::TrackChanged(track) => {
-                let config = convert::track_config(&track);
+                let track = convert::track_config(track);
                 match self.tracks.iter_mut().find(|(id, _)| *id == track.id) {
-                    Some((_, name)) => *name = track.mid,
-                    None => self.tracks.push((track.id, track.mid)),
+                    Some((_, name)) => name.clone_from(&track.name),
+                    None => self.tracks.push((track.id, track.name.clone())),
                 }
-                recorder.push(media::Input::AddTrack { track: config, at: now });
+                recorder.push(Input::AddTrack { track, at: now });
             }
             PeerEvent::Connected { remote, cipher, srtp_profile } => {
                 info!(session_id = %id, ?remote, cipher, srtp_profile, "connected: ICE and DTLS are up");
@@ -200,7 +201,7 @@ impl Feeder for PeerFeeder {
         while let Some(event) = self.peer.poll_event() {
             match convert::recorder_input(event, now) {
                 Ok(input) => {
-                    if !self.has_media && matches!(input, media::Input::Rtp { .. }) {
+                    if !self.has_media && matches!(input, Input::Rtp { .. }) {
                         self.has_media = true;
                         debug!(session_id = %self.id, "first media");
                     }
@@ -220,7 +221,7 @@ impl Feeder for PeerFeeder {
     fn flush(&mut self, _: &mut FileRecorder, _: Instant) {}
 
     fn request_keyframe(&mut self, track: TrackId, layer: LayerId, now: Instant) {
-        self.peer.request_keyframe(peer::TrackId(track.0), Layer(layer.0), now);
+        self.peer.request_keyframe(track, layer, now);
     }
 
     fn close(&mut self, now: Instant) {
@@ -237,8 +238,8 @@ impl Feeder for PeerFeeder {
 
     fn statistics(&self, recorder: &media::Statistics) -> FeederStatistics {
         let received = self.peer.statistics();
-        let of_track = |(id, name): &(peer::TrackId, String)| {
-            let recorded = recorder.tracks.iter().find(|(track, _)| track.0 == id.0);
+        let of_track = |(id, name): &(TrackId, String)| {
+            let recorded = recorder.tracks.iter().find(|(track, _)| track == id);
             let received = received.iter().find(|(track, _)| track == id);
             TrackStatus {
                 name: name.clone(),

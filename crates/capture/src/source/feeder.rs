@@ -9,11 +9,9 @@ use std::{
     time::Instant,
 };
 
-use media::{
-    Anchor, AudioChunk, AudioError, AudioFormat, Input, LayerId, MediaKind, NtpTime, PushedAudio, RtpPacket,
-    TrackConfig, TrackId,
-};
+use media::{Anchor, AudioChunk, AudioError, AudioFormat, Input, PushedAudio, TrackConfig};
 use model::{EndReason, SessionId};
+use rtp::{LayerId, MediaKind, RtpPacket, SenderReport, TrackId};
 use tracing::{debug, info, warn};
 
 use crate::session::{
@@ -44,10 +42,8 @@ pub(super) enum SourceInput {
     },
     SenderReport {
         track: TrackId,
-        ssrc: u32,
         arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
+        report: SenderReport,
     },
     Chunk {
         track: TrackId,
@@ -185,9 +181,9 @@ impl Feeder for SourceFeeder {
                 self.count(track, packet.payload.len());
                 recorder.push(Input::Rtp { track, layer: LayerId(0), arrival: arrival.min(now), packet });
             }
-            SourceInput::SenderReport { track, ssrc, arrival, ntp, rtp_timestamp } => {
+            SourceInput::SenderReport { track, arrival, report } => {
                 let (layer, arrival) = (LayerId(0), arrival.min(now));
-                recorder.push(Input::SenderReport { track, layer, ssrc, arrival, ntp, rtp_timestamp });
+                recorder.push(Input::SenderReport { track, layer, arrival, report });
             }
             SourceInput::Chunk { track, chunk } => {
                 self.count(track, chunk.data.len());

@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Instant};
 
-use media::{AudioChunk, AudioError, AudioFormat, NtpTime, RtpPacket, TrackConfig, TrackId};
+use media::{AudioChunk, AudioError, AudioFormat, TrackConfig};
 use model::{EndReason, Recording, SessionId};
+use rtp::{RtpPacket, SenderReport, TrackId};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::feeder::{Shared, SourceInput};
@@ -155,12 +156,10 @@ impl SourceHandle {
     pub async fn sender_report(
         &self,
         track: TrackId,
-        ssrc: u32,
         arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
+        report: SenderReport,
     ) -> Result<(), SourceEnded> {
-        self.send(SourceInput::SenderReport { track, ssrc, arrival, ntp, rtp_timestamp }).await
+        self.send(SourceInput::SenderReport { track, arrival, report }).await
     }
 
     /// Pushes audio. Waits while the queue is full or the disk is behind. Unusable audio ends the session; later calls
