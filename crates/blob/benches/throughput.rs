@@ -1,14 +1,13 @@
-//! How fast a file gets into an S3 server, beside what the server takes of a client that does nothing else.
+//! The throughput of an upload to an S3 server, compared with the most that the server accepts.
 //!
 //! ```text
 //! cargo bench -p blob --bench throughput -- [runs]
 //! ```
 //!
-//! Ours reads a file of 512 MiB, takes the digests of its parts of 16 MiB, sends four at a time, and has the object
-//! confirmed. The other is curl, which sends one part's worth of bytes as 32 objects over four connections, and neither
-//! digests nor looks afterwards. They take turns.
+//! `blob` reads a file of 512 MiB, computes the digests of its parts of 16 MiB, sends four at a time, and verifies the
+//! object. curl sends 32 objects of 16 MiB over four connections, without digests and verification. The two alternate.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark tells, and fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and fails by panicking")]
 
 #[path = "../tests/support/mod.rs"]
 mod support;
@@ -55,7 +54,7 @@ async fn main() {
         (PART * PARTS) as f64 / 1e6 / times[times.len() / 2].as_secs_f64()
     };
     let (ours, limit) = (rate(&ours), rate(&limit));
-    println!("median of {runs} runs: ours {ours:.0} MB/s, curl {limit:.0} MB/s: {:.2}", ours / limit);
+    println!("median of {runs} runs: blob {ours:.0} MB/s, curl {limit:.0} MB/s: {:.2}", ours / limit);
 }
 
 async fn put(s3: &S3, path: &Path) -> Duration {

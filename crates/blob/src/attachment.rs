@@ -1,25 +1,25 @@
-//! The header by which a browser learns under which name to save what it fetches.
+//! The header that names the file under which a browser saves a download.
 
 use std::fmt::Write as _;
 
-/// What a name may be, in characters: longer ones are cut.
-const LONGEST: usize = 200;
+/// The longest file name in characters; longer ones are cut.
+const MAX_CHARS: usize = 200;
 
-/// `Content-Disposition: attachment` with a file name (RFC 6266 §4). Any text becomes a header that is safe to send:
-/// whatever is no plain ASCII goes, percent-encoded, into `filename*` (RFC 8187 §3.2), and path separators go away.
+/// `Content-Disposition: attachment` with a file name (RFC 6266 §4), safe for any text: control characters are removed, path
+/// separators become `_`, and a name that is not plain ASCII is added percent-encoded as `filename*` (RFC 8187 §3.2).
 #[must_use]
 pub fn attachment(file_name: &str) -> String {
-    let kept: String = file_name
+    let name: String = file_name
         .chars()
         .filter(|c| !c.is_control())
         .map(|c| if matches!(c, '/' | '\\') { '_' } else { c })
-        .take(LONGEST)
+        .take(MAX_CHARS)
         .collect();
-    let plain: String = kept.chars().map(|c| if c.is_ascii() && c != '"' { c } else { '_' }).collect();
+    let plain: String = name.chars().map(|c| if c.is_ascii() && c != '"' { c } else { '_' }).collect();
     let mut header = format!("attachment; filename=\"{plain}\"");
-    if plain != kept {
+    if plain != name {
         header.push_str("; filename*=UTF-8''");
-        for byte in kept.bytes() {
+        for byte in name.bytes() {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 header.push(char::from(byte));
             } else {
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_name_becomes_a_header_that_can_be_sent() {
+    fn any_name_becomes_a_valid_header() {
         for (name, header) in [
             ("visit 7.webm", r#"attachment; filename="visit 7.webm""#),
             ("../../etc/passwd", r#"attachment; filename=".._.._etc_passwd""#),

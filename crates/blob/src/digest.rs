@@ -1,4 +1,4 @@
-//! SHA-256 of files, on blocking threads, in bounded memory.
+//! SHA-256 of files, on blocking threads, in constant memory.
 
 use std::{
     fs::File,
@@ -11,24 +11,24 @@ use tokio_util::sync::CancellationToken;
 
 use crate::BlobError;
 
-/// Bytes read at a time; cancellation is looked at between two reads.
+/// Bytes of one read. Cancellation is checked between two reads.
 pub(crate) const READ_BYTES: usize = 256 * 1024;
 
 /// A file's size and SHA-256.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileDigest {
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// Lower-case hexadecimal.
+    /// SHA-256, lower-case hexadecimal.
     pub sha256: String,
 }
 
 /// Why a file was not read to its end.
 #[derive(Debug)]
 pub(crate) enum ReadError {
-    /// It could not be read.
+    /// The file could not be read.
     Read(io::Error),
-    /// What was read could not be passed on.
+    /// The data could not be written to its destination.
     Write(io::Error),
     Cancelled,
 }
@@ -38,7 +38,7 @@ pub(crate) fn source_error(path: &Path, source: io::Error) -> BlobError {
     BlobError::Source { path: path.display().to_string(), source }
 }
 
-/// Reads to the end, giving each piece to `each`.
+/// Reads to the end, and calls `each` with each piece.
 pub(crate) fn read_all(
     mut source: impl Read,
     cancel: &CancellationToken,
@@ -49,17 +49,17 @@ pub(crate) fn read_all(
         if cancel.is_cancelled() {
             return Err(ReadError::Cancelled);
         }
-        let got = match source.read(&mut buffer) {
+        let read = match source.read(&mut buffer) {
             Ok(0) => return Ok(()),
-            Ok(got) => got,
+            Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(ReadError::Read(error)),
         };
-        each(buffer.get(..got).unwrap_or_default()).map_err(ReadError::Write)?;
+        each(buffer.get(..read).unwrap_or_default()).map_err(ReadError::Write)?;
     }
 }
 
-/// Size and SHA-256 of an open file, from where it stands.
+/// Size and SHA-256 of an open file, from its present position.
 pub(crate) fn digest(file: &File, cancel: &CancellationToken) -> Result<FileDigest, ReadError> {
     let (mut hash, mut bytes) = (Sha256::new(), 0);
     read_all(file, cancel, |piece| {
@@ -96,8 +96,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Runs blocking file work. When the future is dropped, or `cancel` is cancelled, the work sees its token cancelled
-/// and ends at the next look.
+/// Runs blocking file work on a thread for it. Dropping the future, or cancelling `cancel`, cancels the token of the work,
+/// which ends at its next check.
 pub(crate) async fn blocking<T: Send + 'static>(
     cancel: &CancellationToken,
     work: impl FnOnce(&CancellationToken) -> Result<T, BlobError> + Send + 'static,
@@ -106,7 +106,7 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let _cancelled_on_drop = token.clone().drop_guard();
     match tokio::task::spawn_blocking(move || work(&token)).await {
         Ok(result) => result,
-        Err(error) => Err(BlobError::Unavailable(format!("file work ended early: {error}"))),
+        Err(error) => Err(BlobError::Unavailable(format!("the thread of a file operation ended: {error}"))),
     }
 }
 
@@ -128,22 +128,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn blocking_work_is_told_when_its_future_is_dropped() {
+    async fn dropping_the_future_cancels_the_blocking_work() {
         let (started, has_started) = tokio::sync::oneshot::channel();
-        let (told, was_told) = tokio::sync::oneshot::channel();
+        let (ended, has_ended) = tokio::sync::oneshot::channel();
         let cancel = CancellationToken::new();
         let work = blocking(&cancel, |token| {
             let _ = started.send(());
             while !token.is_cancelled() {
                 std::thread::yield_now();
             }
-            let _ = told.send(());
+            let _ = ended.send(());
             Ok(())
         });
         tokio::select! {
-            _ = work => panic!("nobody cancelled it"),
+            _ = work => panic!("the work was not cancelled"),
             _ = has_started => {}
         }
-        was_told.await.unwrap();
+        has_ended.await.unwrap();
     }
 }

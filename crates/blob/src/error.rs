@@ -1,4 +1,4 @@
-//! The one error vocabulary of every back end.
+//! The errors of all back ends.
 
 /// Why an object could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -6,15 +6,15 @@ pub enum BlobError {
     /// No object under this key.
     #[error("no object {0:?}")]
     NotFound(String),
-    /// The key would lead outside, or is empty.
-    #[error("{0:?} is no object key")]
+    /// The key is empty, too long, or would lead out of the store.
+    #[error("{0:?} is not an object key")]
     BadKey(String),
-    /// What arrived is not what was sent. Nothing of it counts as stored.
+    /// The stored bytes differ from the sent ones, and do not count as stored.
     #[error("object {key:?} is damaged: {detail}")]
     Mismatch {
         /// The key.
         key: String,
-        /// What differs.
+        /// The difference.
         detail: String,
     },
     /// The local file can't be read.
@@ -25,7 +25,7 @@ pub enum BlobError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The local file that an object was to be copied into can't be written.
+    /// The local file that should receive an object can't be written.
     #[error("can't write {path}: {source}")]
     Target {
         /// The file.
@@ -33,24 +33,24 @@ pub enum BlobError {
         /// The cause.
         source: std::io::Error,
     },
-    /// The upload was completed or aborted: nothing more can be added to it.
-    #[error("no upload to {0:?} is under way")]
+    /// The upload does not exist any more: it was completed or aborted.
+    #[error("no upload to {0:?} is open")]
     NoUpload(String),
-    /// The store can't be reached or failed; the same call may succeed later.
+    /// The store did not answer, or failed. The same call may succeed later.
     #[error("the object store failed: {0}")]
     Unavailable(String),
-    /// The store refuses for good: credentials, permissions, no such bucket.
+    /// The store refuses the request permanently: credentials, permissions, a missing bucket.
     #[error("the object store refused: {0}")]
     Refused(String),
-    /// A setting, or a value given to a call, that can't be used.
+    /// A setting or an argument is invalid.
     #[error("{what} {problem}")]
     BadSetting {
         /// Its name.
         what: &'static str,
-        /// What it has to be.
+        /// What is wrong with it.
         problem: String,
     },
-    /// The call was cancelled; nothing of it counts as stored.
+    /// The call was cancelled; nothing was stored.
     #[error("cancelled")]
     Cancelled,
 }

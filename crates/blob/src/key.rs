@@ -1,4 +1,4 @@
-//! A key that can be a path below a directory, and nothing else.
+//! Object keys that are safe as a path below a directory.
 
 use std::{fmt, str::FromStr};
 
@@ -21,7 +21,7 @@ impl ObjectKey {
         &self.0
     }
 
-    /// Its components; at least one.
+    /// Its components, at least one.
     pub fn components(&self) -> impl Iterator<Item = &str> {
         self.0.split('/')
     }
@@ -33,7 +33,7 @@ impl FromStr for ObjectKey {
     fn from_str(text: &str) -> Result<Self, BlobError> {
         let component = |c: &str| !matches!(c, "" | "." | "..") && c.len() <= MAX_COMPONENT;
         if text.len() > MAX_KEY || text.contains(char::is_control) || !text.split('/').all(component) {
-            // Whoever made the key sees its beginning: enough to recognise it, not enough to flood a log.
+            // Only the beginning of the key: enough to recognise it, not enough to flood a log.
             return Err(BlobError::BadKey(text.chars().take(100).collect()));
         }
         Ok(Self(text.to_owned()))
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_a_relative_path_that_stays_inside() {
+    fn a_relative_path_inside_the_store_is_a_key() {
         for good in
             ["a", "media/2026/03/04/x.webm", "a b/ü.mkv", "...", ".hidden", &"x/".repeat(500).as_str()[..999]]
         {
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_could_lead_outside_is_refused() {
+    fn a_key_that_leads_out_of_the_store_is_refused() {
         let long_name = "x".repeat(256);
         let long_key = "xyz/".repeat(256) + "x";
         let bad = [

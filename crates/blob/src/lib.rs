@@ -1,24 +1,30 @@
-//! Objects under keys: a local directory (the embedded default), or S3.
+//! Object stores: a local directory (the embedded default), or S3.
 //!
-//! Whoever deletes a local file because "it is in the store" relies on two promises that every back end here keeps:
-//! an object appears whole or not at all, and the SHA-256 that [`BlobStore::head`] reports is that of the bytes which
-//! the store holds, not a note that the writer once left beside them.
+//! The clean-up job deletes a local file because its object is stored. It relies on two guarantees of every back end: an
+//! object appears whole or not at all, and the SHA-256 that [`BlobStore::head`] returns is that of the stored bytes, not
+//! only a value that the writer recorded with them.
 
 mod attachment;
 mod digest;
 mod error;
 mod key;
 mod local;
+mod object;
+mod part_uploads;
 mod partial;
-mod parts;
 mod s3;
 mod store;
 
 pub use attachment::attachment;
 pub use digest::{FileDigest, file_digest};
 pub use error::BlobError;
-pub use key::ObjectKey;
 pub use local::LocalDir;
-pub use parts::{FilePart, OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
+pub use object::ObjectInfo;
+pub use part_uploads::{FilePart, OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
 pub use s3::{AccessKey, ChecksumMode, S3, S3Config, Secret};
-pub use store::{BlobStore, ObjectInfo, PutFile};
+pub use store::{BlobStore, PutFile};
+
+use key::ObjectKey;
+
+/// The target of all spans and events of the object store: `RUST_LOG=blob=debug` shows them.
+pub(crate) const TARGET: &str = "blob";

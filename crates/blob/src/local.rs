@@ -1,4 +1,4 @@
-//! Objects as files in a directory: the embedded default.
+//! An object store in a local directory: the embedded default.
 
 use std::{
     fs::{self, File},
@@ -12,33 +12,34 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    BlobError, BlobStore, ObjectInfo, ObjectKey, PutFile,
+    BlobError, BlobStore, ObjectInfo, ObjectKey, PutFile, TARGET,
     digest::{FileDigest, ReadError, blocking, digest, hex, read_all, source_error},
     partial::{Partial, sync_directory},
 };
 
-/// Where files are until they are whole. No key may begin with it.
+/// The directory of incomplete files. No key may begin with it.
 const INCOMING: &str = ".incoming";
-/// What is older than this in there was left by a crash: no put takes that long.
+/// An older file in it was left by a crash: no upload takes so long.
 const INCOMING_MAX_AGE: Duration = Duration::from_secs(24 * 3600);
 
-/// A directory; a key is the path of a file below it.
+/// An object store in a directory: a key is the path of a file below it.
 ///
-/// A put makes a hard link to the source where both are on one file system, else a copy; a copy, and whatever is to have a
-/// given SHA-256, is read back and hashed; it is synced under a temporary name, then renamed, and the directory synced. No content type is kept. `head` reads and
-/// hashes the whole file, because nothing kept beside a file proves what is in it: it takes as long as reading it.
-/// Deleting leaves empty directories.
+/// `put_file` makes a hard link to the source if both are on one file system, and a copy otherwise. It reads a copy back to
+/// verify it, and any file with a given SHA-256. The file is synced under a temporary name and renamed, and its directory
+/// synced. Media types are not stored.
+///
+/// `head` reads and hashes the whole file, because nothing that is stored beside it would prove its content. `delete`
+/// leaves empty directories.
 #[derive(Debug, Clone)]
 pub struct LocalDir {
     root: PathBuf,
 }
 
 impl LocalDir {
-    /// Opens a directory, making it where it is missing, and removes what a crash left half-written in it a day or
-    /// more ago.
+    /// Opens a directory, and creates it if it is missing. Removes incomplete files that a crash left more than a day ago.
     ///
     /// # Errors
-    /// `Unavailable` or `Refused` if the directory can't be made or read.
+    /// `Unavailable` or `Refused` if the directory can't be created or read.
     pub fn open(directory: &Path) -> Result<Self, BlobError> {
         let incoming = directory.join(INCOMING);
         fs::create_dir_all(&incoming).map_err(|error| store_error(&incoming, &error))?;
@@ -61,26 +62,26 @@ impl BlobStore for LocalDir {
     async fn put_file(&self, file: PutFile<'_>, cancel: &CancellationToken) -> Result<ObjectInfo, BlobError> {
         let target = self.path_of(file.key)?;
         let (root, key, source) = (self.root.clone(), file.key.to_owned(), file.path.to_owned());
-        let wanted = file.sha256.map(str::to_owned);
+        let expected = file.sha256.map(str::to_owned);
         let stored = blocking(cancel, move |cancel| {
             if cancel.is_cancelled() {
                 return Err(BlobError::Cancelled);
             }
             let partial = Partial::name_in(&root.join(INCOMING));
-            let sent = link_or_copy(&source, partial.path(), cancel)?;
+            let copied = link_or_copy(&source, partial.path(), cancel)?;
             let stored = File::open(partial.path()).map_err(|error| store_error(partial.path(), &error))?;
-            let arrived = match (&wanted, &sent) {
-                // The source by another name: there is nothing to hold it against, and reading it would tell nothing.
+            let arrived = match (&expected, &copied) {
+                // A hard link without a given SHA-256: there is nothing to compare it with.
                 (None, None) => {
                     let metadata = stored.metadata().map_err(|error| store_error(partial.path(), &error))?;
                     ObjectInfo { bytes: metadata.len(), sha256: None }
                 }
                 _ => info(digest(&stored, cancel).map_err(|error| stored_error(partial.path(), error))?),
             };
-            let wanted = wanted.or(sent.map(|sent| sent.sha256));
-            if let Some(wanted) = wanted.filter(|wanted| arrived.sha256.as_ref() != Some(wanted)) {
+            let expected = expected.or(copied.map(|copied| copied.sha256));
+            if let Some(expected) = expected.filter(|expected| arrived.sha256.as_ref() != Some(expected)) {
                 let found = arrived.sha256.as_deref().unwrap_or("unknown");
-                let detail = format!("its SHA-256 is {found}, not {wanted}");
+                let detail = format!("its SHA-256 is {found}, not {expected}");
                 return Err(BlobError::Mismatch { key, detail });
             }
             let parent = target.parent().unwrap_or(&root);
@@ -148,7 +149,7 @@ impl BlobStore for LocalDir {
     async fn ping(&self) -> Result<(), BlobError> {
         let incoming = self.root.join(INCOMING);
         blocking(&CancellationToken::new(), move |_| {
-            // Making a file tells more than looking: the disk may be full, or read-only since an error.
+            // Writing a file also detects a full disk, and a file system that became read-only after an error.
             let partial = Partial::name_in(&incoming);
             let mut file =
                 File::create_new(partial.path()).map_err(|error| store_error(&incoming, &error))?;
@@ -158,13 +159,13 @@ impl BlobStore for LocalDir {
     }
 }
 
-/// Gives the source a second name, or copies it; then what was read is returned.
+/// Makes a hard link to the source, or copies it. Returns the digest of a copy.
 fn link_or_copy(
     source: &Path,
     to: &Path,
     cancel: &CancellationToken,
 ) -> Result<Option<FileDigest>, BlobError> {
-    // A link to a symbolic link would be one more name for a name, not for the bytes.
+    // A hard link to a symbolic link would not be a link to the file.
     if !fs::symlink_metadata(source).map_err(|error| source_error(source, error))?.is_file() {
         return Err(source_error(source, io::Error::other("not a regular file")));
     }
@@ -192,9 +193,12 @@ fn copy(from: &File, mut to: &File, cancel: &CancellationToken) -> Result<FileDi
     Ok(FileDigest { bytes, sha256: hex(&hash.finalize()) })
 }
 
-/// Makes the directories between `root` and `directory`, each new name synced.
+/// Creates the directories between `root` and `directory`, and syncs each new name.
 fn create_directories(root: &Path, directory: &Path) -> io::Result<()> {
-    let Ok(below) = directory.strip_prefix(root) else { return Ok(()) };
+    let Ok(below) = directory.strip_prefix(root) else {
+        debug_assert!(false, "the path of a key is below the root");
+        return Ok(());
+    };
     let mut path = root.to_owned();
     for component in below.components() {
         let parent = path.clone();
@@ -208,15 +212,16 @@ fn create_directories(root: &Path, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Removes files that a crash left in the directory of incomplete files.
 fn sweep(incoming: &Path, now: SystemTime) -> io::Result<()> {
     for entry in fs::read_dir(incoming)? {
         let entry = entry?;
-        // The time of status change: a hard link has its source's time of modification.
+        // The time of status change, because a hard link has the time of modification of its source.
         let Ok(changed) = entry.metadata().map(|metadata| metadata.ctime()) else { continue };
         let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(changed.try_into().unwrap_or_default());
         if now.duration_since(changed).is_ok_and(|age| age > INCOMING_MAX_AGE) {
             let removed = fs::remove_file(entry.path()).is_ok();
-            tracing::info!(path = %entry.path().display(), removed, "half-written object swept");
+            tracing::info!(target: TARGET, path = %entry.path().display(), removed, "half-written object removed");
         }
     }
     Ok(())
@@ -232,7 +237,7 @@ fn open_object(path: &Path, key: &str) -> Result<File, BlobError> {
     if is_file { Ok(file) } else { Err(not_found()) }
 }
 
-/// Whether nothing is under a name; a directory is no object either.
+/// Whether there is no file with this name. A directory is not an object.
 fn is_absent(error: &io::Error) -> bool {
     use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
     matches!(error.kind(), NotFound | NotADirectory | IsADirectory)
@@ -253,7 +258,7 @@ fn store_error(path: &Path, error: &io::Error) -> BlobError {
     use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, PermissionDenied, ReadOnlyFilesystem};
     let text = format!("{}: {error}", path.display());
     match error.kind() {
-        // A directory where the key wants a file, or the other way round, stays so until a person acts.
+        // A directory in place of a file, or a file in place of a directory, remains until a person acts.
         PermissionDenied | ReadOnlyFilesystem | NotADirectory | IsADirectory | AlreadyExists => {
             BlobError::Refused(text)
         }
@@ -265,7 +270,7 @@ fn store_error(path: &Path, error: &io::Error) -> BlobError {
 mod tests {
     use super::*;
 
-    fn opened() -> (tempfile::TempDir, LocalDir) {
+    fn open_store() -> (tempfile::TempDir, LocalDir) {
         let directory = tempfile::tempdir().unwrap();
         let store = LocalDir::open(&directory.path().join("objects")).unwrap();
         (directory, store)
@@ -281,11 +286,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_object_on_the_same_file_system_is_a_hard_link_and_leaves_no_stub() {
-        let (directory, store) = opened();
+    async fn an_object_on_the_same_file_system_is_a_hard_link_and_leaves_no_temporary_file() {
+        let (directory, store) = open_store();
         let source = directory.path().join("source");
         fs::write(&source, "media").unwrap();
-        // Twice: renaming one link over another to the same file does nothing, and would leave the first behind.
+        // Twice: a rename between two links to one file does nothing, and would leave the temporary name.
         for _ in 0..2 {
             put(&store, "a/b", &source).await.unwrap();
             assert_eq!(incoming(&store), 0);
@@ -295,8 +300,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_symbolic_link_is_no_source() {
-        let (directory, store) = opened();
+    async fn a_symbolic_link_is_not_accepted_as_source() {
+        let (directory, store) = open_store();
         let (source, link) = (directory.path().join("source"), directory.path().join("link"));
         fs::write(&source, "media").unwrap();
         std::os::unix::fs::symlink(&source, &link).unwrap();
@@ -304,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_hashed_as_it_is_made() {
+    fn the_digest_of_a_copy_is_that_of_the_file() {
         let directory = tempfile::tempdir().unwrap();
         let (from, to) = (directory.path().join("from"), directory.path().join("to"));
         fs::write(&from, vec![7; 600_000]).unwrap();
@@ -315,12 +320,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_put_that_is_cancelled_midway_leaves_nothing() {
-        let (directory, store) = opened();
+    async fn a_put_that_is_cancelled_while_it_hashes_leaves_nothing() {
+        let (directory, store) = open_store();
         let source = directory.path().join("source");
         fs::write(&source, vec![7; 64 << 20]).unwrap();
         let cancel = CancellationToken::new();
-        // What is to have a given sum is read.
+        // A file with a given SHA-256 is read.
         let file = PutFile {
             key: "a",
             path: &source,
@@ -330,7 +335,7 @@ mod tests {
         };
         let put = store.put_file(file, &cancel);
         let cancelled = tokio::join!(put, async {
-            // Until the file is there under its temporary name, which is when hashing it begins.
+            // Hashing begins when the file has its temporary name.
             while incoming(&store) == 0 {
                 tokio::task::yield_now().await;
             }
@@ -342,8 +347,8 @@ mod tests {
     }
 
     #[test]
-    fn what_a_crash_left_is_swept_after_a_day() {
-        let (directory, store) = opened();
+    fn files_that_a_crash_left_are_removed_after_a_day() {
+        let (directory, store) = open_store();
         let stub = store.root.join(INCOMING).join("stub");
         fs::write(&stub, "half").unwrap();
         LocalDir::open(&directory.path().join("objects")).unwrap();
@@ -354,15 +359,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_written_objects_have_no_key() {
-        let (_directory, store) = opened();
+    async fn an_incomplete_file_has_no_key() {
+        let (_directory, store) = open_store();
         let key = format!("{INCOMING}/stub");
         assert!(matches!(store.head(&key).await, Err(BlobError::BadKey(_))));
     }
 
     #[tokio::test]
     async fn a_key_below_an_object_is_refused_and_not_found() {
-        let (directory, store) = opened();
+        let (directory, store) = open_store();
         let source = directory.path().join("source");
         fs::write(&source, "media").unwrap();
         put(&store, "a/b", &source).await.unwrap();
@@ -374,15 +379,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_directory_that_went_away_does_not_answer_a_ping() {
-        let (_directory, store) = opened();
+    async fn the_ping_of_a_removed_directory_fails() {
+        let (_directory, store) = open_store();
         fs::remove_dir_all(&store.root).unwrap();
         assert!(matches!(store.ping().await, Err(BlobError::Unavailable(_))));
     }
 
     #[tokio::test]
-    async fn damage_on_the_disk_is_seen_by_head() {
-        let (directory, store) = opened();
+    async fn head_detects_damage_on_the_disk() {
+        let (directory, store) = open_store();
         let source = directory.path().join("source");
         fs::write(&source, "media").unwrap();
         let stored = put(&store, "a", &source).await.unwrap();

@@ -1,4 +1,4 @@
-//! A file under a temporary name, which goes away unless it is kept.
+//! A file under a temporary name, which is removed unless it gets its final name.
 
 use std::{
     fs::{self, File},
@@ -6,14 +6,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A temporary name in a directory. Dropping it removes whatever file has that name.
+/// A temporary name in a directory. Dropping it removes the file with this name.
 #[derive(Debug)]
 pub(crate) struct Partial {
     path: PathBuf,
 }
 
 impl Partial {
-    /// A name in `directory` that nobody has; no file is made.
+    /// An unused name in `directory`. No file is created.
     pub(crate) fn name_in(directory: &Path) -> Self {
         Self { path: directory.join(format!(".{}.part", uuid::Uuid::new_v4().simple())) }
     }
@@ -22,18 +22,18 @@ impl Partial {
         &self.path
     }
 
-    /// Makes the file durable, gives it its final name in place of what had it, and makes the name durable.
+    /// Makes the file durable, renames it to its final name, replacing an existing file, and makes the name durable.
     pub(crate) fn persist(self, file: &File, target: &Path) -> io::Result<()> {
         file.sync_all()?;
         fs::rename(&self.path, target)?;
         sync_directory(target.parent().unwrap_or(Path::new("/")))
-        // Dropping `self` matters even now: rename(2) does nothing if both names are hard links to one file.
+        // Dropping `self` is still needed: rename(2) does nothing if both names are hard links to one file.
     }
 }
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        // Nothing is there to report to: the file may never have been made, or has its final name.
+        // An error is expected: the file was never created, or has its final name.
         let _ = fs::remove_file(&self.path);
     }
 }

@@ -1,4 +1,4 @@
-//! What a back end does.
+//! The trait of all back ends.
 
 use std::{
     path::{Path, PathBuf},
@@ -8,38 +8,29 @@ use std::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{BlobError, PartUploads};
+use crate::{BlobError, ObjectInfo, PartUploads};
 
-/// What the store says of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ObjectInfo {
-    /// Size in bytes.
-    pub bytes: u64,
-    /// SHA-256 of the content, lower-case hexadecimal, as computed or checked by the store or recorded with the
-    /// object when it was written and confirmed against a read; none if the store can't tell.
-    pub sha256: Option<String>,
-}
-
-/// A file to be put under a key.
+/// A file to upload, and its key.
 #[derive(Debug, Clone)]
 pub struct PutFile<'a> {
-    /// The key: `/`-separated, relative, no `.` or `..` component ([`crate::ObjectKey`]).
+    /// The object key: 1 to 1024 bytes, `/`-separated, relative, no control character, and no component that is empty, `.`,
+    /// `..` or longer than 255 bytes.
     pub key: &'a str,
-    /// The local file. It must never change again: [`crate::LocalDir`] may make the object a hard link to it.
-    /// Removing it afterwards is fine.
+    /// The local file. It must not change any more, because the object in a [`crate::LocalDir`] may be a hard link to it.
+    /// It can be removed after the upload.
     pub path: &'a Path,
-    /// Media type.
+    /// The object's media type.
     pub content_type: &'a str,
-    /// SHA-256 of the file, lower-case hexadecimal, where it is known. What arrives has to match it. Without it a store
-    /// may answer a put without having read the object: then it tells no SHA-256.
+    /// SHA-256 of the file, lower-case hexadecimal, if it is known; the stored object must match it. Without it a store may
+    /// not read the object, and then [`ObjectInfo::sha256`] is none.
     pub sha256: Option<&'a str>,
-    /// Is told of how many bytes the store has said that it has them: part by part where they are sent in parts, else all at
-    /// the end. What it holds before is added to.
+    /// Receives the number of bytes that the store has acknowledged: after each part, or once at the end. The number is
+    /// added to its present value.
     pub confirmed: Option<&'a watch::Sender<u64>>,
 }
 
 impl PutFile<'_> {
-    /// The store has so many more.
+    /// Adds acknowledged bytes.
     pub(crate) fn confirm(&self, bytes: u64) {
         if let Some(confirmed) = self.confirmed {
             confirmed.send_modify(|all| *all = all.saturating_add(bytes));
@@ -48,41 +39,69 @@ impl PutFile<'_> {
 }
 
 /// An object store.
+///
+/// ```
+/// use blob::{BlobStore, LocalDir, PutFile};
+/// use tokio_util::sync::CancellationToken;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let directory = tempfile::tempdir()?;
+/// let media = directory.path().join("media.webm");
+/// std::fs::write(&media, "media")?;
+///
+/// let store = LocalDir::open(&directory.path().join("objects"))?;
+/// let file = PutFile {
+///     key: "2026/03/04/a.webm",
+///     path: &media,
+///     content_type: "video/webm",
+///     sha256: None,
+///     confirmed: None,
+/// };
+/// store.put_file(file, &CancellationToken::new()).await?;
+///
+/// let copy = directory.path().join("copy.webm");
+/// let info = store.get_file("2026/03/04/a.webm", &copy).await?;
+/// assert_eq!(info.bytes, 5);
+/// assert_eq!(std::fs::read(copy)?, b"media");
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait::async_trait]
 pub trait BlobStore: Send + Sync + std::fmt::Debug {
-    /// Stores a file, in parts where it is large, and returns what the store then says of it. The object appears
-    /// whole or not at all; a failed upload leaves no parts behind where the store can be reached to remove them.
+    /// Uploads a file, in parts if it is large, verifies the object, and returns its properties. The object appears whole
+    /// or not at all. A failed upload removes its parts, if the store can be reached.
     ///
-    /// An object that was under the key is replaced. To give up, cancel the token and await the return: a future
-    /// that is dropped can't remove parts from a remote store any more; the next put under the same key does.
+    /// An object under the key is replaced. To stop, cancel the token and await the result: a dropped future can't remove
+    /// its parts from a remote store; the next upload to the same key does.
     ///
     /// # Errors
-    /// [`BlobError`]; whether it is worth repeating says [`BlobError::is_transient`].
+    /// Any [`BlobError`]. [`BlobError::is_transient`] returns whether the call may succeed later.
     async fn put_file(&self, file: PutFile<'_>, cancel: &CancellationToken) -> Result<ObjectInfo, BlobError>;
 
-    /// What is under a key. May take as long as reading the object, where nothing less tells its SHA-256.
+    /// The properties of an object. Reads the whole object if nothing else proves its SHA-256.
     ///
     /// # Errors
-    /// `NotFound`, or as above.
+    /// `NotFound`, or as [`put_file`](Self::put_file).
     async fn head(&self, key: &str) -> Result<ObjectInfo, BlobError>;
 
-    /// Copies an object into a local file, which appears whole or not at all and replaces what was there.
+    /// Downloads an object to a local file. The file appears whole or not at all, and replaces an existing one.
     ///
     /// # Errors
-    /// `NotFound`, or as above.
+    /// `NotFound`, or as [`put_file`](Self::put_file).
     async fn get_file(&self, key: &str, path: &Path) -> Result<ObjectInfo, BlobError>;
 
-    /// Removes an object. None there is fine.
+    /// Deletes an object. A missing object is not an error.
     ///
     /// # Errors
-    /// As above.
+    /// As [`put_file`](Self::put_file).
     async fn delete(&self, key: &str) -> Result<(), BlobError>;
 
-    /// A URL by which anyone can fetch the object for a time; none if the store has no such thing. Whoever follows it
-    /// is told to save the object under `file_name`, where one is given: any text.
+    /// A presigned URL, by which anyone can fetch the object for the time `valid`; none if the store has no such URLs.
+    /// With a `file_name` (any text) a browser saves the object under this name.
     ///
     /// # Errors
-    /// As above.
+    /// As [`put_file`](Self::put_file).
     async fn download_url(
         &self,
         key: &str,
@@ -90,8 +109,8 @@ pub trait BlobStore: Send + Sync + std::fmt::Debug {
         file_name: Option<&str>,
     ) -> Result<Option<String>, BlobError>;
 
-    /// Where the object is on this machine, so that it can be read without a copy; none if the store keeps it
-    /// elsewhere. Nothing may be changed there, and whether there is such an object is not looked at.
+    /// The path of the object on this machine, where it can be read without a copy; none if the store is elsewhere. The
+    /// file must not be changed. The method does not check whether the object exists.
     ///
     /// # Errors
     /// `BadKey`.
@@ -100,14 +119,14 @@ pub trait BlobStore: Send + Sync + std::fmt::Debug {
         Ok(None)
     }
 
-    /// How a file is sent part by part while it grows; none if the store takes files as a whole only.
+    /// The interface for uploads of open files, part by part; none if the store accepts only whole files.
     fn parts(&self) -> Option<&dyn PartUploads> {
         None
     }
 
-    /// Whether the store answers and the bucket is there.
+    /// Checks that the store answers and that the bucket exists.
     ///
     /// # Errors
-    /// As above.
+    /// As [`put_file`](Self::put_file).
     async fn ping(&self) -> Result<(), BlobError>;
 }

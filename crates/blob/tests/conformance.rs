@@ -1,4 +1,4 @@
-//! What every back end does, on a local directory and on a real S3 server.
+//! The tests of all back ends, on a local directory and on a real S3 server.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use testkit::servers::seaweedfs::SeaweedFs;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// A back end, and what has to live as long.
+/// A back end and the resources that it needs.
 struct Backend {
     store: Box<dyn BlobStore>,
     _directory: Option<tempfile::TempDir>,
@@ -58,74 +58,74 @@ macro_rules! on_every_backend {
 }
 
 on_every_backend! {
-    what_is_put_is_there,
-    a_file_of_several_parts_arrives_whole,
-    what_is_confirmed_is_told_until_it_is_the_whole_file,
+    a_file_that_is_put_can_be_read,
+    a_file_of_several_parts_is_stored_whole,
+    acknowledged_bytes_add_up_to_the_whole_file,
     an_empty_file_is_an_object,
     a_second_put_replaces_the_first,
     the_source_can_be_removed_after_a_put,
-    unusual_characters_in_a_key_are_kept,
+    unusual_characters_in_a_key_are_preserved,
     a_missing_object_is_not_found,
     a_deleted_object_is_gone_and_can_be_deleted_again,
-    a_key_that_leads_outside_is_refused_everywhere,
-    a_file_that_is_not_what_was_sealed_is_not_stored,
-    a_missing_source_is_said_to_be_one,
+    a_key_that_leads_out_of_the_store_is_refused_by_all_methods,
+    a_file_with_another_sha256_is_not_stored,
+    a_missing_source_is_an_error_of_its_own,
     a_cancelled_put_stores_nothing,
-    getting_replaces_the_file_that_was_there,
-    getting_into_a_missing_directory_says_so,
+    get_file_replaces_an_existing_file,
+    get_file_into_a_missing_directory_is_an_error_of_its_own,
     the_store_answers_a_ping,
 }
 
-async fn what_is_put_is_there(store: &dyn BlobStore) {
+async fn a_file_that_is_put_can_be_read(store: &dyn BlobStore) {
     let (key, file) = (key("a.webm"), TestFile::of(100_000));
     let sha256 = file.sha256();
     let request = PutFile { sha256: Some(&sha256), ..webm(&key, &file.path) };
     assert_eq!(store.put_file(request, &CancellationToken::new()).await.unwrap(), file.info());
     assert_eq!(store.head(&key).await.unwrap(), file.info());
-    assert_arrives(store, &key, &file).await;
+    assert_stored_whole(store, &key, &file).await;
 }
 
-/// Where no SHA-256 was given, a store may leave it to `head` to tell it.
+/// Without a given SHA-256 a store may return none; `head` then returns it.
 fn assert_stored(stored: &ObjectInfo, file: &TestFile) {
     assert_eq!(stored.bytes, file.info().bytes);
     assert!(stored.sha256.is_none() || stored.sha256 == file.info().sha256, "{stored:?}");
 }
 
-async fn a_file_of_several_parts_arrives_whole(store: &dyn BlobStore) {
+async fn a_file_of_several_parts_is_stored_whole(store: &dyn BlobStore) {
     for bytes in [PART, 2 * PART, 3 * PART + 1] {
         let (key, file) = (key("a.webm"), TestFile::of(bytes));
         assert_stored(&put(store, &key, &file).await.unwrap(), &file);
         assert_eq!(store.head(&key).await.unwrap(), file.info());
-        assert_arrives(store, &key, &file).await;
+        assert_stored_whole(store, &key, &file).await;
     }
 }
 
-async fn what_is_confirmed_is_told_until_it_is_the_whole_file(store: &dyn BlobStore) {
+async fn acknowledged_bytes_add_up_to_the_whole_file(store: &dyn BlobStore) {
     for bytes in [1000, 3 * PART + 1] {
         let (key, file) = (key("a.webm"), TestFile::of(bytes));
-        let (confirmed, mut told) = watch::channel(0);
-        told.mark_unchanged();
+        let (confirmed, mut acknowledged) = watch::channel(0);
+        acknowledged.mark_unchanged();
         let request = PutFile { confirmed: Some(&confirmed), ..webm(&key, &file.path) };
         store.put_file(request, &CancellationToken::new()).await.unwrap();
-        assert!(told.has_changed().unwrap());
-        assert_eq!(*told.borrow(), file.info().bytes);
+        assert!(acknowledged.has_changed().unwrap());
+        assert_eq!(*acknowledged.borrow(), file.info().bytes);
     }
 }
 
 async fn an_empty_file_is_an_object(store: &dyn BlobStore) {
     let (key, file) = (key("empty.webm"), TestFile::of(0));
     assert_stored(&put(store, &key, &file).await.unwrap(), &file);
-    assert_arrives(store, &key, &file).await;
+    assert_stored_whole(store, &key, &file).await;
 }
 
 async fn a_second_put_replaces_the_first(store: &dyn BlobStore) {
     let (key, first, second) = (key("a.webm"), TestFile::of(2 * PART), TestFile::of(1000));
     put(store, &key, &first).await.unwrap();
     assert_stored(&put(store, &key, &second).await.unwrap(), &second);
-    assert_arrives(store, &key, &second).await;
-    // The same once more, as after a crash between the upload and the note of it.
+    assert_stored_whole(store, &key, &second).await;
+    // The same file again, as after a crash between the upload and the commit of its job.
     assert_stored(&put(store, &key, &second).await.unwrap(), &second);
-    assert_arrives(store, &key, &second).await;
+    assert_stored_whole(store, &key, &second).await;
 }
 
 async fn the_source_can_be_removed_after_a_put(store: &dyn BlobStore) {
@@ -133,14 +133,14 @@ async fn the_source_can_be_removed_after_a_put(store: &dyn BlobStore) {
     put(store, &key, &file).await.unwrap();
     std::fs::remove_file(&file.path).unwrap();
     assert_eq!(store.head(&key).await.unwrap(), file.info());
-    assert_arrives(store, &key, &file).await;
+    assert_stored_whole(store, &key, &file).await;
 }
 
-async fn unusual_characters_in_a_key_are_kept(store: &dyn BlobStore) {
+async fn unusual_characters_in_a_key_are_preserved(store: &dyn BlobStore) {
     for name in ["a b+c&d=e?f#g%2e.webm", "ü/Ж/…/日.webm", ".hidden", "a\\b"] {
         let (key, file) = (key(name), TestFile::of(10));
         put(store, &key, &file).await.unwrap();
-        assert_arrives(store, &key, &file).await;
+        assert_stored_whole(store, &key, &file).await;
         store.delete(&key).await.unwrap();
         assert!(matches!(store.head(&key).await, Err(BlobError::NotFound(_))), "{name}");
     }
@@ -151,7 +151,7 @@ async fn a_missing_object_is_not_found(store: &dyn BlobStore) {
     assert!(matches!(store.head(&key).await, Err(BlobError::NotFound(k)) if k == key));
     let target = directory.path().join("target");
     assert!(matches!(store.get_file(&key, &target).await, Err(BlobError::NotFound(k)) if k == key));
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing may be left");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "no file may remain");
 }
 
 async fn a_deleted_object_is_gone_and_can_be_deleted_again(store: &dyn BlobStore) {
@@ -162,7 +162,7 @@ async fn a_deleted_object_is_gone_and_can_be_deleted_again(store: &dyn BlobStore
     store.delete(&key).await.unwrap();
 }
 
-async fn a_key_that_leads_outside_is_refused_everywhere(store: &dyn BlobStore) {
+async fn a_key_that_leads_out_of_the_store_is_refused_by_all_methods(store: &dyn BlobStore) {
     let file = TestFile::of(10);
     for bad in ["", "../a", "/etc/passwd", "a//b", "a/../../b", "a\0b"] {
         let target = file.path.with_extension("got");
@@ -175,17 +175,17 @@ async fn a_key_that_leads_outside_is_refused_everywhere(store: &dyn BlobStore) {
     }
 }
 
-async fn a_file_that_is_not_what_was_sealed_is_not_stored(store: &dyn BlobStore) {
-    let (key, sealed, damaged) = (key("a.webm"), TestFile::of(1000), TestFile::of(1001));
-    put(store, &key, &sealed).await.unwrap();
-    let sha256 = sealed.sha256();
+async fn a_file_with_another_sha256_is_not_stored(store: &dyn BlobStore) {
+    let (key, original, damaged) = (key("a.webm"), TestFile::of(1000), TestFile::of(1001));
+    put(store, &key, &original).await.unwrap();
+    let sha256 = original.sha256();
     let request = PutFile { sha256: Some(&sha256), ..webm(&key, &damaged.path) };
     let refused = store.put_file(request, &CancellationToken::new()).await;
     assert!(matches!(refused, Err(BlobError::Mismatch { .. })), "{refused:?}");
-    assert_eq!(store.head(&key).await.unwrap(), sealed.info(), "what was there stays");
+    assert_eq!(store.head(&key).await.unwrap(), original.info(), "the object is not replaced");
 }
 
-async fn a_missing_source_is_said_to_be_one(store: &dyn BlobStore) {
+async fn a_missing_source_is_an_error_of_its_own(store: &dyn BlobStore) {
     let (key, directory) = (key("a.webm"), tempfile::tempdir().unwrap());
     for missing in [directory.path().join("none"), directory.path().to_owned()] {
         let failed = store.put_file(webm(&key, &missing), &CancellationToken::new()).await;
@@ -203,17 +203,17 @@ async fn a_cancelled_put_stores_nothing(store: &dyn BlobStore) {
     assert!(matches!(store.head(&key).await, Err(BlobError::NotFound(_))));
 }
 
-async fn getting_replaces_the_file_that_was_there(store: &dyn BlobStore) {
+async fn get_file_replaces_an_existing_file(store: &dyn BlobStore) {
     let (key, file, directory) = (key("a.webm"), TestFile::of(1000), tempfile::tempdir().unwrap());
     put(store, &key, &file).await.unwrap();
     let target = directory.path().join("target");
-    std::fs::write(&target, "what was there").unwrap();
+    std::fs::write(&target, "old content").unwrap();
     assert_eq!(store.get_file(&key, &target).await.unwrap(), file.info());
     assert_eq!(std::fs::read(&target).unwrap(), file.content);
-    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file may be left");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file may remain");
 }
 
-async fn getting_into_a_missing_directory_says_so(store: &dyn BlobStore) {
+async fn get_file_into_a_missing_directory_is_an_error_of_its_own(store: &dyn BlobStore) {
     let (key, file, directory) = (key("a.webm"), TestFile::of(10), tempfile::tempdir().unwrap());
     put(store, &key, &file).await.unwrap();
     let failed = store.get_file(&key, &directory.path().join("none/target")).await;
@@ -224,8 +224,8 @@ async fn the_store_answers_a_ping(store: &dyn BlobStore) {
     store.ping().await.unwrap();
 }
 
-/// What comes back is what was sent.
-async fn assert_arrives(store: &dyn BlobStore, key: &str, file: &TestFile) {
+/// The stored object is the file.
+async fn assert_stored_whole(store: &dyn BlobStore, key: &str, file: &TestFile) {
     let directory = tempfile::tempdir().unwrap();
     let target = directory.path().join("target");
     assert_eq!(store.get_file(key, &target).await.unwrap(), file.info());

@@ -1,4 +1,4 @@
-//! A network and a server that fail on the way.
+//! S3 with a faulty network and a faulty server.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -17,9 +17,9 @@ use testkit::servers::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// How long an attempt may take where requests hang, so that nobody waits for long.
-const LITTLE_PATIENCE: Duration = Duration::from_secs(2);
-/// The end of a wait that has an end, on a machine that does other things, too.
+/// The time-out of an attempt in tests whose requests hang.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(2);
+/// An upper bound for waits that must end, also on a busy machine.
 const IN_TIME: Duration = Duration::from_secs(30);
 
 /// A client whose requests pass through a proxy.
@@ -48,11 +48,11 @@ impl Broken {
         put(&self.store, &self.key, &TestFile::of(bytes)).await.map(drop)
     }
 
-    /// There is no object, and no part of one.
+    /// The store has neither the object nor a part of it.
     async fn assert_nothing_stored(&self) {
         let head = s3(&self.server).await.head(&self.key).await;
         assert!(matches!(head, Err(BlobError::NotFound(_))), "{head:?}");
-        assert_eq!(open_uploads(&self.server, &self.key).await, 0, "parts were left behind");
+        assert_eq!(open_uploads(&self.server, &self.key).await, 0, "parts remain");
     }
 }
 
@@ -61,7 +61,7 @@ fn assert_unavailable(result: &Result<(), BlobError>) {
 }
 
 #[tokio::test]
-async fn an_upload_is_confirmed_without_reading_it_back() {
+async fn an_upload_is_verified_without_reading_it_back() {
     let broken = Broken::new().await;
     broken.put(2 * PART + 1).await.unwrap();
     assert_eq!((broken.proxy.seen("PUT "), broken.proxy.seen("HEAD "), broken.proxy.seen("GET ")), (3, 1, 1));
@@ -69,7 +69,7 @@ async fn an_upload_is_confirmed_without_reading_it_back() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_in_a_part_leaves_nothing() {
+async fn a_connection_that_breaks_in_a_part_leaves_nothing() {
     let broken = Broken::new().await;
     broken.proxy.breaks("partNumber=2", 1, Fault::CutBody(100_000));
     assert_unavailable(&broken.put(3 * PART).await);
@@ -78,7 +78,7 @@ async fn a_connection_that_is_cut_in_a_part_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_cut_in_a_small_file_leaves_nothing() {
+async fn a_connection_that_breaks_in_a_small_file_leaves_nothing() {
     let broken = Broken::new().await;
     broken.proxy.breaks("PUT ", 1, Fault::CutBody(100_000));
     assert_unavailable(&broken.put(200_000).await);
@@ -109,26 +109,26 @@ async fn a_server_that_fails_is_unavailable() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_unavailable_in_time() {
+async fn a_server_that_hangs_is_unavailable_after_the_time_out() {
     let waiting = async |attempt_timeout| Broken::with(|config| S3Config { attempt_timeout, ..config }).await;
-    let broken = waiting(LITTLE_PATIENCE).await;
+    let broken = waiting(SHORT_TIMEOUT).await;
     for request in ["PUT ", "HEAD "] {
         broken.proxy.breaks(request, 1, Fault::Hang);
         let begun = Instant::now();
         assert_unavailable(&broken.put(1000).await);
         assert!(begun.elapsed() < IN_TIME, "{request}: {:?}", begun.elapsed());
     }
-    // The abort that follows has to come through within it.
-    let broken = waiting(2 * LITTLE_PATIENCE).await;
+    // The abort afterwards must succeed within the time-out.
+    let broken = waiting(2 * SHORT_TIMEOUT).await;
     broken.proxy.breaks("partNumber=2", 1, Fault::Hang);
     let begun = Instant::now();
     assert_unavailable(&broken.put(2 * PART).await);
     assert!(begun.elapsed() < IN_TIME, "{:?}", begun.elapsed());
-    assert_eq!(open_uploads(&broken.server, &broken.key).await, 0, "parts were left behind");
+    assert_eq!(open_uploads(&broken.server, &broken.key).await, 0, "parts remain");
 }
 
 #[tokio::test]
-async fn content_that_changes_on_its_way_does_not_count() {
+async fn content_that_changes_in_transit_is_not_stored() {
     for (bytes, request) in [(1000, "PUT "), (2 * PART, "partNumber=2")] {
         let broken = Broken::new().await;
         broken.proxy.breaks(request, 1, Fault::FlipByte(500));
@@ -141,7 +141,7 @@ async fn content_that_changes_on_its_way_does_not_count() {
 }
 
 #[tokio::test]
-async fn a_completion_whose_answer_is_lost_counts() {
+async fn a_completion_whose_answer_is_lost_succeeds() {
     let broken = Broken::with(|config| S3Config { attempts: 3, ..config }).await;
     broken.proxy.breaks("POST /recordings/media", 1, Fault::CutAnswer(0));
     // The first POST begins the upload, and is repeated; the answer to the last is lost.
@@ -153,7 +153,7 @@ async fn a_completion_whose_answer_is_lost_counts() {
 }
 
 #[tokio::test]
-async fn a_cancelled_upload_leaves_no_parts_and_ends_at_once() {
+async fn a_cancelled_upload_ends_at_once_and_leaves_no_parts() {
     let hangs_for = 2 * IN_TIME;
     let broken = Broken::with(|config| S3Config { attempt_timeout: hangs_for, ..config }).await;
     broken.proxy.breaks("partNumber=3", 1, Fault::Hang);
@@ -167,7 +167,7 @@ async fn a_cancelled_upload_leaves_no_parts_and_ends_at_once() {
             assert_eq!(
                 open_uploads(&broken.server, &broken.key).await,
                 1,
-                "the test looks for the wrong thing"
+                "the test lists the wrong uploads"
             );
             cancel.cancel();
         });
@@ -177,12 +177,12 @@ async fn a_cancelled_upload_leaves_no_parts_and_ends_at_once() {
 }
 
 #[tokio::test]
-async fn an_upload_that_was_dropped_is_removed_by_the_next() {
+async fn a_dropped_upload_is_aborted_by_the_next() {
     let broken = Broken::with(|config| S3Config { attempt_timeout: Duration::from_secs(60), ..config }).await;
     broken.proxy.breaks("partNumber=2", 1, Fault::Hang);
     let file = TestFile::of(2 * PART);
     tokio::select! {
-        _ = put(&broken.store, &broken.key, &file) => panic!("it hangs"),
+        _ = put(&broken.store, &broken.key, &file) => panic!("the request did not hang"),
         () = async {
             while broken.proxy.seen("partNumber=2") == 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -195,14 +195,14 @@ async fn an_upload_that_was_dropped_is_removed_by_the_next() {
 }
 
 #[tokio::test]
-async fn a_download_that_breaks_off_or_falls_silent_leaves_no_file() {
+async fn a_download_that_breaks_off_or_stalls_leaves_no_file() {
     for fault in [Fault::CutAnswer(50_000), Fault::StallAnswer(50_000)] {
-        let broken = Broken::with(|config| S3Config { attempt_timeout: LITTLE_PATIENCE, ..config }).await;
+        let broken = Broken::with(|config| S3Config { attempt_timeout: SHORT_TIMEOUT, ..config }).await;
         put(&s3(&broken.server).await, &broken.key, &TestFile::of(500_000)).await.unwrap();
         broken.proxy.breaks("GET ", 1, fault);
         let directory = tempfile::tempdir().unwrap();
         let failed = broken.store.get_file(&broken.key, &directory.path().join("target")).await;
         assert!(matches!(failed, Err(BlobError::Unavailable(_))), "{failed:?}");
-        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "a half file was left");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "an incomplete file remains");
     }
 }

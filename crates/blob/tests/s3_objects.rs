@@ -1,4 +1,4 @@
-//! What only a bucket has: metadata, URLs, credentials, uploads that were abandoned.
+//! Tests of S3 only: metadata, presigned URLs, credentials, abandoned uploads.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -28,7 +28,7 @@ async fn an_object_has_its_media_type_and_its_checksum() {
 }
 
 #[tokio::test]
-async fn anyone_can_fetch_an_object_by_its_url_until_it_ends() {
+async fn anyone_can_fetch_an_object_by_its_presigned_url_until_it_expires() {
     let server = seaweedfs().await;
     let (store, key, file) = (s3(&server).await, key("a b.webm"), TestFile::of(1000));
     put(&store, &key, &file).await.unwrap();
@@ -38,23 +38,23 @@ async fn anyone_can_fetch_an_object_by_its_url_until_it_ends() {
     assert_ne!(tampered, url);
     assert_eq!(http_get(&tampered).await.0, 403);
     let short = store.download_url(&key, Duration::from_secs(1), None).await.unwrap().unwrap();
-    // The server's own clock decides: virtual time does not reach it.
+    // The URL expires by the server's clock, which is not virtual.
     let deadline = Instant::now() + Duration::from_secs(30);
     while http_get(&short).await.0 != 403 {
-        assert!(Instant::now() < deadline, "it still leads there");
+        assert!(Instant::now() < deadline, "the URL is still valid");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
 #[tokio::test]
-async fn a_url_can_not_be_valid_for_longer_than_a_week() {
+async fn a_presigned_url_is_valid_for_a_week_at_most() {
     let server = seaweedfs().await;
     let refused = s3(&server).await.download_url("a", Duration::from_secs(8 * 24 * 3600), None).await;
     assert!(matches!(refused, Err(BlobError::BadSetting { what: "valid", .. })), "{refused:?}");
 }
 
 #[tokio::test]
-async fn wrong_credentials_and_missing_buckets_are_refusals() {
+async fn wrong_credentials_and_missing_buckets_are_refused() {
     let server = seaweedfs().await;
     let (good, file, key) = (config(&server, server.url()), TestFile::of(10), key("a.webm"));
     let mut wrong_secret = good.clone();
@@ -71,7 +71,7 @@ async fn wrong_credentials_and_missing_buckets_are_refusals() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_away_is_unavailable_and_comes_back() {
+async fn a_stopped_server_is_unavailable_until_its_restart() {
     let mut server = testkit::servers::seaweedfs::SeaweedFs::start().await.unwrap();
     let (store, key, file) = (s3(&server).await, key("a.webm"), TestFile::of(2 * PART));
     put(&store, &key, &file).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_server_that_is_away_is_unavailable_and_comes_back() {
 }
 
 #[tokio::test]
-async fn an_abandoned_upload_to_the_same_key_is_removed_by_the_next() {
+async fn an_abandoned_upload_to_the_same_key_is_aborted_by_the_next() {
     let server = seaweedfs().await;
     let (key, file) = (key("a.webm"), TestFile::of(2 * PART));
     let neighbour = format!("{key}.other");
@@ -93,11 +93,11 @@ async fn an_abandoned_upload_to_the_same_key_is_removed_by_the_next() {
     }
     assert_eq!(open_uploads(&server, &key).await, 3);
     put(&s3(&server).await, &key, &file).await.unwrap();
-    assert_eq!(open_uploads(&server, &key).await, 1, "another key's upload is not ours");
+    assert_eq!(open_uploads(&server, &key).await, 1, "only the other key's upload remains");
 }
 
 #[tokio::test]
-async fn an_object_of_someone_else_has_no_known_checksum() {
+async fn an_object_of_another_program_has_no_known_sha256() {
     let server = seaweedfs().await;
     let key = key("a.webm");
     let content = ByteStream::from_static(b"media");
@@ -106,18 +106,18 @@ async fn an_object_of_someone_else_has_no_known_checksum() {
     assert_eq!((info.bytes, info.sha256), (5, None));
 }
 
-/// As where objects are encrypted with KMS keys: the ETag tells nothing of the content.
+/// For example, the ETag of an object that is encrypted with KMS keys does not depend on the content alone.
 #[tokio::test]
-async fn a_checksum_that_the_etag_does_not_prove_is_read_back() {
+async fn an_object_is_read_back_if_its_etag_does_not_prove_its_sha256() {
     let server = seaweedfs().await;
     let store = s3(&server).await;
-    for (noted, is_true) in [(sha256(b"media"), true), (sha256(b"other"), false)] {
+    for (recorded, is_true) in [(sha256(b"media"), true), (sha256(b"other"), false)] {
         let key = key("a.webm");
         raw(&server)
             .put_object()
             .bucket(server.bucket())
             .key(&key)
-            .metadata("sha256", noted)
+            .metadata("sha256", recorded)
             .metadata("expected-etag", "of-the-plain-text")
             .body(ByteStream::from_static(b"media"))
             .send()
@@ -132,14 +132,14 @@ async fn a_checksum_that_the_etag_does_not_prove_is_read_back() {
 }
 
 #[tokio::test]
-async fn settings_that_no_store_takes_are_refused_before_anything_is_sent() {
+async fn invalid_settings_are_refused_before_a_request_is_sent() {
     let config = S3Config { part_bytes: 1, ..S3Config::new("bucket", "eu-west-1") };
     let refused = S3::connect(&config).await;
     assert!(matches!(refused, Err(BlobError::BadSetting { what: "part_bytes", .. })), "{refused:?}");
 }
 
 #[tokio::test]
-async fn the_store_prints_no_secret() {
+async fn the_secret_is_never_printed() {
     let server = seaweedfs().await;
     for checksums in [ChecksumMode::WhenRequired, ChecksumMode::WhenSupported] {
         let config = S3Config { checksums, ..config(&server, server.url()) };

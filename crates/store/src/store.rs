@@ -24,7 +24,8 @@ use crate::{
 ///   dropped future may or may not have committed.
 /// - Times are stored with a resolution of at least one microsecond. U+0000 in a text is replaced by U+FFFD.
 ///
-/// A back end is verified with `store::conformance_suite!`. `store_sqlite::SqliteStore` shows the shortest use.
+/// A back end is verified with `store::conformance_suite!`. The documentation of `store_sqlite::SqliteStore` begins with the
+/// shortest use.
 #[async_trait::async_trait]
 pub trait Store: Send + Sync {
     // Sessions: live recordings, each on one node.
@@ -61,9 +62,6 @@ pub trait Store: Send + Sync {
         tenant: &TenantId,
         id: SessionId,
     ) -> Result<(NodeId, Option<EndReason>), StoreError>;
-
-    /// Ids of the sessions on `node` that the database knows as live.
-    async fn live_sessions_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError>;
 
     // Recordings.
 

@@ -1,4 +1,4 @@
-//! What S3's answers and the ways in which they fail to come mean to us.
+//! Maps the errors of S3 and of its transport to [`BlobError`].
 
 use std::error::Error;
 
@@ -24,18 +24,18 @@ where
     classify(status, code, text, key)
 }
 
-/// No answer, or none that can be read.
+/// The error of a request without a readable answer.
 fn transport_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> BlobError {
     let text = chain(error);
     match error {
-        // The request could not even be made: a fault of the settings, or of ours.
+        // The request could not be built: a fault of the settings, or of this program.
         SdkError::ConstructionFailure(_) => BlobError::Refused(text),
         SdkError::DispatchFailure(failure) if failure.is_user() => BlobError::Refused(text),
         _ => BlobError::Unavailable(text),
     }
 }
 
-/// The texts of an error and its causes. Not their debug texts: those may hold headers, and with them credentials.
+/// The messages of an error and its causes. Not their debug texts, which may have headers with credentials.
 pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -46,14 +46,14 @@ pub(super) fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// By status and code (Amazon S3 API Reference, "Error responses"). Stores that aren't Amazon's agree on the status
-/// more than on the code, so a code decides only where the status does not.
+/// Maps a status and code (Amazon S3 API Reference, "Error responses"). Other stores differ less in the status than in the
+/// code, so a code counts only if the status is not enough.
 fn classify(status: u16, code: &str, text: String, key: &str) -> BlobError {
     match (status, code) {
         (_, "NoSuchBucket" | "PermanentRedirect" | "AuthorizationHeaderMalformed") => {
             BlobError::Refused(text)
         }
-        // What we sent was changed on its way.
+        // The body was changed in transit.
         (
             400,
             "BadDigest"
@@ -62,9 +62,9 @@ fn classify(status: u16, code: &str, text: String, key: &str) -> BlobError {
             | "XAmzContentChecksumMismatch"
             | "InvalidPart",
         ) => BlobError::Mismatch { key: key.to_owned(), detail: text },
-        // The store did not get the whole body in time, or at all.
+        // The store did not receive the whole body in time.
         (400, "RequestTimeout" | "IncompleteBody") => BlobError::Unavailable(text),
-        (404, "NoSuchUpload") => BlobError::NoUpload(key.to_owned()),
+        (_, "NoSuchUpload") => BlobError::NoUpload(key.to_owned()),
         (404, _) => BlobError::NotFound(key.to_owned()),
         (408 | 409 | 412 | 425 | 429 | 500.., _) => BlobError::Unavailable(text),
         _ => BlobError::Refused(text),
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_says_whether_to_try_again() {
+    fn a_status_and_code_decide_whether_to_retry() {
         let cases = [
             (404, "NoSuchKey", "no object"),
             (404, "", "no object"),
@@ -92,9 +92,9 @@ mod tests {
             (500, "InternalError", "failed"),
             (503, "SlowDown", "failed"),
         ];
-        for (status, code, want) in cases {
+        for (status, code, expected) in cases {
             let error = classify(status, code, code.to_owned(), "k");
-            assert!(error.to_string().contains(want), "{status} {code}: {error}");
+            assert!(error.to_string().contains(expected), "{status} {code}: {error}");
         }
     }
 }

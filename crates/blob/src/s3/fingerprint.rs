@@ -1,4 +1,4 @@
-//! What a store must say of an object if it holds what we sent.
+//! The digests of a file, and the ETag and checksum that a store must compute from the same bytes.
 
 use std::{
     fs::{self, File},
@@ -22,7 +22,7 @@ use crate::{
 
 /// The most parts that an upload can have (Amazon S3 User Guide, "multipart upload limits").
 const MAX_PARTS: u64 = 10_000;
-/// Digests of one file are taken by so many threads at most: a disk is the limit then.
+/// Maximum number of threads that digest one file; with more the disk is the limit.
 const MAX_THREADS: usize = 4;
 
 /// One part of a file.
@@ -37,10 +37,10 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// A part as it goes over the wire.
+    /// The part with this range and these digests.
     pub fn of(range: &PartRange, digest: &PartDigest) -> Self {
         Self {
-            // At most MAX_PARTS are taken by any store; a number beyond is refused there.
+            // No store accepts more than MAX_PARTS; it refuses a larger number.
             number: i32::try_from(range.number).unwrap_or(i32::MAX),
             offset: range.offset,
             bytes: range.bytes,
@@ -53,34 +53,34 @@ impl Part {
         PartDigest { md5: self.md5, sha256: self.sha256 }
     }
 
-    /// For the header `Content-MD5`.
+    /// The value of the header `Content-MD5`.
     pub fn content_md5(&self) -> String {
         base64::encode(self.md5)
     }
 
-    /// For the header `x-amz-checksum-sha256`, where checksums are wanted.
+    /// The value of the header `x-amz-checksum-sha256`; none if checksums are not used.
     pub fn checksum(&self) -> Option<String> {
         self.sha256.map(base64::encode)
     }
 
-    /// The ETag of this part, where ETags are MD5s at all.
+    /// The ETag of this part, if the store's ETags are MD5s.
     pub fn etag(&self) -> String {
         hex(&self.md5)
     }
 }
 
-/// A file as it has to arrive.
+/// The digests of a file and its parts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Fingerprint {
     pub bytes: u64,
     /// SHA-256 of the whole, lower-case hexadecimal.
     pub sha256: String,
-    /// At least one. One alone is sent by a plain PUT.
+    /// At least one. A single part is sent by a plain PUT.
     pub parts: Vec<Part>,
 }
 
 impl Fingerprint {
-    /// Reads the file. Parts have `part_bytes`, or more where there would be too many of them.
+    /// Reads the file. Parts have `part_bytes`, or more if there would be too many of them.
     pub async fn of(
         path: &Path,
         part_bytes: u64,
@@ -115,14 +115,14 @@ impl Fingerprint {
                 let digest = digest(path, only, mode, Some(&mut whole), cancel)?;
                 (whole, vec![digest])
             }
-            ranges => digest_side_by_side(path, bytes, ranges, mode, cancel)?,
+            ranges => digest_in_parallel(path, bytes, ranges, mode, cancel)?,
         };
         let parts = ranges.iter().zip(&digests).map(|(range, digest)| Part::of(range, digest)).collect();
         Ok(Self { bytes, sha256: hex(&whole.finalize()), parts })
     }
 
-    /// The ETag, without quotes: the MD5 of the content; of an object that came in parts, the MD5 of the parts' MD5s,
-    /// a dash and their number. Objects encrypted with KMS or customer keys have another (Amazon S3 API Reference,
+    /// The ETag, without quotes: the MD5 of the content; of a multipart object, the MD5 of the parts' MD5s, a
+    /// dash and their number. Objects encrypted with KMS or customer keys have another ETag (Amazon S3 API Reference,
     /// `Object`, `ETag`).
     pub fn etag(&self) -> String {
         match self.parts.as_slice() {
@@ -131,8 +131,8 @@ impl Fingerprint {
         }
     }
 
-    /// The checksum of the whole as the store composes it of its parts' (Amazon S3 User Guide, "Checking object
-    /// integrity", composite checksums); none if none are used.
+    /// The checksum of the object, composed from those of its parts (Amazon S3 User Guide, "Checking object integrity",
+    /// composite checksums); none if checksums are not used.
     pub fn checksum(&self) -> Option<String> {
         match self.parts.as_slice() {
             [single] => single.checksum(),
@@ -141,19 +141,19 @@ impl Fingerprint {
     }
 }
 
-/// The ETag of an object that came in parts, even if in one alone.
+/// The ETag of a multipart object, also of one with a single part.
 pub(super) fn etag_of_parts(parts: &[PartDigest]) -> String {
     let md5s = parts.iter().fold(Md5::new(), |hash, part| hash.chain_update(part.md5));
     format!("{}-{}", hex(&md5s.finalize()), parts.len())
 }
 
-/// Its composite checksum; none if a part has none.
+/// The composite checksum of a multipart object; none if a part has no SHA-256.
 pub(super) fn checksum_of_parts(parts: &[PartDigest]) -> Option<String> {
     let sums = parts.iter().try_fold(Sha256::new(), |hash, part| Some(hash.chain_update(part.sha256?)))?;
     Some(format!("{}-{}", base64::encode(sums.finalize()), parts.len()))
 }
 
-/// The digests of one part, from its bytes in order.
+/// Computes the digests of one part from its bytes in order.
 pub(super) struct PartHasher {
     md5: Md5,
     sha256: Option<Sha256>,
@@ -176,20 +176,20 @@ impl PartHasher {
     }
 }
 
-/// At least one, and an empty last one only of an empty file.
+/// The ranges of the parts: at least one. Only an empty file has an empty part.
 fn ranges(bytes: u64, part_bytes: u64) -> Vec<PartRange> {
     let range = |index: u64| {
         let offset = index * part_bytes;
-        // At most MAX_PARTS of them.
+        // There are at most MAX_PARTS.
         let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
         PartRange { number, offset, bytes: part_bytes.min(bytes - offset) }
     };
     (0..bytes.div_ceil(part_bytes).max(1)).map(range).collect()
 }
 
-/// The SHA-256 of the whole on one thread, the digests of the parts on others: MD5 takes three times as long, and one
-/// thread after the other would keep a fast line waiting.
-fn digest_side_by_side(
+/// Computes the SHA-256 of the file on one thread and the digests of its parts on others. MD5 takes three times as long as
+/// SHA-256, and in sequence both would delay a fast connection.
+fn digest_in_parallel(
     path: &Path,
     bytes: u64,
     ranges: &[PartRange],
@@ -223,7 +223,7 @@ fn digest_side_by_side(
     })
 }
 
-/// The digests of a range; all that is read is added to `whole`.
+/// The digests of a range. The bytes are also added to `whole`.
 pub(super) fn digest(
     path: &Path,
     range: &PartRange,

@@ -1,4 +1,4 @@
-//! Reading an object as it comes.
+//! Downloads, which are hashed while they are received.
 
 use std::{fs::File, path::Path, time::Duration};
 
@@ -8,50 +8,58 @@ use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{S3, error, error::s3_error, fingerprint::PartHasher, stat::META_SHA256};
+use super::{
+    S3, error,
+    fingerprint::PartHasher,
+    head::META_SHA256,
+    request::{request_span, traced},
+};
 use crate::{
     BlobError, ObjectInfo, ObjectKey, PartDigest, PartRange,
     digest::{blocking, hex},
     partial::Partial,
 };
 
-/// An object on its way to us.
+/// An object that is being received.
 pub(super) struct Download {
     key: String,
     body: ByteStream,
-    /// The longest silence. The client's own timeouts end with the head of the answer.
-    patience: Duration,
-    announced: Option<u64>,
+    /// Maximum time between two pieces. The time-outs of the SDK end with the head of the answer.
+    read_timeout: Duration,
+    content_length: Option<u64>,
     bytes: u64,
     hash: Sha256,
     /// The SHA-256 in the object's metadata.
-    noted: Option<String>,
+    recorded: Option<String>,
 }
 
 impl Download {
     /// The next piece; none at the end.
     async fn next(&mut self) -> Result<Option<Bytes>, BlobError> {
         let failed = |what: String| BlobError::Unavailable(format!("{}: the download {what}", self.key));
-        let next = tokio::time::timeout(self.patience, self.body.next()).await;
-        match next.map_err(|_| failed("fell silent".to_owned()))? {
+        let next = tokio::time::timeout(self.read_timeout, self.body.next()).await;
+        match next.map_err(|_| failed("stalled".to_owned()))? {
             Some(Ok(piece)) => {
                 self.bytes += piece.len() as u64;
                 self.hash.update(&piece);
                 Ok(Some(piece))
             }
             Some(Err(error)) => Err(failed(format!("broke off: {}", error::chain(&error)))),
-            None if self.announced.is_some_and(|announced| announced != self.bytes) => {
+            None if self.content_length.is_some_and(|content_length| content_length != self.bytes) => {
                 Err(failed(format!("ended after {} bytes, too early", self.bytes)))
             }
             None => Ok(None),
         }
     }
 
-    /// What came, once all has; or that it is not what was put there.
+    /// The properties of the complete object.
+    ///
+    /// # Errors
+    /// `Mismatch` if it differs from the SHA-256 in its metadata.
     fn finish(self) -> Result<ObjectInfo, BlobError> {
         let sha256 = hex(&self.hash.finalize());
-        if let Some(noted) = self.noted.filter(|noted| *noted != sha256) {
-            let detail = format!("its SHA-256 is {sha256}, not {noted}");
+        if let Some(recorded) = self.recorded.filter(|recorded| *recorded != sha256) {
+            let detail = format!("its SHA-256 is {sha256}, not {recorded}");
             return Err(BlobError::Mismatch { key: self.key, detail });
         }
         Ok(ObjectInfo { bytes: self.bytes, sha256: Some(sha256) })
@@ -61,26 +69,26 @@ impl Download {
 impl S3 {
     async fn download(&self, key: &ObjectKey) -> Result<Download, BlobError> {
         let request = self.client.get_object().bucket(&self.config.bucket).key(key.as_str());
-        let object = request.send().await.map_err(|error| s3_error(&error, key.as_str()))?;
+        let object = traced(request_span!("s3.get", %key), key.as_str(), request.send()).await?;
         Ok(Download {
             key: key.to_string(),
-            announced: object.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
-            noted: object.metadata().and_then(|metadata| metadata.get(META_SHA256)).cloned(),
+            content_length: object.content_length().and_then(|bytes| u64::try_from(bytes).ok()),
+            recorded: object.metadata().and_then(|metadata| metadata.get(META_SHA256)).cloned(),
             body: object.body,
-            patience: self.config.attempt_timeout,
+            read_timeout: self.config.attempt_timeout,
             bytes: 0,
             hash: Sha256::new(),
         })
     }
 
-    /// Reads an object and hashes what comes.
+    /// Reads an object and hashes it.
     pub(super) async fn read_back(&self, key: &ObjectKey) -> Result<ObjectInfo, BlobError> {
         let mut download = self.download(key).await?;
         while download.next().await?.is_some() {}
         download.finish()
     }
 
-    /// Reads an object and digests each of these ranges, which cover it in order.
+    /// Reads an object and computes the digests of these ranges, which cover it in order.
     pub(super) async fn read_parts(
         &self,
         key: &ObjectKey,
@@ -96,9 +104,9 @@ impl S3 {
                     digests.push(std::mem::replace(&mut part, new_part()).finish());
                     left = ranges.next().map_or(u64::MAX, |range| range.bytes);
                 }
-                let now = piece.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(piece.len()));
-                part.update(&now);
-                left -= now.len() as u64;
+                let head = piece.split_to(usize::try_from(left).unwrap_or(usize::MAX).min(piece.len()));
+                part.update(&head);
+                left -= head.len() as u64;
             }
         }
         digests.push(part.finish());

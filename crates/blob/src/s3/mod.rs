@@ -1,14 +1,15 @@
-//! Objects in a bucket of Amazon S3, or of a store that speaks its API.
+//! An object store in a bucket of Amazon S3, or of a service with the same API.
 
 mod config;
 mod error;
 mod fingerprint;
 mod get;
+mod head;
 mod multipart;
-mod pace;
-mod parts;
+mod part_uploads;
 mod put;
-mod stat;
+mod rate_limit;
+mod request;
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
@@ -26,31 +27,33 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{BlobError, BlobStore, ObjectInfo, ObjectKey, PartUploads, PutFile, attachment};
 use error::s3_error;
-use pace::Pace;
+use rate_limit::RateLimiter;
+use request::{request_span, traced};
 
 pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
 
+/// Bytes of one read while a file is sent. Each read runs on another thread, so small ones are slow.
+const SEND_BUFFER: usize = 512 * 1024;
+
 /// A bucket.
 ///
-/// A put reads the file twice: once to hash it, once to send it, so that neither a part nor the whole is ever in memory.
-/// Each part carries its MD5 (and SHA-256, by [`ChecksumMode`]) for the store to check, and the object carries, as
-/// metadata, its SHA-256 together with the ETag and checksum that the store must arrive at by itself if it holds those
-/// very bytes. So `head` can tell by one request whether that SHA-256 holds; where the store's ETag is something else
-/// (KMS or customer keys) and it has no checksum, `head` reads the object back and hashes it.
+/// `put_file` reads the file twice: to hash it, and to send it. Neither a part nor the file is ever in memory as a whole.
+/// The store verifies each part by its MD5 (and SHA-256, see [`ChecksumMode`]). The object's metadata has its SHA-256, and
+/// the ETag and checksum that the store must compute if it has exactly these bytes. So one request of `head` proves the
+/// SHA-256. If the store's ETag is no MD5 (KMS or customer keys) and it has no checksum, `head` reads the object back.
 #[derive(Clone)]
 pub struct S3 {
     client: Client,
     config: S3Config,
-    /// Clones share it.
-    pace: Option<Arc<Pace>>,
+    /// Shared by all clones.
+    rate_limit: Option<Arc<RateLimiter>>,
 }
 
 impl S3 {
-    /// Makes a client. Nothing is sent to the store yet ([`BlobStore::ping`] does); AWS's chain of credentials may
-    /// read its files.
+    /// Creates a client. Sends nothing to the store ([`BlobStore::ping`] does). AWS's chain of credentials may read files.
     ///
     /// # Errors
-    /// `BadSetting`; `Refused` if no credentials are to be had.
+    /// `BadSetting`; `Refused` if there are no credentials.
     pub async fn connect(config: &S3Config) -> Result<Self, BlobError> {
         config.check()?;
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
@@ -75,8 +78,8 @@ impl S3 {
                 .credentials_provider()
                 .ok_or_else(|| BlobError::Refused("no credentials found".to_owned()))?,
         };
-        // Checksums that the client would compute by itself go in trailers, which many stores don't know. Ours are
-        // computed beforehand and sent as headers.
+        // The SDK would send its checksums as trailers, which many stores do not support. This client computes them
+        // beforehand and sends them as headers.
         let mut sdk = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .http_client(http)
@@ -93,8 +96,8 @@ impl S3 {
                     .build(),
             );
         sdk.set_endpoint_url(config.endpoint.clone());
-        let pace = config.bytes_a_second.map(|rate| Arc::new(Pace::new(rate)));
-        Ok(Self { client: Client::from_conf(sdk.build()), config: config.clone(), pace })
+        let rate_limit = config.bytes_a_second.map(|rate| Arc::new(RateLimiter::new(rate)));
+        Ok(Self { client: Client::from_conf(sdk.build()), config: config.clone(), rate_limit })
     }
 
     fn uses_checksums(&self) -> bool {
@@ -127,7 +130,7 @@ impl BlobStore for S3 {
     async fn delete(&self, key: &str) -> Result<(), BlobError> {
         let key: ObjectKey = key.parse()?;
         let request = self.client.delete_object().bucket(&self.config.bucket).key(key.as_str());
-        match request.send().await.map_err(|error| s3_error(&error, key.as_str())) {
+        match traced(request_span!("s3.delete", %key), key.as_str(), request.send()).await {
             Ok(_) | Err(BlobError::NotFound(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -159,8 +162,8 @@ impl BlobStore for S3 {
 
     async fn ping(&self) -> Result<(), BlobError> {
         let bucket = &self.config.bucket;
-        match self.client.head_bucket().bucket(bucket).send().await.map_err(|error| s3_error(&error, bucket))
-        {
+        let request = self.client.head_bucket().bucket(bucket);
+        match traced(request_span!("s3.head_bucket", bucket), bucket, request.send()).await {
             Ok(_) => Ok(()),
             Err(BlobError::NotFound(_)) => Err(BlobError::Refused(format!("no bucket {bucket:?}"))),
             Err(error) => Err(error),

@@ -1,24 +1,21 @@
-//! Uploads in parts (Amazon S3 User Guide, "Uploading and copying objects using multipart upload").
+//! Multipart uploads of whole files (Amazon S3 User Guide, "Uploading and copying objects using multipart upload").
 
 use std::path::Path;
 
-use aws_sdk_s3::{
-    error::ProvideErrorMetadata,
-    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     S3,
-    error::s3_error,
     fingerprint::{Fingerprint, Part},
+    head::metadata,
     put::cancellable,
-    stat::metadata,
+    request::{request_span, traced},
 };
-use crate::{BlobError, ObjectKey, PutFile};
+use crate::{BlobError, ObjectKey, PutFile, TARGET};
 
-/// An upload that was begun and neither completed nor aborted yet.
+/// A multipart upload that is neither completed nor aborted.
 struct Upload<'a> {
     key: &'a ObjectKey,
     id: String,
@@ -33,7 +30,7 @@ impl S3 {
         cancel: &CancellationToken,
     ) -> Result<(), BlobError> {
         cancellable(cancel, Box::pin(self.abort_abandoned(key))).await?;
-        // Not cancellable: whoever gives up here does not learn the id of the upload, and can't abort it.
+        // Not cancellable: without the answer the id of the upload is unknown, and it can't be aborted.
         let upload = Upload { key, id: self.create_upload(key, file, fingerprint).await? };
         let sending = Box::pin(async {
             let parts = self.send_parts(&upload, file, &fingerprint.parts).await?;
@@ -52,22 +49,23 @@ impl S3 {
         file: &PutFile<'_>,
         fingerprint: &Fingerprint,
     ) -> Result<String, BlobError> {
-        let created = self
+        let request = self
             .client
             .create_multipart_upload()
             .bucket(&self.config.bucket)
             .key(key.as_str())
             .content_type(file.content_type)
             .set_metadata(Some(metadata(fingerprint)))
-            .set_checksum_algorithm(self.uses_checksums().then_some(ChecksumAlgorithm::Sha256))
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, key.as_str()))?;
+            .set_checksum_algorithm(self.uses_checksums().then_some(ChecksumAlgorithm::Sha256));
+        let span = request_span!("s3.create_multipart_upload", %key);
+        let created = traced(span, key.as_str(), request.send()).await?;
         let id = created.upload_id().map(str::to_owned);
-        id.ok_or_else(|| BlobError::Unavailable("the new upload has no id".to_owned()))
+        id.ok_or_else(|| {
+            BlobError::Unavailable("the answer to CreateMultipartUpload has no upload id".to_owned())
+        })
     }
 
-    /// Sends the parts, some at a time; the first failure ends it.
+    /// Sends the parts, `parts_at_once` at a time, until the first error.
     async fn send_parts(
         &self,
         upload: &Upload<'_>,
@@ -97,7 +95,7 @@ impl S3 {
             .build())
     }
 
-    /// Sends one part; its tag.
+    /// Sends one part and returns its ETag.
     pub(super) async fn upload_part(
         &self,
         key: &ObjectKey,
@@ -105,7 +103,7 @@ impl S3 {
         path: &Path,
         part: &Part,
     ) -> Result<String, BlobError> {
-        let sent = self
+        let request = self
             .client
             .upload_part()
             .bucket(&self.config.bucket)
@@ -116,76 +114,67 @@ impl S3 {
             .set_checksum_sha256(part.checksum())
             .body(self.body(path, part).await?)
             .customize()
-            .config_override(self.patience(part.bytes))
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, key.as_str()))?;
+            .config_override(self.with_attempt_timeout(part.bytes));
+        let span = request_span!("s3.put_part", %key, part = part.number, bytes = part.bytes);
+        let sent = traced(span, key.as_str(), request.send()).await?;
         let etag = sent.e_tag().map(str::to_owned);
-        etag.ok_or_else(|| BlobError::Unavailable("the part has no tag".to_owned()))
+        etag.ok_or_else(|| BlobError::Unavailable("the answer to UploadPart has no ETag".to_owned()))
     }
 
     async fn complete(&self, upload: &Upload<'_>, parts: CompletedMultipartUpload) -> Result<(), BlobError> {
-        let completed = self
+        let key = upload.key;
+        let request = self
             .client
             .complete_multipart_upload()
             .bucket(&self.config.bucket)
-            .key(upload.key.as_str())
+            .key(key.as_str())
             .upload_id(&upload.id)
-            .multipart_upload(parts)
-            .send()
-            .await;
-        match completed {
+            .multipart_upload(parts);
+        let span = request_span!("s3.complete_multipart_upload", %key);
+        match traced(span, key.as_str(), request.send()).await {
             Ok(_) => Ok(()),
-            // The answer to an earlier try was lost, and that try had succeeded. Whether it did is seen next, when the
-            // object is confirmed.
-            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
-            Err(error) => Err(s3_error(&error, upload.key.as_str())),
+            // The answer to an earlier attempt was lost, but it had succeeded. The verification of the object shows whether
+            // it did.
+            Err(BlobError::NoUpload(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    /// Aborts, so that the store drops the parts. It is tried and no more: what stays behind goes when the file is put
-    /// again, or by the bucket's lifecycle rule.
+    /// Aborts a failed upload, so that the store removes its parts. If that fails, the next upload of the file removes them,
+    /// or the bucket's lifecycle rule.
     async fn abort(&self, upload: &Upload<'_>) {
-        let aborted = self
-            .client
-            .abort_multipart_upload()
-            .bucket(&self.config.bucket)
-            .key(upload.key.as_str())
-            .upload_id(&upload.id)
-            .send()
-            .await;
-        match aborted {
-            Ok(_) => {}
-            Err(error) if error.code() == Some("NoSuchUpload") => {}
-            Err(error) => {
-                let error = s3_error(&error, upload.key.as_str());
-                tracing::warn!(key = %upload.key, %error, "a failed upload's parts could not be removed");
-            }
+        if let Err(error) = self.abort_upload(upload.key.as_str(), &upload.id).await {
+            tracing::warn!(target: TARGET, key = %upload.key, %error, "parts of a failed upload remain");
         }
     }
 
-    /// Aborts uploads to this key that were begun earlier: by a run that was killed, or by one that lost its lease
-    /// and does not know it yet.
+    /// Aborts an upload; none is fine.
+    pub(super) async fn abort_upload(&self, key: &str, upload_id: &str) -> Result<(), BlobError> {
+        let request =
+            self.client.abort_multipart_upload().bucket(&self.config.bucket).key(key).upload_id(upload_id);
+        match traced(request_span!("s3.abort_multipart_upload", key), key, request.send()).await {
+            Ok(_) | Err(BlobError::NoUpload(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Aborts earlier uploads to this key: of a run that was killed, or of one that has lost its lease and did not notice
+    /// yet.
     async fn abort_abandoned(&self, key: &ObjectKey) -> Result<(), BlobError> {
-        let listed = self
-            .client
-            .list_multipart_uploads()
-            .bucket(&self.config.bucket)
-            .prefix(key.as_str())
-            .send()
-            .await;
-        let uploads = match listed.map_err(|error| s3_error(&error, key.as_str())) {
+        let request = self.client.list_multipart_uploads().bucket(&self.config.bucket).prefix(key.as_str());
+        let span = request_span!("s3.list_multipart_uploads", prefix = %key);
+        let uploads = match traced(span, key.as_str(), request.send()).await {
             Ok(listed) => listed,
-            // Without the permission to list, the lifecycle rule has to do.
+            // Without the permission to list, only the lifecycle rule removes them.
             Err(BlobError::Refused(reason)) => {
-                tracing::debug!(%key, reason, "abandoned uploads can't be listed");
+                tracing::debug!(target: TARGET, %key, reason, "abandoned uploads can't be listed");
                 return Ok(());
             }
             Err(error) => return Err(error),
         };
         for abandoned in uploads.uploads().iter().filter(|upload| upload.key() == Some(key.as_str())) {
             let Some(id) = abandoned.upload_id() else { continue };
-            tracing::info!(%key, "aborting an abandoned upload");
+            tracing::info!(target: TARGET, %key, upload_id = id, "abandoned upload aborted");
             self.abort(&Upload { key, id: id.to_owned() }).await;
         }
         Ok(())

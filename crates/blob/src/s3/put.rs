@@ -1,4 +1,4 @@
-//! Sending a file and making sure that it arrived.
+//! Uploads of whole files, which are verified afterwards.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -7,16 +7,13 @@ use aws_smithy_types::byte_stream::Length;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    S3,
-    error::s3_error,
+    S3, SEND_BUFFER,
     fingerprint::{Fingerprint, Part},
-    pace,
-    stat::metadata,
+    head::metadata,
+    rate_limit,
+    request::{request_span, traced},
 };
 use crate::{BlobError, ObjectInfo, ObjectKey, PutFile, digest::source_error};
-
-/// Bytes read from disk at a time while sending: each read is a way to another thread and back.
-pub(super) const SEND_BUFFER: usize = 512 * 1024;
 
 impl S3 {
     pub(super) async fn put(
@@ -27,8 +24,8 @@ impl S3 {
         let key: ObjectKey = file.key.parse()?;
         let (part_bytes, mode) = (self.config.part_bytes, self.config.checksums);
         let fingerprint = Fingerprint::of(file.path, part_bytes, mode, cancel).await?;
-        if let Some(wanted) = file.sha256.filter(|wanted| *wanted != fingerprint.sha256) {
-            let detail = format!("the local file's SHA-256 is {}, not {wanted}", fingerprint.sha256);
+        if let Some(expected) = file.sha256.filter(|expected| *expected != fingerprint.sha256) {
+            let detail = format!("the local file's SHA-256 is {}, not {expected}", fingerprint.sha256);
             return Err(BlobError::Mismatch { key: key.to_string(), detail });
         }
         match fingerprint.parts.as_slice() {
@@ -45,7 +42,8 @@ impl S3 {
         fingerprint: &Fingerprint,
         part: &Part,
     ) -> Result<(), BlobError> {
-        self.client
+        let request = self
+            .client
             .put_object()
             .bucket(&self.config.bucket)
             .key(key.as_str())
@@ -55,18 +53,17 @@ impl S3 {
             .set_checksum_sha256(part.checksum())
             .body(self.body(file.path, part).await?)
             .customize()
-            .config_override(self.patience(part.bytes))
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, key.as_str()))?;
+            .config_override(self.with_attempt_timeout(part.bytes));
+        let span = request_span!("s3.put", %key, bytes = part.bytes);
+        traced(span, key.as_str(), request.send()).await?;
         file.confirm(part.bytes);
         Ok(())
     }
 
-    /// One part of a file, read while it is sent.
+    /// The body of a request: a part of a file, which is read while it is sent.
     pub(super) async fn body(&self, path: &Path, part: &Part) -> Result<ByteStream, BlobError> {
-        if let Some(pace) = &self.pace {
-            let body = pace::body(Arc::clone(pace), path.to_owned(), part.offset, part.bytes);
+        if let Some(limiter) = &self.rate_limit {
+            let body = rate_limit::body(Arc::clone(limiter), path.to_owned(), part.offset, part.bytes);
             return Ok(ByteStream::new(body));
         }
         ByteStream::read_from()
@@ -79,11 +76,12 @@ impl S3 {
             .map_err(|error| source_error(path, std::io::Error::other(error)))
     }
 
-    /// What is paced takes longer, and is not therefore lost; nor is what a slow line carries.
-    pub(super) fn patience(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
-        let paced = self.pace.as_ref().map_or(Duration::ZERO, |pace| pace.patience(bytes));
+    /// The time-out of one attempt to send `bytes`: longer by the time that the rate limit, and the slowest accepted
+    /// connection, need for them.
+    pub(super) fn with_attempt_timeout(&self, bytes: u64) -> aws_sdk_s3::config::Builder {
+        let limited = self.rate_limit.as_ref().map_or(Duration::ZERO, |limiter| limiter.longest_time(bytes));
         let slow = Duration::from_secs(bytes / self.config.slowest.get());
-        let attempt = self.config.attempt_timeout.saturating_add(paced).saturating_add(slow);
+        let attempt = self.config.attempt_timeout.saturating_add(limited).saturating_add(slow);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(self.config.connect_timeout)
             .operation_attempt_timeout(attempt)
@@ -91,20 +89,23 @@ impl S3 {
         aws_sdk_s3::Config::builder().timeout_config(timeouts)
     }
 
-    /// Asks the store what it holds now. What is not what was sent stays there: it may be what another run has sent since,
-    /// and verified; if it is damaged, it is overwritten by the next.
+    /// Verifies the stored object. An object that differs is not deleted: another run may have uploaded and verified it
+    /// since. A damaged one is replaced by the next upload.
     async fn confirm(&self, key: &ObjectKey, sent: &Fingerprint) -> Result<ObjectInfo, BlobError> {
         let detail = match self.info(key).await {
             Ok(info) if info.bytes == sent.bytes && info.sha256.as_ref() == Some(&sent.sha256) => {
                 return Ok(info);
             }
             Ok(info) => {
-                format!("the store has {info:?}, sent were {} bytes, {}", sent.bytes, sent.sha256)
+                format!(
+                    "the store has {info:?}, but {} bytes with SHA-256 {} were sent",
+                    sent.bytes, sent.sha256
+                )
             }
             Err(BlobError::Mismatch { detail, .. }) => detail,
-            // It said that it had stored it.
+            // The store had acknowledged it.
             Err(BlobError::NotFound(key)) => {
-                return Err(BlobError::Mismatch { key, detail: "it is not there".to_owned() });
+                return Err(BlobError::Mismatch { key, detail: "it is missing after the upload".to_owned() });
             }
             Err(error) => return Err(error),
         };
@@ -112,7 +113,7 @@ impl S3 {
     }
 }
 
-/// Awaits `work` unless it is cancelled first.
+/// Awaits `work` until `cancel` is cancelled.
 pub(super) async fn cancellable<T>(
     cancel: &CancellationToken,
     work: impl Future<Output = Result<T, BlobError>>,

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub const PART: u64 = 5 << 20;
 
-/// A server that tests which run at the same time share; it goes with the last of them.
+/// A server that concurrent tests share. It stops with the last of them.
 pub async fn seaweedfs() -> Arc<SeaweedFs> {
     static SHARED: Mutex<Weak<SeaweedFs>> = Mutex::const_new(Weak::new());
     let mut shared = SHARED.lock().await;
@@ -30,7 +30,7 @@ pub async fn seaweedfs() -> Arc<SeaweedFs> {
     server
 }
 
-/// How to reach the server's bucket at `url`, with one attempt a request.
+/// The configuration of the server's bucket at `url`, with one attempt per request.
 pub fn config(server: &SeaweedFs, url: String) -> S3Config {
     S3Config {
         endpoint: Some(url),
@@ -53,7 +53,7 @@ pub async fn s3(server: &SeaweedFs) -> S3 {
     S3::connect(&config(server, server.url())).await.unwrap()
 }
 
-/// The same bucket without our code between.
+/// The SDK's client of the same bucket.
 pub fn raw(server: &SeaweedFs) -> aws_sdk_s3::Client {
     let key = Credentials::new(server.access_key(), server.secret_key(), None, None, "test");
     let provider = aws_smithy_http_client::tls::Provider::Rustls(
@@ -71,13 +71,13 @@ pub fn raw(server: &SeaweedFs) -> aws_sdk_s3::Client {
     )
 }
 
-/// Uploads in parts that were begun and are neither complete nor aborted, below `prefix`.
+/// The number of open multipart uploads to keys that begin with `prefix`.
 pub async fn open_uploads(server: &SeaweedFs, prefix: &str) -> usize {
     let listed = raw(server).list_multipart_uploads().bucket(server.bucket()).prefix(prefix).send().await;
     listed.unwrap().uploads().len()
 }
 
-/// A key that no other test has.
+/// A unique key.
 pub fn key(name: &str) -> String {
     format!("media/2026/03/04/{}-{name}", uuid::Uuid::new_v4())
 }

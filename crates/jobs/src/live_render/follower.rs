@@ -144,10 +144,7 @@ async fn follow(
                 None => return End::Over,
             },
             followed = following.next() => match followed {
-                Ok(Followed::Segment(segment)) => {
-                    tracker.done(&segment);
-                    Ok(())
-                }
+                Ok(Followed::Segment(segment)) => tracker.done(&segment),
                 Ok(Followed::Rendered(_)) => {
                     Err(RenderError::Transient("the follower ended before the recording did".to_owned()))
                 }
@@ -165,7 +162,7 @@ async fn follow(
         loop {
             match following.next().await? {
                 Followed::Segment(segment) => {
-                    tracker.done(&segment);
+                    tracker.done(&segment)?;
                     tracker.write().await;
                 }
                 Followed::Rendered(rendered) => return Ok(rendered),

@@ -6,7 +6,7 @@ use chrono::Utc;
 use model::{NodeId, RecordingId, Segment, SegmentState};
 use store::{Store, StoreError};
 
-use crate::{FollowedSegment, metrics};
+use crate::{FollowedSegment, RenderError, metrics};
 
 /// The segments of one rendition, by number. Changes are collected until [`write`](Self::write) commits them; an outage of
 /// the database only delays that.
@@ -55,18 +55,27 @@ impl SegmentTracker {
         }
     }
 
-    /// The follower has made a segment.
-    pub fn done(&mut self, made: &FollowedSegment) {
-        metrics::segment_made();
-        while self.segments.len() <= made.number as usize {
+    /// The follower has made a segment: the next one in order, which may be beyond what was [`recorded`](Self::recorded).
+    ///
+    /// # Errors
+    /// `Transient` if the number leaves a gap. The number comes from a child process, so it must not decide how many rows
+    /// there are.
+    pub fn done(&mut self, made: &FollowedSegment) -> Result<(), RenderError> {
+        if made.number as usize == self.segments.len() {
             self.push(0);
         }
-        if let Some(segment) = self.segments.get_mut(made.number as usize) {
-            (segment.start, segment.duration) = (made.start, made.duration);
-            (segment.state, segment.bytes, segment.error) = (SegmentState::Done, made.bytes, None);
-            self.unwritten.insert(made.number);
-        }
+        let Some(segment) = self.segments.get_mut(made.number as usize) else {
+            return Err(RenderError::Transient(format!(
+                "the follower made segment {} too early",
+                made.number
+            )));
+        };
+        metrics::segment_made();
+        (segment.start, segment.duration) = (made.start, made.duration);
+        (segment.state, segment.bytes, segment.error) = (SegmentState::Done, made.bytes, None);
+        self.unwritten.insert(made.number);
         self.mark_next();
+        Ok(())
     }
 
     /// The follower starts again: all segments are QUEUED. With an error, the one in progress is FAILED.
@@ -104,8 +113,9 @@ impl SegmentTracker {
             self.reset = None;
         }
         while let Some(number) = self.unwritten.first().copied() {
-            if let Some(segment) = self.segments.get(number as usize) {
-                self.store.write_segment(segment).await?;
+            match self.segments.get(number as usize) {
+                Some(segment) => self.store.write_segment(segment).await?,
+                None => debug_assert!(false, "only numbers of segments are inserted"),
             }
             self.unwritten.remove(&number);
         }
@@ -137,5 +147,32 @@ impl SegmentTracker {
             next.state = SegmentState::InProgress;
             self.unwritten.insert(next.number);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use store_sqlite::SqliteStore;
+
+    use super::*;
+
+    fn segment(number: u32) -> FollowedSegment {
+        FollowedSegment { number, start: Duration::ZERO, duration: Duration::from_secs(10), bytes: 5 }
+    }
+
+    #[tokio::test]
+    async fn a_number_that_leaves_a_gap_is_refused_and_adds_no_segment() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(directory.path().join("recorder.db")).await.unwrap());
+        let (recording, node, interval) = (RecordingId::new(), NodeId::default(), Duration::from_secs(10));
+        let mut tracker = SegmentTracker::new(store, recording, "{}".into(), node, interval);
+        tracker.recorded(Duration::from_secs(20), 2000);
+        for number in 0..3 {
+            assert_eq!(tracker.done(&segment(number)), Ok(()));
+        }
+        for number in [4, u32::MAX] {
+            assert!(matches!(tracker.done(&segment(number)), Err(RenderError::Transient(_))));
+        }
+        assert_eq!(tracker.segments.len(), 3);
     }
 }

@@ -46,7 +46,10 @@ impl LostNodes {
 
         let mut result = Ok(());
         for status in uploads.iter().filter(|status| before.contains(&status.upload.node)) {
-            let Some(parts) = parts else { break };
+            let Some(parts) = parts else {
+                debug_assert!(false, "without parts no uploads were listed");
+                break;
+            };
             if let Err(error) = self.rescue(context, parts, status).await {
                 let (recording, node) = (status.upload.recording, &status.upload.node);
                 tracing::debug!(recording_id = %recording, %node, %error, "a lost node's upload was not completed");
@@ -86,7 +89,7 @@ impl LostNodes {
         }
         let stored = parts.confirm(&upload.key, &sent).await?;
         let provisional = journaled.first().is_some_and(|part| part.provisional);
-        let whole = status.sealed && stored.bytes == status.bytes && !provisional;
+        let whole = status.finalized && stored.bytes == status.bytes && !provisional;
         let missing = (!whole).then(|| missing(&upload.node, stored.bytes, status));
         let renditions = self.renditions_of(context, status, &upload).await?;
         if context.store.rescue(&upload, stored.bytes, missing.as_deref(), &renditions).await? {
@@ -113,7 +116,7 @@ impl LostNodes {
 
     /// Parks a recording of which nothing was uploaded, so that no client waits for it.
     async fn park(&self, context: &Context, recording: LostRecording) -> Result<(), JobError> {
-        let LostRecording { id, node, sealed: finalized } = recording;
+        let LostRecording { id, node, finalized } = recording;
         if context.store.park_lost(id, self.after, &reason(&node, finalized)).await? {
             metrics::parked_lost();
             tracing::warn!(recording_id = %id, %node, finalized, "recording of a lost node parked");
@@ -133,7 +136,7 @@ pub(super) async fn unpark_own(context: &Context, open_files: &dyn OpenFiles) ->
 
 /// The error of a rescued recording.
 fn missing(node: &NodeId, bytes: u64, status: &UploadStatus) -> String {
-    let of = if status.sealed { format!(" of {}", status.bytes) } else { String::new() };
+    let of = if status.finalized { format!(" of {}", status.bytes) } else { String::new() };
     format!(
         "node {node} was lost: the object holds the first {bytes}{of} bytes, which were uploaded before; \
          the rest, the duration and the index are missing"

@@ -8,7 +8,10 @@ use crate::{JobError, context::Context, journal, metrics};
 
 /// Aborts uploads of this node's recordings that the journal does not know: begun just before a crash.
 pub(super) async fn abort_unknown(context: &Context) -> Result<(), JobError> {
-    let Some(parts) = context.blobs.parts() else { return Ok(()) };
+    let Some(parts) = context.blobs.parts() else {
+        debug_assert!(false, "not run for a store without parts");
+        return Ok(());
+    };
     let base = context.config.base_path.trim_matches('/');
     let prefix = if base.is_empty() { String::new() } else { format!("{base}/") };
     let open = match parts.open(&prefix).await {
@@ -51,9 +54,12 @@ async fn abort_if_unknown(
 
 /// Aborts uploads of this node's recordings that were deleted or turned out to have no media.
 pub(super) async fn abort_needless(context: &Context) -> Result<(), JobError> {
-    let Some(parts) = context.blobs.parts() else { return Ok(()) };
+    let Some(parts) = context.blobs.parts() else {
+        debug_assert!(false, "not run for a store without parts");
+        return Ok(());
+    };
     for status in context.store.uploads_on(&context.config.node).await? {
-        let no_media = status.sealed && status.object_key.is_none();
+        let no_media = status.finalized && status.object_key.is_none();
         if no_media || status.state == RecordingState::Deleted {
             abort(context, parts, &status).await?;
         }

@@ -53,6 +53,7 @@ impl Unfinished<'_> {
             sent => sent?,
         }
         let (upload, parts) = (journal::open(self.upload), in_order(&plan, &sent));
+        debug_assert_eq!(parts.len(), plan.len(), "every part of the plan is sent or reused");
         let completed = cancel.run_until_cancelled(self.parts.complete(&upload, &parts)).await;
         match completed.ok_or(JobError::Cancelled)? {
             // No upload: it may be complete, and only the answer was lost. Confirmed below.

@@ -141,7 +141,6 @@ forward! {
     fn set_paused(tenant: &TenantId, id: SessionId, paused: bool) -> ();
     fn finalize(recording: &FinalizedRecording) -> FinalizeOutcome;
     fn session(tenant: &TenantId, id: SessionId) -> (NodeId, Option<EndReason>);
-    fn live_sessions_on(node: &NodeId) -> Vec<SessionId>;
     fn recording(tenant: &TenantId, id: RecordingId) -> Recording;
     fn list_recordings(
         tenant: &TenantId,

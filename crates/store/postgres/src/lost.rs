@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     Failure, begin_transaction,
     listen::{announce_jobs, announce_recording},
+    nodes::silence_seconds,
 };
 
 pub(crate) async fn lost_recordings(
@@ -23,7 +24,7 @@ pub(crate) async fn lost_recordings(
               AND nodes.seen_at < now() - make_interval(secs => $1)
               AND NOT EXISTS (SELECT FROM uploads WHERE uploads.recording = recordings.id)
            ORDER BY recordings.id"#,
-        seconds(silent_for),
+        silence_seconds(silent_for),
     )
     .fetch_all(pool)
     .await?;
@@ -39,7 +40,7 @@ pub(crate) async fn park_lost(
     silent_for: Duration,
     error: &str,
 ) -> Result<bool, Failure> {
-    let (id, seconds, error) = (recording.as_uuid(), seconds(silent_for), &*row::text(error));
+    let (id, seconds, error) = (recording.as_uuid(), silence_seconds(silent_for), &*row::text(error));
     let mut transaction = begin_transaction(pool).await?;
     // Locks in the common order: sessions before recordings.
     let closed = sqlx::query!(
@@ -113,10 +114,4 @@ pub(crate) async fn unpark(
     }
     transaction.commit().await?;
     Ok(unparked.into_iter().map(Into::into).collect())
-}
-
-fn seconds(silent_for: Duration) -> f64 {
-    // An interval beyond a century does not fit in every calculation; no node is silent for so long.
-    const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
-    silent_for.as_secs_f64().min(CENTURY)
 }

@@ -54,3 +54,10 @@ pub(crate) async fn ping(pool: &PgPool) -> Result<(), Failure> {
     sqlx::query!("SELECT 1 AS one").fetch_one(pool).await?;
     Ok(())
 }
+
+/// The seconds for which a lost node is silent, at most a century: a longer interval is not in the range of `now()` minus it,
+/// and no node is silent for so long. SQLite's twin computes the time itself.
+pub(crate) fn silence_seconds(silent_for: Duration) -> f64 {
+    const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
+    silent_for.as_secs_f64().min(CENTURY)
+}

@@ -213,13 +213,3 @@ pub(crate) async fn session(
     .ok_or(StoreError::NotFound { what: "session" })?;
     Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
 }
-
-pub(crate) async fn live_sessions_on(pool: &PgPool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
-    let ids = sqlx::query_scalar!(
-        "SELECT id FROM sessions WHERE node = $1 AND closed_at IS NULL ORDER BY id",
-        node.as_str()
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(ids.into_iter().map(SessionId::from).collect())
-}

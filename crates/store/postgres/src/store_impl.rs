@@ -57,14 +57,6 @@ impl Store for PostgresStore {
         .await
     }
 
-    async fn live_sessions_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
-        self.bounded(
-            query_span!("db.session.live", node_id = %node),
-            sessions::live_sessions_on(&self.pool, node),
-        )
-        .await
-    }
-
     async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
         self.bounded(
             query_span!("db.recording.get", recording_id = %id),

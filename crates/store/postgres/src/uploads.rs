@@ -9,7 +9,7 @@ use store::{
     row::{self, UploadPartRow, UploadRow, UploadStatusRow},
 };
 
-use crate::{Failure, begin_snapshot, begin_transaction, rescue};
+use crate::{Failure, begin_snapshot, begin_transaction, nodes::silence_seconds, rescue};
 
 pub(crate) async fn begin_upload(pool: &PgPool, upload: &Upload) -> Result<(), Failure> {
     let (recording, node) = (upload.recording.as_uuid(), upload.node.as_str());
@@ -135,13 +135,10 @@ pub(crate) async fn uploads_on(pool: &PgPool, node: &NodeId) -> Result<Vec<Uploa
 }
 
 pub(crate) async fn lost_uploads(pool: &PgPool, silent_for: Duration) -> Result<Vec<UploadStatus>, Failure> {
-    // An interval beyond a century does not fit in every calculation; no node is silent for so long.
-    const CENTURY: f64 = 100.0 * 365.0 * 24.0 * 3600.0;
-    let seconds = silent_for.as_secs_f64().min(CENTURY);
     let rows = statuses!(
         "JOIN nodes ON nodes.id = uploads.node
          WHERE nodes.seen_at < now() - make_interval(secs => $1) AND uploads.rescue IS NULL ORDER BY uploads.recording",
-        seconds,
+        silence_seconds(silent_for),
     )
     .fetch_all(pool)
     .await?;

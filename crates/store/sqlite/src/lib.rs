@@ -59,6 +59,33 @@ const READERS: u32 = 4;
 
 /// An open SQLite database: one connection that writes, and some that read.
 ///
+/// ```
+/// use std::time::Duration;
+///
+/// use model::{JobKind, NodeId};
+/// use store::{FinalizedRecording, Store, conformance::sample};
+/// use store_sqlite::SqliteStore;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let directory = tempfile::tempdir()?;
+/// let store = SqliteStore::open(directory.path().join("recorder.db")).await?;
+/// store.migrate().await?;
+///
+/// // A session begins. When it has ended, its recording and its upload job are committed together.
+/// let live = sample::begun();
+/// store.begin(&live).await?;
+/// let recording = sample::finalized(&live);
+/// store.finalize(&FinalizedRecording { recording, jobs: vec![sample::upload()], renditions: vec![] }).await?;
+///
+/// // A worker leases the job.
+/// let node = NodeId::default();
+/// let leased = store.lease(&node, &[JobKind::Upload], Duration::from_secs(60)).await?.unwrap();
+/// assert_eq!(leased.job.recording, live.id);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Dropping it closes the file without waiting for running calls; [`close`](Self::close) waits.
 #[derive(Debug)]
 pub struct SqliteStore {

@@ -2,26 +2,19 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use model::{NodeId, RecordingId};
 use serde_json::Value;
 use sqlx::SqlitePool;
 use store::{LostRecording, row};
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, begin_write};
-
-/// The latest heartbeat of a node that is silent for this time. None if it is before the calendar's beginning: no node is
-/// silent for so long. The Postgres twin subtracts an interval from `now()` in the query.
-fn since(silent_for: Duration) -> Option<DateTime<Utc>> {
-    Utc::now().checked_sub_signed(TimeDelta::from_std(silent_for).ok()?)
-}
+use crate::{Failure, begin_write, nodes::silent_since};
 
 pub(crate) async fn lost_recordings(
     pool: &SqlitePool,
     silent_for: Duration,
 ) -> Result<Vec<LostRecording>, Failure> {
-    let Some(since) = since(silent_for) else { return Ok(Vec::new()) };
+    let Some(since) = silent_since(silent_for) else { return Ok(Vec::new()) };
     let rows = sqlx::query!(
         r#"SELECT recordings.id AS "id: Hyphenated", recordings.node,
               recordings.state = 'PROCESSING' AS "finalized!: bool"
@@ -45,7 +38,7 @@ pub(crate) async fn park_lost(
     silent_for: Duration,
     error: &str,
 ) -> Result<bool, Failure> {
-    let Some(since) = since(silent_for) else { return Ok(false) };
+    let Some(since) = silent_since(silent_for) else { return Ok(false) };
     let (id, error) = (recording.as_uuid().hyphenated(), &*row::text(error));
     let mut transaction = begin_write(pool).await?;
     let closed = sqlx::query!(

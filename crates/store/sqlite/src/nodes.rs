@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use model::NodeId;
 use sqlx::SqlitePool;
 use store::{Node, StoreError, row};
@@ -45,8 +45,7 @@ pub(crate) async fn node(pool: &SqlitePool, id: &NodeId) -> Result<Node, Failure
 }
 
 pub(crate) async fn nodes_seen_within(pool: &SqlitePool, time: Duration) -> Result<Vec<Node>, Failure> {
-    let since = chrono::TimeDelta::from_std(time).ok().and_then(|time| Utc::now().checked_sub_signed(time));
-    let since = since.unwrap_or(DateTime::UNIX_EPOCH);
+    let since = silent_since(time).unwrap_or(DateTime::UNIX_EPOCH);
     let rows = sqlx::query!(
         r#"SELECT id, grpc_address, seen_at AS "seen_at: DateTime<Utc>", draining AS "draining: bool"
            FROM nodes WHERE seen_at >= ?1 ORDER BY id"#,
@@ -64,4 +63,10 @@ pub(crate) async fn nodes_seen_within(pool: &SqlitePool, time: Duration) -> Resu
 pub(crate) async fn ping(pool: &SqlitePool) -> Result<(), Failure> {
     sqlx::query!("SELECT 1 AS one").fetch_one(pool).await?;
     Ok(())
+}
+
+/// The latest heartbeat of a node that is silent for this time. None if it is before the calendar's beginning: no node is
+/// silent for so long. The Postgres twin subtracts an interval from `now()` in the query.
+pub(crate) fn silent_since(silent_for: Duration) -> Option<DateTime<Utc>> {
+    Utc::now().checked_sub_signed(TimeDelta::from_std(silent_for).ok()?)
 }

@@ -8,6 +8,7 @@ use sqlx::SqlitePool;
 use crate::Failure;
 
 pub(crate) async fn claim_run(pool: &SqlitePool, task: &str, interval: Duration) -> Result<bool, Failure> {
+    // At most a century, so that the year has four digits: times are compared as text.
     const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
     let now = Utc::now();
     let next = now + interval.min(CENTURY);

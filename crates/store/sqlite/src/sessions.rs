@@ -7,7 +7,6 @@ use store::{
     FinalizeOutcome, FinalizedRecording, StoreError,
     row::{self, RecordingRow, TrackRow},
 };
-use uuid::fmt::Hyphenated;
 
 use crate::{Failure, begin_write, jobs, renditions};
 
@@ -213,15 +212,4 @@ pub(crate) async fn session(
         .await?
         .ok_or(StoreError::NotFound { what: "session" })?;
     Ok((row::known(&row.node)?, row.end_reason.as_deref().map(row::known).transpose()?))
-}
-
-pub(crate) async fn live_sessions_on(pool: &SqlitePool, node: &NodeId) -> Result<Vec<SessionId>, Failure> {
-    let node = node.as_str();
-    let ids = sqlx::query_scalar!(
-        r#"SELECT id AS "id: Hyphenated" FROM sessions WHERE node = ?1 AND closed_at IS NULL ORDER BY id"#,
-        node
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(ids.into_iter().map(|id| id.into_uuid().into()).collect())
 }

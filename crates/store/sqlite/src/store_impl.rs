@@ -59,14 +59,6 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn live_sessions_on(&self, node: &NodeId) -> Result<Vec<SessionId>, StoreError> {
-        traced(
-            query_span!("db.session.live", node_id = %node),
-            sessions::live_sessions_on(&self.readers, node),
-        )
-        .await
-    }
-
     async fn recording(&self, tenant: &TenantId, id: RecordingId) -> Result<Recording, StoreError> {
         traced(
             query_span!("db.recording.get", recording_id = %id),

@@ -11,7 +11,7 @@ use store::{
 };
 use uuid::fmt::Hyphenated;
 
-use crate::{Failure, begin_write, rescue};
+use crate::{Failure, begin_write, nodes::silent_since, rescue};
 
 pub(crate) async fn begin_upload(pool: &SqlitePool, upload: &Upload) -> Result<(), Failure> {
     let (recording, node) = (upload.recording.as_uuid().hyphenated(), upload.node.as_str());
@@ -143,9 +143,7 @@ pub(crate) async fn lost_uploads(
     pool: &SqlitePool,
     silent_for: Duration,
 ) -> Result<Vec<UploadStatus>, Failure> {
-    // A time before the calendar's beginning: no node is silent for so long.
-    let Ok(silent_for) = chrono::TimeDelta::from_std(silent_for) else { return Ok(Vec::new()) };
-    let Some(since) = Utc::now().checked_sub_signed(silent_for) else { return Ok(Vec::new()) };
+    let Some(since) = silent_since(silent_for) else { return Ok(Vec::new()) };
     let rows = statuses!(
         "JOIN nodes ON nodes.id = uploads.node
          WHERE nodes.seen_at < ?1 AND uploads.rescue IS NULL ORDER BY uploads.recording",

@@ -40,7 +40,7 @@ async fn a_reopened_file_has_all_rows() {
     assert!(store.pending().await.unwrap().is_empty());
     assert!(store.migrate().await.unwrap().is_empty());
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
-    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), [live.id.into()]);
+    assert_eq!(store.session(&tenant(), live.id.into()).await.unwrap(), (node("a"), None));
     let done = JobOutcome::Done { recording_state: Some(RecordingState::Available), next: Vec::new() };
     store.finish(&leased, done).await.unwrap();
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap().state, RecordingState::Available);
@@ -100,11 +100,12 @@ async fn a_write_waits_for_another_process_that_writes() {
     let (begin, ()) = tokio::join!(store.begin(&recording), async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         // Reads are not blocked.
-        assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), []);
+        let read = store.session(&tenant(), recording.id.into()).await;
+        assert!(matches!(read, Err(StoreError::NotFound { .. })), "{read:?}");
         transaction.rollback().await.unwrap();
     });
     begin.unwrap();
-    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap().len(), 1);
+    assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
 }
 
 #[tokio::test]

@@ -100,7 +100,7 @@ pub async fn a_recording_whose_node_has_a_new_heartbeat_is_not_parked(store: &dy
     let hour = Duration::from_secs(3600);
     assert!(!store.park_lost(recording.id, hour, REASON).await.unwrap());
     assert_eq!(read(store, &recording).await, recording);
-    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), [recording.id.into()]);
+    assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
 }
 
 pub async fn the_node_of_a_parked_lost_recording_can_still_finalize_it(store: &dyn Store) {

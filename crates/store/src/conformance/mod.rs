@@ -57,7 +57,6 @@ macro_rules! conformance_suite {
             finalize_without_an_end_reason_closes_the_session_as_a_crash,
             a_live_session_is_paused_and_resumed_but_a_finalized_one_is_not,
             a_session_of_another_tenant_is_not_found,
-            live_sessions_of_a_node_exclude_finalized_ones,
             // Recordings
             a_recording_of_another_tenant_is_not_found,
             names_are_stored_unchanged_except_u_0000,

@@ -12,7 +12,6 @@ pub async fn a_session_begins_in_state_recording_and_is_live_on_its_node(store: 
     store.begin(&recording).await.unwrap();
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
-    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
 }
 
 pub async fn begin_can_be_repeated_but_an_id_is_used_once(store: &dyn Store) {
@@ -110,7 +109,7 @@ pub async fn a_failed_finalize_changes_nothing(store: &dyn Store) {
     assert!(matches!(outcome, Err(StoreError::Internal(_))), "{outcome:?}");
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);
     assert_eq!(store.jobs_of(recording.id).await.unwrap(), []);
-    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), [SessionId::from(recording.id)]);
+    assert_eq!(store.session(&tenant(), recording.id.into()).await.unwrap(), (node("a"), None));
     write(store, &finalized(&recording)).await;
 }
 
@@ -130,7 +129,6 @@ pub async fn finalize_without_an_end_reason_closes_the_session_as_a_crash(store:
     write(store, &recording).await;
     let session = store.session(&tenant(), recording.id.into()).await.unwrap();
     assert_eq!(session.1, Some(EndReason::Crash));
-    assert_eq!(store.live_sessions_on(&node("a")).await.unwrap(), []);
 }
 
 pub async fn a_live_session_is_paused_and_resumed_but_a_finalized_one_is_not(store: &dyn Store) {
@@ -158,18 +156,4 @@ pub async fn a_session_of_another_tenant_is_not_found(store: &dyn Store) {
         let found = store.session(&tenant, id.into()).await;
         assert!(matches!(found, Err(StoreError::NotFound { .. })), "{found:?}");
     }
-}
-
-pub async fn live_sessions_of_a_node_exclude_finalized_ones(store: &dyn Store) {
-    let (first, second, ended, mut elsewhere) = (begun(), begun(), begun(), begun());
-    elsewhere.node = node("b");
-    for recording in [&first, &second, &ended, &elsewhere] {
-        store.begin(recording).await.unwrap();
-    }
-    write(store, &finalized(&ended)).await;
-    let mut live = store.live_sessions_on(&node("a")).await.unwrap();
-    live.sort();
-    assert_eq!(live, [SessionId::from(first.id), SessionId::from(second.id)]);
-    assert_eq!(store.live_sessions_on(&node("b")).await.unwrap(), [SessionId::from(elsewhere.id)]);
-    assert_eq!(store.live_sessions_on(&node("c")).await.unwrap(), []);
 }

@@ -138,7 +138,8 @@ pub async fn a_rescue_makes_a_live_recording_available_with_an_error(store: &dyn
     assert_eq!((rescued.container, rescued.object_key), (Some(upload.container), Some(upload.key)));
     assert_eq!((rescued.bytes, rescued.end_reason), (1 << 25, Some(EndReason::Crash)));
     assert!(rescued.ended_at.is_some());
-    assert_eq!(store.live_sessions_on(&recording.node).await.unwrap(), []);
+    let session = store.session(&recording.tenant, recording.id.into()).await.unwrap();
+    assert_eq!(session, (recording.node.clone(), Some(EndReason::Crash)));
     assert!(store.upload_of(recording.id).await.unwrap().unwrap().0.rescued);
 }
 

@@ -61,7 +61,10 @@ pub(crate) async fn finish(pool: &PgPool, leased: &LeasedJob, outcome: JobOutcom
         (JobOutcome::Parked { .. }, None) => {
             park(&mut transaction, recording.as_uuid(), error.as_deref()).await?;
         }
-        (JobOutcome::Rendered(_) | JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
+        (JobOutcome::Rendered(_), None) => {
+            debug_assert!(false, "only a render job reports a rendered file, and it has a rendition");
+        }
+        (JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
     }
     if is_due_again {
         announce_jobs(&mut transaction).await?;

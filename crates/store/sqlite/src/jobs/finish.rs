@@ -63,7 +63,10 @@ pub(crate) async fn finish(
         (JobOutcome::Parked { .. }, None) => {
             park(&mut transaction, recording.as_uuid().hyphenated(), error.as_deref()).await?;
         }
-        (JobOutcome::Rendered(_) | JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
+        (JobOutcome::Rendered(_), None) => {
+            debug_assert!(false, "only a render job reports a rendered file, and it has a rendition");
+        }
+        (JobOutcome::RetryAt { .. }, None) | (JobOutcome::Later { .. }, _) => {}
     }
     transaction.commit().await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! A limit on what goes out in a second, shared by all that is sent.
+//! A limit of the bytes per second of all uploads together.
 
 use std::{
     io::{self, SeekFrom},
@@ -21,31 +21,32 @@ use tokio::{
 };
 use tokio_util::io::ReaderStream;
 
-use super::put::SEND_BUFFER;
+use super::SEND_BUFFER;
 
-/// The smallest piece that is paced: below it the system calls would cost more than the bytes.
+/// The smallest piece: with smaller ones the system calls would cost more than the bytes.
 const MIN_PIECE: u64 = 4 * 1024;
-/// Pieces a second: so many that none waits long enough to look like a stalled connection.
+/// Pieces per second: enough that no wait looks like a stalled connection.
 const PIECES_A_SECOND: u64 = 8;
-/// Streams among which the rate may have to be divided while a part is on its way: what its patience allows for.
-const STREAMS: u32 = 32;
+/// The number of streams that may share the rate while a part is sent, for its time-out.
+const MAX_STREAMS: u32 = 32;
 
-/// Gives each piece its time to leave. Pieces of all streams share one rate, in the order in which they come.
+/// Delays each piece of a body so that all streams together send at most `bytes_a_second`. Pieces of all streams are sent in
+/// the order of their requests.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct RateLimiter {
     bytes_a_second: NonZeroU64,
-    /// When the next piece may leave.
+    /// When the next piece may be sent.
     next: Mutex<Instant>,
 }
 
-impl Pace {
+impl RateLimiter {
     pub fn new(bytes_a_second: NonZeroU64) -> Self {
         Self { bytes_a_second, next: Mutex::new(Instant::now()) }
     }
 
-    /// The time that so many bytes may take, with others beside them.
-    pub fn patience(&self, bytes: u64) -> Duration {
-        self.time(bytes).saturating_mul(STREAMS)
+    /// The longest time that these bytes take while other streams share the rate.
+    pub fn longest_time(&self, bytes: u64) -> Duration {
+        self.time(bytes).saturating_mul(MAX_STREAMS)
     }
 
     fn time(&self, bytes: u64) -> Duration {
@@ -53,11 +54,11 @@ impl Pace {
     }
 
     fn piece_bytes(&self) -> usize {
-        let wanted = (self.bytes_a_second.get() / PIECES_A_SECOND).clamp(MIN_PIECE, SEND_BUFFER as u64);
-        usize::try_from(wanted).unwrap_or(SEND_BUFFER)
+        let bytes = (self.bytes_a_second.get() / PIECES_A_SECOND).clamp(MIN_PIECE, SEND_BUFFER as u64);
+        usize::try_from(bytes).unwrap_or(SEND_BUFFER)
     }
 
-    /// Waits until a piece may leave. Time in which nothing left is not made up for later.
+    /// Waits until a piece may be sent. Unused time is not made up for later: there are no bursts.
     async fn wait(&self, bytes: u64) {
         let at = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,43 +70,44 @@ impl Pace {
     }
 }
 
-/// A range of a file as a body, read and paced as it is sent, and again for another try.
-pub(super) fn body(pace: Arc<Pace>, path: PathBuf, offset: u64, bytes: u64) -> SdkBody {
+/// The body of a request: a range of a file, which is read at the limited rate while it is sent. It is read again for another
+/// attempt.
+pub(super) fn body(limiter: Arc<RateLimiter>, path: PathBuf, offset: u64, bytes: u64) -> SdkBody {
     SdkBody::retryable(move || {
-        let pieces = pieces(Arc::clone(&pace), path.clone(), offset, bytes);
-        SdkBody::from_body_1_x(Paced { pieces: Box::pin(pieces), left: bytes })
+        let pieces = pieces(Arc::clone(&limiter), path.clone(), offset, bytes);
+        SdkBody::from_body_1_x(LimitedBody { pieces: Box::pin(pieces), remaining: bytes })
     })
 }
 
 fn pieces(
-    pace: Arc<Pace>,
+    limiter: Arc<RateLimiter>,
     path: PathBuf,
     offset: u64,
     bytes: u64,
 ) -> impl Stream<Item = io::Result<Bytes>> + Send + Sync {
-    let piece_bytes = pace.piece_bytes();
+    let piece_bytes = limiter.piece_bytes();
     let opened = async move {
         let mut file = File::open(path).await?;
         file.seek(SeekFrom::Start(offset)).await?;
         Ok::<_, io::Error>(ReaderStream::with_capacity(file.take(bytes), piece_bytes))
     };
     stream::once(opened).try_flatten().then(move |piece| {
-        let pace = Arc::clone(&pace);
+        let limiter = Arc::clone(&limiter);
         async move {
             if let Ok(piece) = &piece {
-                pace.wait(piece.len() as u64).await;
+                limiter.wait(piece.len() as u64).await;
             }
             piece
         }
     })
 }
 
-struct Paced {
+struct LimitedBody {
     pieces: Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send + Sync>>,
-    left: u64,
+    remaining: u64,
 }
 
-impl Body for Paced {
+impl Body for LimitedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -115,13 +117,13 @@ impl Body for Paced {
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let next = std::task::ready!(self.pieces.poll_next_unpin(context));
         if let Some(Ok(piece)) = &next {
-            self.left = self.left.saturating_sub(piece.len() as u64);
+            self.remaining = self.remaining.saturating_sub(piece.len() as u64);
         }
         Poll::Ready(next.map(|piece| piece.map(Frame::data)))
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.left)
+        SizeHint::with_exact(self.remaining)
     }
 }
 
@@ -130,14 +132,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn streams_together_keep_the_rate_and_get_the_bytes_of_their_range() {
+    async fn streams_share_the_rate_and_send_the_bytes_of_their_ranges() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let content: Vec<u8> = (0..400_000_u32).map(|n| n as u8).collect();
         std::fs::write(file.path(), &content).unwrap();
-        let pace = Arc::new(Pace::new(NonZeroU64::new(100_000).unwrap()));
+        let limiter = Arc::new(RateLimiter::new(NonZeroU64::new(100_000).unwrap()));
         let begun = Instant::now();
         let read = |offset: u64| {
-            let pieces = pieces(Arc::clone(&pace), file.path().to_owned(), offset, 150_000);
+            let pieces = pieces(Arc::clone(&limiter), file.path().to_owned(), offset, 150_000);
             pieces.try_fold(Vec::new(), |mut all, piece| async move {
                 all.extend_from_slice(&piece);
                 Ok(all)
@@ -151,12 +153,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn time_in_which_nothing_was_sent_is_not_made_up_for() {
-        let pace = Pace::new(NonZeroU64::new(1000).unwrap());
+    async fn unused_time_is_not_made_up_for() {
+        let limiter = RateLimiter::new(NonZeroU64::new(1000).unwrap());
         tokio::time::sleep(Duration::from_secs(60)).await;
         let begun = Instant::now();
         for _ in 0..5 {
-            pace.wait(1000).await;
+            limiter.wait(1000).await;
         }
         assert_eq!(begun.elapsed().as_secs(), 4);
     }

@@ -1,29 +1,26 @@
-//! Uploads that stay open while their file grows.
+//! Multipart uploads of open files.
 
 use std::path::Path;
 
-use aws_sdk_s3::{
-    error::ProvideErrorMetadata,
-    types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart},
-};
+use aws_sdk_s3::types::{ChecksumAlgorithm, CompletedMultipartUpload, CompletedPart};
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     S3,
     config::MAX_PART_BYTES,
-    error::s3_error,
     fingerprint::{Part, checksum_of_parts, digest, etag_of_parts},
     put::cancellable,
+    request::{request_span, traced},
 };
 use crate::{
     BlobError, FileDigest, FilePart, ObjectInfo, ObjectKey, OpenUpload, PartDigest, PartRange, PartUploads,
-    SentPart,
+    SentPart, TARGET,
     digest::{ReadError, blocking, hex, source_error},
 };
 
-/// After so many parts their size doubles: 10,000 parts, the most that an upload can have, then hold more than any
-/// object can, though nobody knows beforehand how large the file will be.
+/// The size of parts doubles after this number of parts. So 10,000 parts, the maximum of an upload, hold more than the
+/// largest object, although the size of the file is not known beforehand.
 const DOUBLES_AFTER: u32 = 1000;
 
 #[async_trait::async_trait]
@@ -34,18 +31,19 @@ impl PartUploads for S3 {
 
     async fn begin(&self, key: &str, content_type: &str) -> Result<OpenUpload, BlobError> {
         let key: ObjectKey = key.parse()?;
-        let created = self
+        let request = self
             .client
             .create_multipart_upload()
             .bucket(&self.config.bucket)
             .key(key.as_str())
             .content_type(content_type)
-            .set_checksum_algorithm(self.uses_checksums().then_some(ChecksumAlgorithm::Sha256))
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, key.as_str()))?;
+            .set_checksum_algorithm(self.uses_checksums().then_some(ChecksumAlgorithm::Sha256));
+        let span = request_span!("s3.create_multipart_upload", %key);
+        let created = traced(span, key.as_str(), request.send()).await?;
         let id = created.upload_id().map(str::to_owned);
-        let id = id.ok_or_else(|| BlobError::Unavailable("the new upload has no id".to_owned()))?;
+        let id = id.ok_or_else(|| {
+            BlobError::Unavailable("the answer to CreateMultipartUpload has no upload id".to_owned())
+        })?;
         Ok(OpenUpload { key: key.to_string(), id })
     }
 
@@ -65,7 +63,11 @@ impl PartUploads for S3 {
         cancel: &CancellationToken,
     ) -> Result<(FileDigest, Vec<PartDigest>), BlobError> {
         let (whole, digests) = self.digest_ranges(path, ranges, Some(Sha256::new()), cancel).await?;
-        let sha256 = whole.map(|whole| hex(&whole.finalize())).unwrap_or_default();
+        let Some(whole) = whole else {
+            debug_assert!(false, "digest_ranges returns the hash that it got");
+            return Err(BlobError::Cancelled);
+        };
+        let sha256 = hex(&whole.finalize());
         let bytes = ranges.iter().map(|range| range.bytes).sum();
         Ok((FileDigest { bytes, sha256 }, digests))
     }
@@ -78,7 +80,10 @@ impl PartUploads for S3 {
     ) -> Result<SentPart, BlobError> {
         let key: ObjectKey = upload.key.parse()?;
         let digests = self.digest(part.path, &[part.range], cancel).await?;
-        let digest = *digests.first().ok_or(BlobError::Cancelled)?;
+        let &[digest] = digests.as_slice() else {
+            debug_assert!(false, "one range has one digest");
+            return Err(BlobError::Cancelled);
+        };
         let wire = Part::of(&part.range, &digest);
         let sent = Box::pin(self.upload_part(&key, &upload.id, part.path, &wire));
         let etag = cancellable(cancel, sent).await?;
@@ -95,34 +100,34 @@ impl PartUploads for S3 {
                 .build()
         });
         let parts = CompletedMultipartUpload::builder().set_parts(Some(completed.collect())).build();
-        self.client
+        let request = self
+            .client
             .complete_multipart_upload()
             .bucket(&self.config.bucket)
             .key(&upload.key)
             .upload_id(&upload.id)
-            .multipart_upload(parts)
-            .send()
-            .await
-            .map_err(|error| s3_error(&error, &upload.key))?;
+            .multipart_upload(parts);
+        let span = request_span!("s3.complete_multipart_upload", key = upload.key);
+        traced(span, &upload.key, request.send()).await?;
         Ok(())
     }
 
     async fn confirm(&self, key: &str, parts: &[SentPart]) -> Result<ObjectInfo, BlobError> {
         let key: ObjectKey = key.parse()?;
         let bytes = parts.iter().map(|part| part.range.bytes).sum();
-        let stat = self.stat(&key).await?;
+        let head = self.head_object(&key).await?;
         let mismatch = |detail| Err(BlobError::Mismatch { key: key.to_string(), detail });
-        if stat.bytes != bytes {
-            return mismatch(format!("it has {} bytes, its parts have {bytes}", stat.bytes));
+        if head.bytes != bytes {
+            return mismatch(format!("it has {} bytes, its parts have {bytes}", head.bytes));
         }
         let digests: Vec<PartDigest> = parts.iter().map(|part| part.digest).collect();
         let (etag, checksum) = (etag_of_parts(&digests), checksum_of_parts(&digests));
-        let says = |told: &Option<String>, expected: &str| told.as_deref() == Some(expected);
-        let by_checksum = checksum.is_some_and(|expected| says(&stat.checksum, &expected));
-        if by_checksum || says(&stat.etag, &etag) {
+        let equals = |found: &Option<String>, expected: &str| found.as_deref() == Some(expected);
+        let by_checksum = checksum.is_some_and(|expected| equals(&head.checksum, &expected));
+        if by_checksum || equals(&head.etag, &etag) {
             return Ok(ObjectInfo { bytes, sha256: None });
         }
-        tracing::debug!(%key, "neither ETag nor checksum proves the object: reading it back");
+        tracing::debug!(target: TARGET, %key, "object read back: neither ETag nor checksum proves it");
         let ranges: Vec<PartRange> = parts.iter().map(|part| part.range).collect();
         if self.read_parts(&key, &ranges).await? == digests {
             return Ok(ObjectInfo { bytes, sha256: None });
@@ -131,34 +136,21 @@ impl PartUploads for S3 {
     }
 
     async fn abort(&self, upload: &OpenUpload) -> Result<(), BlobError> {
-        let aborted = self
-            .client
-            .abort_multipart_upload()
-            .bucket(&self.config.bucket)
-            .key(&upload.key)
-            .upload_id(&upload.id)
-            .send()
-            .await;
-        match aborted {
-            Ok(_) => Ok(()),
-            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
-            Err(error) => Err(s3_error(&error, &upload.key)),
-        }
+        self.abort_upload(&upload.key, &upload.id).await
     }
 
     async fn open(&self, prefix: &str) -> Result<Vec<OpenUpload>, BlobError> {
         let (mut open, mut key_marker, mut id_marker) = (Vec::new(), None, None);
         loop {
-            let listed = self
+            let request = self
                 .client
                 .list_multipart_uploads()
                 .bucket(&self.config.bucket)
                 .prefix(prefix)
                 .set_key_marker(key_marker.take())
-                .set_upload_id_marker(id_marker.take())
-                .send()
-                .await
-                .map_err(|error| s3_error(&error, prefix))?;
+                .set_upload_id_marker(id_marker.take());
+            let span = request_span!("s3.list_multipart_uploads", prefix);
+            let listed = traced(span, prefix, request.send()).await?;
             let before = open.len();
             open.extend(listed.uploads().iter().filter_map(|upload| {
                 Some(OpenUpload { key: upload.key()?.to_owned(), id: upload.upload_id()?.to_owned() })
@@ -166,7 +158,7 @@ impl PartUploads for S3 {
             let marker = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
             key_marker = marker(listed.next_key_marker());
             id_marker = marker(listed.next_upload_id_marker());
-            // A page that brings nothing new would be asked for again and again.
+            // A page without a new upload would be requested forever.
             if listed.is_truncated() != Some(true) || key_marker.is_none() || open.len() == before {
                 return Ok(open);
             }
@@ -174,7 +166,7 @@ impl PartUploads for S3 {
     }
 }
 
-/// Where part `number` lies when the first ones have `first_bytes`.
+/// The range of part `number` if the first parts have `first_bytes`.
 fn range(first_bytes: u64, number: u32) -> PartRange {
     let (mut offset, mut bytes, mut left) = (0_u64, first_bytes, number.saturating_sub(1));
     while left >= DOUBLES_AFTER {
@@ -187,7 +179,7 @@ fn range(first_bytes: u64, number: u32) -> PartRange {
 }
 
 impl S3 {
-    /// Digests ranges, and adds all that is read to `whole`.
+    /// The digests of ranges. The bytes are also added to `whole`.
     async fn digest_ranges(
         &self,
         path: &Path,

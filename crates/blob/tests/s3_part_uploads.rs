@@ -1,4 +1,4 @@
-//! Files that are sent part by part while they grow.
+//! Uploads of open files, part by part.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -13,7 +13,7 @@ use support::{PART, TestFile, config, key, open_uploads, s3, seaweedfs};
 use testkit::servers::faulty::{Fault, Proxy};
 use tokio_util::sync::CancellationToken;
 
-/// The parts of a file of so many bytes.
+/// The ranges of the parts of a file of `bytes`.
 fn ranges(store: &S3, bytes: u64) -> Vec<PartRange> {
     (1..)
         .map(|number| store.range(number))
@@ -32,14 +32,14 @@ async fn send(
 }
 
 #[tokio::test]
-async fn parts_sent_over_time_and_the_first_one_twice_become_the_object() {
+async fn parts_in_any_order_with_the_first_sent_twice_become_the_object() {
     let server = seaweedfs().await;
     for checksums in [ChecksumMode::WhenRequired, ChecksumMode::WhenSupported] {
         let store = S3::connect(&S3Config { checksums, ..config(&server, server.url()) }).await.unwrap();
-        let (key, file) = (key("grown.webm"), TestFile::of(3 * PART + 17));
+        let (key, file) = (key("open.webm"), TestFile::of(3 * PART + 17));
         let upload = store.begin(&key, "video/webm").await.unwrap();
-        let draft = TestFile::of(PART);
-        send(&store, &upload, &draft, store.range(1)).await.unwrap();
+        let provisional = TestFile::of(PART);
+        send(&store, &upload, &provisional, store.range(1)).await.unwrap();
         let mut parts = Vec::new();
         for range in ranges(&store, 3 * PART + 17).into_iter().rev() {
             parts.insert(0, send(&store, &upload, &file, range).await.unwrap());
@@ -58,7 +58,7 @@ async fn parts_sent_over_time_and_the_first_one_twice_become_the_object() {
 }
 
 #[tokio::test]
-async fn an_object_of_other_parts_is_not_confirmed() {
+async fn confirm_refuses_an_object_of_other_parts() {
     let server = seaweedfs().await;
     let (store, key) = (s3(&server).await, key("other.webm"));
     let (file, other) = (TestFile::of(2 * PART), TestFile::of(2 * PART + 1));
@@ -79,7 +79,7 @@ async fn an_object_of_other_parts_is_not_confirmed() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_aborted_takes_no_more_and_is_not_listed() {
+async fn an_aborted_upload_accepts_no_part_and_is_not_listed() {
     let server = seaweedfs().await;
     let (store, file) = (s3(&server).await, TestFile::of(PART));
     let prefix = key("prefix");
@@ -103,7 +103,7 @@ async fn an_upload_that_is_aborted_takes_no_more_and_is_not_listed() {
 }
 
 #[tokio::test]
-async fn a_part_that_changes_or_is_cut_on_its_way_is_not_taken() {
+async fn a_part_that_changes_or_breaks_off_in_transit_is_not_stored() {
     let server = seaweedfs().await;
     let proxy = Proxy::to(server.address()).await.unwrap();
     let store = S3::connect(&config(&server, proxy.url.clone())).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_part_that_changes_or_is_cut_on_its_way_is_not_taken() {
 }
 
 #[tokio::test]
-async fn all_uploads_together_keep_the_limit() {
+async fn all_uploads_share_the_rate_limit() {
     const RATE: u64 = 8 << 20;
     let server = seaweedfs().await;
     let limited = S3Config { bytes_a_second: NonZeroU64::new(RATE), ..config(&server, server.url()) };
