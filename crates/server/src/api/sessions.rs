@@ -104,6 +104,10 @@ fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
         width: wire::count32(media.width),
         height: wire::count32(media.height),
         av_offset: media.av_offset.map(wire::signed_duration),
+        packets_out_of_sequence: wire::count(media.out_of_sequence),
+        packets_unknown_payload_type: wire::count(media.unknown_payload_type),
+        packets_excess_layers: wire::count(media.excess_layers),
+        frames_without_entry: wire::count(media.frames_without_entry),
     });
     pb::Session {
         id: status.id.to_string(),
