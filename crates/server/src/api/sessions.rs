@@ -104,6 +104,10 @@ fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
         width: wire::count32(track.recorded.width),
         height: wire::count32(track.recorded.height),
         av_offset: track.recorded.av_offset.map(wire::signed_duration),
+        packets_out_of_sequence: wire::count(track.recorded.out_of_sequence),
+        packets_unknown_payload_type: wire::count(track.recorded.unknown_payload_type),
+        packets_excess_layers: wire::count(track.recorded.excess_layers),
+        frames_without_entry: wire::count(track.recorded.frames_without_entry),
     });
     pb::Session {
         id: status.id.to_string(),
