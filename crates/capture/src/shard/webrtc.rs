@@ -65,7 +65,7 @@ impl Live {
             retired: Vec::new(),
             dirty: false,
             data_messages: 0,
-            peer: Peer::new(environment, config, now),
+            peer: Peer::new(environment, config, id.to_string()),
             tape: FileRecorder::new(file, now, wall),
             state: State::Connecting(bounds),
             written_down,
@@ -169,7 +169,7 @@ impl Live {
         let received = self.peer.statistics();
         let of_track = |(id, name): &(TrackId, String)| {
             let written = recorder.tracks.iter().find(|(track, _)| track == id);
-            let received = received.iter().find(|(track, _)| track == id);
+            let received = received.tracks.iter().find(|(track, _)| track == id);
             (
                 name.clone(),
                 written.map(|(_, counters)| counters.clone()).unwrap_or_default(),
