@@ -1,4 +1,4 @@
-//! What a recorder is told.
+//! Inputs of a recorder.
 
 use std::time::Instant;
 
@@ -7,52 +7,52 @@ use rtp::{LayerId, MediaKind, PayloadFormat, RtpPacket, SenderReport, TrackId};
 
 use crate::MediaTime;
 
-/// What a track's clock is tied to.
+/// What maps a track's media clock to real time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Anchor {
-    /// RTCP sender reports tell the capture time; until they come, arrival does. WebRTC.
+    /// RTCP sender reports, and arrival until they are received. For WebRTC.
     #[default]
     SenderReports,
-    /// Arrival tells the time; the source stops sending in silence and restarts. Discord. Frames that come with their
-    /// times ([`Input::Frame`]) have nothing to do with either.
+    /// Arrival. The source may stop its clock while it sends nothing. For Discord. Frames with times of their own
+    /// ([`Input::Frame`]) need neither.
     Arrival,
 }
 
-/// A track that is about to send.
+/// A track of a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackConfig {
-    /// Its number.
+    /// Its id in the session.
     pub id: TrackId,
-    /// The SDP `mid`, or another name; it becomes the track's name in the file.
+    /// The SDP `mid`, or another name. It is the track's name in the file and in log events.
     pub name: String,
     /// Audio or video.
     pub kind: MediaKind,
-    /// Every payload type that it may use. A packet of another type is dropped and counted.
+    /// The payload types that it may use. Packets of others are dropped and counted.
     pub formats: Vec<PayloadFormat>,
-    /// What its clock is tied to.
+    /// What maps its media clock to real time.
     pub anchor: Anchor,
 }
 
-/// An event for a recorder. Times must not run backwards from call to call; if they do, the latest is taken.
+/// An event for a recorder. Times must not run backwards from input to input. If one does, the latest time is used.
 #[derive(Debug, Clone)]
 pub enum Input {
-    /// A track joins. Adding a number twice updates its formats.
+    /// A track joins. If its id was added before, its configuration is replaced.
     AddTrack {
         /// The track.
         track: TrackConfig,
         /// When.
         at: Instant,
     },
-    /// A track is over: what it holds is written, and nothing waits for it any more.
+    /// A track ends: its held frames are written, and other tracks do not wait for it. It may send again later.
     EndTrack {
         /// The track.
         track: TrackId,
         /// When.
         at: Instant,
     },
-    /// A packet.
+    /// An RTP packet.
     Rtp {
-        /// Its track. Packets of a track that was not added are dropped and counted.
+        /// Its track. Packets of tracks that were not added are dropped and counted.
         track: TrackId,
         /// Its simulcast layer.
         layer: LayerId,
@@ -72,26 +72,26 @@ pub enum Input {
         /// The report.
         report: SenderReport,
     },
-    /// An audio frame with its place in time, from a source that does not speak RTP. It is of the track's first format.
-    /// A session's tracks either all send such frames or all send packets: the two clocks are not compared.
+    /// An audio frame with its time, from a source without RTP. It is in the track's first format. The tracks of a session
+    /// either all have such frames or all have packets, as the two clocks are not compared.
     Frame {
-        /// Its track. Frames of a track that was not added are dropped and counted.
+        /// Its track. Frames of tracks that were not added are dropped and counted.
         track: TrackId,
-        /// Now.
+        /// The present time.
         at: Instant,
-        /// When it begins, from any origin that the session's tracks share. The first one becomes the file's zero.
+        /// When it begins, from an origin that the session's tracks share. The first frame's time becomes the file's zero.
         time: MediaTime,
         /// The frame.
         data: Bytes,
     },
-    /// What is captured from now on is not kept, until [`Resume`](Input::Resume). What was captured before and is still
-    /// on its way is. Repeating it changes nothing.
+    /// Media captured from now on is dropped, until [`Resume`](Input::Resume). Media captured before is recorded, even if it
+    /// arrives later. In a pause this input changes nothing.
     Pause(Instant),
-    /// What is captured from now on is kept again, and follows in the file right after what came before the pause.
-    /// Video goes on with a keyframe, which is asked for.
+    /// Media captured from now on is recorded again, and continues in the file where the pause began. Video continues with a
+    /// keyframe, which is requested. Without a pause this input changes nothing.
     Resume(Instant),
-    /// The time that [`Output::Timeout`](crate::Output::Timeout) asked for has come.
+    /// The time of [`Output::Timeout`](crate::Output::Timeout) is reached.
     Timeout(Instant),
-    /// The session is over: write everything, close the file.
+    /// The session ended: all held frames are written, and the file is finished.
     Finish(Instant),
 }

@@ -209,7 +209,7 @@ impl Recorder {
             bytes: self.file.bytes(),
             position: self.file.position(),
             held_bytes: self.held_bytes(),
-            strays: self.unknown_track,
+            unknown_track: self.unknown_track,
             tracks: self.tracks.iter().map(|track| (track.config.id, track.statistics(reference))).collect(),
         }
     }

@@ -67,16 +67,12 @@ pub(crate) struct Track {
     pub(crate) frames_without_entry: u64,
     /// Frames that came with their times.
     timed_frames: u64,
-    /// Packets of layers beyond [`MAX_LAYERS`], and frames for a track without an audio format.
-    unknown: UnknownCounters,
+    /// Timed frames dropped as the track has no audio format.
+    unknown_format: u64,
+    /// Packets dropped as they belong to layers beyond [`MAX_LAYERS`].
+    excess_layers: u64,
     codec: Option<Codec>,
     size: (u32, u32),
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct UnknownCounters {
-    layer: u64,
-    format: u64,
 }
 
 impl Track {
@@ -97,7 +93,8 @@ impl Track {
             frames: 0,
             frames_without_entry: 0,
             timed_frames: 0,
-            unknown: UnknownCounters::default(),
+            unknown_format: 0,
+            excess_layers: 0,
             codec: None,
             size: (0, 0),
         }
@@ -112,7 +109,7 @@ impl Track {
         context: &mut SessionContext,
     ) {
         let Some(index) = self.layer_index(layer) else {
-            self.unknown.layer += 1;
+            self.excess_layers += 1;
             return;
         };
         self.ended = false;
@@ -162,7 +159,7 @@ impl Track {
         let codec = format.and_then(|format| format.encoding.codec());
         let audio = format.zip(codec.filter(|codec| codec.kind() == MediaKind::Audio));
         let Some((format, codec)) = audio else {
-            self.unknown.format += 1;
+            self.unknown_format += 1;
             return None;
         };
         let frame = CodedFrame {
@@ -300,13 +297,17 @@ impl Track {
     pub(crate) fn statistics(&self, reference: Option<Lateness>) -> TrackStatistics {
         let counters = self.counters();
         TrackStatistics {
-            packets: counters.packets + self.timed_frames,
+            packets: counters.packets + self.timed_frames + self.excess_layers,
             duplicates: counters.duplicates,
             late: counters.late,
             lost: counters.lost,
-            corrupt: counters.malformed + counters.unknown_payload_type,
+            out_of_sequence: counters.out_of_sequence,
+            malformed: counters.malformed,
+            unknown_payload_type: counters.unknown_payload_type + self.unknown_format,
+            excess_layers: self.excess_layers,
             frames: self.frames,
-            frames_dropped: counters.frames_dropped + self.frames_without_entry,
+            frames_dropped: counters.frames_dropped,
+            frames_without_entry: self.frames_without_entry,
             layer: self.selected().map_or(LayerId::default(), |layer| layer.id),
             width: self.size.0,
             height: self.size.1,

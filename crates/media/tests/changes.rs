@@ -233,8 +233,13 @@ fn tracks_without_room_in_the_header_are_dropped_and_counted() {
     let (summary, bytes) = harness.finish();
     assert!(summary.tracks.len() > 20 && summary.tracks.len() < 80, "{}", summary.tracks.len());
     assert!(summary.tracks.iter().all(|track| track.frames == 100));
-    let dropped =
-        harness.recorder.statistics().tracks.iter().filter(|(_, track)| track.frames_dropped == 100).count();
+    let dropped = harness
+        .recorder
+        .statistics()
+        .tracks
+        .iter()
+        .filter(|(_, track)| track.frames_without_entry == 100)
+        .count();
     assert_eq!(dropped + summary.tracks.len(), 80);
     assert_eq!(OnDisk::new(&bytes, "webm").streams().len(), summary.tracks.len());
 }

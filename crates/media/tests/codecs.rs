@@ -42,7 +42,8 @@ impl Case {
         script.play(&mut harness);
         assert_eq!(harness.keyframes, []);
         let statistics = harness.recorder.statistics();
-        assert_eq!((statistics.tracks[0].1.corrupt, statistics.tracks[0].1.frames_dropped), (0, 0));
+        let counters = &statistics.tracks[0].1;
+        assert_eq!((counters.malformed, counters.unknown_payload_type, counters.frames_dropped), (0, 0, 0));
         harness.finish()
     }
 

@@ -207,7 +207,7 @@ fn packets_of_other_formats_are_dropped_and_leave_no_hole() {
         harness.rtp(at, AUDIO, packet);
     }
     let statistics = harness.recorder.statistics();
-    assert_eq!((statistics.tracks[0].1.corrupt, statistics.tracks[0].1.lost), (10, 0));
+    assert_eq!((statistics.tracks[0].1.unknown_payload_type, statistics.tracks[0].1.lost), (10, 0));
     assert_eq!(harness.finish().0.tracks[0].frames, 90);
 }
 
