@@ -76,6 +76,7 @@ pub(crate) async fn start(
                 disconnected: config.webrtc.disconnected_timeout,
                 failed: config.webrtc.failed_timeout,
             },
+            max_wait: media::RecorderConfig::default().max_wait,
             max_offer_bytes: config.limits.offer_bytes,
             max_sections: MAX_SECTIONS,
         };

@@ -42,9 +42,10 @@ impl WebrtcSession {
         limits: SessionLimits,
         now: Instant,
     ) -> Self {
+        let id: SessionId = begun.recording.id.into();
         let feeder = PeerFeeder {
-            id: begun.recording.id.into(),
-            peer: Peer::new(environment, config, now),
+            id,
+            peer: Peer::new(environment, config, id.to_string()),
             tracks: Vec::new(),
             retired_ufrags: Vec::new(),
             data_messages: 0,
@@ -240,7 +241,7 @@ impl Feeder for PeerFeeder {
         let received = self.peer.statistics();
         let of_track = |(id, name): &(TrackId, String)| {
             let recorded = recorder.tracks.iter().find(|(track, _)| track == id);
-            let received = received.iter().find(|(track, _)| track == id);
+            let received = received.tracks.iter().find(|(track, _)| track == id);
             TrackStatus {
                 name: name.clone(),
                 recorded: recorded.map(|(_, counters)| counters.clone()).unwrap_or_default(),
