@@ -27,10 +27,11 @@ mod start;
 pub use capture::{Begun, Capture, CaptureError, NewSession, SessionStatus};
 pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
 pub use ledger::{Ledger, LedgerError};
-/// The words of `media` that sources speak.
-pub use media::{
-    Anchor, AudioChunk, AudioError, AudioFormat, Encoding, MediaKind, NtpTime, PayloadFormat, RtpPacket,
-    TrackConfig, TrackId,
+/// The types of `media` and `rtp` that sources use.
+pub use media::{Anchor, AudioChunk, AudioError, AudioFormat, TrackConfig};
+pub use rtp::{
+    Codec, Encoding, MediaKind, NtpTime, PayloadFormat, PayloadType, RtpPacket, RtpTimestamp, SenderReport,
+    Ssrc, TrackId,
 };
 pub use session::convert::codec_of;
 pub use source::{NewSource, SourceEnded, SourceHandle, SourceOutcome};

@@ -27,7 +27,7 @@ const DATA_MESSAGES: &str = "recorder_data_messages_dropped_total";
 /// Counter: packets of sources other than WebRTC that were dropped because their session was behind.
 const SOURCE_DROPPED: &str = "recorder_source_packets_dropped_total";
 /// Histogram, seconds: from a session's end to its commit.
-const SEAL_SECONDS: &str = "recorder_seal_seconds";
+const SEAL_SECONDS: &str = "recorder_finalize_seconds";
 /// Counter: tries of the ledger that failed.
 const LEDGER_RETRIES: &str = "recorder_ledger_retries_total";
 

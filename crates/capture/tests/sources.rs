@@ -11,10 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use capture::{Capture, CaptureError, NewSource, SourceHandle};
-use media::{
-    Anchor, AudioChunk, AudioFormat, Encoding, MediaKind, PayloadFormat, RtpPacket, TrackConfig, TrackId,
-};
+use media::{Anchor, AudioChunk, AudioFormat, TrackConfig};
 use model::{AudioResult, Channel, Codec, Container, EndReason, RecordingState, Source};
+use rtp::{MediaKind, PayloadFormat, PayloadType, RtpPacket, RtpTimestamp, Ssrc, TrackId};
 use support::{Node, eventually, eventually_async, tenant};
 use testkit::verify;
 
@@ -212,8 +211,8 @@ fn speaker(id: u32) -> TrackConfig {
         name: format!("speaker-{id}"),
         kind: MediaKind::Audio,
         formats: vec![PayloadFormat {
-            payload_type: 120,
-            encoding: Encoding::Opus,
+            payload_type: PayloadType(120),
+            encoding: rtp::Codec::Opus.into(),
             clock_rate: 48_000,
             channels: 2,
             fmtp: String::new(),
@@ -225,12 +224,13 @@ fn speaker(id: u32) -> TrackConfig {
 /// 20 ms of silence.
 fn opus_packet(ssrc: u32, index: u16) -> RtpPacket {
     RtpPacket {
-        ssrc,
-        payload_type: 120,
+        ssrc: Ssrc(ssrc),
+        payload_type: PayloadType(120),
         sequence_number: index,
-        timestamp: u32::from(index) * 960,
+        timestamp: RtpTimestamp(u32::from(index) * 960),
         marker: false,
         rotation: None,
+        resent: false,
         payload: Bytes::from_static(&[0xf8, 0xff, 0xfe]),
     }
 }

@@ -10,23 +10,29 @@ use std::{
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use media::{
-    Anchor, Encoding, Input, LayerId, MediaKind, NtpTime, Output, PayloadFormat, Recorder, RecorderConfig,
-    RtpPacket, TrackConfig, TrackId,
+    Anchor, Codec, Input, LayerId, MediaKind, NtpTime, Output, PayloadFormat, PayloadType, Recorder,
+    RecorderConfig, RtpPacket, RtpTimestamp, SenderReport, Ssrc, TrackConfig, TrackId,
 };
 
 const SECONDS: u64 = 20;
 
-fn track(id: u32, kind: MediaKind, payload_type: u8, encoding: Encoding, clock_rate: u32) -> TrackConfig {
+fn track(id: u32, kind: MediaKind, payload_type: u8, codec: Codec, clock_rate: u32) -> TrackConfig {
     let channels = if kind == MediaKind::Audio { 2 } else { 0 };
-    let formats = vec![PayloadFormat { payload_type, encoding, clock_rate, channels, fmtp: String::new() }];
+    let formats = vec![PayloadFormat {
+        payload_type: PayloadType(payload_type),
+        encoding: codec.into(),
+        clock_rate,
+        channels,
+        fmtp: String::new(),
+    }];
     TrackConfig { id: TrackId(id), name: id.to_string(), kind, formats, anchor: Anchor::SenderReports }
 }
 
 /// Each second: 30 frames of six or seven packets, 50 packets of audio, and a report of each source.
 fn call(start: Instant) -> Vec<Input> {
     let mut inputs = vec![
-        Input::AddTrack { track: track(0, MediaKind::Audio, 111, Encoding::Opus, 48_000), at: start },
-        Input::AddTrack { track: track(1, MediaKind::Video, 96, Encoding::Vp8, 90_000), at: start },
+        Input::AddTrack { track: track(0, MediaKind::Audio, 111, Codec::Opus, 48_000), at: start },
+        Input::AddTrack { track: track(1, MediaKind::Video, 96, Codec::Vp8, 90_000), at: start },
     ];
     let (mut audio_seq, mut video_seq) = (0_u16, 0_u16);
     for tick in 0..SECONDS * 300 {
@@ -39,10 +45,8 @@ fn call(start: Instant) -> Vec<Input> {
                 inputs.push(Input::SenderReport {
                     track,
                     layer: LayerId(0),
-                    ssrc: id,
                     arrival,
-                    ntp,
-                    rtp_timestamp,
+                    report: SenderReport { ssrc: Ssrc(id), ntp, rtp_timestamp: RtpTimestamp(rtp_timestamp) },
                 });
             }
         }
@@ -89,8 +93,16 @@ fn rtp(
     arrival: Instant,
 ) -> Input {
     *seq = seq.wrapping_add(1);
-    let packet =
-        RtpPacket { ssrc, payload_type, sequence_number: *seq, timestamp, marker, rotation: None, payload };
+    let packet = RtpPacket {
+        ssrc: Ssrc(ssrc),
+        payload_type: PayloadType(payload_type),
+        sequence_number: *seq,
+        timestamp: RtpTimestamp(timestamp),
+        marker,
+        rotation: None,
+        resent: false,
+        payload,
+    };
     Input::Rtp { track: TrackId(ssrc), layer: LayerId(0), arrival, packet }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     interleave::TimedFrame,
     time::{LocalNanos, MILLISECOND},
     track::{Entry, Track},
-    webm::{Block, CodecPrivate, TrackEntry, Writer},
+    webm::{Block, CodecPrivate, TrackEntry, Writer, codec_delay},
 };
 
 /// A file that begins once the recording's origin is known.
@@ -100,7 +100,7 @@ impl RecordingFile {
         let time = (media.0 + MILLISECOND / 2) / MILLISECOND;
         writer.block(&Block { track: number, time, keyframe: timed.frame.keyframe, data }, now, out);
         // Players present Opus earlier by the CodecDelay, so it ends earlier too.
-        let end = MediaTime(media.0 + timed.duration - summary.codec.delay());
+        let end = MediaTime(media.0 + timed.duration - codec_delay(summary.codec));
         if summary.frames == 0 {
             summary.start = media;
         }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::{
-    Codec, KeyframeReason, Rotation, RtpPacket,
+    Codec, KeyframeReason, Rotation, RtpPacket, RtpTimestamp,
     depacketize::{Depacketizer, Picture, PictureId, audio},
 };
 
@@ -58,7 +58,7 @@ pub(crate) struct CodedFrame {
     /// Audio channels as negotiated; zero for video.
     pub channels: u8,
     /// RTP timestamp, in ticks of `clock_rate`.
-    pub timestamp: u32,
+    pub timestamp: RtpTimestamp,
     /// Ticks a second.
     pub clock_rate: u32,
     /// When its first packet arrived.
@@ -89,7 +89,7 @@ pub(crate) struct FrameCounters {
 
 #[derive(Debug, Clone)]
 struct Open {
-    timestamp: u32,
+    timestamp: RtpTimestamp,
     arrival: Instant,
     rotation: Option<Rotation>,
     /// Its first packet was received, and none has been missing since.
@@ -287,7 +287,7 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Encoding, PayloadFormat};
+    use crate::{Encoding, PayloadFormat, PayloadType, Ssrc};
 
     struct Fixture {
         assembler: Assembler,
@@ -300,8 +300,8 @@ mod tests {
             #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
             let start = Instant::now();
             let format = PayloadFormat {
-                payload_type: 96,
-                encoding: Encoding::Vp8,
+                payload_type: PayloadType(96),
+                encoding: Encoding::Codec(Codec::Vp8),
                 clock_rate: 90_000,
                 channels: 0,
                 fmtp: String::new(),
@@ -328,17 +328,18 @@ mod tests {
                 &[0x00, 7]
             };
             let rtp = RtpPacket {
-                ssrc: 1,
-                payload_type: 96,
+                ssrc: Ssrc(1),
+                payload_type: PayloadType(96),
                 sequence_number: 0,
-                timestamp,
+                timestamp: RtpTimestamp(timestamp),
                 marker: packet.contains('|'),
                 rotation: None,
+                resent: false,
                 payload: Bytes::copy_from_slice(head),
             };
             let before = self.assembler.close_before(&rtp, packet.contains('!'), &mut self.pool);
             let after = self.assembler.push(&rtp, self.start, &mut self.pool);
-            before.into_iter().chain(after).map(|frame| (frame.timestamp, frame.keyframe)).collect()
+            before.into_iter().chain(after).map(|frame| (frame.timestamp.0, frame.keyframe)).collect()
         }
 
         fn request(&mut self) -> Option<KeyframeReason> {

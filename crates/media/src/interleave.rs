@@ -123,7 +123,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::{Codec, frame::FrameData};
+    use crate::{Codec, RtpTimestamp, frame::FrameData};
 
     struct Fixture {
         interleaver: Interleaver,
@@ -146,7 +146,7 @@ mod tests {
             let frame = CodedFrame {
                 codec: Codec::Opus,
                 channels: 2,
-                timestamp: 0,
+                timestamp: RtpTimestamp(0),
                 clock_rate: 48_000,
                 arrival: now,
                 keyframe: true,

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::{
-    KeyframeReason, LayerId, NtpTime, RtpPacket, TrackConfig,
+    KeyframeReason, LayerId, RtpPacket, SenderReport, Ssrc, TrackConfig,
     context::SessionContext,
     event_log::log_event,
     stream::{Stream, StreamCounters},
@@ -19,10 +19,8 @@ const STALLED: Duration = Duration::from_secs(1);
 /// A sender report that arrived before the first packet of its source.
 #[derive(Debug, Clone, Copy)]
 struct EarlyReport {
-    ssrc: u32,
     arrival: Instant,
-    ntp: NtpTime,
-    rtp_timestamp: u32,
+    report: SenderReport,
 }
 
 #[derive(Debug, Clone)]
@@ -30,7 +28,7 @@ pub(crate) struct Layer {
     pub(crate) id: LayerId,
     pub(crate) stream: Option<Stream>,
     /// The source before the present one. Its late packets must not replace the present one.
-    former_ssrc: Option<u32>,
+    former_ssrc: Option<Ssrc>,
     newest_packet: Option<Instant>,
     early_report: Option<EarlyReport>,
     /// Pixels of its newest keyframe; zero before the first. The layer with the largest area is the best.
@@ -81,7 +79,7 @@ impl Layer {
         true
     }
 
-    pub(crate) fn is_from(&self, ssrc: u32) -> bool {
+    pub(crate) fn is_from(&self, ssrc: Ssrc) -> bool {
         self.stream.as_ref().is_some_and(|stream| stream.ssrc == ssrc)
     }
 
@@ -95,7 +93,7 @@ impl Layer {
         if let Some(before) = self.stream.take() {
             log_event!(
                 context,
-                track = %track.name, layer = self.id.0, from = before.ssrc, ssrc = packet.ssrc,
+                track = %track.name, layer = self.id.0, from = %before.ssrc, ssrc = %packet.ssrc,
                 "source changed"
             );
             self.former_ssrc = Some(before.ssrc);
@@ -109,49 +107,48 @@ impl Layer {
 
     /// Applies a report that arrived before the first packet.
     pub(crate) fn apply_early_report(&mut self, track: &TrackConfig, context: &mut SessionContext) {
-        let Some(early) = self.early_report.filter(|early| self.is_from(early.ssrc)) else { return };
+        let Some(early) = self.early_report.filter(|early| self.is_from(early.report.ssrc)) else { return };
         self.early_report = None;
-        self.sender_report(early.ssrc, early.arrival, early.ntp, early.rtp_timestamp, track, context);
+        self.sender_report(early.arrival, early.report, track, context);
     }
 
     pub(crate) fn sender_report(
         &mut self,
-        ssrc: u32,
         arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
+        report: SenderReport,
         track: &TrackConfig,
         context: &mut SessionContext,
     ) {
         let local = nanos_between(context.started, arrival);
         let outcome = match &mut self.stream {
-            Some(stream) if stream.ssrc == ssrc && stream.clock.has_begun() => {
-                stream.clock.observe_report(ntp, rtp_timestamp, local, &mut context.senders)
+            Some(stream) if stream.ssrc == report.ssrc && stream.clock.has_begun() => {
+                stream.clock.observe_report(report, local, &mut context.senders)
             }
             _ => {
-                self.early_report = Some(EarlyReport { ssrc, arrival, ntp, rtp_timestamp });
+                self.early_report = Some(EarlyReport { arrival, report });
                 return;
             }
         };
+        let SenderReport { ssrc, rtp_timestamp, .. } = report;
         match outcome {
             ReportOutcome::Unchanged => {}
             ReportOutcome::FirstIgnored(reason) => {
-                log_event!(context, track = %track.name, ssrc, rtp_timestamp, reason, "sender reports ignored");
+                log_event!(context, track = %track.name, %ssrc, %rtp_timestamp, reason, "sender reports ignored");
             }
             ReportOutcome::NewSenderClock { correction } => {
                 let correction_ms = correction / MILLISECOND;
                 log_event!(
                     context,
-                    track = %track.name, ssrc, rtp_timestamp, correction_ms, "anchored to the sender's clock"
+                    track = %track.name, %ssrc, %rtp_timestamp, correction_ms, "anchored to the sender's clock"
                 );
             }
             ReportOutcome::SlewBegins { correction } => {
                 let correction_ms = correction / MILLISECOND;
-                log_event!(context, track = %track.name, ssrc, rtp_timestamp, correction_ms, "timestamp slew begins");
+                log_event!(context, track = %track.name, %ssrc, %rtp_timestamp, correction_ms, "timestamp slew begins");
             }
             ReportOutcome::GapLeft { nanos } => {
                 let gap_ms = nanos / MILLISECOND;
-                log_event!(context, track = %track.name, ssrc, rtp_timestamp, gap_ms, "timestamps moved forward");
+                log_event!(context, track = %track.name, %ssrc, %rtp_timestamp, gap_ms, "timestamps moved forward");
             }
         }
     }

@@ -29,14 +29,16 @@ mod track;
 mod webm;
 
 pub use config::RecorderConfig;
-pub use input::{
-    Anchor, Encoding, Input, LayerId, MediaKind, NtpTime, PayloadFormat, Rotation, RtpPacket, TrackConfig,
-    TrackId,
-};
+pub use input::{Anchor, Input, TrackConfig};
 pub use output::{
-    Codec, Container, FinalBytes, KeyframeReason, MediaTime, Output, RecordingSummary, Statistics,
-    TrackStatistics, TrackSummary,
+    FinalBytes, KeyframeReason, MediaTime, Output, RecordingSummary, Statistics, TrackStatistics,
+    TrackSummary,
 };
 pub use pushed::{AudioChunk, AudioError, AudioFormat, AudioFrame, PushedAudio};
 pub use recorder::Recorder;
+/// The vocabulary of the inputs and outputs.
+pub use rtp::{
+    Codec, Container, Encoding, LayerId, MediaKind, NtpTime, PayloadFormat, PayloadType, Rotation, RtpPacket,
+    RtpTimestamp, SenderReport, Ssrc, TrackId,
+};
 pub use webm::{RecoverError, Recovery, Repair, recover};

@@ -1,10 +1,9 @@
-//! What a recorder answers.
+//! Outputs of a recorder.
 
 use std::{ops, time::Duration, time::Instant};
 
 use bytes::Bytes;
-
-use crate::{LayerId, MediaKind, TrackId};
+use rtp::{Codec, Container, LayerId, MediaKind, TrackId};
 
 /// A point on the recording's timeline: nanoseconds from its origin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -14,7 +13,7 @@ impl MediaTime {
     /// The recording's origin.
     pub const ZERO: Self = Self(0);
 
-    /// From the origin to here; zero for what lies before it.
+    /// The time from the origin. Zero if this is before it.
     #[must_use]
     pub fn to_duration(self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0).unwrap_or(0))
@@ -38,110 +37,77 @@ impl ops::Sub for MediaTime {
     }
 }
 
-/// A codec as it is in the file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Codec {
-    /// `V_VP8`
-    Vp8,
-    /// `V_VP9`
-    Vp9,
-    /// `V_AV1`
-    Av1,
-    /// `V_MPEG4/ISO/AVC`
-    H264,
-    /// `V_MPEGH/ISO/HEVC`
-    H265,
-    /// `A_OPUS`
-    Opus,
-    /// `A_MS/ACM`, µ-law
-    Pcmu,
-    /// `A_MS/ACM`, A-law
-    Pcma,
-    /// `A_MS/ACM`, G.722
-    G722,
-    /// `A_PCM/INT/LIT`, 16 bits
-    Pcm,
-}
-
-/// The file's DocType. It is [`Webm`](Self::Webm) as long as every track in it is one that WebM allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Container {
-    /// VP8, VP9, AV1 and Opus only.
-    Webm,
-    /// Everything else.
-    Matroska,
-}
-
-/// Why a keyframe is wanted.
+/// Why a keyframe is requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyframeReason {
-    /// The stream began without one.
+    /// The stream began without a keyframe.
     Start,
-    /// A hole was given up: what follows can't be decoded.
+    /// A hole was given up, and later frames do not decode.
     Loss,
-    /// Another simulcast layer is to be recorded.
+    /// A better simulcast layer can be recorded from its next keyframe on.
     LayerSwitch,
-    /// A pause is over.
+    /// A pause ended.
     Resume,
-    /// A payload could not be understood.
+    /// A payload was malformed.
     Corrupt,
 }
 
-/// What the recorder's owner has to do.
+/// What the owner of a recorder has to do, in the order of the outputs.
 #[derive(Debug, Clone)]
 pub enum Output {
-    /// Append these bytes to the file. Parts come large (the configured size) or when they grow old.
+    /// Append these bytes to the file. They have about [`append_bytes`](crate::RecorderConfig::append_bytes), or are
+    /// [`append_age`](crate::RecorderConfig::append_age) old.
     Append(Bytes),
     /// Overwrite bytes that were appended earlier.
     Patch {
-        /// Where, from the beginning of the file.
+        /// Offset in the file.
         offset: u64,
-        /// What. Never reaches beyond what was appended.
+        /// The new bytes. They end before the end of the file.
         bytes: Bytes,
     },
-    /// Begin the file anew: what was appended so far was a draft, and a better one follows.
+    /// Truncate the file to zero bytes. It was a draft, and a better one follows in the next outputs.
     Restart,
     /// Ask the sender for a keyframe.
     Keyframe(TrackId, LayerId, KeyframeReason),
-    /// The file is complete; after [`Input::Finish`](crate::Input::Finish), once.
+    /// The file is complete. Returned once, after [`Input::Finish`](crate::Input::Finish).
     Finished(RecordingSummary),
-    /// Nothing more for now: call with [`Input::Timeout`](crate::Input::Timeout) at this time, or earlier with
-    /// another input. None: nothing is waited for.
+    /// There is no further output. Pass [`Input::Timeout`](crate::Input::Timeout) at this time, unless another input is
+    /// earlier. None: nothing waits for a time.
     Timeout(Option<Instant>),
 }
 
-/// How much of a growing file is final: no [`Output::Patch`] that is still to come touches what lies between `from` and
-/// `until`, nor does the repair of a file that a crash cut. It holds for what is written once all outputs so far have
-/// been carried out.
+/// The final bytes of an open file, from `from` to `until`: neither a later [`Output::Patch`] nor the repair after a crash
+/// changes them. Valid once all outputs so far are executed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FinalBytes {
-    /// Bytes of the header, which is rewritten as tracks join and when the file ends.
+    /// Offset of the first final byte: the size of the header. The header changes when tracks join and when the file is
+    /// finished.
     pub from: u64,
-    /// Within the first cluster that is not all written, or whose size is not known yet.
+    /// Offset of the first byte that is not final: in the first cluster that is incomplete or has no size yet.
     pub until: u64,
-    /// The time of the recording from which on frames may lie behind `until`: all earlier ones are before it, but for
-    /// those that came so late that they were written out of order.
+    /// All frames before this time of the recording are before `until`, except those that arrived so late that they were
+    /// written out of order.
     pub time: Duration,
-    /// Entries in the header so far: with each new one the header has changed.
+    /// Track entries in the header. The header changes with each new one.
     pub entries: usize,
-    /// The file format, as the tracks so far have it.
+    /// The file format, by the tracks so far.
     pub container: Container,
 }
 
-/// What is in a finished file.
+/// The content of a finished file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingSummary {
-    /// The file format. None if no frame was ever written: then there is no file.
+    /// The file format. None if no frame was written: the file is empty.
     pub container: Option<Container>,
-    /// As in the file's header.
+    /// The media duration, as in the file's header.
     pub duration: Duration,
-    /// The file's size.
+    /// The file's size in bytes.
     pub bytes: u64,
-    /// The tracks in the file, by number.
+    /// The track entries of the file, by number.
     pub tracks: Vec<TrackSummary>,
 }
 
-/// A track in a finished file. A track of the session that changed its codec is several of these.
+/// A track entry of a finished file. A track of the session that changed its codec has several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackSummary {
     /// The session's track.
@@ -154,9 +120,9 @@ pub struct TrackSummary {
     pub kind: MediaKind,
     /// Its codec.
     pub codec: Codec,
-    /// Pixels of the first keyframe; zero for audio.
+    /// Width of the first keyframe in pixels; zero for audio.
     pub width: u32,
-    /// Pixels of the first keyframe; zero for audio.
+    /// Height of the first keyframe in pixels; zero for audio.
     pub height: u32,
     /// When its first frame is presented.
     pub start: MediaTime,
@@ -164,57 +130,66 @@ pub struct TrackSummary {
     pub end: MediaTime,
     /// Frames written.
     pub frames: u64,
-    /// Of them keyframes.
+    /// Keyframes among them.
     pub keyframes: u64,
     /// Payload bytes written.
     pub bytes: u64,
-    /// Packets that never came.
+    /// Packets that were never received.
     pub packets_lost: u64,
 }
 
-/// Counters of a running recorder, cheap to take.
+/// Counters of a recorder. Each packet and frame that is dropped is in one of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statistics {
-    /// Bytes appended so far, those still in the recorder's buffer included.
+    /// Bytes of the file so far, with those in the recorder's buffer.
     pub bytes: u64,
-    /// Where the newest frame written ends.
+    /// When the newest frame in the file ends.
     pub position: MediaTime,
-    /// Bytes of frames and packets held back for order.
+    /// Memory of packets and frames held back for order, in bytes.
     pub held_bytes: usize,
-    /// Packets of tracks that were not added.
-    pub strays: u64,
-    /// By track.
+    /// Packets and frames of tracks that were not added. They are dropped.
+    pub unknown_track: u64,
+    /// Counters of each track.
     pub tracks: Vec<(TrackId, TrackStatistics)>,
 }
 
-/// Counters of one track, its layers added up.
+/// Counters of one track: the sum of its layers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TrackStatistics {
-    /// Packets taken in.
+    /// Packets received, with those that are dropped; for pushed audio frames.
     pub packets: u64,
-    /// Packets that came twice.
+    /// Packets dropped as they were received before.
     pub duplicates: u64,
-    /// Packets that came after their place was given up.
+    /// Packets dropped as their hole was given up before.
     pub late: u64,
-    /// Packets that never came.
+    /// Packets that were never received. A late one is counted as lost until it arrives.
     pub lost: u64,
-    /// Packets that could not be understood.
-    pub corrupt: u64,
+    /// Packets dropped as their sequence numbers were more than 3,000 from the others, and no packet continued from
+    /// them.
+    pub out_of_sequence: u64,
+    /// Packets and pictures dropped as they break the rules of their payload format.
+    pub malformed: u64,
+    /// Packets dropped as their payload type is not among the track's formats.
+    pub unknown_payload_type: u64,
+    /// Packets dropped as the track has eight other simulcast layers.
+    pub excess_layers: u64,
     /// Frames written.
     pub frames: u64,
-    /// Frames dropped because what they refer to was lost.
+    /// Frames dropped as they are incomplete, or as an earlier frame that they need is missing.
     pub frames_dropped: u64,
-    /// The layer that is being written.
+    /// Frames dropped as the file's header has no room for the track's entry.
+    pub frames_without_entry: u64,
+    /// The layer that is written.
     pub layer: LayerId,
-    /// Pixels of the newest keyframe; zero for audio.
+    /// Width of the newest keyframe in pixels; zero for audio.
     pub width: u32,
-    /// Pixels of the newest keyframe; zero for audio.
+    /// Height of the newest keyframe in pixels; zero for audio.
     pub height: u32,
-    /// What is being written; none until the first frame.
+    /// The codec that is written. None until the first frame.
     pub codec: Option<Codec>,
-    /// By how many nanoseconds its media arrives later (negative: earlier) than what the session's first audio track, or
-    /// without audio its first track, captured at the same time: the error in lip-sync that going by arrival would make, and
-    /// that is not made. Smoothed over some 16 frames. None until frames of both have followed a sender report, or if their
-    /// senders' clocks differ.
+    /// The A/V offset in nanoseconds: how much later its media arrives than media captured at the same instant by the
+    /// session's first audio track, or without audio by its first track. Negative: earlier. Recordings do not have this
+    /// offset, as media is placed by sender reports. Smoothed over some 16 frames. None until frames of both tracks have
+    /// followed a sender report, or if their senders' clocks differ.
     pub av_offset: Option<i64>,
 }

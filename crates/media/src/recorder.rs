@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    FinalBytes, Input, LayerId, MediaKind, MediaTime, NtpTime, Output, RecorderConfig, RtpPacket, Statistics,
-    TrackConfig, TrackId,
+    FinalBytes, Input, LayerId, MediaKind, MediaTime, Output, RecorderConfig, RtpPacket, SenderReport,
+    Statistics, TrackConfig, TrackId,
     context::SessionContext,
     event_log::{EventLog, log_event},
     file::RecordingFile,
@@ -47,15 +47,15 @@ enum Phase {
 ///
 /// use bytes::Bytes;
 /// use media::{
-///     Anchor, Encoding, Input, LayerId, MediaKind, Output, PayloadFormat, Recorder, RecorderConfig, RtpPacket,
-///     TrackConfig, TrackId,
+///     Anchor, Codec, Input, LayerId, MediaKind, Output, PayloadFormat, PayloadType, Recorder, RecorderConfig,
+///     RtpPacket, RtpTimestamp, Ssrc, TrackConfig, TrackId,
 /// };
 ///
 /// let start = Instant::now();
 /// let mut recorder = Recorder::new(RecorderConfig::default(), start, SystemTime::now());
 /// let opus = PayloadFormat {
-///     payload_type: 111,
-///     encoding: Encoding::Opus,
+///     payload_type: PayloadType(111),
+///     encoding: Codec::Opus.into(),
 ///     clock_rate: 48_000,
 ///     channels: 2,
 ///     fmtp: String::new(),
@@ -73,12 +73,13 @@ enum Phase {
 /// let mut now = start;
 /// for number in 0..50_u16 {
 ///     let packet = RtpPacket {
-///         ssrc: 1,
-///         payload_type: 111,
+///         ssrc: Ssrc(1),
+///         payload_type: PayloadType(111),
 ///         sequence_number: number,
-///         timestamp: 960 * u32::from(number),
+///         timestamp: RtpTimestamp(960 * u32::from(number)),
 ///         marker: false,
 ///         rotation: None,
+///         resent: false,
 ///         payload: Bytes::from_static(&[0xf8, 0xff, 0xfe]),
 ///     };
 ///     now += Duration::from_millis(20);
@@ -162,8 +163,8 @@ impl Recorder {
         }
         match input {
             Input::Rtp { track, layer, arrival, packet } => self.rtp(track, layer, arrival, packet),
-            Input::SenderReport { track, layer, ssrc, arrival, ntp, rtp_timestamp } => {
-                self.sender_report(track, layer, ssrc, arrival, ntp, rtp_timestamp);
+            Input::SenderReport { track, layer, arrival, report } => {
+                self.sender_report(track, layer, arrival, report);
             }
             Input::Frame { track, at, time, data } => self.frame(track, at, time, data),
             Input::Pause(at) => self.pause(at),
@@ -208,7 +209,7 @@ impl Recorder {
             bytes: self.file.bytes(),
             position: self.file.position(),
             held_bytes: self.held_bytes(),
-            strays: self.unknown_track,
+            unknown_track: self.unknown_track,
             tracks: self.tracks.iter().map(|track| (track.config.id, track.statistics(reference))).collect(),
         }
     }
@@ -225,18 +226,10 @@ impl Recorder {
         self.write_ready();
     }
 
-    fn sender_report(
-        &mut self,
-        track: TrackId,
-        layer: LayerId,
-        ssrc: u32,
-        arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
-    ) {
+    fn sender_report(&mut self, track: TrackId, layer: LayerId, arrival: Instant, report: SenderReport) {
         let now = self.advance(arrival);
         let Some(found) = self.index(track).and_then(|index| self.tracks.get_mut(index)) else { return };
-        found.sender_report(layer, ssrc, now, ntp, rtp_timestamp, &mut self.context);
+        found.sender_report(layer, now, report, &mut self.context);
         self.write_ready();
     }
 

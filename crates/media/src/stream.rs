@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use crate::{
-    Encoding, KeyframeReason, MediaKind, PayloadFormat, RtpPacket, TrackConfig,
+    Encoding, KeyframeReason, MediaKind, PayloadFormat, RtpPacket, RtpTimestamp, Ssrc, TrackConfig,
     context::SessionContext,
-    depacketize::{Depacketizer, codec, red},
+    depacketize::{Depacketizer, red},
     event_log::log_event,
     frame::{Assembler, CodedFrame, FrameCounters, FrameData},
     reorder::{Pushed, Released, Reorder},
@@ -43,7 +43,7 @@ impl std::ops::AddAssign for StreamCounters {
 /// The packets of one SSRC. Complete frames are appended to [`SessionContext::frames`].
 #[derive(Debug, Clone)]
 pub(crate) struct Stream {
-    pub(crate) ssrc: u32,
+    pub(crate) ssrc: Ssrc,
     max_wait: Duration,
     reorder: Reorder,
     /// Its packets are counted and dropped, as a better simulcast layer is written.
@@ -51,7 +51,7 @@ pub(crate) struct Stream {
     assembler: Option<Assembler>,
     pub(crate) clock: StreamClock,
     /// Timestamp of the newest audio frame, with which redundant blocks are compared.
-    newest_audio: Option<u32>,
+    newest_audio: Option<RtpTimestamp>,
     /// Whether the log's newest event about keyframes says that the stream waits for one.
     keyframe_wait_logged: bool,
     counters: StreamCounters,
@@ -59,7 +59,7 @@ pub(crate) struct Stream {
 
 impl Stream {
     /// A stream that has received nothing. `clock_rate` is that of its first packet's format.
-    pub(crate) fn new(ssrc: u32, clock_rate: u32, track: &TrackConfig, max_wait: Duration) -> Self {
+    pub(crate) fn new(ssrc: Ssrc, clock_rate: u32, track: &TrackConfig, max_wait: Duration) -> Self {
         Self {
             ssrc,
             max_wait,
@@ -112,25 +112,25 @@ impl Stream {
             }
             Pushed::Late => {
                 self.counters.late += 1;
-                log_event!(context, track = %track.name, ssrc, seq, "late packet dropped");
+                log_event!(context, track = %track.name, %ssrc, seq, "late packet dropped");
                 return;
             }
             Pushed::Held => {}
             Pushed::OpensHole(hole) => {
                 log_event!(
                     context,
-                    track = %track.name, ssrc, seq = hole.first, count = hole.count, "packets missing"
+                    track = %track.name, %ssrc, seq = hole.first, count = hole.count, "packets missing"
                 );
             }
             Pushed::FillsHole(since) => {
                 let waited_ms = arrival.saturating_duration_since(since).as_millis();
-                log_event!(context, track = %track.name, ssrc, seq, waited_ms, "missing packet received");
+                log_event!(context, track = %track.name, %ssrc, seq, waited_ms, "missing packet received");
             }
             Pushed::OutOfSequence => {
-                log_event!(context, track = %track.name, ssrc, seq, "packet out of sequence");
+                log_event!(context, track = %track.name, %ssrc, seq, "packet out of sequence");
             }
             Pushed::Restarted => {
-                log_event!(context, track = %track.name, ssrc, seq, "sequence numbers restarted");
+                log_event!(context, track = %track.name, %ssrc, seq, "sequence numbers restarted");
             }
         }
         self.skip_hole_filled_by_redundancy(track, context);
@@ -194,7 +194,7 @@ impl Stream {
             let waited_ms = context.now.saturating_duration_since(hole.since).as_millis();
             log_event!(
                 context,
-                track = %track.name, ssrc = self.ssrc, seq = hole.first, count = hole.count, waited_ms,
+                track = %track.name, ssrc = %self.ssrc, seq = hole.first, count = hole.count, waited_ms,
                 "missing packets given up"
             );
         }
@@ -203,7 +203,7 @@ impl Stream {
             self.counters.unknown_payload_type += 1;
             return;
         };
-        let Some(codec) = codec(format.encoding) else {
+        let Some(codec) = format.encoding.codec() else {
             return self.unwrap_red(&packet, arrival, track, context);
         };
         let current = self.assembler.as_ref().map(Assembler::codec);
@@ -228,12 +228,12 @@ impl Stream {
     fn audio(
         &mut self,
         format: &PayloadFormat,
-        timestamp: u32,
+        timestamp: RtpTimestamp,
         arrival: Instant,
         payload: Bytes,
         frames: &mut Vec<CodedFrame>,
     ) {
-        let Some(codec) = codec(format.encoding).filter(|codec| codec.kind() == MediaKind::Audio) else {
+        let Some(codec) = format.encoding.codec().filter(|codec| codec.kind() == MediaKind::Audio) else {
             self.counters.malformed += 1;
             return;
         };
@@ -269,12 +269,10 @@ impl Stream {
         };
         let primary = blocks.len().saturating_sub(1);
         for (index, block) in blocks.into_iter().enumerate() {
-            let timestamp = packet.timestamp.wrapping_sub(block.offset);
+            let timestamp = packet.timestamp.minus_ticks(block.offset);
             if index != primary {
                 let was_lost = self.newest_audio.is_some_and(|newest| {
-                    timestamp.wrapping_sub(newest).cast_signed() > 0
-                        && block.offset > 0
-                        && !block.data.is_empty()
+                    timestamp.ticks_since(newest) > 0 && block.offset > 0 && !block.data.is_empty()
                 });
                 if !was_lost {
                     continue;
@@ -304,7 +302,7 @@ impl Stream {
             if let Some(hole) = self.reorder.take_given_up() {
                 log_event!(
                     context,
-                    track = %track.name, ssrc = self.ssrc, seq = hole.first, count = hole.count,
+                    track = %track.name, ssrc = %self.ssrc, seq = hole.first, count = hole.count,
                     "missing packets found in redundant audio"
                 );
             }
@@ -323,12 +321,12 @@ impl Stream {
         match reason {
             Some(reason) => log_event!(
                 context,
-                track = %track.name, ssrc = self.ssrc, seq, ?reason, frames_dropped,
+                track = %track.name, ssrc = %self.ssrc, seq, ?reason, frames_dropped,
                 "video dropped until the next keyframe"
             ),
             None => log_event!(
                 context,
-                track = %track.name, ssrc = self.ssrc, seq, frames_dropped, "keyframe received"
+                track = %track.name, ssrc = %self.ssrc, seq, frames_dropped, "keyframe received"
             ),
         }
     }

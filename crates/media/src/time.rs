@@ -1,16 +1,14 @@
-//! Sequence numbers and RTP timestamps without their wraps, and instants as integers.
+//! Unwraps sequence numbers and RTP timestamps, and represents instants as integers.
 
 use std::time::{Duration, Instant};
 
-/// A packet's place in its stream, counted on past 65,535 (RFC 3550 §A.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct SeqNo(pub u64);
+use rtp::{RtpTimestamp, SeqNo};
 
-/// An RTP timestamp counted on past 2³², in ticks of the format's clock.
+/// An RTP timestamp extended past 2³², in ticks of the format's clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RtpTicks(pub i64);
 
-/// Nanoseconds from the start of the session on the recorder's own clock.
+/// Nanoseconds from the start of the session, on the recorder's monotonic clock.
 pub(crate) type LocalNanos = i64;
 
 /// Nanoseconds in a second.
@@ -18,54 +16,52 @@ pub(crate) const SECOND: i64 = 1_000_000_000;
 /// Nanoseconds in a millisecond.
 pub(crate) const MILLISECOND: i64 = 1_000_000;
 
-/// Extends 16-bit sequence numbers: each is taken as the one nearest to the newest seen.
+/// Extends 16-bit sequence numbers: each is the number nearest to the newest one.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SeqUnwrapper {
-    newest: Option<u64>,
+    newest: Option<SeqNo>,
 }
 
 impl SeqUnwrapper {
     pub(crate) fn unwrap(&mut self, sequence_number: u16) -> SeqNo {
-        // One lap of room below the first number, for packets that it overtook.
-        let newest = *self.newest.get_or_insert(0x1_0000 | u64::from(sequence_number));
-        #[expect(clippy::cast_possible_truncation, reason = "the low 16 bits are what is compared")]
-        let step = sequence_number.wrapping_sub(newest as u16).cast_signed();
-        let value = newest.saturating_add_signed(i64::from(step));
-        self.newest = Some(newest.max(value));
-        SeqNo(value)
+        let newest = *self.newest.get_or_insert(SeqNo::first(sequence_number));
+        let seq = newest.nearest(sequence_number);
+        self.newest = Some(newest.max(seq));
+        seq
     }
 
-    /// Forgets the past: the next number may be anything, and is greater than all before.
+    /// The source restarted its numbers: this one counts as later than all before.
     pub(crate) fn restart(&mut self, sequence_number: u16) -> SeqNo {
-        let lap = self.newest.map_or(1, |newest| (newest >> 16) + 2);
-        let value = (lap << 16) | u64::from(sequence_number);
-        self.newest = Some(value);
-        SeqNo(value)
+        let lap = self.newest.map_or(1, |newest| (newest.0 >> 16) + 2);
+        let seq = SeqNo((lap << 16) | u64::from(sequence_number));
+        self.newest = Some(seq);
+        seq
     }
 }
 
-/// Extends 32-bit timestamps: each is taken as the one nearest to the last.
+/// Extends 32-bit timestamps: each is the timestamp nearest to the one before.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TicksUnwrapper {
     last: Option<i64>,
 }
 
 impl TicksUnwrapper {
-    pub(crate) fn unwrap(&mut self, timestamp: u32) -> RtpTicks {
+    pub(crate) fn unwrap(&mut self, timestamp: RtpTimestamp) -> RtpTicks {
         let ticks = self.nearest(timestamp);
         self.last = Some(ticks.0);
         ticks
     }
 
-    /// As [`unwrap`](Self::unwrap), without moving on: for sender reports, which may speak of another moment.
-    pub(crate) fn nearest(&self, timestamp: u32) -> RtpTicks {
-        let Some(last) = self.last else { return RtpTicks(i64::from(timestamp)) };
+    /// As [`unwrap`](Self::unwrap), but later timestamps are not compared with this one. For sender reports, whose instant
+    /// may be another.
+    pub(crate) fn nearest(&self, timestamp: RtpTimestamp) -> RtpTicks {
+        let Some(last) = self.last else { return RtpTicks(i64::from(timestamp.0)) };
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "the low 32 bits are compared"
         )]
-        let step = timestamp.wrapping_sub(last as u32).cast_signed();
+        let step = timestamp.ticks_since(RtpTimestamp(last as u32));
         RtpTicks(last.saturating_add(i64::from(step)))
     }
 }
@@ -79,7 +75,7 @@ pub(crate) fn nanos_between(from: Instant, to: Instant) -> LocalNanos {
     }
 }
 
-/// A span as nanoseconds, at most `i64::MAX`.
+/// A duration in nanoseconds, at most `i64::MAX`.
 pub(crate) fn nanos(span: Duration) -> i64 {
     i64::try_from(span.as_nanos()).unwrap_or(i64::MAX)
 }
@@ -89,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sequence_numbers_go_on_past_the_wrap_and_take_small_steps_back() {
+    fn sequence_numbers_continue_past_the_wrap_and_may_step_back() {
         let mut unwrapper = SeqUnwrapper::default();
         let base = unwrapper.unwrap(65_534).0;
         for (number, offset) in [(65_535, 1), (0, 2), (65_533, -1), (1, 3), (3, 5), (2, 4)] {
@@ -98,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_number_may_be_overtaken_by_half_a_lap() {
+    fn the_first_number_may_be_preceded_by_half_a_cycle() {
         let mut unwrapper = SeqUnwrapper::default();
         let first = unwrapper.unwrap(0);
         assert_eq!(first.0 - unwrapper.unwrap(32_769).0, 32_767);
@@ -114,19 +110,19 @@ mod tests {
     }
 
     #[test]
-    fn timestamps_go_on_past_the_wrap_both_ways() {
+    fn timestamps_continue_past_the_wrap_in_both_directions() {
         let mut unwrapper = TicksUnwrapper::default();
-        let base = unwrapper.unwrap(u32::MAX - 1).0;
+        let base = unwrapper.unwrap(RtpTimestamp(u32::MAX - 1)).0;
         for (timestamp, offset) in [(u32::MAX, 1), (0, 2), (2_999, 3_001), (u32::MAX, 1)] {
-            assert_eq!(unwrapper.unwrap(timestamp).0 - base, offset, "{timestamp}");
+            assert_eq!(unwrapper.unwrap(RtpTimestamp(timestamp)).0 - base, offset, "{timestamp}");
         }
     }
 
     #[test]
-    fn a_look_at_another_timestamp_moves_nothing() {
+    fn the_timestamp_of_a_report_changes_nothing() {
         let mut unwrapper = TicksUnwrapper::default();
-        assert_eq!(unwrapper.unwrap(10), RtpTicks(10));
-        assert_eq!(unwrapper.nearest(u32::MAX), RtpTicks(-1));
-        assert_eq!(unwrapper.unwrap(12), RtpTicks(12));
+        assert_eq!(unwrapper.unwrap(RtpTimestamp(10)), RtpTicks(10));
+        assert_eq!(unwrapper.nearest(RtpTimestamp(u32::MAX)), RtpTicks(-1));
+        assert_eq!(unwrapper.unwrap(RtpTimestamp(12)), RtpTicks(12));
     }
 }

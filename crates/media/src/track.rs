@@ -8,10 +8,9 @@ use std::{
 use bytes::Bytes;
 
 use crate::{
-    Anchor, Codec, KeyframeReason, LayerId, MediaKind, NtpTime, RtpPacket, TrackConfig, TrackStatistics,
-    TrackSummary,
+    Anchor, Codec, KeyframeReason, LayerId, MediaKind, RtpPacket, RtpTimestamp, SenderReport, TrackConfig,
+    TrackStatistics, TrackSummary,
     context::SessionContext,
-    depacketize::codec,
     event_log::log_event,
     frame::{CodedFrame, FrameData},
     interleave::TimedFrame,
@@ -20,6 +19,7 @@ use crate::{
     stream::{Stream, StreamCounters},
     sync::{Lateness, Observed, SenderClocks, StreamClock},
     time::{LocalNanos, MILLISECOND, RtpTicks, nanos_between},
+    webm::codec_delay,
 };
 
 /// Simulcast layers start within this time of each other. A file that has not begun by then begins with the best one.
@@ -67,16 +67,12 @@ pub(crate) struct Track {
     pub(crate) frames_without_entry: u64,
     /// Frames that came with their times.
     timed_frames: u64,
-    /// Packets of layers beyond [`MAX_LAYERS`], and frames for a track without an audio format.
-    unknown: UnknownCounters,
+    /// Timed frames dropped as the track has no audio format.
+    unknown_format: u64,
+    /// Packets dropped as they belong to layers beyond [`MAX_LAYERS`].
+    excess_layers: u64,
     codec: Option<Codec>,
     size: (u32, u32),
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct UnknownCounters {
-    layer: u64,
-    format: u64,
 }
 
 impl Track {
@@ -97,7 +93,8 @@ impl Track {
             frames: 0,
             frames_without_entry: 0,
             timed_frames: 0,
-            unknown: UnknownCounters::default(),
+            unknown_format: 0,
+            excess_layers: 0,
             codec: None,
             size: (0, 0),
         }
@@ -112,7 +109,7 @@ impl Track {
         context: &mut SessionContext,
     ) {
         let Some(index) = self.layer_index(layer) else {
-            self.unknown.layer += 1;
+            self.excess_layers += 1;
             return;
         };
         self.ended = false;
@@ -139,15 +136,13 @@ impl Track {
     pub(crate) fn sender_report(
         &mut self,
         layer: LayerId,
-        ssrc: u32,
         arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
+        report: SenderReport,
         context: &mut SessionContext,
     ) {
         let index = self.layer_index(layer);
         if let Some(layer) = index.and_then(|index| self.layers.get_mut(index)) {
-            layer.sender_report(ssrc, arrival, ntp, rtp_timestamp, &self.config, context);
+            layer.sender_report(arrival, report, &self.config, context);
         }
     }
 
@@ -161,16 +156,16 @@ impl Track {
         context: &mut SessionContext,
     ) -> Option<LocalNanos> {
         let format = self.config.formats.first();
-        let codec = format.and_then(|format| codec(format.encoding));
+        let codec = format.and_then(|format| format.encoding.codec());
         let audio = format.zip(codec.filter(|codec| codec.kind() == MediaKind::Audio));
         let Some((format, codec)) = audio else {
-            self.unknown.format += 1;
+            self.unknown_format += 1;
             return None;
         };
         let frame = CodedFrame {
             codec,
             channels: format.channels,
-            timestamp: 0,
+            timestamp: RtpTimestamp(0),
             clock_rate: format.clock_rate,
             arrival: now,
             keyframe: true,
@@ -225,7 +220,7 @@ impl Track {
     /// before zero.
     pub(crate) fn first_time(&self, senders: &SenderClocks) -> Option<LocalNanos> {
         let first = self.unaligned.front()?;
-        Some(self.unaligned_time(first, senders) - first.frame.codec.delay())
+        Some(self.unaligned_time(first, senders) - codec_delay(first.frame.codec))
     }
 
     pub(crate) fn has_unaligned_frames(&self) -> bool {
@@ -302,13 +297,17 @@ impl Track {
     pub(crate) fn statistics(&self, reference: Option<Lateness>) -> TrackStatistics {
         let counters = self.counters();
         TrackStatistics {
-            packets: counters.packets + self.timed_frames,
+            packets: counters.packets + self.timed_frames + self.excess_layers,
             duplicates: counters.duplicates,
             late: counters.late,
             lost: counters.lost,
-            corrupt: counters.malformed + counters.unknown_payload_type,
+            out_of_sequence: counters.out_of_sequence,
+            malformed: counters.malformed,
+            unknown_payload_type: counters.unknown_payload_type + self.unknown_format,
+            excess_layers: self.excess_layers,
             frames: self.frames,
-            frames_dropped: counters.frames_dropped + self.frames_without_entry,
+            frames_dropped: counters.frames_dropped,
+            frames_without_entry: self.frames_without_entry,
             layer: self.selected().map_or(LayerId::default(), |layer| layer.id),
             width: self.size.0,
             height: self.size.1,
@@ -439,8 +438,8 @@ impl Track {
                 log_event!(
                     context,
                     track = %self.config.name,
-                    ssrc = stream.ssrc,
-                    timestamp = frame.timestamp,
+                    ssrc = %stream.ssrc,
+                    timestamp = %frame.timestamp,
                     lag_ms = lag / MILLISECOND,
                     "timestamp jumped: media clock anchored again"
                 );

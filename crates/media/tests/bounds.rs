@@ -11,7 +11,10 @@ use harness::{
     script::{Random, Script, at_rate, opus},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
 };
-use media::{Encoding, Input, LayerId, MediaKind, NtpTime, RecorderConfig, Rotation, RtpPacket, TrackId};
+use media::{
+    Codec, Encoding, Input, LayerId, MediaKind, NtpTime, PayloadType, RecorderConfig, Rotation, RtpPacket,
+    RtpTimestamp, Ssrc, TrackId,
+};
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -86,15 +89,15 @@ fn memory_stays_bounded_at_200_mbit_s_with_a_silent_track_and_holes() {
 }
 
 const ENCODINGS: [(Encoding, u32, u8); 10] = [
-    (Encoding::Vp8, 90_000, 0),
-    (Encoding::Vp9, 90_000, 0),
-    (Encoding::Av1, 90_000, 0),
-    (Encoding::H264, 90_000, 0),
-    (Encoding::H265, 90_000, 0),
-    (Encoding::Opus, 48_000, 2),
-    (Encoding::Pcmu, 8_000, 1),
-    (Encoding::Pcma, 8_000, 1),
-    (Encoding::G722, 8_000, 1),
+    (Encoding::Codec(Codec::Vp8), 90_000, 0),
+    (Encoding::Codec(Codec::Vp9), 90_000, 0),
+    (Encoding::Codec(Codec::Av1), 90_000, 0),
+    (Encoding::Codec(Codec::H264), 90_000, 0),
+    (Encoding::Codec(Codec::H265), 90_000, 0),
+    (Encoding::Codec(Codec::Opus), 48_000, 2),
+    (Encoding::Codec(Codec::Pcmu), 8_000, 1),
+    (Encoding::Codec(Codec::Pcma), 8_000, 1),
+    (Encoding::Codec(Codec::G722), 8_000, 1),
     (Encoding::Red, 48_000, 2),
 ];
 
@@ -142,12 +145,13 @@ fn any_packet() -> impl Strategy<Value = (u8, u8, RtpPacket)> {
         .prop_map(
             |((layer, ssrc, payload_type, marker), sequence_number, timestamp, rotation, payload)| {
                 let packet = RtpPacket {
-                    ssrc,
-                    payload_type,
+                    ssrc: Ssrc(ssrc),
+                    payload_type: PayloadType(payload_type),
                     sequence_number,
-                    timestamp,
+                    timestamp: RtpTimestamp(timestamp),
                     marker,
                     rotation,
+                    resent: false,
                     payload: Bytes::from(payload),
                 };
                 (layer % 3, layer / 128, packet)
@@ -199,7 +203,7 @@ proptest! {
                     harness.input(Input::EndTrack { track: TrackId(u32::from(track)), at });
                 }
                 Step::Add(number) => {
-                    let config = track(TrackId(u32::from(number)), MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)]);
+                    let config = track(TrackId(u32::from(number)), MediaKind::Video, vec![format(96, Codec::Vp8, 90_000, 0)]);
                     harness.add(config);
                 }
             }

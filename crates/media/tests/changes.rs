@@ -11,7 +11,7 @@ use harness::{
     script::{Script, captured, send_coded_audio, send_coded_video, spread, vp8},
     sender::{Source, VIDEO, format, opus_track, track, vp8_track},
 };
-use media::{Codec, Encoding, Input, KeyframeReason, LayerId, MediaKind, RecorderConfig, TrackId};
+use media::{Codec, Input, KeyframeReason, LayerId, MediaKind, RecorderConfig, TrackId};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -28,7 +28,7 @@ fn tracks_join_late_and_leave_early_in_one_file() {
     let at = harness.instant();
     harness.input(Input::EndTrack { track: VIDEO, at });
     let screen = TrackId(7);
-    harness.add(track(screen, MediaKind::Video, vec![format(98, Encoding::Vp9, 90_000, 0)]));
+    harness.add(track(screen, MediaKind::Video, vec![format(98, Codec::Vp9, 90_000, 0)]));
     let mut source = Source::new(99, 98, 90_000);
     let mut script = Script(late);
     for (index, frame) in coded::vp9()[..75].iter().enumerate() {
@@ -51,7 +51,7 @@ fn tracks_join_late_and_leave_early_in_one_file() {
 #[test]
 fn a_codec_that_changes_is_another_track_of_the_file() {
     let mut harness = Harness::new(RecorderConfig::default());
-    let formats = vec![format(96, Encoding::Vp8, 90_000, 0), format(102, Encoding::H264, 90_000, 0)];
+    let formats = vec![format(96, Codec::Vp8, 90_000, 0), format(102, Codec::H264, 90_000, 0)];
     harness.add(track(VIDEO, MediaKind::Video, formats));
     let mut source = Source::vp8();
     let mut script = Script::default();
@@ -233,8 +233,13 @@ fn tracks_without_room_in_the_header_are_dropped_and_counted() {
     let (summary, bytes) = harness.finish();
     assert!(summary.tracks.len() > 20 && summary.tracks.len() < 80, "{}", summary.tracks.len());
     assert!(summary.tracks.iter().all(|track| track.frames == 100));
-    let dropped =
-        harness.recorder.statistics().tracks.iter().filter(|(_, track)| track.frames_dropped == 100).count();
+    let dropped = harness
+        .recorder
+        .statistics()
+        .tracks
+        .iter()
+        .filter(|(_, track)| track.frames_without_entry == 100)
+        .count();
     assert_eq!(dropped + summary.tracks.len(), 80);
     assert_eq!(OnDisk::new(&bytes, "webm").streams().len(), summary.tracks.len());
 }

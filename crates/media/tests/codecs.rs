@@ -11,11 +11,11 @@ use harness::{
     script::Script,
     sender::{AUDIO, Source, VIDEO, format, track},
 };
-use media::{Codec, Container, Encoding, MediaKind, RecorderConfig, RecordingSummary};
+use media::{Codec, Container, MediaKind, RecorderConfig, RecordingSummary};
 
 /// Ten seconds of one track, and the expected blocks.
 struct Case {
-    encoding: Encoding,
+    codec: Codec,
     clock_rate: u32,
     channels: u8,
     /// The RTP payloads of each frame, and its bytes in the file.
@@ -29,7 +29,7 @@ impl Case {
         let is_video = self.channels == 0;
         let kind = if is_video { MediaKind::Video } else { MediaKind::Audio };
         let id = if is_video { VIDEO } else { AUDIO };
-        harness.add(track(id, kind, vec![format(100, self.encoding, self.clock_rate, self.channels)]));
+        harness.add(track(id, kind, vec![format(100, self.codec, self.clock_rate, self.channels)]));
         let mut source = Source::new(7, 100, self.clock_rate);
         let mut script = Script::default();
         let step = if is_video { ms(40) } else { ms(20) };
@@ -42,7 +42,8 @@ impl Case {
         script.play(&mut harness);
         assert_eq!(harness.keyframes, []);
         let statistics = harness.recorder.statistics();
-        assert_eq!((statistics.tracks[0].1.corrupt, statistics.tracks[0].1.frames_dropped), (0, 0));
+        let counters = &statistics.tracks[0].1;
+        assert_eq!((counters.malformed, counters.unknown_payload_type, counters.frames_dropped), (0, 0, 0));
         harness.finish()
     }
 
@@ -75,7 +76,7 @@ impl Case {
                 stream["sample_rate"],
                 if self.clock_rate == 48_000 {
                     "48000"
-                } else if self.encoding == Encoding::G722 {
+                } else if self.codec == Codec::G722 {
                     "16000"
                 } else {
                     "8000"
@@ -101,7 +102,7 @@ fn seeks(file: &OnDisk, bytes: &[u8]) {
 fn vp8_is_recorded_byte_for_byte() {
     let frames = coded::vp8().iter().enumerate();
     let frames = frames.map(|(index, frame)| (packetize::vp8(frame, index as u16), frame.clone())).collect();
-    Case { encoding: Encoding::Vp8, clock_rate: 90_000, channels: 0, frames, codec_name: "vp8" }
+    Case { codec: Codec::Vp8, clock_rate: 90_000, channels: 0, frames, codec_name: "vp8" }
         .check(Container::Webm);
 }
 
@@ -109,7 +110,7 @@ fn vp8_is_recorded_byte_for_byte() {
 fn vp9_is_recorded_byte_for_byte() {
     let frames = coded::vp9().iter().enumerate();
     let frames = frames.map(|(index, frame)| (packetize::vp9(frame, index as u16), frame.clone())).collect();
-    Case { encoding: Encoding::Vp9, clock_rate: 90_000, channels: 0, frames, codec_name: "vp9" }
+    Case { codec: Codec::Vp9, clock_rate: 90_000, channels: 0, frames, codec_name: "vp9" }
         .check(Container::Webm);
 }
 
@@ -117,7 +118,7 @@ fn vp9_is_recorded_byte_for_byte() {
 fn av1_is_recorded_byte_for_byte() {
     let frames =
         coded::av1().iter().map(|unit| (packetize::av1(unit), packetize::stored_av1(unit))).collect();
-    Case { encoding: Encoding::Av1, clock_rate: 90_000, channels: 0, frames, codec_name: "av1" }
+    Case { codec: Codec::Av1, clock_rate: 90_000, channels: 0, frames, codec_name: "av1" }
         .check(Container::Webm);
 }
 
@@ -125,7 +126,7 @@ fn av1_is_recorded_byte_for_byte() {
 fn h264_is_recorded_byte_for_byte() {
     let frames =
         coded::h264().iter().map(|unit| (packetize::h264(unit), packetize::stored_nal_units(unit))).collect();
-    Case { encoding: Encoding::H264, clock_rate: 90_000, channels: 0, frames, codec_name: "h264" }
+    Case { codec: Codec::H264, clock_rate: 90_000, channels: 0, frames, codec_name: "h264" }
         .check(Container::Matroska);
 }
 
@@ -133,46 +134,40 @@ fn h264_is_recorded_byte_for_byte() {
 fn h265_is_recorded_byte_for_byte() {
     let frames =
         coded::h265().iter().map(|unit| (packetize::h265(unit), packetize::stored_nal_units(unit))).collect();
-    Case { encoding: Encoding::H265, clock_rate: 90_000, channels: 0, frames, codec_name: "hevc" }
+    Case { codec: Codec::H265, clock_rate: 90_000, channels: 0, frames, codec_name: "hevc" }
         .check(Container::Matroska);
 }
 
-fn audio(
-    encoding: Encoding,
-    clock_rate: u32,
-    channels: u8,
-    packets: &[Vec<u8>],
-    codec_name: &'static str,
-) -> Case {
+fn audio(codec: Codec, clock_rate: u32, channels: u8, packets: &[Vec<u8>], codec_name: &'static str) -> Case {
     let frames = packets.iter().take(500).map(|packet| (vec![packet.clone()], packet.clone())).collect();
-    Case { encoding, clock_rate, channels, frames, codec_name }
+    Case { codec, clock_rate, channels, frames, codec_name }
 }
 
 #[test]
 fn opus_is_recorded_byte_for_byte() {
-    audio(Encoding::Opus, 48_000, 2, coded::opus(), "opus").check(Container::Webm);
+    audio(Codec::Opus, 48_000, 2, coded::opus(), "opus").check(Container::Webm);
 }
 
 #[test]
 fn pcmu_is_recorded_byte_for_byte() {
-    audio(Encoding::Pcmu, 8_000, 1, &coded::telephone("pcm_mulaw"), "pcm_mulaw").check(Container::Matroska);
+    audio(Codec::Pcmu, 8_000, 1, &coded::telephone("pcm_mulaw"), "pcm_mulaw").check(Container::Matroska);
 }
 
 #[test]
 fn pcma_is_recorded_byte_for_byte() {
-    audio(Encoding::Pcma, 8_000, 1, &coded::telephone("pcm_alaw"), "pcm_alaw").check(Container::Matroska);
+    audio(Codec::Pcma, 8_000, 1, &coded::telephone("pcm_alaw"), "pcm_alaw").check(Container::Matroska);
 }
 
 #[test]
 fn g722_is_recorded_byte_for_byte() {
-    audio(Encoding::G722, 8_000, 1, &coded::telephone("g722"), "adpcm_g722").check(Container::Matroska);
+    audio(Codec::G722, 8_000, 1, &coded::telephone("g722"), "adpcm_g722").check(Container::Matroska);
 }
 
 #[test]
 fn a_track_that_webm_does_not_allow_makes_the_file_matroska_even_if_it_joins_late() {
     let mut harness = Harness::new(RecorderConfig::default());
-    harness.add(track(VIDEO, MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)]));
-    harness.add(track(AUDIO, MediaKind::Audio, vec![format(0, Encoding::Pcmu, 8_000, 1)]));
+    harness.add(track(VIDEO, MediaKind::Video, vec![format(96, Codec::Vp8, 90_000, 0)]));
+    harness.add(track(AUDIO, MediaKind::Audio, vec![format(0, Codec::Pcmu, 8_000, 1)]));
     let (mut video, mut audio) = (Source::vp8(), Source::new(9, 0, 8_000));
     let mut script = Script::default();
     for (index, frame) in coded::vp8().iter().enumerate() {

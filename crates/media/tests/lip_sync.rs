@@ -10,7 +10,7 @@ use harness::{
     script::{Random, Script, at_rate, vp8},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
 };
-use media::{Encoding, LayerId, MediaKind, RecorderConfig, TrackId};
+use media::{Codec, LayerId, MediaKind, RecorderConfig, TrackId};
 
 const SECOND: Duration = Duration::from_secs(1);
 const SLIDES: TrackId = TrackId(2);
@@ -116,7 +116,7 @@ fn clocks_of_different_senders_are_not_compared() {
 fn without_audio_offsets_are_measured_from_the_first_track() {
     let mut harness = Harness::new(RecorderConfig::default());
     harness.add(vp8_track());
-    harness.add(track(SLIDES, MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)]));
+    harness.add(track(SLIDES, MediaKind::Video, vec![format(96, Codec::Vp8, 90_000, 0)]));
     let mut script = Script::default();
     let video = video(&mut script, 6 * SECOND, ms(100));
     let mut slides = Source::new(0x51DE5, 96, 90_000);

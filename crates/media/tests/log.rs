@@ -14,7 +14,7 @@ use harness::{
     script::{Random, Script, at_rate},
     sender::{Source, VIDEO, opus_track, vp8_track},
 };
-use media::{Input, RecorderConfig};
+use media::{Input, RecorderConfig, Ssrc};
 use tracing::Level;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -81,7 +81,7 @@ fn a_lost_packet_can_be_followed_from_its_hole_to_the_keyframe() {
         script.play(&mut harness);
         harness.finish();
     });
-    let ssrc = format!("ssrc={}", Source::vp8().ssrc);
+    let ssrc = format!("ssrc={}", Ssrc(Source::vp8().ssrc));
     assert!(log.iter().all(|line| line.contains("session_id=0190-test")), "{}", log.join("\n"));
     assert_in_order(
         &log,

@@ -11,7 +11,7 @@ use harness::{
     script::{Event, Random, Script, at_rate, lateness, opus, send_coded_audio, send_coded_video},
     sender::{AUDIO, Source, VIDEO, format, opus_track, track, vp8_track},
 };
-use media::{Encoding, KeyframeReason, MediaKind, RecorderConfig};
+use media::{Codec, Encoding, KeyframeReason, MediaKind, PayloadType, RecorderConfig};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -160,7 +160,7 @@ fn reordered_and_duplicate_packets_change_nothing() {
 #[test]
 fn redundant_audio_replaces_lost_packets() {
     let mut harness = Harness::new(RecorderConfig::default());
-    let formats = vec![format(63, Encoding::Red, 48_000, 2), format(111, Encoding::Opus, 48_000, 2)];
+    let formats = vec![format(63, Encoding::Red, 48_000, 2), format(111, Codec::Opus, 48_000, 2)];
     harness.add(track(AUDIO, MediaKind::Audio, formats));
     let mut audio = Source::new(5, 63, 48_000);
     let mut history: Vec<Vec<u8>> = Vec::new();
@@ -196,18 +196,18 @@ fn redundant_audio_replaces_lost_packets() {
 #[test]
 fn packets_of_other_formats_are_dropped_and_leave_no_hole() {
     let mut harness = Harness::new(RecorderConfig::default());
-    harness.add(track(AUDIO, MediaKind::Audio, vec![format(0, Encoding::Pcmu, 8_000, 1)]));
+    harness.add(track(AUDIO, MediaKind::Audio, vec![format(0, Codec::Pcmu, 8_000, 1)]));
     let mut audio = Source::new(5, 0, 8_000);
     for index in 0..100_u32 {
         let at = ms(20) * index;
         let mut packet = audio.frame(at, vec![vec![0xff; 160]]).remove(0);
         if index % 10 == 9 {
-            packet.payload_type = 13;
+            packet.payload_type = PayloadType(13);
         }
         harness.rtp(at, AUDIO, packet);
     }
     let statistics = harness.recorder.statistics();
-    assert_eq!((statistics.tracks[0].1.corrupt, statistics.tracks[0].1.lost), (10, 0));
+    assert_eq!((statistics.tracks[0].1.unknown_payload_type, statistics.tracks[0].1.lost), (10, 0));
     assert_eq!(harness.finish().0.tracks[0].frames, 90);
 }
 

@@ -3,8 +3,9 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use rtc_crypto::{RTCCryptoProvider, providers::RingProvider};
+use rtp::Encoding;
 
-use crate::{MediaKind, dtls::DtlsContext};
+use crate::dtls::DtlsContext;
 
 /// The transport under a candidate or an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,21 +33,6 @@ pub struct Candidate {
     pub protocol: Protocol,
     /// Where we are reached: a listen address, or the public one in front of it.
     pub address: SocketAddr,
-}
-
-/// A codec that may be accepted. The order of the list is the order of preference in the answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CodecPreference {
-    /// Audio or video.
-    pub kind: MediaKind,
-    /// The encoding name of `a=rtpmap`, compared without regard to case: `VP8`, `opus`, `red`.
-    pub encoding_name: String,
-    /// The only clock rate that is accepted, in Hz.
-    pub clock_rate: u32,
-    /// Format parameters that have to be just so, such as (`packetization-mode`, `1`). A parameter that the offer
-    /// leaves out counts as its RFC's default, which the peer knows for H264's packetization-mode (0) and VP9's
-    /// and AV1's profile (0).
-    pub required_fmtp: Vec<(String, String)>,
 }
 
 /// Our user fragment and password for one ICE generation (RFC 8839 §5.4). Random, made by the caller, which also
@@ -91,8 +77,9 @@ impl Default for TransportTimeouts {
 pub struct PeerConfig {
     /// What is announced, best first.
     pub candidates: Vec<Candidate>,
-    /// What is accepted, best first.
-    pub codecs: Vec<CodecPreference>,
+    /// The encodings to accept, in the order of preference in the answer. Which of their payload types can be recorded
+    /// follows from the format parameters ([`Encoding::fmtp_rules`]).
+    pub codecs: Vec<Encoding>,
     /// When silence means what.
     pub timeouts: TransportTimeouts,
     /// The largest offer, in bytes.

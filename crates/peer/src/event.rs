@@ -3,40 +3,9 @@
 use std::{net::SocketAddr, time::Instant};
 
 use bytes::Bytes;
+use rtp::{LayerId, MediaKind, PayloadFormat, RtpPacket, SenderReport, TrackId};
 
 use crate::Endpoint;
-
-/// Audio or video.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MediaKind {
-    /// Audio.
-    Audio,
-    /// Video.
-    Video,
-}
-
-/// A media section that sends to us, numbered from 0 in the order of first appearance; never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TrackId(pub u32);
-
-/// A simulcast layer: its place in the offer's `a=simulcast:send` list; 0 without simulcast.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct Layer(pub u8);
-
-/// A payload type as negotiated. RTX payload types are not listed: the peer unwraps them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PayloadFormat {
-    /// 0 to 127.
-    pub payload_type: u8,
-    /// As in the rtpmap: `VP8`, `opus`, `red`.
-    pub encoding_name: String,
-    /// Ticks a second.
-    pub clock_rate: u32,
-    /// Audio channels (1 where the rtpmap says nothing); zero for video.
-    pub channels: u8,
-    /// `a=fmtp` as offered; empty where there is none.
-    pub fmtp: String,
-}
 
 /// A track as negotiated.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,29 +20,6 @@ pub struct Track {
     pub formats: Vec<PayloadFormat>,
     /// The restriction ids of its simulcast layers, in the order of the offer; empty without simulcast.
     pub rids: Vec<String>,
-}
-
-/// One authenticated, decrypted packet; RTX already unwrapped; each (ssrc, sequence number) reported once.
-#[derive(Debug, Clone)]
-pub struct RtpPacket {
-    /// Its source (the primary one, also for what came by RTX).
-    pub ssrc: u32,
-    /// Its payload type (the primary one).
-    pub payload_type: u8,
-    /// Its (original) sequence number.
-    pub sequence_number: u16,
-    /// Its media timestamp.
-    pub timestamp: u32,
-    /// The marker bit.
-    pub marker: bool,
-    /// The low two bits of the video-orientation extension: quarter turns clockwise to apply, where it was sent.
-    pub rotation: Option<u8>,
-    /// RFC 6464: -dBov, 0 loudest to 127, where it was sent.
-    pub audio_level: Option<u8>,
-    /// Whether it came by RTX.
-    pub resent: bool,
-    /// The payload, padding removed; empty for a packet of padding alone, whose place in the sequence is not a loss.
-    pub payload: Bytes,
 }
 
 /// Why a peer is closed.
@@ -110,7 +56,7 @@ pub enum PeerEvent {
         /// Its track.
         track: TrackId,
         /// Its layer.
-        layer: Layer,
+        layer: LayerId,
         /// When the kernel received it.
         arrival: Instant,
         /// The packet.
@@ -121,15 +67,11 @@ pub enum PeerEvent {
         /// Its track.
         track: TrackId,
         /// Its layer.
-        layer: Layer,
-        /// The source that it speaks of.
-        ssrc: u32,
+        layer: LayerId,
         /// When the kernel received it.
         arrival: Instant,
-        /// NTP time, 32.32 (RFC 3550 §4).
-        ntp: u64,
-        /// The same instant on the media clock.
-        rtp_timestamp: u32,
+        /// The report.
+        report: SenderReport,
     },
     /// A whole message on a data channel.
     DataMessage {

@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use crate::{dtls, rtcp, rtp};
+use crate::{dtls, header, rtcp};
 
 /// Reads all reports of a decrypted compound.
 pub fn parse_rtcp(bytes: &[u8]) {
@@ -15,10 +15,10 @@ pub fn parse_rtcp(bytes: &[u8]) {
 
 /// Reads a header, its extensions and the padding behind it.
 pub fn parse_rtp(bytes: &[u8]) {
-    if let Some(header) = rtp::Header::parse(bytes) {
+    if let Some(header) = header::Header::parse(bytes) {
         black_box(header.extensions().count());
         let payload = bytes.get(header.length..).unwrap_or_default();
-        let unpadded = rtp::unpadded_length(payload, header.padding);
+        let unpadded = header::unpadded_length(payload, header.padding);
         assert!(unpadded.is_none_or(|length| length <= payload.len()));
     }
 }

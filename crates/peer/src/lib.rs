@@ -10,11 +10,11 @@ mod feedback;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
+mod header;
 mod ice;
 mod peer;
 mod receiver;
 mod rtcp;
-mod rtp;
 mod rtx;
 mod sdp;
 mod srtp;
@@ -24,13 +24,15 @@ mod tracks;
 mod window;
 
 pub use config::{
-    Candidate, CodecPreference, Endpoint, Environment, EnvironmentError, IceCredentials, PeerConfig,
-    Protocol, TransportTimeouts,
+    Candidate, Endpoint, Environment, EnvironmentError, IceCredentials, PeerConfig, Protocol,
+    TransportTimeouts,
 };
 pub use dtls::{openssl_predates_dtls_fixes, openssl_version};
-pub use event::{
-    CloseReason, Layer, MediaKind, PayloadFormat, PeerEvent, RtpPacket, Track, TrackId, TrackStatistics,
-    Transmit,
-};
+pub use event::{CloseReason, PeerEvent, Track, TrackStatistics, Transmit};
 pub use peer::{Answer, OfferError, Peer};
+/// The vocabulary of the events.
+pub use rtp::{
+    Codec, Encoding, LayerId, MediaKind, NtpTime, PayloadFormat, PayloadType, RtpPacket, RtpTimestamp,
+    SenderReport, Ssrc, TrackId,
+};
 pub use stun::stun_ufrag;

@@ -1,5 +1,7 @@
 //! RTCP (RFC 3550 §6), as far as a receiver needs it. Read by hand, so that one bad part doesn't cost the others.
 
+use rtp::{NtpTime, RtpTimestamp, SenderReport, Ssrc};
+
 const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const GOODBYE: u8 = 203;
@@ -11,19 +13,14 @@ pub(crate) const MAX_REPORT_BLOCKS: usize = 31;
 /// What we read of a compound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Report<'a> {
-    Sender {
-        ssrc: u32,
-        /// NTP time, 32.32.
-        ntp: u64,
-        rtp_timestamp: u32,
-    },
+    Sender(SenderReport),
     /// The sources that said BYE, four bytes each.
     Goodbye(&'a [u8]),
 }
 
 /// The sources of a [`Report::Goodbye`].
-pub(crate) fn goodbye_ssrcs(sources: &[u8]) -> impl Iterator<Item = u32> {
-    sources.as_chunks::<4>().0.iter().map(|bytes| u32::from_be_bytes(*bytes))
+pub(crate) fn goodbye_ssrcs(sources: &[u8]) -> impl Iterator<Item = Ssrc> {
+    sources.as_chunks::<4>().0.iter().map(|bytes| Ssrc(u32::from_be_bytes(*bytes)))
 }
 
 /// The reports of a decrypted compound, ending at the first part that doesn't fit.
@@ -50,25 +47,25 @@ pub(crate) fn reports(mut compound: &[u8]) -> impl Iterator<Item = Report<'_>> {
 }
 
 /// The SSRC that a compound is of.
-pub(crate) fn first_ssrc(packet: &[u8]) -> Option<u32> {
-    packet.get(4..)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
+pub(crate) fn first_ssrc(packet: &[u8]) -> Option<Ssrc> {
+    packet.get(4..)?.first_chunk().map(|bytes| Ssrc(u32::from_be_bytes(*bytes)))
 }
 
 fn sender_report(part: &[u8]) -> Option<Report<'_>> {
     let (ssrc, rest) = part.get(4..)?.split_first_chunk::<4>()?;
     let (ntp, rest) = rest.split_first_chunk::<8>()?;
     let rtp_timestamp = rest.first_chunk::<4>()?;
-    Some(Report::Sender {
-        ssrc: u32::from_be_bytes(*ssrc),
-        ntp: u64::from_be_bytes(*ntp),
-        rtp_timestamp: u32::from_be_bytes(*rtp_timestamp),
-    })
+    Some(Report::Sender(SenderReport {
+        ssrc: Ssrc(u32::from_be_bytes(*ssrc)),
+        ntp: NtpTime(u64::from_be_bytes(*ntp)),
+        rtp_timestamp: RtpTimestamp(u32::from_be_bytes(*rtp_timestamp)),
+    }))
 }
 
 /// A block of a receiver report (RFC 3550 §6.4.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ReportBlock {
-    pub(crate) ssrc: u32,
+    pub(crate) ssrc: Ssrc,
     /// Lost since the last report, in 256ths.
     pub(crate) fraction_lost: u8,
     /// In 24 bits, signed.
@@ -83,12 +80,12 @@ pub(crate) struct ReportBlock {
 }
 
 /// Writes a receiver report with at most [`MAX_REPORT_BLOCKS`].
-pub(crate) fn write_receiver_report(out: &mut Vec<u8>, sender: u32, blocks: &[ReportBlock]) {
+pub(crate) fn write_receiver_report(out: &mut Vec<u8>, sender: Ssrc, blocks: &[ReportBlock]) {
     let blocks = &blocks[..blocks.len().min(MAX_REPORT_BLOCKS)];
     write_header(out, blocks.len() as u8, RECEIVER_REPORT, 1 + 6 * blocks.len());
-    out.extend(sender.to_be_bytes());
+    out.extend(sender.0.to_be_bytes());
     for block in blocks {
-        out.extend(block.ssrc.to_be_bytes());
+        out.extend(block.ssrc.0.to_be_bytes());
         out.push(block.fraction_lost);
         out.extend(&block.total_lost.clamp(-0x80_0000, 0x7f_ffff).to_be_bytes()[1..]);
         out.extend(block.highest_sequence.to_be_bytes());
@@ -99,11 +96,11 @@ pub(crate) fn write_receiver_report(out: &mut Vec<u8>, sender: u32, blocks: &[Re
 }
 
 /// Writes a generic NACK (RFC 4585 §6.2.1) for sequence numbers in ascending order.
-pub(crate) fn write_nack(out: &mut Vec<u8>, sender: u32, media: u32, lost: &[u16]) {
+pub(crate) fn write_nack(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc, lost: &[u16]) {
     let start = out.len();
     write_header(out, 1, TRANSPORT_FEEDBACK, 0);
-    out.extend(sender.to_be_bytes());
-    out.extend(media.to_be_bytes());
+    out.extend(sender.0.to_be_bytes());
+    out.extend(media.0.to_be_bytes());
     let mut rest = lost;
     while let Some((&first, following)) = rest.split_first() {
         let mut bits = 0_u16;
@@ -124,27 +121,27 @@ pub(crate) fn write_nack(out: &mut Vec<u8>, sender: u32, media: u32, lost: &[u16
 }
 
 /// Writes a picture loss indication (RFC 4585 §6.3.1).
-pub(crate) fn write_pli(out: &mut Vec<u8>, sender: u32, media: u32) {
+pub(crate) fn write_pli(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc) {
     write_header(out, 1, PAYLOAD_FEEDBACK, 2);
-    out.extend(sender.to_be_bytes());
-    out.extend(media.to_be_bytes());
+    out.extend(sender.0.to_be_bytes());
+    out.extend(media.0.to_be_bytes());
 }
 
 /// Writes a full intra request (RFC 5104 §4.3.1), numbered anew for each request.
-pub(crate) fn write_fir(out: &mut Vec<u8>, sender: u32, media: u32, number: u8) {
+pub(crate) fn write_fir(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc, number: u8) {
     write_header(out, 4, PAYLOAD_FEEDBACK, 4);
-    out.extend(sender.to_be_bytes());
+    out.extend(sender.0.to_be_bytes());
     out.extend([0; 4]);
-    out.extend(media.to_be_bytes());
+    out.extend(media.0.to_be_bytes());
     out.extend([number, 0, 0, 0]);
 }
 
 /// Begins a transport-wide feedback message; [`finish`] sets its length.
-pub(crate) fn begin_transport_cc(out: &mut Vec<u8>, sender: u32, media: u32) -> usize {
+pub(crate) fn begin_transport_cc(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc) -> usize {
     let start = out.len();
     write_header(out, 15, TRANSPORT_FEEDBACK, 0);
-    out.extend(sender.to_be_bytes());
-    out.extend(media.to_be_bytes());
+    out.extend(sender.0.to_be_bytes());
+    out.extend(media.0.to_be_bytes());
     start
 }
 
@@ -186,9 +183,14 @@ mod tests {
         compound.extend(sender_report_bytes(7));
         compound.extend([0x82, 203, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]);
         let found: Vec<_> = reports(&compound).collect();
-        assert_eq!(found[0], Report::Sender { ssrc: 7, ntp: 0x0102_0304_0506_0708, rtp_timestamp: 90_000 });
+        let report = SenderReport {
+            ssrc: Ssrc(7),
+            ntp: NtpTime(0x0102_0304_0506_0708),
+            rtp_timestamp: RtpTimestamp(90_000),
+        };
+        assert_eq!(found[0], Report::Sender(report));
         let Report::Goodbye(sources) = found[1] else { panic!("{found:?}") };
-        assert_eq!(goodbye_ssrcs(sources).collect::<Vec<_>>(), [1, 2]);
+        assert_eq!(goodbye_ssrcs(sources).collect::<Vec<_>>(), [Ssrc(1), Ssrc(2)]);
         assert_eq!(found.len(), 2);
     }
 
@@ -203,7 +205,7 @@ mod tests {
     #[test]
     fn nack_packs_neighbours_into_one_word_across_the_wrap() {
         let mut out = Vec::new();
-        write_nack(&mut out, 1, 2, &[65530, 65535, 0, 10, 11]);
+        write_nack(&mut out, Ssrc(1), Ssrc(2), &[65530, 65535, 0, 10, 11]);
         assert_eq!(out[..4], [0x81, 205, 0, 4]);
         // 65530 covers up to 10; 11 begins the next.
         assert_eq!(out[12..16], [0xff, 0xfa, 0b1000_0000, 0b0011_0000]);
@@ -213,7 +215,7 @@ mod tests {
     #[test]
     fn a_report_block_has_its_fields_where_rfc_3550_puts_them() {
         let block = ReportBlock {
-            ssrc: 0x0101_0101,
+            ssrc: Ssrc(0x0101_0101),
             fraction_lost: 2,
             total_lost: -3,
             highest_sequence: 4,
@@ -222,7 +224,7 @@ mod tests {
             delay: 7,
         };
         let mut out = Vec::new();
-        write_receiver_report(&mut out, 9, &[block]);
+        write_receiver_report(&mut out, Ssrc(9), &[block]);
         let expected = [
             0x81, 201, 0, 7, 0, 0, 0, 9, 1, 1, 1, 1, 2, 0xff, 0xff, 0xfd, 0, 0, 0, 4, 0, 0, 0, 5, 0, 0, 0, 6,
             0, 0, 0, 7,
@@ -233,8 +235,8 @@ mod tests {
     #[test]
     fn keyframe_requests_have_the_right_length() {
         let mut out = Vec::new();
-        write_pli(&mut out, 1, 2);
-        write_fir(&mut out, 1, 2, 3);
+        write_pli(&mut out, Ssrc(1), Ssrc(2));
+        write_fir(&mut out, Ssrc(1), Ssrc(2), 3);
         assert_eq!(out[..12], [0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2]);
         assert_eq!(out[12..], [0x84, 206, 0, 4, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 3, 0, 0, 0]);
     }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
+use rtp::{LayerId, MediaKind, PayloadType, SeqNo, Ssrc, TrackId};
+
 use crate::{
-    MediaKind, TrackId,
     demux::Role,
     feedback::{keyframe::KeyframeRequests, nack::NackList, report::Reception},
-    rtp::{ExtensionIds, Header},
+    header::{ExtensionIds, Header},
     sdp::{Format, MediaSection},
     window::{Place, Window},
 };
@@ -14,15 +15,15 @@ use crate::{
 /// What a source has of its section, copied so that a packet needs no look-up in the session.
 #[derive(Debug)]
 pub(crate) struct Stream {
-    pub(crate) ssrc: u32,
+    pub(crate) ssrc: Ssrc,
     pub(crate) track: TrackId,
-    pub(crate) layer: u8,
+    pub(crate) layer: LayerId,
     pub(crate) role: Role,
     pub(crate) extension_ids: ExtensionIds,
     /// Bit n: payload type n is accepted. Of a repair stream: it carries RTX.
     accepted: u128,
     /// (RTX payload type, the one that it resends).
-    repairs: Vec<(u8, u8)>,
+    repairs: Vec<(PayloadType, PayloadType)>,
     /// Of the packets as they come.
     pub(crate) window: Window,
     pub(crate) reception: Reception,
@@ -52,7 +53,7 @@ impl Stream {
     pub(crate) fn new(
         header: &Header<'_>,
         track: TrackId,
-        layer: u8,
+        layer: LayerId,
         role: Role,
         media: &MediaSection,
         now: Instant,
@@ -67,7 +68,7 @@ impl Stream {
             extension_ids: media.extension_ids,
             accepted: 0,
             repairs: Vec::new(),
-            reception: Reception::new(media.kind, clock_rate, window.highest() + 1, now),
+            reception: Reception::new(media.kind, clock_rate, SeqNo(window.highest().0 + 1), now),
             window,
             nack: None,
             keyframes: KeyframeRequests::default(),
@@ -93,7 +94,7 @@ impl Stream {
             MediaKind::Video if primary && feedback.fir => Some(KeyframeBy::Fir),
             _ => None,
         };
-        let bit = |payload_type: u8| 1_u128 << (payload_type & 0x7f);
+        let bit = |payload_type: PayloadType| 1_u128 << (payload_type.0 & 0x7f);
         self.accepted = if primary {
             media.formats.iter().fold(0, |bits, format| bits | bit(format.payload.payload_type))
         } else {
@@ -102,12 +103,12 @@ impl Stream {
         self.repairs = media.repairs.iter().map(|repair| (repair.payload_type(), repair.primary)).collect();
     }
 
-    pub(crate) fn accepts(&self, payload_type: u8) -> bool {
-        self.accepted >> (payload_type & 0x7f) & 1 == 1
+    pub(crate) fn accepts(&self, payload_type: PayloadType) -> bool {
+        self.accepted >> (payload_type.0 & 0x7f) & 1 == 1
     }
 
     /// The payload type that an RTX payload type resends.
-    pub(crate) fn repaired_payload_type(&self, payload_type: u8) -> Option<u8> {
+    pub(crate) fn repaired_payload_type(&self, payload_type: PayloadType) -> Option<PayloadType> {
         self.repairs.iter().find(|(repair, _)| *repair == payload_type).map(|(_, primary)| *primary)
     }
 
@@ -131,7 +132,7 @@ impl Stream {
         let sequence = self.window.unwrap(sequence_number);
         match (self.window.note(sequence), &mut self.nack) {
             (Place::Newest { skipped }, Some(nack)) if skipped > 0 => {
-                nack.hole(sequence - skipped, sequence, now);
+                nack.hole(SeqNo(sequence.0 - skipped), sequence, now);
                 (true, None)
             }
             (Place::Late, Some(nack)) => (true, nack.arrived(sequence, now)),
@@ -140,7 +141,7 @@ impl Stream {
     }
 }
 
-fn clock_rate(media: &MediaSection, payload_type: u8) -> u32 {
+fn clock_rate(media: &MediaSection, payload_type: PayloadType) -> u32 {
     let of = |format: &&Format| format.payload.payload_type == payload_type;
     media.formats.iter().find(of).or(media.formats.first()).map_or(90_000, |format| format.payload.clock_rate)
 }

@@ -1,5 +1,7 @@
 //! Sequence numbers: unwrapped, and each let through once.
 
+use rtp::SeqNo;
+
 /// Packets that can come late and still be told from duplicates: over two seconds at 30 Mbit/s.
 const SIZE: u64 = 8192;
 const WORDS: usize = (SIZE / 64) as usize;
@@ -17,7 +19,7 @@ pub(crate) enum Place {
 
 /// The newest [`SIZE`] sequence numbers of a source, each with whether it has come.
 pub(crate) struct Window {
-    highest: u64,
+    highest: SeqNo,
     /// Whether a sequence number came, by its remainder.
     seen: Box<[u64; WORDS]>,
 }
@@ -31,56 +33,54 @@ impl std::fmt::Debug for Window {
 impl Window {
     /// Begins just before a source's first packet.
     pub(crate) fn new(first: u16) -> Self {
-        // Room below, for packets that were overtaken by the first.
-        Self { highest: 0x1_0000 + u64::from(first) - 1, seen: Box::new([0; WORDS]) }
+        Self { highest: SeqNo(SeqNo::first(first).0 - 1), seen: Box::new([0; WORDS]) }
     }
 
     /// The unwrapped sequence number that is closest to the newest.
-    pub(crate) fn unwrap(&self, sequence_number: u16) -> u64 {
-        let difference = sequence_number.wrapping_sub(self.highest as u16) as i16;
-        self.highest.saturating_add_signed(i64::from(difference))
+    pub(crate) fn unwrap(&self, sequence_number: u16) -> SeqNo {
+        self.highest.nearest(sequence_number)
     }
 
-    pub(crate) fn highest(&self) -> u64 {
+    pub(crate) fn highest(&self) -> SeqNo {
         self.highest
     }
 
     /// Notes an unwrapped sequence number.
-    pub(crate) fn note(&mut self, sequence: u64) -> Place {
-        if let Some(ahead) = sequence.checked_sub(self.highest).filter(|ahead| *ahead > 0) {
+    pub(crate) fn note(&mut self, sequence: SeqNo) -> Place {
+        if let Some(ahead) = sequence.0.checked_sub(self.highest.0).filter(|ahead| *ahead > 0) {
             if ahead >= SIZE {
                 self.seen.fill(0);
             } else {
-                for skipped in self.highest + 1..sequence {
-                    self.clear(skipped);
+                for skipped in self.highest.0 + 1..sequence.0 {
+                    self.clear(SeqNo(skipped));
                 }
             }
             self.highest = sequence;
             self.set(sequence);
             return Place::Newest { skipped: ahead - 1 };
         }
-        if self.highest - sequence >= SIZE || self.is_set(sequence) {
+        if self.highest.0 - sequence.0 >= SIZE || self.is_set(sequence) {
             return Place::Duplicate;
         }
         self.set(sequence);
         Place::Late
     }
 
-    fn bit(sequence: u64) -> (usize, u64) {
+    fn bit(SeqNo(sequence): SeqNo) -> (usize, u64) {
         ((sequence % SIZE / 64) as usize, 1 << (sequence % 64))
     }
 
-    fn is_set(&self, sequence: u64) -> bool {
+    fn is_set(&self, sequence: SeqNo) -> bool {
         let (word, bit) = Self::bit(sequence);
         self.seen[word] & bit != 0
     }
 
-    fn set(&mut self, sequence: u64) {
+    fn set(&mut self, sequence: SeqNo) {
         let (word, bit) = Self::bit(sequence);
         self.seen[word] |= bit;
     }
 
-    fn clear(&mut self, sequence: u64) {
+    fn clear(&mut self, sequence: SeqNo) {
         let (word, bit) = Self::bit(sequence);
         self.seen[word] &= !bit;
     }
@@ -117,17 +117,17 @@ mod tests {
         let mut window = Window::new(0);
         let first = window.unwrap(0);
         window.note(first);
-        assert_eq!(window.note(first + SIZE + 5), Place::Newest { skipped: SIZE + 4 });
-        assert_eq!(window.note(first + 5), Place::Duplicate);
-        assert_eq!(window.note(first + 6), Place::Late);
+        assert_eq!(window.note(SeqNo(first.0 + SIZE + 5)), Place::Newest { skipped: SIZE + 4 });
+        assert_eq!(window.note(SeqNo(first.0 + 5)), Place::Duplicate);
+        assert_eq!(window.note(SeqNo(first.0 + 6)), Place::Late);
     }
 
     #[test]
     fn a_sequence_number_is_new_again_when_the_window_has_come_round() {
         let mut window = Window::new(0);
         for sequence in 0x1_0000..0x1_0000 + 3 * SIZE {
-            assert_eq!(window.note(sequence), Place::Newest { skipped: 0 });
-            assert_eq!(window.note(sequence), Place::Duplicate);
+            assert_eq!(window.note(SeqNo(sequence)), Place::Newest { skipped: 0 });
+            assert_eq!(window.note(SeqNo(sequence)), Place::Duplicate);
         }
     }
 }

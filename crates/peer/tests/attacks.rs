@@ -10,8 +10,8 @@ use std::{
     time::Duration,
 };
 
-use openssl::error::ErrorStack;
-use peer::PeerEvent;
+use openssl::{error::ErrorStack, ssl::SslCipherRef};
+use peer::{PeerEvent, SenderReport, Ssrc};
 use support::{
     Random, credentials, is_dtls,
     raw::{RawClient, binding_request, binding_request_with, fragment, record, rtp, rtp_with_transport_cc},
@@ -82,7 +82,7 @@ fn forged_records_on_a_live_session_change_nothing() {
     for (what, datagram) in table {
         for cipher in ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"] {
             let mut client = RawClient::connected_with(cipher);
-            assert_eq!(client.tls.ssl().current_cipher().map(|cipher| cipher.name()), Some(cipher));
+            assert_eq!(client.tls.ssl().current_cipher().map(SslCipherRef::name), Some(cipher));
             client.input(&datagram);
             let what = format!("{what} with {cipher}");
             assert!(client.events.is_empty() && client.received.is_empty(), "{what}: {:?}", client.events);
@@ -219,7 +219,10 @@ fn two_hundred_thousand_forged_sources_leave_nothing() {
     // The probe's table holds 256 at most.
     assert!(grown < 200_000, "grew by {grown} bytes");
     assert!(
-        client.events.iter().all(|event| !matches!(event, PeerEvent::Rtp { packet, .. } if packet.ssrc != 7))
+        client
+            .events
+            .iter()
+            .all(|event| !matches!(event, PeerEvent::Rtp { packet, .. } if packet.ssrc != Ssrc(7)))
     );
     assert!(client.is_alive(7, 2));
     assert!(client.is_alive(8, 2), "a true new source after the flood");
@@ -248,8 +251,9 @@ fn a_forged_first_sender_report_does_not_lock_out_the_true_ones() {
     let report = client.encrypt_rtcp(&[&[0x80, 200, 0, 6, 0, 0, 0, 7][..], &[1; 20]].concat());
     client.input(&report);
     client.input(&report);
-    let reports =
-        client.events.iter().filter(|event| matches!(event, PeerEvent::SenderReport { ssrc: 7, .. }));
+    let reports = client.events.iter().filter(|event| {
+        matches!(event, PeerEvent::SenderReport { report: SenderReport { ssrc: Ssrc(7), .. }, .. })
+    });
     assert_eq!(reports.count(), 1, "{:?}", client.events);
 }
 
@@ -297,8 +301,8 @@ fn padding_keeps_its_place_in_the_sequence_and_probes_only_count_in_the_feedback
         .iter()
         .filter_map(|event| match event {
             PeerEvent::Rtp { packet, .. } => Some((
-                packet.ssrc,
-                packet.payload_type,
+                packet.ssrc.0,
+                packet.payload_type.0,
                 packet.sequence_number,
                 packet.resent,
                 &packet.payload[..],

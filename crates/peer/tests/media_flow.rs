@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use peer::{Layer, MediaKind, PeerEvent, TrackId};
+use peer::{Codec, LayerId, MediaKind, PeerEvent, TrackId};
 use str0m::media::{Direction as MediaDirection, MediaKind as ClientKind, Simulcast, SimulcastLayer};
 use support::{Direction, Outgoing, Random, World, is_rtp, payload_type};
 
@@ -57,17 +57,17 @@ fn vp8_and_opus_arrive_whole_with_sender_reports() {
     let tracks = world.tracks();
     assert_eq!(tracks.len(), 2);
     assert_eq!((tracks[0].kind, tracks[1].kind), (MediaKind::Video, MediaKind::Audio));
-    assert_eq!(tracks[0].formats[0].encoding_name, "VP8");
+    assert_eq!(tracks[0].formats[0].encoding, Codec::Vp8.into());
     assert_eq!((tracks[1].formats[0].channels, tracks[1].formats[0].clock_rate), (2, 48_000));
     let (video_end, audio_end) = send(&mut world, &video, Some(&audio), 10);
     world.run_for(Duration::from_secs(1));
     world.assert_complete(&HashMap::from([
-        ((TrackId(0), Layer(0)), 1000..video_end),
-        ((TrackId(1), Layer(0)), 2000..audio_end),
+        ((TrackId(0), LayerId(0)), 1000..video_end),
+        ((TrackId(1), LayerId(0)), 2000..audio_end),
     ]));
     for track in [TrackId(0), TrackId(1)] {
         let reports = world.events.iter().filter(
-            |(_, event)| matches!(event, PeerEvent::SenderReport { track: of, ntp, .. } if *of == track && *ntp > 0),
+            |(_, event)| matches!(event, PeerEvent::SenderReport { track: of, report, .. } if *of == track && report.ntp.0 > 0),
         );
         assert!(reports.count() >= 1, "no sender report for {track:?}");
     }
@@ -100,7 +100,7 @@ fn five_percent_loss_costs_no_packet_and_few_resends() {
         }
         world.run_for(Duration::from_secs(3));
         let first = world.rtp().map(|(_, _, packet)| u64::from(packet.sequence_number)).min().unwrap();
-        world.assert_complete(&HashMap::from([((TrackId(0), Layer(0)), first..end + 10)]));
+        world.assert_complete(&HashMap::from([((TrackId(0), LayerId(0)), first..end + 10)]));
         let statistics = &world.peer.statistics()[0].1;
         let lost = lost.load(Ordering::Relaxed) as u64;
         assert!(lost > 100, "seed {seed}: only {lost} lost");
@@ -143,11 +143,11 @@ fn three_simulcast_layers_under_loss_lose_no_packet() {
         world.network = Box::new(|_, _| true);
         world.run_for(Duration::from_secs(1));
         // Layers 1 and 2 leave gaps in their numbers, which the peer asks for in vain; layer 0 leaves none.
-        let mut seen: HashMap<Layer, Vec<u16>> = HashMap::new();
+        let mut seen: HashMap<LayerId, Vec<u16>> = HashMap::new();
         for (_, layer, packet) in world.rtp() {
             seen.entry(layer).or_default().push(packet.sequence_number);
         }
-        for (layer, sent_per_frame) in [(Layer(0), 3), (Layer(1), 2), (Layer(2), 1)] {
+        for (layer, sent_per_frame) in [(LayerId(0), 3), (LayerId(1), 2), (LayerId(2), 1)] {
             let numbers = seen.get_mut(&layer).unwrap();
             numbers.sort_unstable();
             let all = numbers.len();
@@ -228,7 +228,7 @@ fn keyframe_requests_reach_the_client_paced() {
     world.write(&video, 1000, 0, 200);
     world.run_for(Duration::from_millis(100));
     for _ in 0..20 {
-        world.peer.request_keyframe(TrackId(0), Layer(0), world.now);
+        world.peer.request_keyframe(TrackId(0), LayerId(0), world.now);
         world.drain();
         world.run_for(Duration::from_millis(50));
     }

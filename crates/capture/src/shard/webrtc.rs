@@ -10,8 +10,9 @@ use chrono::Utc;
 use media::Input;
 use model::{EndReason, SessionId};
 use peer::{
-    Answer, Endpoint, Environment, IceCredentials, Layer, OfferError, Peer, PeerConfig, PeerEvent, Transmit,
+    Answer, Endpoint, Environment, IceCredentials, OfferError, Peer, PeerConfig, PeerEvent, Transmit,
 };
+use rtp::TrackId;
 use spool::SpoolFile;
 use tracing::{debug, info};
 
@@ -38,7 +39,7 @@ pub(super) struct Live {
     tape: FileRecorder,
     state: State,
     written_down: WrittenDown,
-    tracks: Vec<(peer::TrackId, String)>,
+    tracks: Vec<(TrackId, String)>,
     /// The earliest of the peer's, the recorder's and the session's own timers.
     due: Option<Instant>,
     seal: Option<EndReason>,
@@ -166,8 +167,8 @@ impl Live {
     pub(super) fn statistics(&self) -> SessionStatistics {
         let recorder = self.tape.statistics();
         let received = self.peer.statistics();
-        let of_track = |(id, name): &(peer::TrackId, String)| {
-            let written = recorder.tracks.iter().find(|(track, _)| track.0 == id.0);
+        let of_track = |(id, name): &(TrackId, String)| {
+            let written = recorder.tracks.iter().find(|(track, _)| track == id);
             let received = received.iter().find(|(track, _)| track == id);
             (
                 name.clone(),
@@ -215,12 +216,12 @@ impl Live {
     fn handle_peer_event(&mut self, event: PeerEvent, now: Instant) {
         match event {
             PeerEvent::TrackAdded(track) | PeerEvent::TrackChanged(track) => {
-                let config = convert::track_config(&track);
+                let track = convert::track_config(track);
                 match self.tracks.iter_mut().find(|(id, _)| *id == track.id) {
-                    Some((_, name)) => *name = track.mid,
-                    None => self.tracks.push((track.id, track.mid)),
+                    Some((_, name)) => name.clone_from(&track.name),
+                    None => self.tracks.push((track.id, track.name.clone())),
                 }
-                self.tape.tell(Input::AddTrack { track: config, at: now });
+                self.tape.tell(Input::AddTrack { track, at: now });
             }
             PeerEvent::Connected { remote, cipher, srtp_profile } => {
                 info!(session_id = %self.id, ?remote, cipher, srtp_profile, "connected");
@@ -251,9 +252,7 @@ impl Live {
 
     fn drain_tape(&mut self, now: Instant) {
         let peer = &mut self.peer;
-        self.tape.drain(now, |track, layer| {
-            peer.request_keyframe(peer::TrackId(track.0), Layer(layer.0), now);
-        });
+        self.tape.drain(now, |track, layer| peer.request_keyframe(track, layer, now));
     }
 
     /// Acts on what the last inputs did to the file.

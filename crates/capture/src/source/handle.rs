@@ -5,8 +5,9 @@ use std::{
     time::Instant,
 };
 
-use media::{AudioChunk, AudioError, AudioFormat, NtpTime, RtpPacket, TrackConfig, TrackId};
+use media::{AudioChunk, AudioError, AudioFormat, TrackConfig};
 use model::{EndReason, Recording, SessionId};
+use rtp::{RtpPacket, SenderReport, TrackId};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::{CaptureError, metrics, registry::Committed};
@@ -32,10 +33,8 @@ pub(super) enum SourceInput {
     },
     SenderReport {
         track: TrackId,
-        ssrc: u32,
         arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
+        report: SenderReport,
     },
     Chunk {
         track: TrackId,
@@ -130,12 +129,10 @@ impl SourceHandle {
     pub async fn sender_report(
         &self,
         track: TrackId,
-        ssrc: u32,
         arrival: Instant,
-        ntp: NtpTime,
-        rtp_timestamp: u32,
+        report: SenderReport,
     ) -> Result<(), SourceEnded> {
-        self.send(SourceInput::SenderReport { track, ssrc, arrival, ntp, rtp_timestamp }).await
+        self.send(SourceInput::SenderReport { track, arrival, report }).await
     }
 
     /// Pushes audio; waits while session and disk are behind. Audio that can't be used ends the session, which shows

@@ -175,10 +175,9 @@ impl Session {
                 self.count(track, packet.payload.len());
                 self.record(Input::Rtp { track, layer: LayerId(0), arrival: arrival.min(now), packet }, now);
             }
-            Some(SourceInput::SenderReport { track, ssrc, arrival, ntp, rtp_timestamp }) => {
+            Some(SourceInput::SenderReport { track, arrival, report }) => {
                 let (layer, arrival) = (LayerId(0), arrival.min(now));
-                let report = Input::SenderReport { track, layer, ssrc, arrival, ntp, rtp_timestamp };
-                self.record(report, now);
+                self.record(Input::SenderReport { track, layer, arrival, report }, now);
             }
             Some(SourceInput::Chunk { track, chunk }) => {
                 self.count(track, chunk.data.len());

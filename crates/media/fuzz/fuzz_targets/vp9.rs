@@ -1,4 +1,4 @@
 //! One stream of one payload format.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| media_fuzz::one_format(media::Encoding::Vp9, data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| media_fuzz::one_format(media::Codec::Vp9, data));

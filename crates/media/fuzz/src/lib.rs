@@ -7,33 +7,32 @@ use std::{
 
 use bytes::Bytes;
 use media::{
-    Anchor, Encoding, Input, LayerId, MediaKind, MediaTime, NtpTime, Output, PayloadFormat, Recorder, RecorderConfig,
-    Recovery, RtpPacket, TrackConfig, TrackId,
+    Anchor, Codec, Encoding, Input, LayerId, MediaKind, MediaTime, NtpTime, Output, PayloadFormat, PayloadType, Recorder,
+    RecorderConfig, Recovery, RtpPacket, RtpTimestamp, SenderReport, Ssrc, TrackConfig, TrackId,
 };
 
 const ENCODINGS: [Encoding; 11] = [
-    Encoding::Opus,
-    Encoding::Vp8,
-    Encoding::Vp9,
-    Encoding::Av1,
-    Encoding::H264,
-    Encoding::H265,
-    Encoding::Pcmu,
-    Encoding::Pcma,
-    Encoding::G722,
+    Encoding::Codec(Codec::Opus),
+    Encoding::Codec(Codec::Vp8),
+    Encoding::Codec(Codec::Vp9),
+    Encoding::Codec(Codec::Av1),
+    Encoding::Codec(Codec::H264),
+    Encoding::Codec(Codec::H265),
+    Encoding::Codec(Codec::Pcmu),
+    Encoding::Codec(Codec::Pcma),
+    Encoding::Codec(Codec::G722),
     Encoding::Red,
-    Encoding::Pcm,
+    Encoding::Codec(Codec::Pcm),
 ];
 
 fn is_video(encoding: Encoding) -> bool {
-    use Encoding::{Av1, H264, H265, Vp8, Vp9};
-    matches!(encoding, Vp8 | Vp9 | Av1 | H264 | H265)
+    encoding.kind() == MediaKind::Video
 }
 
 fn formats(encodings: &[Encoding]) -> Vec<PayloadFormat> {
     let numbered = (96..).zip(encodings);
     let format = |(payload_type, &encoding): (u8, &Encoding)| PayloadFormat {
-        payload_type,
+        payload_type: PayloadType(payload_type),
         encoding,
         clock_rate: if is_video(encoding) { 90_000 } else { 48_000 },
         channels: if is_video(encoding) { 0 } else { 2 },
@@ -108,9 +107,9 @@ impl<'a> Session<'a> {
 }
 
 /// Packets of one payload format. The script determines their lengths, steps and markers.
-pub fn one_format(encoding: Encoding, data: &[u8]) {
+pub fn one_format(encoding: impl Into<Encoding>, data: &[u8]) {
     let mut session = Session::new(data);
-    let config = track(0, &[encoding, Encoding::Opus]);
+    let config = track(0, &[encoding.into(), Encoding::Codec(Codec::Opus)]);
     session.input(Input::AddTrack { track: config, at: session.now });
     let (mut sequence_number, mut timestamp) = (0_u16, 0_u32);
     while let (Some(flags), Some(length)) = (session.byte(), session.byte()) {
@@ -118,12 +117,13 @@ pub fn one_format(encoding: Encoding, data: &[u8]) {
         timestamp = timestamp.wrapping_add(if flags & 2 == 0 { 0 } else { 3_000 });
         session.now += Duration::from_millis(u64::from(flags >> 2 & 7));
         let packet = RtpPacket {
-            ssrc: 1,
-            payload_type: 96,
+            ssrc: Ssrc(1),
+            payload_type: PayloadType(96),
             sequence_number,
-            timestamp,
+            timestamp: RtpTimestamp(timestamp),
             marker: flags & 1 != 0,
             rotation: None,
+            resent: false,
             payload: Bytes::copy_from_slice(session.take(usize::from(length))),
         };
         let arrival = session.now;
@@ -151,9 +151,9 @@ pub fn script(data: &[u8]) {
                 let Ok(head) = <[u8; 16]>::try_from(head) else { break };
                 let [n0, n1, n2, n3, n4, n5, n6, n7, t0, t1, t2, t3, ssrc, ..] = head;
                 let ntp = NtpTime(u64::from_be_bytes([n0, n1, n2, n3, n4, n5, n6, n7]));
-                let rtp_timestamp = u32::from_be_bytes([t0, t1, t2, t3]);
-                let ssrc = u32::from(ssrc & 1);
-                session.input(Input::SenderReport { track, layer, ssrc, arrival: at, ntp, rtp_timestamp });
+                let rtp_timestamp = RtpTimestamp(u32::from_be_bytes([t0, t1, t2, t3]));
+                let ssrc = Ssrc(u32::from(ssrc & 1));
+                session.input(Input::SenderReport { track, layer, arrival: at, report: SenderReport { ssrc, ntp, rtp_timestamp } });
             }
             2 if step & 1 == 1 => session.input(Input::EndTrack { track, at }),
             3 if step & 1 == 1 => {
@@ -176,12 +176,13 @@ pub fn script(data: &[u8]) {
                     break;
                 };
                 let packet = RtpPacket {
-                    ssrc: u32::from(ssrc & 1),
-                    payload_type: 96 + kind % 12,
+                    ssrc: Ssrc(u32::from(ssrc & 1)),
+                    payload_type: PayloadType(96 + kind % 12),
                     sequence_number: u16::from_be_bytes([s0, s1]),
-                    timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+                    timestamp: RtpTimestamp(u32::from_be_bytes([t0, t1, t2, t3])),
                     marker: kind & 0x80 != 0,
                     rotation: None,
+            resent: false,
                     payload: Bytes::copy_from_slice(session.take(usize::from(length))),
                 };
                 session.input(Input::Rtp { track, layer, arrival: at, packet });
@@ -222,12 +223,13 @@ fn correct_file() -> Vec<u8> {
     for index in 0..60_u16 {
         session.now += Duration::from_millis(200);
         let packet = RtpPacket {
-            ssrc: 1,
-            payload_type: 97,
+            ssrc: Ssrc(1),
+            payload_type: PayloadType(97),
             sequence_number: index,
-            timestamp: u32::from(index) * 18_000,
+            timestamp: RtpTimestamp(u32::from(index) * 18_000),
             marker: true,
             rotation: None,
+            resent: false,
             payload: Bytes::from_static(&[0x10, 0x10, 0, 0, 0x9d, 0x01, 0x2a, 64, 0, 64, 0, 1, 2, 3]),
         };
         let arrival = session.now;

@@ -11,7 +11,7 @@ pub(crate) mod red;
 mod vp8;
 mod vp9;
 
-use crate::{Codec, Encoding, PayloadFormat};
+use crate::{Codec, PayloadFormat};
 
 /// A payload that breaks the rules of its format. The sender is at fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -89,18 +89,13 @@ pub(crate) enum Depacketizer {
 impl Depacketizer {
     /// The depacketizer of a video format. None for audio, where each packet is a frame.
     pub(crate) fn new(format: &PayloadFormat) -> Option<Self> {
-        match format.encoding {
-            Encoding::Vp8 => Some(Self::Vp8),
-            Encoding::Vp9 => Some(Self::Vp9(vp9::Vp9::default())),
-            Encoding::Av1 => Some(Self::Av1(av1::Av1::default())),
-            Encoding::H264 => Some(Self::H264(h264::H264::new(&format.fmtp))),
-            Encoding::H265 => Some(Self::H265(h265::H265::new(&format.fmtp))),
-            Encoding::Opus
-            | Encoding::Pcmu
-            | Encoding::Pcma
-            | Encoding::G722
-            | Encoding::Pcm
-            | Encoding::Red => None,
+        match format.encoding.codec()? {
+            Codec::Vp8 => Some(Self::Vp8),
+            Codec::Vp9 => Some(Self::Vp9(vp9::Vp9::default())),
+            Codec::Av1 => Some(Self::Av1(av1::Av1::default())),
+            Codec::H264 => Some(Self::H264(h264::H264::new(&format.fmtp))),
+            Codec::H265 => Some(Self::H265(h265::H265::new(&format.fmtp))),
+            Codec::Opus | Codec::Pcmu | Codec::Pcma | Codec::G722 | Codec::Pcm => None,
         }
     }
 
@@ -139,23 +134,6 @@ impl Depacketizer {
             Self::H265(h265) => h265.abandon(),
         }
     }
-}
-
-/// The codec of a payload format. None for those that only wrap others.
-pub(crate) fn codec(encoding: Encoding) -> Option<Codec> {
-    Some(match encoding {
-        Encoding::Vp8 => Codec::Vp8,
-        Encoding::Vp9 => Codec::Vp9,
-        Encoding::Av1 => Codec::Av1,
-        Encoding::H264 => Codec::H264,
-        Encoding::H265 => Codec::H265,
-        Encoding::Opus => Codec::Opus,
-        Encoding::Pcmu => Codec::Pcmu,
-        Encoding::Pcma => Codec::Pcma,
-        Encoding::G722 => Codec::G722,
-        Encoding::Pcm => Codec::Pcm,
-        Encoding::Red => return None,
-    })
 }
 
 fn take(rest: &mut &[u8]) -> Result<u8, DepacketizeError> {

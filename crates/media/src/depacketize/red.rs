@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::DepacketizeError;
+use crate::PayloadType;
 
 /// The most blocks of a packet. Browsers send up to nine.
 const MAX_BLOCKS: usize = 32;
@@ -10,7 +11,7 @@ const MAX_BLOCKS: usize = 32;
 /// A block: one audio packet of a redundant one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RedBlock {
-    pub payload_type: u8,
+    pub payload_type: PayloadType,
     /// How many ticks its timestamp is before the packet's. Zero for the primary block.
     pub offset: u32,
     /// Its range in the payload.
@@ -23,7 +24,7 @@ pub(crate) fn blocks(payload: &[u8]) -> Result<Vec<RedBlock>, DepacketizeError> 
     let mut rest = payload;
     loop {
         let (&first, _) = rest.split_first().ok_or(DepacketizeError::Truncated)?;
-        let payload_type = first & 0x7f;
+        let payload_type = PayloadType(first & 0x7f);
         if first & 0x80 == 0 {
             headers.push((payload_type, 0, None));
             rest = &rest[1..];
@@ -62,8 +63,8 @@ mod tests {
         assert_eq!(
             found,
             [
-                RedBlock { payload_type: 111, offset: 960, data: 5..7 },
-                RedBlock { payload_type: 111, offset: 0, data: 7..8 },
+                RedBlock { payload_type: PayloadType(111), offset: 960, data: 5..7 },
+                RedBlock { payload_type: PayloadType(111), offset: 0, data: 7..8 },
             ]
         );
         assert_eq!(blocks(&[111, 9]).unwrap()[0].data, 1..2);

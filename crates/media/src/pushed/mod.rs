@@ -8,7 +8,7 @@ use std::{collections::VecDeque, time::Duration};
 use bytes::{Bytes, BytesMut};
 
 use crate::{
-    Encoding, MediaTime, PayloadFormat,
+    Codec, MediaTime, PayloadFormat, PayloadType,
     depacketize::opus,
     time::{MILLISECOND, SECOND, nanos},
 };
@@ -158,11 +158,17 @@ impl AudioFormat {
     /// The format of a track of this audio.
     #[must_use]
     pub fn payload_format(self) -> PayloadFormat {
-        let (encoding, clock_rate, channels) = match self {
-            Self::Pcm { sample_rate, channels } => (Encoding::Pcm, sample_rate, channels),
-            Self::Opus { channels } => (Encoding::Opus, OPUS_RATE, channels),
+        let (codec, clock_rate, channels) = match self {
+            Self::Pcm { sample_rate, channels } => (Codec::Pcm, sample_rate, channels),
+            Self::Opus { channels } => (Codec::Opus, OPUS_RATE, channels),
         };
-        PayloadFormat { payload_type: 0, encoding, clock_rate, channels, fmtp: String::new() }
+        PayloadFormat {
+            payload_type: PayloadType(0),
+            encoding: codec.into(),
+            clock_rate,
+            channels,
+            fmtp: String::new(),
+        }
     }
 
     fn rate(self) -> u32 {

@@ -5,10 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    RtpPacket,
-    time::{SeqNo, SeqUnwrapper},
-};
+use rtp::SeqNo;
+
+use crate::{RtpPacket, time::SeqUnwrapper};
 
 /// A larger step forward is accepted only when the next packet continues from it (RFC 3550 §A.1 `MAX_DROPOUT`).
 const MAX_DROPOUT: u64 = 3_000;

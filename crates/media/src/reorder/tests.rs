@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use rtp::{PayloadType, RtpTimestamp, Ssrc};
 
 use super::*;
 
@@ -28,12 +29,13 @@ impl Fixture {
     fn push(&mut self, milliseconds: u64, sequence_number: u16) -> &'static str {
         let now = self.at(milliseconds);
         let packet = RtpPacket {
-            ssrc: 1,
-            payload_type: 96,
+            ssrc: Ssrc(1),
+            payload_type: PayloadType(96),
             sequence_number,
-            timestamp: 0,
+            timestamp: RtpTimestamp(0),
             marker: false,
             rotation: None,
+            resent: false,
             payload: Bytes::from_static(b"x"),
         };
         let name = match self.reorder.push(now, packet) {

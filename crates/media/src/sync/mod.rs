@@ -9,7 +9,7 @@ use mapping::ClockMapping;
 use reports::{Reports, nominal};
 
 use crate::{
-    Anchor, NtpTime,
+    Anchor, NtpTime, RtpTimestamp, SenderReport,
     time::{LocalNanos, MILLISECOND, RtpTicks, SECOND, TicksUnwrapper},
 };
 
@@ -188,7 +188,7 @@ impl StreamClock {
     /// Observes a frame, whose first packet arrived at `arrival`. Frames must be in the order they were sent.
     pub(crate) fn observe(
         &mut self,
-        timestamp: u32,
+        timestamp: RtpTimestamp,
         rate: u32,
         arrival: LocalNanos,
         senders: &SenderClocks,
@@ -275,8 +275,7 @@ impl StreamClock {
     /// Applies a sender report. One that can't be right is ignored.
     pub(crate) fn observe_report(
         &mut self,
-        ntp: NtpTime,
-        timestamp: u32,
+        report: SenderReport,
         arrival: LocalNanos,
         senders: &mut SenderClocks,
     ) -> ReportOutcome {
@@ -286,17 +285,17 @@ impl StreamClock {
         if self.anchor == Anchor::Arrival {
             return ReportOutcome::Unchanged;
         }
-        if ntp.0 & 0xffff_ffff < LEAST_FRACTION {
+        if report.ntp.0 & 0xffff_ffff < LEAST_FRACTION {
             return self.ignore_report("the wall clock has no fraction of a second");
         }
-        let ticks = self.unwrapper.nearest(timestamp);
+        let ticks = self.unwrapper.nearest(report.rtp_timestamp);
         // No media takes so long to arrive: the report is wrong, or from before the media clock jumped.
         let age = arrival.saturating_sub(by_arrival.to_local(nominal(ticks.0, self.rate)));
         if !(-MAX_LEAD..=MAX_LAG).contains(&age) {
             return self.ignore_report("the timestamp is far from those of the frames");
         }
         self.ignored_logged = false;
-        let ntp = ntp_nanos(ntp);
+        let ntp = ntp_nanos(report.ntp);
         let before = self.target(last.ticks, senders);
         let sender = senders.observe(ntp, arrival);
         let new_sender = self.sender != Some(sender);

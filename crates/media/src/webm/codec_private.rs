@@ -19,10 +19,8 @@ impl CodecPrivate {
             Codec::H264 => Self(h264::decoder_configuration(first).unwrap_or_default()),
             Codec::H265 => Self(h265::decoder_configuration(first).unwrap_or_default()),
             Codec::Opus => opus_head(channels),
-            // Format tags of WAVEFORMATEX: MULAW, ALAW, ADPCM_G722.
-            Codec::Pcmu => wave_format(0x0007, channels, 8_000, 8_000, 8),
-            Codec::Pcma => wave_format(0x0006, channels, 8_000, 8_000, 8),
-            Codec::G722 => wave_format(0x028f, channels, 16_000, 8_000, 4),
+            Codec::Pcmu | Codec::Pcma => wave_format(codec, channels, 8_000, 8_000, 8),
+            Codec::G722 => wave_format(codec, channels, 16_000, 8_000, 4),
             Codec::Vp8 | Codec::Vp9 | Codec::Pcm => Self::default(),
         }
     }
@@ -41,9 +39,10 @@ fn opus_head(channels: u8) -> CodecPrivate {
     CodecPrivate(head)
 }
 
-fn wave_format(tag: u16, channels: u8, rate: u32, bytes_per_second: u32, bits: u16) -> CodecPrivate {
+/// WAVEFORMATEX.
+fn wave_format(codec: Codec, channels: u8, rate: u32, bytes_per_second: u32, bits: u16) -> CodecPrivate {
     let mut format = Vec::with_capacity(18);
-    format.put_u16_le(tag);
+    format.put_u16_le(codec.wave_format_tag().unwrap_or_default());
     format.put_u16_le(u16::from(channels));
     format.put_u32_le(rate);
     format.put_u32_le(bytes_per_second * u32::from(channels));

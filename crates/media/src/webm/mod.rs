@@ -10,5 +10,5 @@ mod writer;
 
 pub(crate) use codec_private::CodecPrivate;
 pub use recover::{RecoverError, Recovery, Repair, recover};
-pub(crate) use tracks::TrackEntry;
+pub(crate) use tracks::{TrackEntry, codec_delay};
 pub(crate) use writer::{Block, Writer};

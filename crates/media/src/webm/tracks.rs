@@ -28,44 +28,17 @@ pub(crate) struct TrackEntry {
     pub private: CodecPrivate,
 }
 
-impl Codec {
-    pub(crate) fn kind(self) -> MediaKind {
-        match self {
-            Self::Vp8 | Self::Vp9 | Self::Av1 | Self::H264 | Self::H265 => MediaKind::Video,
-            Self::Opus | Self::Pcmu | Self::Pcma | Self::G722 | Self::Pcm => MediaKind::Audio,
-        }
-    }
+/// CodecDelay in nanoseconds: audio that a decoder discards at the start.
+pub(crate) fn codec_delay(codec: Codec) -> i64 {
+    if codec == Codec::Opus { OPUS_DELAY } else { 0 }
+}
 
-    /// Whether WebM allows it.
-    pub(crate) fn is_webm(self) -> bool {
-        matches!(self, Self::Vp8 | Self::Vp9 | Self::Av1 | Self::Opus)
-    }
-
-    /// Its CodecDelay in nanoseconds: audio that a decoder discards at the start.
-    pub(crate) fn delay(self) -> i64 {
-        if self == Self::Opus { OPUS_DELAY } else { 0 }
-    }
-
-    fn id(self) -> &'static str {
-        match self {
-            Self::Vp8 => "V_VP8",
-            Self::Vp9 => "V_VP9",
-            Self::Av1 => "V_AV1",
-            Self::H264 => "V_MPEG4/ISO/AVC",
-            Self::H265 => "V_MPEGH/ISO/HEVC",
-            Self::Opus => "A_OPUS",
-            Self::Pcmu | Self::Pcma | Self::G722 => "A_MS/ACM",
-            Self::Pcm => "A_PCM/INT/LIT",
-        }
-    }
-
-    fn sampling_frequency(self, rate: u32) -> f64 {
-        match self {
-            Self::Pcm => f64::from(rate),
-            Self::Pcmu | Self::Pcma => 8_000.0,
-            Self::G722 => 16_000.0,
-            _ => 48_000.0,
-        }
+fn sampling_frequency(codec: Codec, rate: u32) -> f64 {
+    match codec {
+        Codec::Pcm => f64::from(rate),
+        Codec::Pcmu | Codec::Pcma => 8_000.0,
+        Codec::G722 => 16_000.0,
+        _ => 48_000.0,
     }
 }
 
@@ -85,7 +58,7 @@ impl TrackEntry {
                 put(entry, id::NAME, self.name.as_bytes());
             }
             put(entry, id::LANGUAGE, b"und");
-            put(entry, id::CODEC_ID, self.codec.id().as_bytes());
+            put(entry, id::CODEC_ID, self.codec.matroska_id().as_bytes());
             if !self.private.0.is_empty() {
                 put(entry, id::CODEC_PRIVATE, &self.private.0);
             }
@@ -121,7 +94,7 @@ impl TrackEntry {
 
     fn put_audio(&self, entry: &mut Vec<u8>) {
         put_master(entry, id::AUDIO, |audio| {
-            put_float(audio, id::SAMPLING_FREQUENCY, self.codec.sampling_frequency(self.rate));
+            put_float(audio, id::SAMPLING_FREQUENCY, sampling_frequency(self.codec, self.rate));
             put_uint(audio, id::CHANNELS, u64::from(self.channels));
             match self.codec {
                 Codec::Pcmu | Codec::Pcma => put_uint(audio, id::BIT_DEPTH, 8),

@@ -111,7 +111,7 @@ impl Writer {
             return None;
         };
         self.patch(self.layout.tracks, &region, out);
-        if !codec.is_webm() && self.container == Container::Webm {
+        if codec.container() == Container::Matroska && self.container == Container::Webm {
             self.container = Container::Matroska;
             self.patch(self.layout.doc_type, &header::doc_type(Container::Matroska), out);
         }

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use media::{
     FinalBytes, Input, KeyframeReason, LayerId, NtpTime, Output, Recorder, RecorderConfig, RecordingSummary,
-    RtpPacket, TrackConfig, TrackId,
+    RtpPacket, RtpTimestamp, SenderReport, Ssrc, TrackConfig, TrackId,
 };
 
 /// The file that the recorder's outputs make.
@@ -163,7 +163,8 @@ impl Harness {
         rtp_timestamp: u32,
     ) {
         self.advance(at);
-        self.input(Input::SenderReport { track, layer, ssrc, arrival: self.start + at, ntp, rtp_timestamp });
+        let report = SenderReport { ssrc: Ssrc(ssrc), ntp, rtp_timestamp: RtpTimestamp(rtp_timestamp) };
+        self.input(Input::SenderReport { track, layer, arrival: self.start + at, report });
     }
 
     /// Ends the session, and returns the file.

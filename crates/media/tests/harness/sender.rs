@@ -3,12 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use media::{Anchor, Encoding, MediaKind, PayloadFormat, RtpPacket, TrackConfig, TrackId};
+use media::{
+    Anchor, Codec, Encoding, MediaKind, PayloadFormat, PayloadType, RtpPacket, RtpTimestamp, Ssrc,
+    TrackConfig, TrackId,
+};
 
 pub const AUDIO: TrackId = TrackId(0);
 pub const VIDEO: TrackId = TrackId(1);
 
-pub fn format(payload_type: u8, encoding: Encoding, clock_rate: u32, channels: u8) -> PayloadFormat {
+pub fn format(
+    payload_type: u8,
+    encoding: impl Into<Encoding>,
+    clock_rate: u32,
+    channels: u8,
+) -> PayloadFormat {
+    let (payload_type, encoding) = (PayloadType(payload_type), encoding.into());
     PayloadFormat { payload_type, encoding, clock_rate, channels, fmtp: String::new() }
 }
 
@@ -17,11 +26,11 @@ pub fn track(id: TrackId, kind: MediaKind, formats: Vec<PayloadFormat>) -> Track
 }
 
 pub fn opus_track() -> TrackConfig {
-    track(AUDIO, MediaKind::Audio, vec![format(111, Encoding::Opus, 48_000, 2)])
+    track(AUDIO, MediaKind::Audio, vec![format(111, Codec::Opus, 48_000, 2)])
 }
 
 pub fn vp8_track() -> TrackConfig {
-    track(VIDEO, MediaKind::Video, vec![format(96, Encoding::Vp8, 90_000, 0)])
+    track(VIDEO, MediaKind::Video, vec![format(96, Codec::Vp8, 90_000, 0)])
 }
 
 /// One RTP source.
@@ -79,12 +88,13 @@ impl Source {
         let sequence_number = self.sequence_number;
         self.sequence_number = sequence_number.wrapping_add(1);
         RtpPacket {
-            ssrc: self.ssrc,
-            payload_type: self.payload_type,
+            ssrc: Ssrc(self.ssrc),
+            payload_type: PayloadType(self.payload_type),
             sequence_number,
-            timestamp,
+            timestamp: RtpTimestamp(timestamp),
             marker,
             rotation: None,
+            resent: false,
             payload: Bytes::from(payload),
         }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use peer::{
-    Candidate, CodecPreference, Endpoint, Environment, IceCredentials, MediaKind, Peer, PeerConfig, Protocol,
+    Candidate, Codec, Encoding, Endpoint, Environment, IceCredentials, Peer, PeerConfig, Protocol,
     TransportTimeouts,
 };
 
@@ -18,19 +18,13 @@ static ENVIRONMENT: LazyLock<Arc<Environment>> =
     LazyLock::new(|| Arc::new(Environment::new().expect("OpenSSL sets up")));
 
 static CONFIG: LazyLock<Arc<PeerConfig>> = LazyLock::new(|| {
-    let codec = |kind, name: &str, clock_rate| CodecPreference {
-        kind,
-        encoding_name: name.to_owned(),
-        clock_rate,
-        required_fmtp: vec![],
-    };
     Arc::new(PeerConfig {
         candidates: vec![Candidate { protocol: Protocol::Udp, address: ([192, 0, 2, 1], 4000).into() }],
         codecs: vec![
-            codec(MediaKind::Video, "VP8", 90_000),
-            codec(MediaKind::Video, "H264", 90_000),
-            codec(MediaKind::Audio, "red", 48_000),
-            codec(MediaKind::Audio, "opus", 48_000),
+            Codec::Vp8.into(),
+            Codec::H264.into(),
+            Encoding::Red,
+            Codec::Opus.into(),
         ],
         timeouts: TransportTimeouts::default(),
         max_offer_bytes: 64 * 1024,

@@ -1,5 +1,7 @@
 use super::*;
-use crate::{CodecPreference, MediaKind, PeerConfig, TransportTimeouts, sdp};
+use rtp::Codec;
+
+use crate::{PeerConfig, TransportTimeouts, sdp};
 
 const HEAD: &str = "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\na=group:BUNDLE a v w\na=ice-ufrag:abcd\n\
 a=ice-pwd:0123456789012345678901\na=fingerprint:sha-256 \
@@ -18,15 +20,9 @@ fn video(mid: &str, extra: &str) -> String {
 }
 
 fn session(sections: &str) -> Session {
-    let codec = |kind, name: &str, clock_rate| CodecPreference {
-        kind,
-        encoding_name: name.to_owned(),
-        clock_rate,
-        required_fmtp: Vec::new(),
-    };
     let config = PeerConfig {
         candidates: Vec::new(),
-        codecs: vec![codec(MediaKind::Video, "VP8", 90_000), codec(MediaKind::Audio, "opus", 48_000)],
+        codecs: vec![Codec::Vp8.into(), Codec::Opus.into()],
         timeouts: TransportTimeouts::default(),
         max_offer_bytes: 100_000,
         max_sections: 9,
@@ -58,7 +54,7 @@ fn bound(
 ) -> Option<(usize, u8, Role)> {
     let packet = packet(payload_type, ssrc, extensions);
     resolve(session, &Header::parse(&packet).unwrap())
-        .map(|binding| (binding.section, binding.layer, binding.role))
+        .map(|binding| (binding.section, binding.layer.0, binding.role))
 }
 
 /// (payload type, ssrc, extensions, section).
@@ -90,7 +86,7 @@ fn mid_comes_first_then_ssrc_then_a_payload_type_of_one_section() {
 fn repair_streams_are_told_by_payload_type_and_joined_by_fid() {
     let group = "a=ssrc-group:FID 5 7\na=ssrc:5 cname:x\na=ssrc:7 cname:x\n";
     let session = session(&format!("{AUDIO}{}", video("v", group)));
-    assert_eq!(bound(&session, 97, 7, &[]), Some((1, 0, Role::Repair { of: Some(5) })));
+    assert_eq!(bound(&session, 97, 7, &[]), Some((1, 0, Role::Repair { of: Some(Ssrc(5)) })));
     assert_eq!(bound(&session, 97, 8, &[]), Some((1, 0, Role::Repair { of: None })));
     assert_eq!(bound(&session, 96, 5, &[]), Some((1, 0, Role::Primary)));
 }

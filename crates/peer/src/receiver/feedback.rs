@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use rtp::Ssrc;
 
 use super::Receiver;
 use crate::{feedback::nack::NackList, rtcp, stream::KeyframeBy};
 
 /// Our own SSRC in what we send. libwebrtc's receive-only sides use it as well.
-const OUR_SSRC: u32 = 1;
+const OUR_SSRC: Ssrc = Ssrc(1);
 /// Feedback of at most this many bytes goes into one datagram.
 const MAX_COMPOUND: usize = 1150;
 /// Reports that are due so soon go with the ones that are due now.

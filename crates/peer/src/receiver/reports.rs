@@ -2,9 +2,11 @@
 
 use std::{collections::VecDeque, time::Instant};
 
+use rtp::Ssrc;
+
 use super::Receiver;
 use crate::{
-    Layer, PeerEvent,
+    PeerEvent,
     demux::Role,
     rtcp::{self, Report, goodbye_ssrcs},
     sdp::Session,
@@ -34,19 +36,18 @@ impl Receiver {
         };
         for report in rtcp::reports(&compound) {
             match report {
-                Report::Sender { ssrc, ntp, rtp_timestamp } => {
-                    let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc) else {
+                Report::Sender(report) => {
+                    let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == report.ssrc)
+                    else {
                         continue;
                     };
-                    stream.reception.sender_report(ntp, arrival);
+                    stream.reception.sender_report(report.ntp, arrival);
                     if stream.role == Role::Primary {
                         events.push_back(PeerEvent::SenderReport {
                             track: stream.track,
-                            layer: Layer(stream.layer),
-                            ssrc,
+                            layer: stream.layer,
                             arrival,
-                            ntp,
-                            rtp_timestamp,
+                            report,
                         });
                     }
                 }
@@ -58,7 +59,7 @@ impl Receiver {
         true
     }
 
-    fn goodbye(&mut self, ssrc: u32, tracks: &mut Tracks, events: &mut VecDeque<PeerEvent>) {
+    fn goodbye(&mut self, ssrc: Ssrc, tracks: &mut Tracks, events: &mut VecDeque<PeerEvent>) {
         let Some(stream) = self.streams.iter_mut().find(|stream| stream.ssrc == ssrc) else { return };
         stream.said_bye = true;
         if let Some(nack) = &mut stream.nack {

@@ -2,6 +2,8 @@
 
 use std::{fmt, fmt::Write as _, net::IpAddr};
 
+use rtp::PayloadType;
+
 use super::{
     attribute::{Feedback, RtpMap},
     negotiate::{Content, MediaSection, Section, Session},
@@ -182,7 +184,7 @@ fn write_media(out: &mut String, media: &MediaSection) -> fmt::Result {
 
 fn write_fmtp_and_feedback(
     out: &mut String,
-    payload_type: u8,
+    payload_type: PayloadType,
     fmtp: &str,
     feedback: Feedback,
 ) -> fmt::Result {

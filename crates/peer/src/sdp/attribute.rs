@@ -1,11 +1,13 @@
 //! Single `a=` values.
 
-use crate::rtp::ExtensionIds;
+use rtp::PayloadType;
+
+use crate::header::ExtensionIds;
 
 /// `a=rtpmap` (RFC 8866 §6.6).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct RtpMap {
-    pub(super) payload_type: u8,
+    pub(super) payload_type: PayloadType,
     pub(super) encoding_name: String,
     pub(super) clock_rate: u32,
     /// As written; none where the line has no third part.
@@ -23,8 +25,8 @@ impl RtpMap {
     }
 
     /// The assignments of RFC 3551 §6 that need no rtpmap and that clients still use so.
-    pub(super) fn fixed(payload_type: u8) -> Option<Self> {
-        let encoding_name = match payload_type {
+    pub(super) fn fixed(payload_type: PayloadType) -> Option<Self> {
+        let encoding_name = match payload_type.0 {
             0 => "PCMU",
             8 => "PCMA",
             9 => "G722",
@@ -40,21 +42,13 @@ impl RtpMap {
 }
 
 /// Splits `96 the rest` into 96 and `the rest`.
-pub(super) fn split_payload_type(value: &str) -> Option<(u8, &str)> {
+pub(super) fn split_payload_type(value: &str) -> Option<(PayloadType, &str)> {
     let (payload_type, rest) = value.trim().split_once(char::is_whitespace)?;
     Some((parse_payload_type(payload_type)?, rest.trim()))
 }
 
-pub(super) fn parse_payload_type(text: &str) -> Option<u8> {
-    text.parse().ok().filter(|payload_type| *payload_type < 128)
-}
-
-/// A parameter of an `a=fmtp` value: `name=value; name=value`, names without regard to case.
-pub(super) fn fmtp_parameter<'a>(fmtp: &'a str, name: &str) -> Option<&'a str> {
-    fmtp.split(';').find_map(|parameter| {
-        let (key, value) = parameter.split_once('=')?;
-        key.trim().eq_ignore_ascii_case(name).then(|| value.trim())
-    })
+pub(super) fn parse_payload_type(text: &str) -> Option<PayloadType> {
+    text.parse().ok().filter(|payload_type| *payload_type < 128).map(PayloadType)
 }
 
 /// What of `a=rtcp-fb` we answer: the rest isn't ours to give.
@@ -115,11 +109,11 @@ pub(super) fn note_extmap(value: &str, ids: &mut ExtensionIds) -> Option<(u8, St
         "urn:ietf:params:rtp-hdrext:sdes:mid" => &mut ids.mid,
         "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id" => &mut ids.rid,
         "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id" => &mut ids.repaired_rid,
-        "urn:ietf:params:rtp-hdrext:ssrc-audio-level" => &mut ids.audio_level,
         "urn:3gpp:video-orientation" => &mut ids.orientation,
         "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01" => &mut ids.transport_cc,
         // Not read, but a sender that was told that they're understood spaces its packets and clocks better.
-        "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
+        "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
+        | "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
         | "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time" => {
             return Some((id, uri.to_owned()));
         }

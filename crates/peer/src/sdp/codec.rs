@@ -1,28 +1,35 @@
 //! Which offered payload types we accept.
 
+use rtp::{Encoding, MediaKind, PayloadFormat, PayloadType, fmtp_parameter};
+
 use super::{
-    attribute::fmtp_parameter,
     negotiate::{Format, Repair},
     offer::{OfferedCodec, OfferedSection},
 };
-use crate::{CodecPreference, MediaKind, PayloadFormat};
 
-/// The accepted payload types by preference, then in the order of the offer.
+/// The accepted payload types in the order of preference, then of the offer.
 pub(super) fn accepted_formats(
     section: &OfferedSection,
     kind: MediaKind,
-    preferences: &[CodecPreference],
+    preferences: &[Encoding],
 ) -> Vec<Format> {
     let mut formats: Vec<Format> = Vec::new();
-    for preference in preferences.iter().filter(|preference| preference.kind == kind) {
-        for codec in section.codecs.iter().filter(|codec| matches(codec, preference)) {
+    for encoding in preferences.iter().filter(|encoding| encoding.kind() == kind) {
+        let mut ranked: Vec<_> = section
+            .codecs
+            .iter()
+            .filter(|codec| matches(codec, *encoding))
+            .filter_map(|codec| Some((rank(codec, *encoding)?, codec)))
+            .collect();
+        ranked.sort_by_key(|(rank, _)| *rank);
+        for (_, codec) in ranked {
             if formats.iter().all(|format| format.payload.payload_type != codec.map.payload_type) {
-                formats.push(format(codec, kind));
+                formats.push(format(codec, *encoding));
             }
         }
     }
     // RFC 2198: RED is of use only where what it wraps is accepted too.
-    let plain: Vec<u8> =
+    let plain: Vec<PayloadType> =
         formats.iter().filter(|format| !is_red(format)).map(|format| format.payload.payload_type).collect();
     formats.retain(|format| !is_red(format) || wraps_only(format, &plain));
     // RED alone carries nothing, and a payload type without its own codec can't be decoded.
@@ -31,14 +38,16 @@ pub(super) fn accepted_formats(
 
 /// The RTX payload types (RFC 4588 §8.6) of accepted ones.
 pub(super) fn accepted_repairs(section: &OfferedSection, formats: &[Format]) -> Vec<Repair> {
-    let accepted =
-        |payload_type: &u8| formats.iter().any(|format| format.payload.payload_type == *payload_type);
+    let accepted = |payload_type: &PayloadType| {
+        formats.iter().any(|format| format.payload.payload_type == *payload_type)
+    };
     section
         .codecs
         .iter()
         .filter(|codec| codec.map.encoding_name.eq_ignore_ascii_case("rtx"))
         .filter_map(|codec| {
-            let primary = fmtp_parameter(&codec.fmtp, "apt")?.parse().ok().filter(accepted)?;
+            let primary =
+                fmtp_parameter(&codec.fmtp, "apt")?.parse().ok().map(PayloadType).filter(accepted)?;
             Some(Repair { map: codec.map.clone(), primary, fmtp: codec.fmtp.clone() })
         })
         .collect()
@@ -51,32 +60,27 @@ pub(super) fn offered_names(section: &OfferedSection) -> impl Iterator<Item = &s
     })
 }
 
-fn matches(codec: &OfferedCodec, preference: &CodecPreference) -> bool {
-    codec.map.encoding_name.eq_ignore_ascii_case(&preference.encoding_name)
-        && codec.map.clock_rate == preference.clock_rate
-        && preference.required_fmtp.iter().all(|(name, required)| {
-            fmtp_parameter(&codec.fmtp, name)
-                .or_else(|| default_parameter(&codec.map.encoding_name, name))
-                .is_some_and(|offered| offered.eq_ignore_ascii_case(required))
-        })
+fn matches(codec: &OfferedCodec, encoding: Encoding) -> bool {
+    codec.map.encoding_name.eq_ignore_ascii_case(encoding.name())
+        && Some(codec.map.clock_rate) == encoding.clock_rate()
 }
 
-/// What a parameter means where the offer leaves it out: RFC 6184 §8.1, RFC 9628 §6.1, the AV1 payload format §7.2.
-fn default_parameter(encoding_name: &str, parameter: &str) -> Option<&'static str> {
-    let named = |name: &str, key: &str| {
-        encoding_name.eq_ignore_ascii_case(name) && parameter.eq_ignore_ascii_case(key)
-    };
-    (named("H264", "packetization-mode") || named("VP9", "profile-id") || named("AV1", "profile"))
-        .then_some("0")
+/// How far down the lists of accepted values its format parameters are, all added up. None if one is not accepted.
+fn rank(codec: &OfferedCodec, encoding: Encoding) -> Option<usize> {
+    encoding.fmtp_rules().iter().try_fold(0, |sum, rule| {
+        let offered = fmtp_parameter(&codec.fmtp, rule.parameter).unwrap_or(rule.default);
+        let rank = rule.accepted.iter().position(|accepted| accepted.eq_ignore_ascii_case(offered))?;
+        Some(sum + rank)
+    })
 }
 
-fn format(codec: &OfferedCodec, kind: MediaKind) -> Format {
+fn format(codec: &OfferedCodec, encoding: Encoding) -> Format {
     Format {
         payload: PayloadFormat {
             payload_type: codec.map.payload_type,
-            encoding_name: codec.map.encoding_name.clone(),
+            encoding,
             clock_rate: codec.map.clock_rate,
-            channels: match kind {
+            channels: match encoding.kind() {
                 MediaKind::Audio => codec.map.channels.unwrap_or(1),
                 MediaKind::Video => 0,
             },
@@ -88,15 +92,15 @@ fn format(codec: &OfferedCodec, kind: MediaKind) -> Format {
 }
 
 fn is_red(format: &Format) -> bool {
-    format.payload.encoding_name.eq_ignore_ascii_case("red")
+    format.payload.encoding == Encoding::Red
 }
 
 /// `a=fmtp:63 111/111`. Video's RED names nothing, and wraps ULPFEC, which we don't take.
-fn wraps_only(red: &Format, plain: &[u8]) -> bool {
+fn wraps_only(red: &Format, plain: &[PayloadType]) -> bool {
     !red.payload.fmtp.is_empty()
         && red
             .payload
             .fmtp
             .split('/')
-            .all(|wrapped| wrapped.trim().parse().is_ok_and(|wrapped| plain.contains(&wrapped)))
+            .all(|wrapped| wrapped.trim().parse().is_ok_and(|wrapped| plain.contains(&PayloadType(wrapped))))
 }

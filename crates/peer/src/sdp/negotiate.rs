@@ -1,11 +1,13 @@
 //! What is accepted of an offer.
 
+use rtp::{MediaKind, PayloadFormat, PayloadType, Ssrc};
+
 use super::{
     attribute::{Feedback, RtpMap},
     codec::{accepted_formats, accepted_repairs, offered_names},
     offer::{Offer, OfferedCodec, OfferedSection},
 };
-use crate::{MediaKind, OfferError, PayloadFormat, PeerConfig, rtp::ExtensionIds};
+use crate::{OfferError, PeerConfig, header::ExtensionIds};
 
 /// A negotiated session: the sections in the order of the offer.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -47,9 +49,9 @@ pub(crate) struct MediaSection {
     pub(crate) extension_ids: ExtensionIds,
     pub(super) extensions: Vec<(u8, String)>,
     pub(crate) rtcp_rsize: bool,
-    pub(crate) ssrcs: Vec<u32>,
+    pub(crate) ssrcs: Vec<Ssrc>,
     /// (primary, RTX).
-    pub(crate) repair_ssrcs: Vec<(u32, u32)>,
+    pub(crate) repair_ssrcs: Vec<(Ssrc, Ssrc)>,
     pub(crate) rids: Vec<String>,
 }
 
@@ -66,12 +68,12 @@ pub(crate) struct Format {
 pub(crate) struct Repair {
     pub(super) map: RtpMap,
     /// The payload type that it resends.
-    pub(crate) primary: u8,
+    pub(crate) primary: PayloadType,
     pub(super) fmtp: String,
 }
 
 impl Repair {
-    pub(crate) fn payload_type(&self) -> u8 {
+    pub(crate) fn payload_type(&self) -> PayloadType {
         self.map.payload_type
     }
 }
@@ -182,7 +184,7 @@ fn check_useful(
         }
         return Err(OfferError::NoCommonCodec {
             offered: comma_separated(sending().flat_map(offered_names)),
-            supported: comma_separated(config.codecs.iter().map(|codec| codec.encoding_name.as_str())),
+            supported: comma_separated(config.codecs.iter().map(|encoding| encoding.name())),
         });
     }
     if first { Err(OfferError::NoMedia) } else { Ok(()) }

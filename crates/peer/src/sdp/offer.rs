@@ -3,11 +3,12 @@
 use std::io::Cursor;
 
 use rtc_sdp::{MediaDescription, SessionDescription, description::common::Attribute};
+use rtp::{MediaKind, PayloadType, Ssrc};
 
 use super::attribute::{
     Feedback, RtpMap, note_extmap, parse_payload_type, sha256_fingerprint, simulcast_send, split_payload_type,
 };
-use crate::{MediaKind, OfferError, PeerConfig, rtp::ExtensionIds};
+use crate::{OfferError, PeerConfig, header::ExtensionIds};
 
 /// More layers than any client sends; what goes beyond is not accepted.
 const MAX_RIDS: usize = 8;
@@ -52,9 +53,9 @@ pub(super) struct OfferedSection {
     pub(super) extensions: Vec<(u8, String)>,
     pub(super) rtcp_mux: bool,
     pub(super) rtcp_rsize: bool,
-    pub(super) ssrcs: Vec<u32>,
+    pub(super) ssrcs: Vec<Ssrc>,
     /// `a=ssrc-group:FID`: (primary, RTX).
-    pub(super) repairs: Vec<(u32, u32)>,
+    pub(super) repairs: Vec<(Ssrc, Ssrc)>,
     pub(super) rids: Vec<String>,
     /// `webrtc-datachannel` in an application section.
     pub(super) data_channel: bool,
@@ -242,7 +243,7 @@ impl OfferedSection {
     }
 
     fn note_ssrc(&mut self, value: &str) {
-        let ssrc = value.split_ascii_whitespace().next().and_then(|ssrc| ssrc.parse().ok());
+        let ssrc = value.split_ascii_whitespace().next().and_then(|ssrc| ssrc.parse().ok()).map(Ssrc);
         if let Some(ssrc) = ssrc.filter(|ssrc| self.ssrcs.len() < MAX_SSRCS && !self.ssrcs.contains(ssrc)) {
             self.ssrcs.push(ssrc);
         }
@@ -253,7 +254,7 @@ impl OfferedSection {
         if words.next() != Some("FID") || self.repairs.len() >= MAX_SSRCS {
             return;
         }
-        let mut ssrcs = words.map_while(|word| word.parse().ok());
+        let mut ssrcs = words.map_while(|word| word.parse().ok()).map(Ssrc);
         if let (Some(primary), Some(repair)) = (ssrcs.next(), ssrcs.next()) {
             self.repairs.push((primary, repair));
         }
@@ -279,7 +280,7 @@ fn send_rid(value: &str) -> Option<&str> {
     (words.next()? == "send").then_some(rid)
 }
 
-fn offered_codec(payload_type: u8, attributes: &[Attribute]) -> Option<OfferedCodec> {
+fn offered_codec(payload_type: PayloadType, attributes: &[Attribute]) -> Option<OfferedCodec> {
     let of = |key: &'static str| {
         attributes
             .iter()

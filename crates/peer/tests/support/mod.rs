@@ -14,8 +14,8 @@ use std::{
 };
 
 use peer::{
-    Answer, Candidate, CodecPreference, Endpoint, Environment, IceCredentials, MediaKind, Peer, PeerConfig,
-    PeerEvent, Protocol, TransportTimeouts,
+    Answer, Candidate, Codec, Endpoint, Environment, IceCredentials, Peer, PeerConfig, PeerEvent, Protocol,
+    TransportTimeouts,
 };
 use str0m::{
     Event, Input, Output, Rtc, RtcConfig,
@@ -25,10 +25,6 @@ use str0m::{
     rtp::RtpWrite,
 };
 
-pub fn codec(kind: MediaKind, name: &str, clock_rate: u32) -> CodecPreference {
-    CodecPreference { kind, encoding_name: name.to_owned(), clock_rate, required_fmtp: Vec::new() }
-}
-
 pub fn address(text: &str) -> SocketAddr {
     text.parse().unwrap()
 }
@@ -37,11 +33,11 @@ pub fn config() -> PeerConfig {
     PeerConfig {
         candidates: vec![Candidate { protocol: Protocol::Udp, address: address("192.0.2.1:4000") }],
         codecs: vec![
-            codec(MediaKind::Video, "VP8", 90_000),
-            codec(MediaKind::Video, "VP9", 90_000),
-            codec(MediaKind::Video, "H264", 90_000),
-            codec(MediaKind::Video, "AV1", 90_000),
-            codec(MediaKind::Audio, "opus", 48_000),
+            Codec::Vp8.into(),
+            Codec::Vp9.into(),
+            Codec::H264.into(),
+            Codec::Av1.into(),
+            Codec::Opus.into(),
         ],
         timeouts: TransportTimeouts::default(),
         max_offer_bytes: 256 * 1024,

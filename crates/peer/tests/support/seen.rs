@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use peer::{CloseReason, Layer, PeerEvent, RtpPacket, Track, TrackId};
+use peer::{CloseReason, LayerId, PeerEvent, RtpPacket, Track, TrackId};
 
 use super::World;
 
@@ -17,7 +17,7 @@ impl World {
             .collect()
     }
 
-    pub fn rtp(&self) -> impl Iterator<Item = (TrackId, Layer, &RtpPacket)> {
+    pub fn rtp(&self) -> impl Iterator<Item = (TrackId, LayerId, &RtpPacket)> {
         self.events.iter().filter_map(|(_, event)| match event {
             PeerEvent::Rtp { track, layer, packet, .. } => Some((*track, *layer, packet)),
             _ => None,
@@ -40,8 +40,8 @@ impl World {
     }
 
     /// Panics unless each of these came exactly once, by (layer's) stream.
-    pub fn assert_complete(&self, expected: &HashMap<(TrackId, Layer), std::ops::Range<u64>>) {
-        let mut seen: HashMap<(TrackId, Layer), Vec<u64>> = HashMap::new();
+    pub fn assert_complete(&self, expected: &HashMap<(TrackId, LayerId), std::ops::Range<u64>>) {
+        let mut seen: HashMap<(TrackId, LayerId), Vec<u64>> = HashMap::new();
         for (track, layer, packet) in self.rtp() {
             let sequence = u64::from_be_bytes(packet.payload[..8].try_into().unwrap());
             assert_eq!(sequence as u16, packet.sequence_number);

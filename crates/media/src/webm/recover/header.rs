@@ -170,18 +170,11 @@ fn sampling_frequency(audio: &[u8]) -> u32 {
     bytes.map_or(0, |bytes| f64::from_be_bytes(*bytes) as u32)
 }
 
+/// By CodecID, and for `A_MS/ACM` by the format tag that its CodecPrivate begins with.
 fn codec(name: &[u8], private: &[u8]) -> Option<Codec> {
-    Some(match (name, private) {
-        (b"V_VP8", _) => Codec::Vp8,
-        (b"V_VP9", _) => Codec::Vp9,
-        (b"V_AV1", _) => Codec::Av1,
-        (b"V_MPEG4/ISO/AVC", _) => Codec::H264,
-        (b"V_MPEGH/ISO/HEVC", _) => Codec::H265,
-        (b"A_OPUS", _) => Codec::Opus,
-        (b"A_MS/ACM", [0x07, 0x00, ..]) => Codec::Pcmu,
-        (b"A_MS/ACM", [0x06, 0x00, ..]) => Codec::Pcma,
-        (b"A_MS/ACM", [0x8f, 0x02, ..]) => Codec::G722,
-        (b"A_PCM/INT/LIT", _) => Codec::Pcm,
-        _ => return None,
+    let tag = private.first_chunk().map(|bytes| u16::from_le_bytes(*bytes));
+    Codec::all().find(|codec| {
+        codec.matroska_id().as_bytes() == name
+            && codec.wave_format_tag().is_none_or(|expected| tag == Some(expected))
     })
 }

@@ -18,6 +18,7 @@ use super::{
     cues::{Cue, Cues},
     ebml::{id, size8},
     header as layout,
+    tracks::codec_delay,
 };
 use crate::{
     Container, MediaKind, MediaTime, RecordingSummary, TrackSummary, depacketize::audio, time::MILLISECOND,
@@ -133,7 +134,7 @@ fn repair(header: &Header, mut scan: Scan) -> Repair {
     let truncate = scan.last_block_end;
     let bytes = truncate + append.len() as u64;
     let duration = scan.end().to_duration();
-    let webm = header.tracks.iter().all(|track| track.codec.is_webm());
+    let webm = header.tracks.iter().all(|track| track.codec.container() == Container::Webm);
     let container = if webm { Container::Webm } else { Container::Matroska };
     let mut patches: Vec<(u64, Bytes)> = std::mem::take(&mut scan.open_clusters)
         .into_iter()
@@ -337,7 +338,7 @@ impl FoundTrack {
         let duration = match codec.kind() {
             MediaKind::Audio => {
                 let Declared { channels, rate, .. } = self.declared;
-                audio::duration_of(codec, channels, rate, beginning, bytes) - codec.delay()
+                audio::duration_of(codec, channels, rate, beginning, bytes) - codec_delay(codec)
             }
             MediaKind::Video => {
                 let step = self.last.map_or(0, |last| time - last);

@@ -44,10 +44,10 @@ fn report(feedback: &mut TransportCc, start: Instant, packets: &[(u16, u64)]) ->
     for (sequence_number, arrival) in packets {
         let arrival = start + Duration::from_millis(*arrival);
         now = now.max(arrival);
-        feedback.packet(*sequence_number, 7, arrival, now);
+        feedback.packet(*sequence_number, Ssrc(7), arrival, now);
     }
     let mut out = Vec::new();
-    feedback.write_due(now + INTERVAL, 1, &mut out);
+    feedback.write_due(now + INTERVAL, Ssrc(1), &mut out);
     assert!(out.iter().all(|message| message.len() <= 1150 && message.len() % 4 == 0));
     out
 }
@@ -88,11 +88,11 @@ fn a_report_is_due_100_ms_after_the_first_packet_and_at_once_when_many_wait() {
     let start = clock();
     let mut feedback = TransportCc::default();
     assert_eq!(feedback.due(), None);
-    feedback.packet(1, 7, start, start);
-    feedback.packet(2, 7, start, start + Duration::from_millis(50));
+    feedback.packet(1, Ssrc(7), start, start);
+    feedback.packet(2, Ssrc(7), start, start + Duration::from_millis(50));
     assert_eq!(feedback.due(), Some(start + INTERVAL));
     for sequence_number in 3..=MAX_PENDING as u16 {
-        feedback.packet(sequence_number, 7, start, start + Duration::from_millis(60));
+        feedback.packet(sequence_number, Ssrc(7), start, start + Duration::from_millis(60));
     }
     assert_eq!(feedback.due(), Some(start + Duration::from_millis(60)));
 }

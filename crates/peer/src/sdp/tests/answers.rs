@@ -1,13 +1,12 @@
 //! What is answered to what.
 
 use super::{
-    answer, codec, config,
+    AV1, H264, OPUS, PCMU, VP8, answer, config,
     offers::{AIORTC, ALL, CHROMIUM, FIREFOX, GSTREAMER, LIBDATACHANNEL, SAFARI},
 };
-use crate::{
-    MediaKind, OfferError,
-    sdp::{Session, negotiate::Repair},
-};
+use rtp::Encoding;
+
+use crate::{OfferError, sdp::Session};
 
 /// (mid, sends, accepted payload types with their RTX, layers) of each accepted section.
 fn summary(session: &Session) -> Vec<(String, bool, Vec<u8>, usize)> {
@@ -15,8 +14,8 @@ fn summary(session: &Session) -> Vec<(String, bool, Vec<u8>, usize)> {
         .media()
         .map(|(section, media)| {
             let mut payload_types: Vec<u8> =
-                media.formats.iter().map(|format| format.payload.payload_type).collect();
-            payload_types.extend(media.repairs.iter().map(Repair::payload_type));
+                media.formats.iter().map(|format| format.payload.payload_type.0).collect();
+            payload_types.extend(media.repairs.iter().map(|repair| repair.payload_type().0));
             (section.mid.clone(), media.sends, payload_types, media.rids.len())
         })
         .collect()
@@ -81,7 +80,7 @@ fn an_answer_is_itself_sdp_with_a_section_for_each_offered_one() {
 #[test]
 fn chromiums_answer_in_full() {
     let mut config = config();
-    config.codecs = vec![codec(MediaKind::Video, "VP8", 90_000), codec(MediaKind::Audio, "opus", 48_000)];
+    config.codecs = vec![VP8, OPUS];
     let (_, text) = answer(CHROMIUM, &config).unwrap();
     let fingerprint = ["AB"; 32].join(":");
     let transport = format!(
@@ -130,22 +129,18 @@ fn feedback_for_all_payload_types_is_answered_for_each() {
 }
 
 #[test]
-fn required_parameters_choose_among_payload_types_and_defaults_count() {
+fn the_better_packetization_mode_comes_first_and_a_missing_one_is_the_default() {
     let mut config = config();
-    let mut h264 = codec(MediaKind::Video, "h264", 90_000);
-    for (mode, expected) in [("1", vec![103, 104]), ("0", vec![107, 109, 108])] {
-        h264.required_fmtp = vec![("packetization-mode".to_owned(), mode.to_owned())];
-        config.codecs = vec![h264.clone()];
-        let (session, _) = answer(CHROMIUM, &config).unwrap();
-        // 109 names no mode, which means 0 (RFC 6184 §8.1).
-        assert_eq!(summary(&session), [("1".to_owned(), true, expected, 3)]);
-    }
+    config.codecs = vec![H264];
+    let (session, _) = answer(CHROMIUM, &config).unwrap();
+    // 103 is of mode 1. 109 names no mode, which means 0 (RFC 6184 §8.1).
+    assert_eq!(summary(&session), [("1".to_owned(), true, vec![103, 107, 109, 104, 108], 3)]);
 }
 
 #[test]
 fn red_is_taken_only_with_what_it_wraps() {
     let mut config = config();
-    config.codecs = vec![codec(MediaKind::Audio, "red", 48_000), codec(MediaKind::Audio, "PCMU", 8000)];
+    config.codecs = vec![Encoding::Red, PCMU];
     let (session, _) = answer(CHROMIUM, &config).unwrap();
     assert_eq!(summary(&session), [("0".to_owned(), true, vec![0], 0)]);
 }
@@ -153,24 +148,21 @@ fn red_is_taken_only_with_what_it_wraps() {
 #[test]
 fn a_section_without_a_common_codec_is_refused_alone() {
     let mut config = config();
-    config.codecs = vec![codec(MediaKind::Audio, "opus", 48_000)];
+    config.codecs = vec![OPUS];
     let (session, text) = answer(SAFARI.replace("a=recvonly", "a=sendonly").as_str(), &config).unwrap();
     assert_eq!(summary(&session), [("0".to_owned(), true, vec![111], 0)]);
     let video = section(&text, "video");
     assert!(video.starts_with("video 0 UDP/TLS/RTP/SAVPF 96 97 98 99 100\r\n"), "{video}");
     assert!(text.contains("a=group:BUNDLE 0\r\n"));
     // All refused is an error that names both sides.
-    config.codecs = vec![codec(MediaKind::Video, "theora", 90_000)];
+    config.codecs = vec![AV1];
     assert_eq!(
         answer(GSTREAMER, &config),
-        Err(OfferError::NoCommonCodec { offered: "h264".to_owned(), supported: "theora".to_owned() })
+        Err(OfferError::NoCommonCodec { offered: "h264".to_owned(), supported: "AV1".to_owned() })
     );
     assert_eq!(
         answer(SAFARI, &config),
-        Err(OfferError::NoCommonCodec {
-            offered: "H264, H265, VP8".to_owned(),
-            supported: "theora".to_owned()
-        })
+        Err(OfferError::NoCommonCodec { offered: "H264, H265, VP8".to_owned(), supported: "AV1".to_owned() })
     );
 }
 

@@ -2,16 +2,18 @@ mod answers;
 mod mutation;
 mod offers;
 
-use crate::{
-    Candidate, CodecPreference, IceCredentials, MediaKind, OfferError, PeerConfig, Protocol,
-    TransportTimeouts,
-};
+use rtp::{Codec, Encoding};
+
+use crate::{Candidate, IceCredentials, OfferError, PeerConfig, Protocol, TransportTimeouts};
 
 use super::{AnswerContext, Offer, Session, negotiate, write_answer};
 
-fn codec(kind: MediaKind, name: &str, clock_rate: u32) -> CodecPreference {
-    CodecPreference { kind, encoding_name: name.to_owned(), clock_rate, required_fmtp: Vec::new() }
-}
+const VP8: Encoding = Encoding::Codec(Codec::Vp8);
+const VP9: Encoding = Encoding::Codec(Codec::Vp9);
+const AV1: Encoding = Encoding::Codec(Codec::Av1);
+const H264: Encoding = Encoding::Codec(Codec::H264);
+const OPUS: Encoding = Encoding::Codec(Codec::Opus);
+const PCMU: Encoding = Encoding::Codec(Codec::Pcmu);
 
 fn config() -> PeerConfig {
     PeerConfig {
@@ -20,14 +22,7 @@ fn config() -> PeerConfig {
             Candidate { protocol: Protocol::Udp, address: "[2001:db8::1]:4000".parse().unwrap() },
             Candidate { protocol: Protocol::Tcp, address: "192.0.2.1:4443".parse().unwrap() },
         ],
-        codecs: vec![
-            codec(MediaKind::Video, "VP9", 90_000),
-            codec(MediaKind::Video, "vp8", 90_000),
-            codec(MediaKind::Video, "H264", 90_000),
-            codec(MediaKind::Video, "AV1", 90_000),
-            codec(MediaKind::Audio, "red", 48_000),
-            codec(MediaKind::Audio, "opus", 48_000),
-        ],
+        codecs: vec![VP9, VP8, H264, AV1, Encoding::Red, OPUS],
         timeouts: TransportTimeouts::default(),
         max_offer_bytes: 64 * 1024,
         max_sections: 16,

@@ -10,8 +10,9 @@ use rtc_srtp::{
     option::{srtcp_replay_protection, srtp_replay_protection},
     protection_profile::ProtectionProfile,
 };
+use rtp::Ssrc;
 
-use crate::rtp::Header;
+use crate::header::Header;
 
 /// RFC 3711 §3.3.2 asks for 64 at least; at 4 Mbit/s this is half a second of reordering.
 const RTP_REPLAY_WINDOW: usize = 256;
@@ -76,7 +77,7 @@ pub(crate) struct Srtp {
     outbound: Context,
     probe: Option<(Context, u32)>,
     /// Sources whose RTCP was authentic once.
-    rtcp_sources: Vec<u32>,
+    rtcp_sources: Vec<Ssrc>,
     /// Reused for each packet. rtc-srtp reads only its ssrc, its sequence number and its size.
     header: rtc_rtp::Header,
 }
@@ -150,7 +151,7 @@ impl Srtp {
     }
 
     /// Decrypts a compound of a known source. The first of each is tried in the probe before, as RTP is.
-    pub(crate) fn decrypt_rtcp(&mut self, packet: &[u8], ssrc: u32) -> Option<BytesMut> {
+    pub(crate) fn decrypt_rtcp(&mut self, packet: &[u8], ssrc: Ssrc) -> Option<BytesMut> {
         if !self.rtcp_sources.contains(&ssrc) {
             let probe = renewed_probe(&mut self.probe, &self.keys, self.profile, &*self.crypto)?;
             probe.decrypt_rtcp(packet).ok()?;
@@ -164,7 +165,7 @@ impl Srtp {
     }
 
     fn set_header(&mut self, header: &Header<'_>) {
-        self.header.ssrc = header.ssrc;
+        self.header.ssrc = header.ssrc.0;
         self.header.sequence_number = header.sequence_number;
         // Stands for contributing sources and extensions alike: only the size counts.
         self.header.csrc.resize((header.length - 12) / 4, 0);

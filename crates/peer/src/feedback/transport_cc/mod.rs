@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use rtp::{SeqNo, Ssrc};
+
 use crate::rtcp::{begin_transport_cc, finish};
 
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -27,37 +29,35 @@ pub(crate) struct TransportCc {
     origin: Option<Instant>,
     /// (unwrapped sequence number, ticks of 250 µs since the origin).
     arrivals: Vec<(u64, u64)>,
-    highest: Option<u64>,
+    highest: Option<SeqNo>,
     /// The first sequence number that no report has spoken of.
     next: u64,
-    media_ssrc: u32,
+    media_ssrc: Option<Ssrc>,
     count: u8,
     due: Option<Instant>,
 }
 
 impl TransportCc {
-    pub(crate) fn packet(&mut self, sequence_number: u16, ssrc: u32, arrival: Instant, now: Instant) {
+    pub(crate) fn packet(&mut self, sequence_number: u16, ssrc: Ssrc, arrival: Instant, now: Instant) {
         let origin = *self.origin.get_or_insert(arrival);
         let sequence = self.unwrap(sequence_number);
         let ticks = arrival.saturating_duration_since(origin).as_micros() as u64 / DELTA_MICROSECONDS;
         self.arrivals.push((sequence, ticks));
-        self.media_ssrc = ssrc;
+        self.media_ssrc = Some(ssrc);
         let due = if self.arrivals.len() >= MAX_PENDING { now } else { now + INTERVAL };
         self.due = Some(self.due.map_or(due, |earlier| earlier.min(due)));
     }
 
     fn unwrap(&mut self, sequence_number: u16) -> u64 {
         let Some(highest) = self.highest else {
-            // Room below, for packets that were overtaken by the first.
-            let sequence = 0x1_0000 + u64::from(sequence_number);
-            self.highest = Some(sequence);
-            self.next = sequence;
-            return sequence;
+            let first = SeqNo::first(sequence_number);
+            self.highest = Some(first);
+            self.next = first.0;
+            return first.0;
         };
-        let difference = sequence_number.wrapping_sub(highest as u16) as i16;
-        let sequence = highest.saturating_add_signed(i64::from(difference));
+        let sequence = highest.nearest(sequence_number);
         self.highest = Some(highest.max(sequence));
-        sequence
+        sequence.0
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
@@ -65,7 +65,7 @@ impl TransportCc {
     }
 
     /// Appends the reports that are due, each a whole message, and gives their ends in `out`.
-    pub(crate) fn write_due(&mut self, now: Instant, sender: u32, out: &mut Vec<Vec<u8>>) {
+    pub(crate) fn write_due(&mut self, now: Instant, sender: Ssrc, out: &mut Vec<Vec<u8>>) {
         if self.due.is_none_or(|due| now < due) {
             return;
         }
@@ -101,9 +101,9 @@ impl TransportCc {
         self.arrivals = arrivals;
     }
 
-    fn write(&mut self, sender: u32, base: u64, arrivals: &[(u64, u64)]) -> Vec<u8> {
+    fn write(&mut self, sender: Ssrc, base: u64, arrivals: &[(u64, u64)]) -> Vec<u8> {
         let mut out = Vec::with_capacity(64 + 2 * arrivals.len());
-        let start = begin_transport_cc(&mut out, sender, self.media_ssrc);
+        let start = begin_transport_cc(&mut out, sender, self.media_ssrc.unwrap_or(sender));
         let last = arrivals.last().map_or(base, |arrival| arrival.0);
         let reference = arrivals.first().map_or(0, |arrival| arrival.1) / DELTAS_PER_REFERENCE;
         let mut symbols = vec![NOT_RECEIVED; (last - base + 1) as usize];

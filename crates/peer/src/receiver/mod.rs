@@ -9,12 +9,13 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use rtp::{LayerId, Rotation, RtpPacket, Ssrc, TrackId};
 
 use crate::{
-    Layer, PeerEvent, RtpPacket, TrackId, TrackStatistics,
+    PeerEvent, TrackStatistics,
     demux::{Binding, Role, resolve},
     feedback::{nack::NackList, transport_cc::TransportCc},
-    rtp::{Header, unpadded_length},
+    header::{Header, unpadded_length},
     rtx,
     sdp::Session,
     srtp::Srtp,
@@ -49,7 +50,7 @@ pub(crate) struct Receiver {
     streams: Vec<Stream>,
     /// Where the last packet's stream was.
     last: usize,
-    admitted: Vec<u32>,
+    admitted: Vec<Ssrc>,
     /// Counters of streams that are gone.
     gone: Vec<(TrackId, TrackStatistics)>,
     transport_cc: TransportCc,
@@ -143,7 +144,7 @@ impl Receiver {
         true
     }
 
-    fn find(&self, ssrc: u32) -> Option<usize> {
+    fn find(&self, ssrc: Ssrc) -> Option<usize> {
         if self.streams.get(self.last).is_some_and(|stream| stream.ssrc == ssrc) {
             return Some(self.last);
         }
@@ -235,7 +236,7 @@ impl Receiver {
         stream.statistics.bytes += payload.len() as u64;
         events.push_back(PeerEvent::Rtp {
             track: stream.track,
-            layer: Layer(stream.layer),
+            layer: stream.layer,
             arrival: times.arrival,
             packet: RtpPacket {
                 ssrc: stream.ssrc,
@@ -244,7 +245,6 @@ impl Receiver {
                 timestamp: header.timestamp,
                 marker: header.marker,
                 rotation: extensions.rotation,
-                audio_level: extensions.audio_level,
                 resent,
                 payload,
             },
@@ -252,7 +252,7 @@ impl Receiver {
     }
 
     /// The stream that a repair stream resends: the one that the offer named, else the latest of the same layer.
-    fn primary_of(&self, repair: &Stream, of: Option<u32>) -> Option<usize> {
+    fn primary_of(&self, repair: &Stream, of: Option<Ssrc>) -> Option<usize> {
         if let Some(place) = of.and_then(|ssrc| self.streams.iter().position(|stream| stream.ssrc == ssrc)) {
             return Some(place);
         }
@@ -267,11 +267,11 @@ impl Receiver {
     }
 
     /// Asks for a keyframe of a layer, at its latest source.
-    pub(crate) fn request_keyframe(&mut self, track: TrackId, layer: Layer, now: Instant) {
+    pub(crate) fn request_keyframe(&mut self, track: TrackId, layer: LayerId, now: Instant) {
         let latest = self
             .streams
             .iter_mut()
-            .filter(|stream| stream.track == track && stream.layer == layer.0 && stream.keyframe_by.is_some())
+            .filter(|stream| stream.track == track && stream.layer == layer && stream.keyframe_by.is_some())
             .max_by_key(|stream| stream.reception.last_arrival());
         if let Some(stream) = latest {
             stream.keyframes.ask(now);
@@ -330,8 +330,7 @@ fn is_reduced_size(session: &Session) -> bool {
 #[derive(Debug, Clone, Copy, Default)]
 struct ReadExtensions {
     transport_cc: Option<u16>,
-    rotation: Option<u8>,
-    audio_level: Option<u8>,
+    rotation: Option<Rotation>,
 }
 
 impl ReadExtensions {
@@ -343,9 +342,7 @@ impl ReadExtensions {
             if id == ids.transport_cc {
                 read.transport_cc = value.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
             } else if id == ids.orientation {
-                read.rotation = value.first().map(|byte| byte & 0b11);
-            } else if id == ids.audio_level {
-                read.audio_level = value.first().map(|byte| byte & 0x7f);
+                read.rotation = value.first().map(|byte| Rotation::from_cvo(*byte));
             }
         }
         read

@@ -1,7 +1,9 @@
 //! To which section and layer a new source belongs (RFC 8843 §9.2, RFC 8852).
 
+use rtp::{LayerId, PayloadType, Ssrc};
+
 use crate::{
-    rtp::Header,
+    header::Header,
     sdp::{MediaSection, Section, Session},
 };
 
@@ -11,7 +13,7 @@ pub(crate) enum Role {
     Primary,
     /// RTX, of this source if the offer said so.
     Repair {
-        of: Option<u32>,
+        of: Option<Ssrc>,
     },
 }
 
@@ -20,7 +22,7 @@ pub(crate) enum Role {
 pub(crate) struct Binding {
     /// Its section's place in the session.
     pub(crate) section: usize,
-    pub(crate) layer: u8,
+    pub(crate) layer: LayerId,
     pub(crate) role: Role,
 }
 
@@ -40,12 +42,12 @@ pub(crate) fn resolve(session: &Session, header: &Header<'_>) -> Option<Binding>
         Role::Primary
     };
     if media.rids.is_empty() {
-        return Some(Binding { section: place, layer: 0, role });
+        return Some(Binding { section: place, layer: LayerId(0), role });
     }
     let id = if repair { ids.repaired_rid } else { ids.rid };
     let rid = header.extension(id)?;
     let layer = media.rids.iter().position(|known| known.as_bytes() == rid)?;
-    Some(Binding { section: place, layer: u8::try_from(layer).ok()?, role })
+    Some(Binding { section: place, layer: LayerId(u8::try_from(layer).ok()?), role })
 }
 
 /// By MID, else by `a=ssrc`, else by a payload type that only one section has.
@@ -77,15 +79,15 @@ fn sending(session: &Session) -> impl Iterator<Item = (usize, &Section, &MediaSe
     })
 }
 
-fn declares(media: &MediaSection, ssrc: u32) -> bool {
+fn declares(media: &MediaSection, ssrc: Ssrc) -> bool {
     media.ssrcs.contains(&ssrc) || media.repair_ssrcs.iter().any(|(_, repair)| *repair == ssrc)
 }
 
-fn accepts(media: &MediaSection, payload_type: u8) -> bool {
+fn accepts(media: &MediaSection, payload_type: PayloadType) -> bool {
     media.formats.iter().any(|format| format.payload.payload_type == payload_type)
 }
 
-fn knows(media: &MediaSection, payload_type: u8) -> bool {
+fn knows(media: &MediaSection, payload_type: PayloadType) -> bool {
     accepts(media, payload_type) || media.repairs.iter().any(|repair| repair.payload_type() == payload_type)
 }
 

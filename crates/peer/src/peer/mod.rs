@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    CloseReason, Endpoint, Environment, IceCredentials, Layer, PeerConfig, PeerEvent, TrackId,
+    CloseReason, Endpoint, Environment, IceCredentials, LayerId, PeerConfig, PeerEvent, TrackId,
     TrackStatistics, Transmit,
     data::{DataChannels, MAX_MESSAGE},
     dtls::Dtls,
@@ -303,7 +303,7 @@ impl Peer {
     }
 
     /// Asks for a keyframe by PLI (FIR where only that was negotiated), paced to one each 500 ms a source.
-    pub fn request_keyframe(&mut self, track: TrackId, layer: Layer, now: Instant) {
+    pub fn request_keyframe(&mut self, track: TrackId, layer: LayerId, now: Instant) {
         if self.closed {
             return;
         }

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use rtp::SeqNo;
+
 /// Shorter holes are mostly reordering.
 const FIRST_DELAY: Duration = Duration::from_millis(30);
 /// Until a round trip was measured.
@@ -16,7 +18,7 @@ const MAX_MISSING: usize = 1024;
 
 #[derive(Debug, Clone, Copy)]
 struct Missing {
-    sequence: u64,
+    sequence: SeqNo,
     since: Instant,
     due: Instant,
     asked: Option<Instant>,
@@ -36,8 +38,9 @@ pub(crate) struct NackList {
 
 impl NackList {
     /// Notes the hole of `from` up to but not with `to`, seen at `now`.
-    pub(crate) fn hole(&mut self, from: u64, to: u64, now: Instant) {
+    pub(crate) fn hole(&mut self, from: SeqNo, to: SeqNo, now: Instant) {
         let room = MAX_MISSING as u64;
+        let (from, to) = (from.0, to.0);
         let first = from.max(to.saturating_sub(room));
         self.given_up += first - from;
         let excess = (self.missing.len() + (to - first) as usize).saturating_sub(MAX_MISSING);
@@ -45,7 +48,7 @@ impl NackList {
         self.missing.drain(..excess);
         let due = now + FIRST_DELAY;
         self.missing.extend((first..to).map(|sequence| Missing {
-            sequence,
+            sequence: SeqNo(sequence),
             since: now,
             due,
             asked: None,
@@ -55,7 +58,7 @@ impl NackList {
     }
 
     /// A packet came after all. Gives the time since it was asked for, if that was once only: a round trip.
-    pub(crate) fn arrived(&mut self, sequence: u64, now: Instant) -> Option<Duration> {
+    pub(crate) fn arrived(&mut self, sequence: SeqNo, now: Instant) -> Option<Duration> {
         if self.missing.is_empty() {
             return None;
         }
@@ -89,7 +92,7 @@ impl NackList {
             missing.asked = Some(now);
             missing.tries += 1;
             missing.due = now + interval;
-            lost.push(missing.sequence as u16);
+            lost.push(missing.sequence.low_bits());
             self.asked += 1;
         }
         self.schedule();

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{MediaKind, rtcp::ReportBlock};
+use rtp::{MediaKind, NtpTime, RtpTimestamp, SeqNo, Ssrc};
+
+use crate::rtcp::ReportBlock;
 
 const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
 const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
@@ -12,20 +14,20 @@ const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 pub(crate) struct Reception {
     clock_rate: u32,
     interval: Duration,
-    first_sequence: u64,
+    first_sequence: SeqNo,
     received: u64,
     expected_before: u64,
     received_before: u64,
     /// In ticks, scaled by 16 (RFC 3550 §A.8).
     jitter: u32,
     /// Arrival and timestamp of the packet before.
-    last: Option<(Instant, u32)>,
+    last: Option<(Instant, RtpTimestamp)>,
     sender_report: Option<(u32, Instant)>,
     due: Instant,
 }
 
 impl Reception {
-    pub(crate) fn new(kind: MediaKind, clock_rate: u32, first_sequence: u64, now: Instant) -> Self {
+    pub(crate) fn new(kind: MediaKind, clock_rate: u32, first_sequence: SeqNo, now: Instant) -> Self {
         let interval = match kind {
             MediaKind::Audio => AUDIO_INTERVAL,
             MediaKind::Video => VIDEO_INTERVAL,
@@ -45,14 +47,15 @@ impl Reception {
         }
     }
 
-    pub(crate) fn packet(&mut self, timestamp: u32, arrival: Instant) {
+    pub(crate) fn packet(&mut self, timestamp: RtpTimestamp, arrival: Instant) {
         self.received += 1;
         if let Some((last_arrival, last_timestamp)) = self.last {
             let elapsed = arrival.saturating_duration_since(last_arrival);
             // A pause says nothing about the network.
             if elapsed < Duration::from_secs(1) {
                 let ticks = elapsed.as_nanos() as u64 * u64::from(self.clock_rate) / 1_000_000_000;
-                let difference = (ticks as u32).wrapping_sub(timestamp.wrapping_sub(last_timestamp)) as i32;
+                let difference =
+                    (ticks as u32).wrapping_sub(timestamp.ticks_since(last_timestamp) as u32) as i32;
                 let difference = difference.unsigned_abs().min(self.clock_rate);
                 self.jitter = self.jitter.saturating_add(difference) - ((self.jitter + 8) >> 4);
             }
@@ -60,8 +63,8 @@ impl Reception {
         self.last = Some((arrival, timestamp));
     }
 
-    pub(crate) fn sender_report(&mut self, ntp: u64, arrival: Instant) {
-        self.sender_report = Some(((ntp >> 16) as u32, arrival));
+    pub(crate) fn sender_report(&mut self, ntp: NtpTime, arrival: Instant) {
+        self.sender_report = Some((ntp.middle_bits(), arrival));
     }
 
     pub(crate) fn due(&self) -> Instant {
@@ -78,8 +81,8 @@ impl Reception {
     }
 
     /// The report on what came up to `highest`, and begins the next interval.
-    pub(crate) fn report(&mut self, ssrc: u32, highest: u64, now: Instant) -> ReportBlock {
-        let expected = highest.saturating_sub(self.first_sequence) + 1;
+    pub(crate) fn report(&mut self, ssrc: Ssrc, highest: SeqNo, now: Instant) -> ReportBlock {
+        let expected = highest.0.saturating_sub(self.first_sequence.0) + 1;
         let expected_now = expected.saturating_sub(self.expected_before);
         let received_now = self.received.saturating_sub(self.received_before);
         self.expected_before = expected;
@@ -96,7 +99,7 @@ impl Reception {
             ssrc,
             fraction_lost: (lost_now * 256).checked_div(expected_now).unwrap_or(0).min(255) as u8,
             total_lost: total_lost.clamp(-0x80_0000, 0x7f_ffff) as i32,
-            highest_sequence: highest as u32,
+            highest_sequence: highest.0 as u32,
             jitter: self.jitter >> 4,
             last_sender_report,
             delay,

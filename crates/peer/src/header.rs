@@ -1,12 +1,13 @@
 //! The RTP header (RFC 3550 §5.1) and its extensions (RFC 8285), read in place.
 
+use rtp::{PayloadType, RtpTimestamp, Ssrc};
+
 /// The identifiers that a section gave to the extensions we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ExtensionIds {
     pub(crate) mid: Option<u8>,
     pub(crate) rid: Option<u8>,
     pub(crate) repaired_rid: Option<u8>,
-    pub(crate) audio_level: Option<u8>,
     pub(crate) orientation: Option<u8>,
     pub(crate) transport_cc: Option<u8>,
 }
@@ -14,12 +15,12 @@ pub(crate) struct ExtensionIds {
 /// The header of a packet. SRTP leaves it in the clear, so that it is the same before and after decryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header<'a> {
-    pub(crate) payload_type: u8,
+    pub(crate) payload_type: PayloadType,
     pub(crate) marker: bool,
     pub(crate) padding: bool,
     pub(crate) sequence_number: u16,
-    pub(crate) timestamp: u32,
-    pub(crate) ssrc: u32,
+    pub(crate) timestamp: RtpTimestamp,
+    pub(crate) ssrc: Ssrc,
     /// Bytes, contributing sources and extensions included; at least 12, a multiple of 4.
     pub(crate) length: usize,
     profile: u16,
@@ -45,12 +46,12 @@ impl<'a> Header<'a> {
             length += 4 + extensions.len();
         }
         (packet.len() >= length).then_some(Self {
-            payload_type: fixed[1] & 0x7f,
+            payload_type: PayloadType(fixed[1] & 0x7f),
             marker: fixed[1] & 0x80 != 0,
             padding: fixed[0] & 0x20 != 0,
             sequence_number: u16::from_be_bytes([fixed[2], fixed[3]]),
-            timestamp: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
-            ssrc: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
+            timestamp: RtpTimestamp(u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]])),
+            ssrc: Ssrc(u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]])),
             length,
             profile,
             extensions,
@@ -127,7 +128,7 @@ mod tests {
     fn one_byte_and_two_byte_elements_are_read_and_padding_between_them_skipped() {
         let one = packet(0x90, &[0xbe, 0xde, 0, 2, 0x12, 1, 2, 3, 0, 0x30, 9, 0, 0xaa]);
         let header = Header::parse(&one).unwrap();
-        assert_eq!((header.payload_type, header.marker, header.length), (96, true, 24));
+        assert_eq!((header.payload_type, header.marker, header.length), (PayloadType(96), true, 24));
         assert_eq!(header.extensions().collect::<Vec<_>>(), [(1, &[1, 2, 3][..]), (3, &[9][..])]);
         let two = packet(0x90, &[0x10, 0, 0, 2, 1, 0, 0, 2, 3, 7, 8, 9]);
         let header = Header::parse(&two).unwrap();
