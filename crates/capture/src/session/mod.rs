@@ -90,7 +90,7 @@ impl<F: Feeder> Session<F> {
         }
         Self {
             feeder,
-            recorder: FileRecorder::new(file, now, wall),
+            recorder: FileRecorder::new(id, file, now, wall),
             id,
             state,
             begun,
