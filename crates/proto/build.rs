@@ -17,9 +17,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // Encoded by the compiler itself: prost's types would drop the google.api.http options.
     let descriptors = compiler.encode_file_descriptor_set();
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("descriptors.binpb"), descriptors)?;
+    let mut config = tonic_prost_build::Config::new();
+    config.enable_type_names();
     tonic_prost_build::configure()
         .build_client(true)
         .build_server(true)
-        .compile_fds(compiler.file_descriptor_set())?;
+        .compile_fds_with_config(compiler.file_descriptor_set(), config)?;
     Ok(())
 }

@@ -25,14 +25,14 @@ mod tests {
     use crate::WebrtcConfig;
 
     #[test]
-    fn the_default_codecs_are_all_known_and_keep_their_order() {
+    fn the_default_codecs_are_all_known_and_stay_in_order() {
         let preferences = preferences(&WebrtcConfig::default().codecs).unwrap();
         let names: Vec<_> = preferences.iter().map(|encoding| encoding.name()).collect();
         assert_eq!(names, WebrtcConfig::DEFAULT_CODECS);
     }
 
     #[test]
-    fn a_codec_that_nobody_knows_is_refused_by_name() {
+    fn an_unknown_codec_is_refused_by_name() {
         let error = preferences(&["VP8".to_owned(), "theora".to_owned()]).unwrap_err();
         assert_eq!(error.key, "webrtc.codecs");
         assert!(error.problem.contains("theora"), "{error}");

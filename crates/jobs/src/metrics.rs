@@ -22,14 +22,14 @@ const LIVE_LAG: &str = "recorder_upload_lag_bytes";
 const LIVE_RETRIES: &str = "recorder_upload_stream_retries_total";
 const ABORTED: &str = "recorder_uploads_aborted_total";
 const RESCUED: &str = "recorder_uploads_rescued_total";
-const PARKED_LOST: &str = "recorder_recordings_given_up_total";
+const PARKED_LOST: &str = "recorder_recordings_parked_lost_total";
 const TASK_RUNS: &str = "recorder_periodic_task_runs_total";
 const TASK_FAILURES: &str = "recorder_periodic_task_failures_total";
 const TASK_SECONDS: &str = "recorder_periodic_task_seconds";
 const FOLLOWERS: &str = "recorder_segment_followers";
 const FOLLOWERS_FAILED: &str = "recorder_segment_followers_failed_total";
 const SEGMENTS: &str = "recorder_segments_made_total";
-const PROMOTIONS: &str = "recorder_segments_promoted_total";
+const PROMOTIONS: &str = "recorder_segment_renditions_total";
 
 /// Describes the metrics. Call it once, after the metrics recorder is installed.
 pub fn describe() {

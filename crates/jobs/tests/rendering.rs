@@ -112,7 +112,7 @@ async fn a_cancelled_render_stops_at_once_and_leaves_no_file() {
         let state = async || node.store.job(&recording.tenant, job).await.unwrap();
         wait_for("progress", async || state().await.progress == Some(progress)).await;
 
-        assert_eq!(node.store.cancel(&recording.tenant, job).await.unwrap(), Cancellation::Now);
+        assert_eq!(node.store.cancel(&recording.tenant, job).await.unwrap(), Cancellation::Cancelled);
         let asked = Instant::now();
         while node.renderer.running() > 0 || fs::read_dir(&node.config.work).unwrap().count() > 0 {
             assert!(asked.elapsed() < Duration::from_secs(10), "the render runs on");

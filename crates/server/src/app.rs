@@ -4,7 +4,6 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use capture::Capture;
 use jobs::Workers;
-use store::StoreError;
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -14,7 +13,7 @@ use crate::{
     backends::{Database, open_blobs},
     calls::Calls,
     cluster::Cluster,
-    config::{Config, Origin, StoreUrl},
+    config::{Config, StoreUrl},
     downloads::Downloads,
     grpc::GrpcNodeClient,
     ledger::StoreLedger,
@@ -22,61 +21,10 @@ use crate::{
     node::{self, Heartbeat},
     open_recordings::OpenRecordings,
     readiness::Readiness,
-    renditions, tls,
+    renditions,
+    start_error::StartError,
+    tls,
 };
-
-/// Why the recorder does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// A value of the configuration can't be used on this machine. The operator's to change.
-    #[error("{key} ({origin}): {problem}")]
-    Config {
-        /// The key.
-        key: &'static str,
-        /// Where it was set.
-        origin: Origin,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A directory or a file can't be used.
-    #[error("{what}: {source}")]
-    Io {
-        /// What was tried.
-        what: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// The database can't be used.
-    #[error("the database {url}: {error}")]
-    Store {
-        /// Which one, without secrets.
-        url: String,
-        /// The cause.
-        error: StoreError,
-    },
-    /// The database has an older schema, and the configuration forbids to change it.
-    #[error("the database {url} lacks migrations {pending:?}: run `webrtc-recorder migrate`")]
-    Pending {
-        /// Which one, without secrets.
-        url: String,
-        /// What is to be applied.
-        pending: Vec<i64>,
-    },
-    /// The object store can't be used.
-    #[error("the object store: {0}")]
-    Blob(#[from] blob::BlobError),
-}
-
-impl StartError {
-    fn config(config: &Config, key: &'static str, problem: String) -> Self {
-        Self::Config { key, origin: config.origin(key), problem }
-    }
-
-    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        let what = what.into();
-        move |source| Self::Io { what, source }
-    }
-}
 
 /// A recorder that is bound and ready to run.
 pub struct App {

@@ -8,8 +8,8 @@ use store_postgres::{PostgresConfig, PostgresStore};
 use store_sqlite::SqliteStore;
 
 use crate::{
-    app::StartError,
     config::{BlobConfig, Config, StoreUrl},
+    start_error::StartError,
 };
 
 /// The database, with its migrations and its close.

@@ -74,12 +74,14 @@ async fn delete(store: &dyn Store, expired: &Expired) -> Result<bool, StoreError
         None => store.delete_recording(&expired.tenant, expired.recording, ACTOR).await,
     };
     match deletion {
-        Ok(Deletion::Now { jobs }) => {
+        Ok(Deletion::Deleted { jobs }) => {
             metrics::deleted_by_retention();
             metrics::enqueued(model::JobKind::Delete, jobs);
             Ok(true)
         }
-        Ok(Deletion::Before) | Err(StoreError::NotFound { .. } | StoreError::WrongState { .. }) => Ok(false),
+        Ok(Deletion::AlreadyDeleted) | Err(StoreError::NotFound { .. } | StoreError::WrongState { .. }) => {
+            Ok(false)
+        }
         Err(error) => Err(error),
     }
 }

@@ -3,7 +3,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
-use prost::Message;
+use prost::{Message, Name};
 use prost_reflect::{DeserializeOptions, DynamicMessage, MessageDescriptor, SerializeOptions};
 
 use crate::{descriptors::POOL, error::ApiError, grpc::status::rpc_status};
@@ -13,9 +13,10 @@ fn descriptor(name: &str) -> Result<MessageDescriptor, ApiError> {
         .ok_or_else(|| ApiError::Internal(format!("message {name} is not among the descriptors")))
 }
 
-/// Parses a message of the given full name. An empty body is an empty message.
-pub(super) fn read<T: Message + Default>(name: &str, body: &[u8]) -> Result<T, ApiError> {
-    let descriptor = descriptor(name)?;
+/// Parses a message. An empty body is an empty message.
+pub(super) fn parse<T: Message + Name + Default>(body: &[u8]) -> Result<T, ApiError> {
+    let name = T::full_name();
+    let descriptor = descriptor(&name)?;
     let body = if body.is_empty() { b"{}".as_slice() } else { body };
     let mut json = serde_json::Deserializer::from_slice(body);
     // Existing clients call through a gateway that ignores unknown fields.
@@ -42,8 +43,8 @@ fn write<T: Message>(name: &str, message: &T) -> Result<Vec<u8>, ApiError> {
 }
 
 /// The HTTP response of a call.
-pub(super) fn answer<T: Message>(name: &str, result: Result<T, ApiError>) -> Response {
-    match result.and_then(|message| write(name, &message)) {
+pub(super) fn response<T: Message + Name>(result: Result<T, ApiError>) -> Response {
+    match result.and_then(|message| write(&T::full_name(), &message)) {
         Ok(body) => (StatusCode::OK, json_headers(), body).into_response(),
         Err(error) => error_response(error),
     }
@@ -90,10 +91,8 @@ mod tests {
 
     use super::*;
 
-    const UPLOAD: &str = "webrtc_recorder.UploadP2PVideoRequest";
-
     fn upload(body: &Value) -> Result<UploadP2pVideoRequest, ApiError> {
-        read(UPLOAD, body.to_string().as_bytes())
+        parse(body.to_string().as_bytes())
     }
 
     #[test]
@@ -125,7 +124,7 @@ mod tests {
         for bad in [json!({"name": 1}), json!([]), json!("x")] {
             assert!(matches!(upload(&bad), Err(ApiError::Invalid(_))), "{bad}");
         }
-        assert!(matches!(read::<UploadP2pVideoRequest>(UPLOAD, b"{} {}"), Err(ApiError::Invalid(_))));
+        assert!(matches!(parse::<UploadP2pVideoRequest>(b"{} {}"), Err(ApiError::Invalid(_))));
     }
 
     #[test]

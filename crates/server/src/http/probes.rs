@@ -22,6 +22,5 @@ pub(super) async fn ready(State(state): State<HttpState>) -> (StatusCode, &'stat
 
 /// Prometheus's text format.
 pub(super) async fn metrics() -> ([(HeaderName, &'static str); 1], String) {
-    let text = metrics::exporter().map(|exporter| exporter.render()).unwrap_or_default();
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics::render())
 }

@@ -6,22 +6,19 @@ use axum::{
     response::Response,
 };
 use http::HeaderMap;
-use proto::webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest, UploadP2pVideoRequest};
+use prost::{Message, Name};
+use proto::webrtc_recorder::{RenegotiateP2pVideoRequest, StopP2pVideoRequest};
 
 use super::{HttpState, json};
 use crate::{
     api::Api,
     auth::Caller,
     calls::{Method, Transport},
+    error::ApiError,
 };
 
 pub(super) async fn upload(State(state): State<HttpState>, headers: HeaderMap, body: Bytes) -> Response {
-    let handler = async |api: &Api, caller: &Caller, body: Bytes| {
-        let request: UploadP2pVideoRequest = json::read("webrtc_recorder.UploadP2PVideoRequest", &body)?;
-        api.upload(caller, request).await
-    };
-    let result = state.calls.run(Transport::Http, Method::UploadP2pVideo, &headers, body, handler).await;
-    json::answer("webrtc_recorder.UploadP2PVideoResponse", result)
+    call(&state, Method::UploadP2pVideo, &headers, body, Api::upload).await
 }
 
 pub(super) async fn renegotiate(
@@ -30,14 +27,11 @@ pub(super) async fn renegotiate(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let handler = async |api: &Api, caller: &Caller, body: Bytes| {
-        let request: RenegotiateP2pVideoRequest =
-            json::read("webrtc_recorder.RenegotiateP2PVideoRequest", &body)?;
-        // The id of the path counts, not one of the body.
-        api.renegotiate(caller, RenegotiateP2pVideoRequest { id, ..request }).await
+    // The path has the id. An id in the body is ignored.
+    let handler = async |api: &Api, caller: &Caller, message| {
+        api.renegotiate(caller, RenegotiateP2pVideoRequest { id, ..message }).await
     };
-    let result = state.calls.run(Transport::Http, Method::RenegotiateP2pVideo, &headers, body, handler).await;
-    json::answer("webrtc_recorder.RenegotiateP2PVideoResponse", result)
+    call(&state, Method::RenegotiateP2pVideo, &headers, body, handler).await
 }
 
 pub(super) async fn stop(
@@ -45,7 +39,21 @@ pub(super) async fn stop(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let request = StopP2pVideoRequest { id };
-    let result = state.calls.run(Transport::Http, Method::StopP2pVideo, &headers, request, Api::stop).await;
-    json::answer("webrtc_recorder.StopP2PVideoResponse", result)
+    let handler = async |api: &Api, caller: &Caller, _: StopP2pVideoRequest| {
+        api.stop(caller, StopP2pVideoRequest { id }).await
+    };
+    call(&state, Method::StopP2pVideo, &headers, Bytes::new(), handler).await
+}
+
+/// Runs a call with a message from a JSON body. The body is parsed after the caller is authorised.
+async fn call<Q: Message + Name + Default, A: Message + Name>(
+    state: &HttpState,
+    method: Method,
+    headers: &HeaderMap,
+    body: Bytes,
+    handler: impl AsyncFnOnce(&Api, &Caller, Q) -> Result<A, ApiError>,
+) -> Response {
+    let parse_and_handle =
+        async |api: &Api, caller: &Caller, body: Bytes| handler(api, caller, json::parse(&body)?).await;
+    json::response(state.calls.run(Transport::Http, method, headers, body, parse_and_handle).await)
 }

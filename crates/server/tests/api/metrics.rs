@@ -18,7 +18,7 @@ use crate::support::http;
 const DOCUMENT: &str = include_str!("../../../../docs/metrics.md");
 
 /// Documented metrics without an event after one WebRTC recording on the embedded default.
-const WITHOUT_EVENT: [&str; 20] = [
+const WITHOUT_EVENT: [&str; 22] = [
     "recorder_jobs_cancelled_total",
     "recorder_jobs_failed_total",
     "recorder_jobs_leases_lost_total",
@@ -27,10 +27,12 @@ const WITHOUT_EVENT: [&str; 20] = [
     "recorder_ledger_retries_total",
     "recorder_periodic_task_failures_total",
     "recorder_recordings_given_up_total",
+    "recorder_recordings_parked_lost_total",
     "recorder_recovered_total",
     "recorder_retention_deleted_total",
     "recorder_segment_followers_failed_total",
     "recorder_segments_made_total",
+    "recorder_segment_renditions_total",
     "recorder_segments_promoted_total",
     "recorder_source_packets_dropped_total",
     "recorder_upload_lag_bytes",
@@ -134,6 +136,7 @@ async fn after_one_recording_the_documented_metrics_have_its_values() {
         ("recorder_build_info", &[concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"")], 1.0),
         ("recorder_sessions_live", &[], 0.0),
         ("recorder_sessions_ended_total", &["reason=\"REQUESTED\""], 1.0),
+        ("recorder_finalize_seconds_count", &[], 1.0),
         ("recorder_seal_seconds_count", &[], 1.0),
         ("recorder_calls_total", &["transport=\"grpc\"", "method=\"UploadP2PVideo\"", "code=\"OK\""], 1.0),
         ("recorder_calls_total", &["transport=\"grpc\"", "method=\"StopP2PVideo\"", "code=\"OK\""], 1.0),
@@ -154,7 +157,7 @@ async fn after_one_recording_the_documented_metrics_have_its_values() {
         ("recorder_datagrams_received_total", sent * 0.9, sent * 3.0),
         ("recorder_bytes_received_total", bytes * 0.8, bytes * 4.0),
         ("recorder_spool_written_bytes_total", bytes, bytes * 4.0),
-        ("recorder_seal_seconds_sum", 0.0001, 20.0),
+        ("recorder_finalize_seconds_sum", 0.0001, 20.0),
         ("recorder_call_seconds_sum", 0.0001, 40.0),
         ("recorder_spool_sync_seconds_count", 1.0, 200.0),
     ] {

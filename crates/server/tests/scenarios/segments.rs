@@ -92,7 +92,7 @@ pub async fn the_mp3_of_a_call_is_available_right_after_the_stop(backend: &TestB
     let mut events = watch(&mut recordings, &call.id).await;
     ok(call.stop(&mut client).await, "the stop");
     let joined = made(&mut events, "mp3").await;
-    assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 1"#).await);
+    assert!(metric(&recorder, r#"recorder_segment_renditions_total{joined="true"} 1"#).await);
     let gone = wait_for(PATIENCE, async || {
         progress(&mut recordings, &call.id).await.is_none()
             && files(&recorder) == 0
@@ -186,7 +186,7 @@ pub async fn a_pushed_tone_is_continuous_across_joined_segments(backend: &TestBa
     let joined = made(&mut events, "mp3").await;
     // Time for the last segment and the join on a busy machine.
     assert!(stopped.elapsed() < Duration::from_secs(60), "{:?}", stopped.elapsed());
-    assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 1"#).await);
+    assert!(metric(&recorder, r#"recorder_segment_renditions_total{joined="true"} 1"#).await);
 
     let link = link(&mut recordings, Source::RenditionId(joined.id.clone())).await;
     let folder = ok(tempfile::tempdir(), "a directory");
@@ -246,7 +246,7 @@ pub async fn requested_results_of_a_push_are_made_while_recording(backend: &Test
     drop(messages);
     ok(ok(pushing.await, "the push"), "the answer");
     let joined = all_made(&mut recordings, &id, asked.len()).await;
-    assert!(metric(&recorder, r#"recorder_segments_promoted_total{joined="true"} 3"#).await);
+    assert!(metric(&recorder, r#"recorder_segment_renditions_total{joined="true"} 3"#).await);
     for format in asked {
         create(&mut recordings, &id, Kind::Mix(pb::Mix { format: format.into(), channels: 0 })).await;
     }
