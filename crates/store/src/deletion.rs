@@ -8,12 +8,12 @@ use model::{RecordingId, RenditionId, TenantId};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deletion {
     /// This call deleted it. Jobs that were inserted now remove its files.
-    Now {
+    Deleted {
         /// The number of jobs.
         jobs: u64,
     },
     /// It was deleted before; nothing was changed.
-    Before,
+    AlreadyDeleted,
 }
 
 /// A retention rule, as a query: which rows are past it.

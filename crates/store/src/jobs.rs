@@ -74,9 +74,9 @@ pub struct JobFilter {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancellation {
     /// This call cancelled the job. Its worker is notified by [`Change::Cancelled`](crate::Change::Cancelled).
-    Now,
+    Cancelled,
     /// The job was cancelled before.
-    Before,
+    AlreadyCancelled,
     /// The job is DONE, or its kind can't be cancelled; nothing was changed.
     Refused(JobState),
 }

@@ -19,12 +19,12 @@ impl Api {
     ) -> Result<pb::DeleteRecordingResponse, ApiError> {
         let id = check::recording_id("id", &request.id)?;
         match self.store.delete_recording(&caller.tenant, id, &caller.name).await {
-            Ok(Deletion::Now { jobs }) => {
+            Ok(Deletion::Deleted { jobs }) => {
                 jobs::count_enqueued(JobKind::Delete, jobs);
                 tracing::info!(recording_id = %id, tenant = %caller.tenant, caller = caller.name, "recording deleted");
                 Ok(pb::DeleteRecordingResponse {})
             }
-            Ok(Deletion::Before) => Ok(pb::DeleteRecordingResponse {}),
+            Ok(Deletion::AlreadyDeleted) => Ok(pb::DeleteRecordingResponse {}),
             Err(StoreError::NotFound { .. }) => Err(ApiError::NotFound(id.to_string())),
             Err(error) => Err(error.into()),
         }

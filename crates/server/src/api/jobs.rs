@@ -89,7 +89,7 @@ impl Api {
             Cancellation::Refused(state) => {
                 Err(ApiError::Precondition { reason: "WRONG_STATE", problem: format!("the job is {state}") })
             }
-            Cancellation::Now | Cancellation::Before => {
+            Cancellation::Cancelled | Cancellation::AlreadyCancelled => {
                 Ok(pb::CancelJobResponse { job: Some(wire::job(&self.job(caller, id).await?)) })
             }
         }

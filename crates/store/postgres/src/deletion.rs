@@ -28,7 +28,7 @@ pub(crate) async fn delete_recording(
     .ok_or(StoreError::NotFound { what: "recording" })?;
     let state: RecordingState = row::known(&found.state)?;
     match state {
-        RecordingState::Deleted => return Ok(Deletion::Before),
+        RecordingState::Deleted => return Ok(Deletion::AlreadyDeleted),
         RecordingState::Recording | RecordingState::Paused => {
             return Err(StoreError::WrongState { what: "recording", state: state.as_str() }.into());
         }
@@ -65,7 +65,7 @@ pub(crate) async fn delete_recording(
     write_audit(&mut transaction, tenant, actor, "DELETE_RECORDING", id, None).await?;
     announce_recording(&mut transaction, id).await?;
     transaction.commit().await?;
-    Ok(Deletion::Now { jobs: removals.len() as u64 })
+    Ok(Deletion::Deleted { jobs: removals.len() as u64 })
 }
 
 /// Whether the local file was removed after the object was verified.
@@ -111,7 +111,7 @@ pub(crate) async fn delete_rendition(
     .execute(&mut *transaction)
     .await?;
     if deleted.rows_affected() == 0 {
-        return Ok(Deletion::Before);
+        return Ok(Deletion::AlreadyDeleted);
     }
     if cancelled.rows_affected() > 0 {
         announce(&mut transaction, Change::Cancelled(found.job.into())).await?;
@@ -122,7 +122,7 @@ pub(crate) async fn delete_rendition(
     write_audit(&mut transaction, tenant, actor, "DELETE_RENDITION", recording, Some(id)).await?;
     announce_recording(&mut transaction, recording).await?;
     transaction.commit().await?;
-    Ok(Deletion::Now { jobs: 1 })
+    Ok(Deletion::Deleted { jobs: 1 })
 }
 
 async fn write_audit(

@@ -24,7 +24,7 @@ pub(crate) async fn delete_recording(
             .ok_or(StoreError::NotFound { what: "recording" })?;
     let state: RecordingState = row::known(&found.state)?;
     match state {
-        RecordingState::Deleted => return Ok((Deletion::Before, Vec::new())),
+        RecordingState::Deleted => return Ok((Deletion::AlreadyDeleted, Vec::new())),
         RecordingState::Recording | RecordingState::Paused => {
             return Err(StoreError::WrongState { what: "recording", state: state.as_str() }.into());
         }
@@ -60,7 +60,7 @@ pub(crate) async fn delete_recording(
     write_audit(&mut transaction, tenant, actor, "DELETE_RECORDING", id, None).await?;
     transaction.commit().await?;
     let cancelled = cancelled.into_iter().map(|id| id.into_uuid().into()).collect();
-    Ok((Deletion::Now { jobs: removals.len() as u64 }, cancelled))
+    Ok((Deletion::Deleted { jobs: removals.len() as u64 }, cancelled))
 }
 
 /// Whether the local file was removed after the object was verified.
@@ -102,7 +102,7 @@ pub(crate) async fn delete_rendition(
     let recording = RecordingId::from(found.recording.into_uuid());
     let job = JobId::from(found.job.into_uuid());
     if found.state == "DELETED" {
-        return Ok((Deletion::Before, recording, job));
+        return Ok((Deletion::AlreadyDeleted, recording, job));
     }
     let now = Utc::now();
     sqlx::query!("UPDATE renditions SET state = 'DELETED' WHERE id = ?1", id)
@@ -120,7 +120,7 @@ pub(crate) async fn delete_rendition(
     jobs::insert_one(&mut transaction, JobId::new(), recording, tenant, Some(rendition), &removal).await?;
     write_audit(&mut transaction, tenant, actor, "DELETE_RENDITION", found.recording, Some(id)).await?;
     transaction.commit().await?;
-    Ok((Deletion::Now { jobs: 1 }, recording, job))
+    Ok((Deletion::Deleted { jobs: 1 }, recording, job))
 }
 
 async fn write_audit(

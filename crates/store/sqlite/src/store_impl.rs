@@ -318,7 +318,7 @@ impl Store for SqliteStore {
             jobs::cancel::cancel(&self.writer, tenant, job),
         )
         .await?;
-        if cancellation == Cancellation::Now {
+        if cancellation == Cancellation::Cancelled {
             self.changes.publish(Change::Cancelled(job));
             self.report_changed(recording);
         }

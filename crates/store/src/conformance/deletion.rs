@@ -17,7 +17,7 @@ pub async fn a_deletion_retains_the_row_and_removes_everything_else(store: &dyn 
     let recording = write_with_jobs(store, vec![upload()]).await;
     let rendition = store.create_rendition(&tenant(), recording.id, &mp3(&recording)).await.unwrap();
     let deletion = store.delete_recording(&tenant(), recording.id, "desk").await.unwrap();
-    assert_eq!(deletion, Deletion::Now { jobs: 2 });
+    assert_eq!(deletion, Deletion::Deleted { jobs: 2 });
 
     let read = store.recording(&tenant(), recording.id).await.unwrap();
     assert_eq!(read, Recording { state: RecordingState::Deleted, ..recording.clone() });
@@ -46,7 +46,7 @@ pub async fn a_second_deletion_changes_nothing(store: &dyn Store) {
     store.delete_recording(&tenant(), recording.id, "desk").await.unwrap();
     let jobs = store.jobs_of(recording.id).await.unwrap();
     let again = store.delete_recording(&tenant(), recording.id, "desk").await.unwrap();
-    assert_eq!(again, Deletion::Before);
+    assert_eq!(again, Deletion::AlreadyDeleted);
     assert_eq!(store.jobs_of(recording.id).await.unwrap(), jobs);
     assert_eq!(store.audit_of(&tenant(), recording.id).await.unwrap().len(), 1);
 }
@@ -56,7 +56,8 @@ pub async fn one_of_several_concurrent_deletions_is_written(store: &dyn Store) {
     let tenant = tenant();
     let delete = || store.delete_recording(&tenant, recording.id, "desk");
     let (a, b, c) = tokio::join!(delete(), delete(), delete());
-    let now = [a, b, c].map(Result::unwrap).into_iter().filter(|one| *one != Deletion::Before).count();
+    let now =
+        [a, b, c].map(Result::unwrap).into_iter().filter(|one| *one != Deletion::AlreadyDeleted).count();
     assert_eq!(now, 1);
     assert_eq!(store.audit_of(&tenant, recording.id).await.unwrap().len(), 1);
 }
@@ -85,7 +86,7 @@ pub async fn a_deletion_cancels_running_renders_and_any_node_removes_a_cleaned_u
     let leased = lease(store).await.unwrap();
     let mut changes = store.changes();
     let deletion = store.delete_recording(&tenant(), recording.id, "").await.unwrap();
-    assert_eq!(deletion, Deletion::Now { jobs: 1 });
+    assert_eq!(deletion, Deletion::Deleted { jobs: 1 });
     let reported = async { while changes.recv().await.unwrap() != Change::Cancelled(leased.job.id) {} };
     tokio::time::timeout(Duration::from_secs(10), reported).await.unwrap();
     assert!(matches!(store.renew(&leased, LONG).await, Err(StoreError::LeaseLost(_))));
@@ -207,8 +208,8 @@ pub async fn expired_renditions_are_found_and_deleted_without_their_recording(st
         Err(StoreError::NotFound { .. })
     ));
     let deletion = store.delete_rendition(&tenant(), rendition.id, "retention").await.unwrap();
-    assert_eq!(deletion, Deletion::Now { jobs: 1 });
-    assert_eq!(store.delete_rendition(&tenant(), rendition.id, "x").await.unwrap(), Deletion::Before);
+    assert_eq!(deletion, Deletion::Deleted { jobs: 1 });
+    assert_eq!(store.delete_rendition(&tenant(), rendition.id, "x").await.unwrap(), Deletion::AlreadyDeleted);
     let read = store.rendition(&tenant(), rendition.id).await.unwrap();
     assert_eq!(read.state, RenditionState::Deleted);
     assert_eq!(store.recording(&tenant(), recording.id).await.unwrap(), recording);

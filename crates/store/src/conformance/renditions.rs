@@ -174,7 +174,7 @@ pub async fn the_worker_of_a_cancelled_render_job_loses_its_lease(store: &dyn St
     let (rendition, id) = create(store, &recording, &mp3(&recording)).await;
     let leased = lease(store).await.unwrap();
     let mut changes = store.changes();
-    assert_eq!(store.cancel(&tenant(), id).await.unwrap(), Cancellation::Now);
+    assert_eq!(store.cancel(&tenant(), id).await.unwrap(), Cancellation::Cancelled);
     let reported = async { while changes.recv().await.unwrap() != Change::Cancelled(id) {} };
     tokio::time::timeout(Duration::from_secs(10), reported).await.unwrap();
     assert_lost(&store.set_progress(&leased, &Progress::default()).await);
@@ -182,7 +182,7 @@ pub async fn the_worker_of_a_cancelled_render_job_loses_its_lease(store: &dyn St
     assert_lost(&store.finish(&leased, JobOutcome::Rendered(file())).await);
     assert_eq!(read(store, &rendition).await.state, RenditionState::Cancelled);
     assert_eq!(job(store, id).await.state, JobState::Cancelled);
-    assert_eq!(store.cancel(&tenant(), id).await.unwrap(), Cancellation::Before);
+    assert_eq!(store.cancel(&tenant(), id).await.unwrap(), Cancellation::AlreadyCancelled);
 }
 
 pub async fn a_delete_job_removes_the_file_of_a_cancelled_render_job(store: &dyn Store) {

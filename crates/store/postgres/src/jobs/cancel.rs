@@ -37,7 +37,7 @@ pub(crate) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resu
         .await?
         .ok_or(StoreError::NotFound { what: "job" })?;
         return Ok(match row::known(&state)? {
-            JobState::Cancelled => Cancellation::Before,
+            JobState::Cancelled => Cancellation::AlreadyCancelled,
             state => Cancellation::Refused(state),
         });
     };
@@ -54,5 +54,5 @@ pub(crate) async fn cancel(pool: &PgPool, tenant: &TenantId, job: JobId) -> Resu
     announce(&mut transaction, Change::Cancelled(job)).await?;
     announce_recording(&mut transaction, cancelled.recording).await?;
     transaction.commit().await?;
-    Ok(Cancellation::Now)
+    Ok(Cancellation::Cancelled)
 }

@@ -29,12 +29,12 @@ pub(crate) async fn cancel(
     .ok_or(StoreError::NotFound { what: "job" })?;
     let (state, recording) = (row::known(&found.state)?, found.recording.into_uuid().into());
     let cancellation = match state {
-        JobState::Cancelled => Cancellation::Before,
+        JobState::Cancelled => Cancellation::AlreadyCancelled,
         JobState::Done => Cancellation::Refused(state),
         _ if found.kind != "RENDER" => Cancellation::Refused(state),
-        _ => Cancellation::Now,
+        _ => Cancellation::Cancelled,
     };
-    if cancellation != Cancellation::Now {
+    if cancellation != Cancellation::Cancelled {
         return Ok((cancellation, recording));
     }
     let now = Utc::now();
