@@ -1,5 +1,4 @@
-//! Which sessions there are. Nothing is ever evicted: a session leaves when its recording is committed, and from then
-//! on the store knows it.
+//! The live sessions of the node, and admission. A session is removed when its recording is committed, and never before.
 
 use std::{
     collections::HashMap,
@@ -10,38 +9,39 @@ use std::{
 use model::{Recording, SessionId, TenantId};
 use tokio::sync::{mpsc, watch};
 
-use crate::{CaptureError, Limits, metrics, source::Control};
+use crate::{Limits, error::CaptureError, metrics, source::control::Control};
 
-/// What waits for a session's end: none until it is committed. The channel closes with none if it never was a session.
+/// Follows a session's end: none until its recording is committed. The channel closes with none if the session did not
+/// begin.
 pub(crate) type Committed = watch::Receiver<Option<Arc<Recording>>>;
 
 type Answer = watch::Sender<Option<Arc<Recording>>>;
 type Sessions = HashMap<SessionId, (Entry, Answer)>;
 
-/// What receives a session.
+/// What runs a session.
 #[derive(Debug, Clone)]
 pub(crate) enum SessionHost {
     /// The shard of this number.
     Shard(usize),
-    /// A task of its own, which is reached by this. Who asks waits while the queue is full.
+    /// A task of its own, with its commands. Senders wait while the channel is full.
     Task(mpsc::Sender<Control>),
 }
 
-/// A session as the registry knows it.
+/// A session in the registry.
 #[derive(Debug, Clone)]
 pub(crate) struct Entry {
     pub(crate) id: SessionId,
     pub(crate) tenant: TenantId,
-    pub(crate) home: SessionHost,
+    pub(crate) host: SessionHost,
     pub(crate) begun: Instant,
-    /// As it was when it began.
+    /// The recording as it began.
     pub(crate) recording: Arc<Recording>,
-    /// Held while the session is paused or resumed and that is written down, so that the row says what came last.
+    /// Held until a pause is committed, so that the row has the state of the last command.
     pub(crate) pausing: Arc<tokio::sync::Mutex<()>>,
     pub(crate) committed: Committed,
 }
 
-/// The live sessions and the limits on their number.
+/// The live sessions, and the limits on their number.
 #[derive(Debug)]
 pub(crate) struct Registry {
     sessions: usize,
@@ -50,12 +50,12 @@ pub(crate) struct Registry {
     changed: watch::Sender<usize>,
 }
 
-/// A place in the registry that is given back on drop unless the session has begun.
+/// The admission of a session. Released on drop unless [`confirm`](Self::confirm) was called.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     registry: Arc<Registry>,
     id: SessionId,
-    kept: bool,
+    confirmed: bool,
 }
 
 impl Registry {
@@ -68,7 +68,7 @@ impl Registry {
         }
     }
 
-    /// Takes a place for a session on the shard that has the fewest. It is found from here on.
+    /// Admits a session on the shard with the fewest sessions. It is found from here on.
     ///
     /// # Errors
     /// `SessionLimit` of the node or of the tenant.
@@ -78,7 +78,7 @@ impl Registry {
         shards: usize,
     ) -> Result<(Reservation, usize), CaptureError> {
         let mut inner = self.lock();
-        let on_shard = |(entry, _): &(Entry, Answer)| match entry.home {
+        let on_shard = |(entry, _): &(Entry, Answer)| match entry.host {
             SessionHost::Shard(shard) => Some(shard),
             SessionHost::Task(_) => None,
         };
@@ -87,7 +87,7 @@ impl Registry {
         Ok((reservation, shard))
     }
 
-    /// Takes a place for a session that has a task of its own.
+    /// Admits a session with a task of its own.
     ///
     /// # Errors
     /// `SessionLimit` of the node or of the tenant.
@@ -103,7 +103,7 @@ impl Registry {
         self: &Arc<Self>,
         inner: &mut Sessions,
         recording: &Recording,
-        home: SessionHost,
+        host: SessionHost,
     ) -> Result<(Reservation, Committed), CaptureError> {
         let (id, tenant) = (recording.id.into(), &recording.tenant);
         if inner.len() >= self.sessions {
@@ -117,7 +117,7 @@ impl Registry {
         let entry = Entry {
             id,
             tenant: tenant.clone(),
-            home,
+            host,
             begun: Instant::now(),
             recording: Arc::new(recording.clone()),
             pausing: Arc::default(),
@@ -125,7 +125,7 @@ impl Registry {
         };
         inner.insert(id, (entry, sender));
         self.report(inner.len());
-        Ok((Reservation { registry: Arc::clone(self), id, kept: false }, committed))
+        Ok((Reservation { registry: Arc::clone(self), id, confirmed: false }, committed))
     }
 
     /// The tenant's session.
@@ -136,11 +136,11 @@ impl Registry {
     /// The tenant's sessions; of all tenants if none is given.
     pub(crate) fn all(&self, tenant: Option<&TenantId>) -> Vec<Entry> {
         let inner = self.lock();
-        let wanted = |entry: &&Entry| tenant.is_none_or(|tenant| entry.tenant == *tenant);
-        inner.values().map(|(entry, _)| entry).filter(wanted).cloned().collect()
+        let is_of_tenant = |entry: &&Entry| tenant.is_none_or(|tenant| entry.tenant == *tenant);
+        inner.values().map(|(entry, _)| entry).filter(is_of_tenant).cloned().collect()
     }
 
-    /// The session is committed: whoever waits for it is answered, and it is forgotten.
+    /// Removes a committed session, and answers the callers that wait for its end.
     pub(crate) fn commit(&self, id: SessionId, recording: Recording) {
         let mut inner = self.lock();
         if let Some((_, sender)) = inner.remove(&id) {
@@ -153,12 +153,12 @@ impl Registry {
         self.lock().len()
     }
 
-    /// Follows the number of sessions.
+    /// Follows the number of live sessions.
     pub(crate) fn watch_count(&self) -> watch::Receiver<usize> {
         self.changed.subscribe()
     }
 
-    fn give_back(&self, id: SessionId) {
+    fn release(&self, id: SessionId) {
         let mut inner = self.lock();
         inner.remove(&id);
         self.report(inner.len());
@@ -170,7 +170,7 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, Sessions> {
-        // Nothing that holds the lock can leave the map half changed.
+        // No holder of the lock can leave the map half changed.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -187,16 +187,16 @@ fn least_loaded(of_sessions: impl Iterator<Item = usize>, shards: usize) -> usiz
 }
 
 impl Reservation {
-    /// The session has begun: it stays until it is committed.
-    pub(crate) fn keep(mut self) {
-        self.kept = true;
+    /// The session has begun: it stays in the registry until it is committed.
+    pub(crate) fn confirm(mut self) {
+        self.confirmed = true;
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        if !self.kept {
-            self.registry.give_back(self.id);
+        if !self.confirmed {
+            self.registry.release(self.id);
         }
     }
 }
@@ -204,7 +204,7 @@ impl Drop for Reservation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::begin::Description;
+    use crate::beginning::Description;
 
     fn registry(sessions: usize, sessions_per_tenant: usize) -> Arc<Registry> {
         Arc::new(Registry::new(&Limits { sessions, sessions_per_tenant, ..Limits::default() }))
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_past_a_limit_is_refused_and_none_is_evicted() {
+    fn a_session_past_a_limit_is_refused_and_none_is_removed() {
         let registry = registry(3, 2);
         let begin = |tenant: &TenantId| registry.reserve(&recording(SessionId::new(), tenant), 1);
         let (a, b) = (tenant("a"), tenant("b"));
@@ -241,12 +241,12 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_was_not_used_is_given_back() {
+    fn an_admission_that_is_not_confirmed_is_released() {
         let registry = registry(1, 1);
         let id = SessionId::new();
         drop(registry.reserve(&recording(id, &tenant("a")), 1).unwrap());
         assert_eq!(registry.count(), 0);
-        registry.reserve(&recording(id, &tenant("a")), 1).unwrap().0.keep();
+        registry.reserve(&recording(id, &tenant("a")), 1).unwrap().0.confirm();
         assert_eq!(registry.count(), 1);
     }
 
@@ -254,7 +254,7 @@ mod tests {
     fn a_session_of_another_tenant_is_not_found() {
         let registry = registry(1, 1);
         let id = SessionId::new();
-        registry.reserve(&recording(id, &tenant("a")), 1).unwrap().0.keep();
+        registry.reserve(&recording(id, &tenant("a")), 1).unwrap().0.confirm();
         assert!(registry.find(&tenant("a"), id).is_some());
         assert!(registry.find(&tenant("b"), id).is_none());
         assert_eq!(registry.all(Some(&tenant("b"))).len(), 0);
@@ -265,10 +265,10 @@ mod tests {
     fn sessions_go_to_the_shard_with_the_fewest() {
         let registry = registry(9, 9);
         let mut held = Vec::new();
-        for wanted in [0, 1, 2, 0] {
+        for expected in [0, 1, 2, 0] {
             let (reservation, shard) =
                 registry.reserve(&recording(SessionId::new(), &tenant("a")), 3).unwrap();
-            assert_eq!(shard, wanted);
+            assert_eq!(shard, expected);
             held.push(reservation);
         }
     }

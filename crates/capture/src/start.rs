@@ -1,4 +1,4 @@
-//! How capture starts: everything that can be wrong with the configuration is found here.
+//! How capture starts. Every error of the configuration is found here.
 
 use std::{
     io,
@@ -9,6 +9,7 @@ use std::{
 
 use futures::future::join_all;
 use peer::{Candidate, Environment, PeerConfig, Protocol, TransportTimeouts};
+use rtp::Encoding;
 use socket2::{Domain, Socket, Type};
 use spool::{Files, OpenFiles, Spool, Writers};
 use tokio::{task::spawn_blocking, time::timeout};
@@ -16,25 +17,24 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
-    CaptureConfig, ConfigError, Ledger, WebrtcConfig,
-    capture::Node,
-    codecs, metrics,
+    CaptureConfig, ConfigError, Ledger, WebrtcConfig, metrics,
+    node::Node,
     registry::Registry,
-    session::finalizing::Sealer,
+    session::finalizing::Finalizer,
     shard::{self, Shard, ShardConfig, TcpLimits},
 };
 
-/// Offers have a section a track, and those of tracks that were removed stay in them (RFC 8829 §5.2.2).
+/// An offer has a section per track, and sections of removed tracks stay in it (RFC 8829 §5.2.2).
 const MAX_SECTIONS: usize = 64;
-/// ICE-TCP connections a shard that nobody has authenticated yet.
-const TCP_STRANGERS: usize = 256;
+/// ICE-TCP connections per shard that no session has authenticated yet.
+const TCP_UNAUTHENTICATED: usize = 256;
 /// From an ICE-TCP connection to its authentication.
 const TCP_FIRST_USE: Duration = Duration::from_secs(15);
-/// Tries to find a port that is free on all addresses, where any will do.
+/// Attempts to find a port that is free on all addresses, where any port will do.
 const PORT_TRIES: usize = 32;
 
-/// How long the start waits for the ledger to take what an earlier run left.
-const LEDGER_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the start waits for the ledger to commit recordings of an earlier run.
+const RECOVERY_COMMIT_DEADLINE: Duration = Duration::from_secs(5);
 
 fn refuse(key: &'static str) -> impl Fn(String) -> ConfigError {
     move |problem| ConfigError { key, problem }
@@ -47,18 +47,18 @@ pub(crate) async fn start(
     files: Arc<dyn Files>,
 ) -> Result<Node, ConfigError> {
     metrics::describe();
-    let preferences = codecs::preferences(&config.webrtc.codecs)?;
+    let codecs = encodings(&config.webrtc)?;
     let spool =
         Spool::open(&config.spool.directory).map_err(|error| refuse("spool.directory")(error.to_string()))?;
     let spool = Arc::new(spool);
     let sockets = bind_shards(&config.webrtc)?;
     let failed = refuse("webrtc");
     let environment = Arc::new(Environment::new().map_err(|error| failed(error.to_string()))?);
-    let writers = Writers::start(config.spool.writers, config.spool.sync_interval)
+    let writers = Writers::start(config.spool.writers, config.spool.sync_interval.0)
         .map_err(|error| refuse("spool.writers")(error.to_string()))?;
     let registry = Arc::new(Registry::new(&config.limits));
     let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
-    let sealer = Arc::new(Sealer {
+    let finalizer = Arc::new(Finalizer {
         ledger: Arc::clone(&ledger),
         registry: Arc::clone(&registry),
         base_path: config.base_path.clone(),
@@ -66,18 +66,19 @@ pub(crate) async fn start(
         tasks: TaskTracker::new(),
         cancelled: cancelled.clone(),
     });
-    recover_spool(&spool, &config.base_path, &sealer).await?;
+    recover_spool(&spool, &config.base_path, &finalizer).await?;
     let mut shards: Vec<Shard> = Vec::with_capacity(sockets.len());
     for (number, sockets) in sockets.into_iter().enumerate() {
         let peer = PeerConfig {
             candidates: candidates(&config.webrtc, &sockets).map_err(|error| failed(error.to_string()))?,
-            codecs: preferences.clone(),
+            codecs: codecs.clone(),
             timeouts: TransportTimeouts {
-                connect: config.webrtc.connect_timeout,
-                disconnected: config.webrtc.disconnected_timeout,
-                failed: config.webrtc.failed_timeout,
+                connect: config.webrtc.connect_timeout.0,
+                disconnected: config.webrtc.ice_disconnected_timeout.0,
+                failed: config.webrtc.ice_failed_timeout.0,
             },
-            max_offer_bytes: config.limits.offer_bytes,
+            max_wait: media::RecorderConfig::default().max_wait,
+            max_offer_bytes: config.limits.offer_bytes.as_usize(),
             max_sections: MAX_SECTIONS,
         };
         let shard = shard::spawn(ShardConfig {
@@ -85,13 +86,13 @@ pub(crate) async fn start(
             sockets,
             environment: Arc::clone(&environment),
             peer: Arc::new(peer),
-            tick: config.webrtc.tick,
+            tick: config.webrtc.tick.0,
             tcp: TcpLimits {
-                connections: config.limits.sessions.saturating_mul(2) + TCP_STRANGERS,
-                strangers: TCP_STRANGERS,
+                connections: config.limits.sessions.saturating_mul(2) + TCP_UNAUTHENTICATED,
+                unauthenticated: TCP_UNAUTHENTICATED,
                 first_use: TCP_FIRST_USE,
             },
-            sealer: Arc::clone(&sealer),
+            finalizer: Arc::clone(&finalizer),
             tasks: tasks.clone(),
             cancelled: cancelled.clone(),
         });
@@ -106,8 +107,8 @@ pub(crate) async fn start(
         registry,
         files,
         draining,
-        growing: OpenFiles::default(),
-        sealer,
+        open_files: OpenFiles::default(),
+        finalizer,
         tasks,
         cancelled,
         shards,
@@ -116,41 +117,52 @@ pub(crate) async fn start(
     })
 }
 
-/// Seals on disk what an earlier run left, and gives the ledger some time to take it; if it is away, that goes on in the
-/// background.
-async fn recover_spool(spool: &Arc<Spool>, base_path: &str, sealer: &Arc<Sealer>) -> Result<(), ConfigError> {
+/// Finishes the files that an earlier run left, and waits some time for the ledger to commit them. If the ledger is away,
+/// the commits continue in the background.
+async fn recover_spool(
+    spool: &Arc<Spool>,
+    base_path: &str,
+    finalizer: &Arc<Finalizer>,
+) -> Result<(), ConfigError> {
     let failed = refuse("spool.directory");
     let (spool, base_path) = (Arc::clone(spool), base_path.to_owned());
-    let sealed = spawn_blocking(move || spool.recover(&base_path))
+    let finished = spawn_blocking(move || spool.recover(&base_path))
         .await
         .map_err(|error| failed(error.to_string()))?
         .map_err(|error| failed(error.to_string()))?;
-    let commits: Vec<_> = sealed
+    let commits: Vec<_> = finished
         .into_iter()
-        .map(|(directory, recording)| sealer.commit_recovered(directory, recording))
+        .map(|(directory, recording)| finalizer.commit_recovered(directory, recording))
         .collect();
-    if timeout(LEDGER_PATIENCE, join_all(commits)).await.is_err() {
-        warn!("the ledger did not take all recordings of the last run yet, this goes on in the background");
+    if timeout(RECOVERY_COMMIT_DEADLINE, join_all(commits)).await.is_err() {
+        warn!("recordings of the last run are not committed yet, the commits continue in the background");
     }
     Ok(())
 }
 
-/// A shard's sockets: for each address UDP, and TCP on the same port where ICE-TCP is offered.
+/// A shard's sockets: for each address a UDP socket, and a TCP listener on the same port where ICE-TCP is offered.
 type ShardSockets = Vec<(UdpSocket, Option<TcpListener>)>;
 
 fn bind_shards(config: &WebrtcConfig) -> Result<Vec<ShardSockets>, ConfigError> {
     check_addresses(config)?;
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let count = config.shards.unwrap_or_else(cores).max(1);
-    // Port 0 is any port that is free: for tests, and where no firewall has to know.
-    if config.port_range == (0..=0) {
+    let count = config.shard_count();
+    let ports = &config.udp_port_range.0;
+    // Port 0 is any free port: for tests, and where no firewall needs the number.
+    if *ports == (0..=0) {
         return (0..count).map(|_| bind_any(config)).collect();
     }
-    if config.port_range.len() < count {
-        let problem = format!("{} ports for {count} shards", config.port_range.len());
-        return Err(refuse("webrtc.port_range")(problem));
+    if ports.len() < count {
+        let problem = format!("{} ports for {count} shards", ports.len());
+        return Err(refuse("webrtc.udp_port_range")(problem));
     }
-    config.port_range.clone().take(count).map(|port| bind_port(config, port)).collect()
+    ports.clone().take(count).map(|port| bind_port(config, port)).collect()
+}
+
+fn encodings(config: &WebrtcConfig) -> Result<Vec<Encoding>, ConfigError> {
+    if config.codecs.is_empty() {
+        return Err(refuse("webrtc.codecs")("no codec is named".to_owned()));
+    }
+    Ok(config.codecs.iter().map(|codec| codec.0).collect())
 }
 
 fn check_addresses(config: &WebrtcConfig) -> Result<(), ConfigError> {
@@ -159,7 +171,7 @@ fn check_addresses(config: &WebrtcConfig) -> Result<(), ConfigError> {
         return Err(failed("no address to listen on".to_owned()));
     }
     if config.listen_ips.iter().any(IpAddr::is_unspecified) && config.public_ips.is_empty() {
-        let problem = "listening on every address needs webrtc.public_ips: clients must be told one";
+        let problem = "listening on every address needs webrtc.public_ips: answers must name one";
         return Err(failed(problem.to_owned()));
     }
     Ok(())
@@ -183,9 +195,9 @@ fn bind_port(config: &WebrtcConfig, port: u16) -> Result<ShardSockets, ConfigErr
     for &ip in &config.listen_ips {
         let failed = |protocol: &str, error: &io::Error| {
             let problem = format!("{protocol} {}: {error}", SocketAddr::new(ip, port));
-            refuse("webrtc.port_range")(problem)
+            refuse("webrtc.udp_port_range")(problem)
         };
-        let socket = shard::bind(SocketAddr::new(ip, port), config.receive_buffer)
+        let socket = shard::bind(SocketAddr::new(ip, port), config.receive_buffer.as_usize())
             .map_err(|error| failed("UDP", &error))?;
         let address = socket.local_addr().map_err(|error| failed("UDP", &error))?;
         let listener = config.ice_tcp.then(|| bind_tcp(address)).transpose();
@@ -200,7 +212,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Else connections of the last run that linger would keep the port.
+    // Else lingering connections of the last run would block the port.
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -208,7 +220,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// What clients are told: the public addresses, else those that we listen on; UDP first.
+/// The candidates in answers: the public addresses, else the listen addresses; UDP first.
 fn candidates(config: &WebrtcConfig, sockets: &ShardSockets) -> io::Result<Vec<Candidate>> {
     let mut addresses = Vec::new();
     for (socket, _) in sockets {

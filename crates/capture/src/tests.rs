@@ -1,4 +1,4 @@
-//! Sessions on a disk that fails: what was written is kept, and the recording says why it ended.
+//! Sessions on a failing disk: the bytes written before stay, and the recording has the reason.
 
 use std::{
     fs::{self, File},
@@ -21,11 +21,11 @@ use testkit::{
 };
 
 use crate::{
-    CaptureConfig, Ledger, LedgerError, Limits, NewSession, SpoolConfig, WebrtcConfig, begin::begin,
-    capture::Node, start,
+    CaptureConfig, Ledger, LedgerError, Limits, NewSession, PortRange, SpoolConfig, WebrtcConfig,
+    begin::begin, node::Node, start,
 };
 
-/// A disk with so many bytes of room, which may stop taking any.
+/// A disk with a limited size, which can be made to block.
 #[derive(Debug, Default)]
 struct Disk {
     room: AtomicU64,
@@ -51,7 +51,7 @@ impl MediaFile for FileOn {
         }
         let room = self.0.room.load(Ordering::Acquire);
         if offset + bytes.len() as u64 > room {
-            // As a disk does: what fits is written before it refuses.
+            // As a disk does: it writes the bytes that fit, then fails.
             let fits = room.saturating_sub(offset).min(bytes.len() as u64) as usize;
             self.1.write_at(&bytes[..fits], offset)?;
             return Err(io::ErrorKind::StorageFull.into());
@@ -81,7 +81,7 @@ impl Ledger for Memory {
         Ok(())
     }
 
-    async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {
+    async fn finalized(&self, recording: &Recording) -> Result<(), LedgerError> {
         self.0.lock().unwrap().push(recording.clone());
         Ok(())
     }
@@ -95,17 +95,22 @@ struct Running {
     _sender: Session,
 }
 
-/// A session that is recorded onto this disk.
+/// A session that is recorded to this disk.
 async fn running(disk: &Arc<Disk>) -> Running {
     let spool = tempfile::tempdir().unwrap();
     let config = CaptureConfig {
         node: model::NodeId::default(),
         base_path: String::new(),
-        webrtc: WebrtcConfig { port_range: 0..=0, shards: Some(1), ..WebrtcConfig::default() },
-        limits: Limits { min_free_bytes: 0, ..Limits::default() },
+        webrtc: WebrtcConfig {
+            udp_port_range: PortRange(0..=0),
+            shards: 1,
+            listen_ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            ..WebrtcConfig::default()
+        },
+        limits: Limits { min_free_bytes: 0.into(), ..Limits::default() },
         spool: SpoolConfig {
             directory: spool.path().to_owned(),
-            stall_timeout: Duration::from_secs(3),
+            stall_timeout: Duration::from_secs(3).into(),
             ..SpoolConfig::default()
         },
     };
@@ -129,16 +134,16 @@ async fn running(disk: &Arc<Disk>) -> Running {
 }
 
 impl Running {
-    async fn sealed(&self) -> (Recording, PathBuf) {
+    async fn finalized(&self) -> (Recording, PathBuf) {
         for _ in 0..12_000 {
-            let sealed = self.ledger.0.lock().unwrap().first().cloned();
-            if let Some(recording) = sealed {
+            let finalized = self.ledger.0.lock().unwrap().first().cloned();
+            if let Some(recording) = finalized {
                 let media = self.spool.path().join(format!("{0}/{0}.webm", recording.id));
                 return (recording, media);
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        panic!("nothing was sealed");
+        panic!("nothing was finalized");
     }
 
     fn part_bytes(&self) -> u64 {
@@ -149,12 +154,12 @@ impl Running {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_fills_up_ends_the_session_and_what_fitted_plays() {
+async fn a_full_disk_ends_the_session_and_the_file_plays() {
     const ROOM: u64 = 123_456;
     let disk = Arc::new(Disk::default());
     disk.room.store(ROOM, Ordering::Release);
     let running = running(&disk).await;
-    let (recording, media) = running.sealed().await;
+    let (recording, media) = running.finalized().await;
     assert_eq!(recording.end_reason, Some(EndReason::DiskFull));
     assert_eq!(recording.error, None);
     let bytes = fs::metadata(&media).unwrap().len();
@@ -164,7 +169,7 @@ async fn a_disk_that_fills_up_ends_the_session_and_what_fitted_plays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_gets_stuck_ends_the_session_and_what_was_written_plays() {
+async fn a_disk_that_blocks_ends_the_session_and_the_file_plays() {
     let disk = Arc::new(Disk::default());
     disk.room.store(u64::MAX, Ordering::Release);
     let running = running(&disk).await;
@@ -177,9 +182,9 @@ async fn a_disk_that_gets_stuck_ends_the_session_and_what_was_written_plays() {
     while in_shard().await > 0 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!((entries.len(), running.node.registry.count()), (1, 1), "it is being sealed");
+    assert_eq!((entries.len(), running.node.registry.count()), (1, 1), "it is being finalized");
     disk.stuck.store(false, Ordering::Release);
-    let (recording, media) = running.sealed().await;
+    let (recording, media) = running.finalized().await;
     assert_eq!(recording.end_reason, Some(EndReason::DiskStalled));
     verify::decode_strictly(&media).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Every way in which a session ends, and what is left of one that does not begin.
+//! Every end of a session, and sessions that do not begin.
 
 mod support;
 
@@ -13,7 +13,7 @@ use testkit::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_says_goodbye_seals_its_recording() {
+async fn a_client_that_closes_ends_its_session() {
     let node = Node::start().await;
     let driver = Driver::start().unwrap();
     let call = node.call(&driver, audio_and_video()).await;
@@ -25,10 +25,10 @@ async fn a_client_that_says_goodbye_seals_its_recording() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_vanishes_is_given_up_after_the_grace_time() {
+async fn a_client_that_vanishes_ends_its_session_after_the_time_out() {
     let change = |config: &mut capture::CaptureConfig| {
-        config.webrtc.disconnected_timeout = Duration::from_millis(500);
-        config.webrtc.failed_timeout = Duration::from_secs(3);
+        config.webrtc.ice_disconnected_timeout = Duration::from_millis(500).into();
+        config.webrtc.ice_failed_timeout = Duration::from_secs(3).into();
     };
     let node = Node::start_with(change).await;
     let driver = Driver::start().unwrap();
@@ -41,8 +41,8 @@ async fn a_client_that_vanishes_is_given_up_after_the_grace_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_never_connects_leaves_a_recording_that_says_so_and_no_files() {
-    let node = Node::start_with(|config| config.webrtc.connect_timeout = Duration::from_secs(3)).await;
+async fn a_client_that_never_connects_leaves_a_recording_with_the_reason_and_no_files() {
+    let node = Node::start_with(|config| config.webrtc.connect_timeout = Duration::from_secs(3).into()).await;
     let driver = Driver::start().unwrap();
     let sender = driver.add(audio_and_video(), support::LOOPBACK).await.unwrap();
     node.begin(sender.offer().await.unwrap()).await;
@@ -51,13 +51,13 @@ async fn a_client_that_never_connects_leaves_a_recording_that_says_so_and_no_fil
     assert_eq!(recording.end_reason, Some(EndReason::ConnectTimeout));
     assert_eq!((recording.container, recording.object_key.as_deref(), recording.bytes), (None, None, 0));
     assert_eq!(recording.error.as_deref(), Some("no media was received"));
-    eventually("the directory goes", || (node.directories() == 0).then_some(())).await;
+    eventually("the directory is removed", || (node.directories() == 0).then_some(())).await;
     assert_eq!(node.capture.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_limit_ends_a_session() {
-    let node = Node::start_with(|config| config.limits.session_time = Some(Duration::from_secs(4))).await;
+    let node = Node::start_with(|config| config.limits.session_time = Duration::from_secs(4).into()).await;
     let driver = Driver::start().unwrap();
     let _call = node.call(&driver, audio_and_video()).await;
     let recording = node.ledger.wait_for_one().await;
@@ -68,7 +68,7 @@ async fn the_time_limit_ends_a_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_size_limit_ends_a_session_close_to_it() {
     const LIMIT: u64 = 100_000;
-    let node = Node::start_with(|config| config.limits.recording_bytes = Some(LIMIT)).await;
+    let node = Node::start_with(|config| config.limits.recording_bytes = LIMIT.into()).await;
     let driver = Driver::start().unwrap();
     let _call = node.call(&driver, audio_and_video()).await;
     let recording = node.ledger.wait_for_one().await;
@@ -78,8 +78,8 @@ async fn the_size_limit_ends_a_session_close_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shutdown_seals_every_session_and_refuses_new_ones() {
-    let node = Node::start_with(|config| config.webrtc.shards = Some(2)).await;
+async fn shutdown_finalizes_every_session_and_refuses_new_ones() {
+    let node = Node::start_with(|config| config.webrtc.shards = 2).await;
     let driver = Driver::start().unwrap();
     let mut calls = Vec::new();
     for _ in 0..4 {
@@ -89,9 +89,9 @@ async fn shutdown_seals_every_session_and_refuses_new_ones() {
         call.send_frames(15).await;
     }
     assert_eq!(node.capture.shutdown(Duration::from_secs(20)).await, 0);
-    let sealed = node.ledger.sealed.lock().unwrap().clone();
-    assert_eq!(sealed.len(), 4);
-    for recording in &sealed {
+    let finalized = node.ledger.finalized.lock().unwrap().clone();
+    assert_eq!(finalized.len(), 4);
+    for recording in &finalized {
         assert_eq!(recording.end_reason, Some(EndReason::Shutdown));
         verify::decode_strictly(&node.media(recording)).unwrap();
     }
@@ -100,7 +100,7 @@ async fn shutdown_seals_every_session_and_refuses_new_ones() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_that_is_away_delays_stop_and_loses_nothing() {
+async fn an_unavailable_ledger_delays_stop_and_loses_nothing() {
     let node = Node::start().await;
     let driver = Driver::start().unwrap();
     let call = node.call(&driver, audio_and_video()).await;
@@ -108,22 +108,22 @@ async fn a_ledger_that_is_away_delays_stop_and_loses_nothing() {
     node.ledger.set_away(true);
     let (capture, id) = (node.capture.clone(), call.begun.id);
     let stop = tokio::spawn(async move { capture.stop(&tenant(), id, EndReason::Requested).await });
-    eventually_async("it is being sealed", || async {
+    eventually_async("it is being finalized", || async {
         let state = node.capture.live(None).await[0].state;
         (state == model::RecordingState::Processing).then_some(())
     })
     .await;
     assert!(!stop.is_finished());
-    assert_eq!(node.capture.shutdown(Duration::from_millis(10)).await, 1, "it is not sealed in time");
+    assert_eq!(node.capture.shutdown(Duration::from_millis(10)).await, 1, "it is not finalized in time");
     node.ledger.set_away(false);
     let recording = stop.await.unwrap().unwrap();
     assert_eq!(recording.end_reason, Some(EndReason::Requested));
-    assert_eq!(node.ledger.sealed.lock().unwrap().len(), 1);
+    assert_eq!(node.ledger.finalized.lock().unwrap().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_fails_to_begin_leaves_no_row_no_directory_and_no_place() {
-    let node = Node::start_with(|config| config.limits.offer_bytes = 20_000).await;
+async fn a_session_that_fails_to_begin_leaves_no_row_no_directory_and_no_admission() {
+    let node = Node::start_with(|config| config.limits.offer_bytes = 20_000.into()).await;
     let driver = Driver::start().unwrap();
     let sender = driver.add(audio_and_video(), support::LOOPBACK).await.unwrap();
     let offer = sender.offer().await.unwrap();
@@ -139,19 +139,19 @@ async fn a_session_that_fails_to_begin_leaves_no_row_no_directory_and_no_place()
     assert_eq!((node.directories(), node.capture.count()), (0, 0));
     assert!(node.capture.live(None).await.is_empty());
     assert!(node.ledger.began.lock().unwrap().is_empty());
-    assert!(node.ledger.sealed.lock().unwrap().is_empty());
+    assert!(node.ledger.finalized.lock().unwrap().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_disk_that_is_nearly_full_refuses_sessions() {
-    let node = Node::start_with(|config| config.limits.min_free_bytes = u64::MAX).await;
+async fn a_nearly_full_disk_refuses_sessions() {
+    let node = Node::start_with(|config| config.limits.min_free_bytes = u64::MAX.into()).await;
     let refused = node.capture.begin(session("v=0".to_owned())).await;
-    assert!(matches!(refused, Err(CaptureError::DiskNearlyFull { wanted: u64::MAX, .. })), "{refused:?}");
+    assert!(matches!(refused, Err(CaptureError::DiskNearlyFull { required: u64::MAX, .. })), "{refused:?}");
     assert_eq!((node.directories(), node.capture.count()), (0, 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_renegotiation_that_fails_leaves_the_session_recording_and_one_that_succeeds_adds_a_track() {
+async fn a_refused_renegotiation_changes_nothing_and_an_accepted_one_adds_a_track() {
     let node = Node::start().await;
     let driver = Driver::start().unwrap();
     let call = node.call(&driver, SenderConfig::playing([Track::of(VIDEO.clone())])).await;
@@ -159,16 +159,17 @@ async fn a_renegotiation_that_fails_leaves_the_session_recording_and_one_that_su
     let id = call.begun.id;
     let refused = node.capture.renegotiate(&tenant(), id, "hello".to_owned()).await;
     assert!(matches!(refused, Err(CaptureError::Offer(_))), "{refused:?}");
-    let stranger = "another".parse().unwrap();
-    let refused = node.capture.renegotiate(&stranger, id, "hello".to_owned()).await;
+    let other = "another".parse().unwrap();
+    let refused = node.capture.renegotiate(&other, id, "hello".to_owned()).await;
     assert!(matches!(refused, Err(CaptureError::NotFound(_))), "{refused:?}");
 
     let offer = call.sender.offer_more(Track::of(AUDIO.clone())).await.unwrap();
     let answer = node.capture.renegotiate(&tenant(), id, offer).await.unwrap();
     call.sender.accept_answer(answer).await.unwrap();
-    eventually_async("the track that was added is recorded", || async {
+    eventually_async("the added track is recorded", || async {
         let live = node.capture.live(None).await;
-        (live[0].tracks.len() == 2 && live[0].tracks.iter().all(|track| track.1.frames >= 10)).then_some(())
+        (live[0].tracks.len() == 2 && live[0].tracks.iter().all(|track| track.recorded.frames >= 10))
+            .then_some(())
     })
     .await;
     let recording = node.capture.stop(&tenant(), id, EndReason::Requested).await.unwrap();

@@ -1,4 +1,4 @@
-//! A WebRTC session that is paused and resumed.
+//! Pause and resume of a WebRTC session.
 
 mod support;
 
@@ -10,13 +10,13 @@ use support::{Node, audio_and_video, tenant};
 use testkit::{sender::Driver, verify};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_sent_in_a_pause_is_not_in_the_file_and_sound_and_picture_stay_in_step() {
+async fn media_sent_in_a_pause_is_not_in_the_file_and_audio_and_video_stay_in_sync() {
     let node = Node::start().await;
     let driver = Driver::start().unwrap();
     let call = node.call(&driver, audio_and_video()).await;
     let id = call.begun.id;
     call.send_frames(60).await;
-    // What the pauses were, at least and at most.
+    // Bounds of the length of all pauses, in seconds.
     let (mut least, mut most) = (0.0, 0.0);
     for _ in 0..3 {
         let asked = Instant::now();
@@ -25,8 +25,8 @@ async fn what_is_sent_in_a_pause_is_not_in_the_file_and_sound_and_picture_stay_i
         assert_eq!(node.capture.live(None).await[0].state, RecordingState::Paused);
         let before = node.capture.live(None).await[0].bytes;
         tokio::time::sleep(Duration::from_millis(1_300)).await;
-        let grown = node.capture.live(None).await[0].bytes - before;
-        assert!(grown < 20_000, "{grown} bytes written in a pause");
+        let written = node.capture.live(None).await[0].bytes - before;
+        assert!(written < 20_000, "{written} bytes written in a pause");
         least += paused.elapsed().as_secs_f64();
         node.capture.pause(&tenant(), id, false).await.unwrap();
         most += asked.elapsed().as_secs_f64();
@@ -42,7 +42,7 @@ async fn what_is_sent_in_a_pause_is_not_in_the_file_and_sound_and_picture_stay_i
     let expected = before_stop as f64 / 30.0 - most - 0.6..sent as f64 / 30.0 - least + 0.6;
     assert!(expected.contains(&length), "{length} s, not {expected:?}");
     assert!(of(Codec::Vp8).frames < sent - 80, "{} of {sent}", of(Codec::Vp8).frames);
-    // Each beep that is left is heard at its flash.
+    // Each recorded beep is heard at its flash.
     let pictures = verify::pictures(&media, 0).unwrap();
     let offsets = verify::av_offsets_ms(&pictures, &verify::sound(&media, 0).unwrap());
     assert!(offsets.len() >= 3, "{offsets:?}");

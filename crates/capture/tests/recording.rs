@@ -1,4 +1,4 @@
-//! A sender of another make is recorded over the loopback interface, from the offer to the sealed file.
+//! A session of an independent WebRTC implementation, from the offer to the finished file.
 
 mod support;
 
@@ -15,8 +15,8 @@ async fn what_was_sent_until_stop_is_in_a_file_that_decodes() {
     call.send_frames(90).await;
     eventually_async("they are received", || async {
         let live = node.capture.live(None).await;
-        let video = live[0].tracks.iter().find(|track| track.1.codec == Some(media::Codec::Vp8))?;
-        (video.1.frames >= 90).then_some(())
+        let video = live[0].tracks.iter().find(|track| track.recorded.codec == Some(media::Codec::Vp8))?;
+        (video.recorded.frames >= 90).then_some(())
     })
     .await;
 
@@ -33,7 +33,7 @@ async fn what_was_sent_until_stop_is_in_a_file_that_decodes() {
     assert_eq!(recording.error, None);
     assert_eq!(recording.tracks.len(), 2);
     assert!(recording.object_key.as_deref().unwrap().starts_with("records/"));
-    assert_eq!(*node.ledger.sealed.lock().unwrap(), std::slice::from_ref(&recording));
+    assert_eq!(*node.ledger.finalized.lock().unwrap(), std::slice::from_ref(&recording));
     assert_eq!(node.capture.count(), 0);
 
     let media = node.media(&recording);
@@ -46,7 +46,7 @@ async fn what_was_sent_until_stop_is_in_a_file_that_decodes() {
     let written = recording.tracks.iter().find(|track| track.codec == model::Codec::Vp8).unwrap().frames;
     assert!(written >= 90, "{written} frames");
     let again = node.capture.stop(&tenant(), call.begun.id, EndReason::Requested).await;
-    assert!(matches!(again, Err(CaptureError::NotFound(_))), "the store knows it now");
+    assert!(matches!(again, Err(CaptureError::NotFound(_))), "it is in the database only");
     eventually("the commit is noted", || {
         let manifest = std::fs::read_to_string(node.directory(&recording).join("manifest.json")).unwrap();
         manifest.contains("COMMITTED").then_some(())
@@ -55,8 +55,8 @@ async fn what_was_sent_until_stop_is_in_a_file_that_decodes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_whose_address_changes_goes_on_in_the_same_recording() {
-    // Two addresses, so that the one that the client talks to matters.
+async fn a_client_whose_address_changes_continues_the_same_recording() {
+    // Two addresses, so that the answers must come from the one that the client uses.
     let listen_ips = vec!["127.0.0.1".parse().unwrap(), "127.0.0.2".parse().unwrap()];
     let node = Node::start_with(|config| config.webrtc.listen_ips = listen_ips).await;
     let driver = Driver::start().unwrap();

@@ -1,17 +1,17 @@
-//! What a start finds in the spool.
-#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+//! Recovery of the spool at the start, and refused configurations.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
 use std::{fs, sync::Arc};
 
-use capture::Capture;
+use capture::{Capture, PortRange};
 use model::EndReason;
 use support::{Memory, Node, audio_and_video, config, eventually, tenant};
 use testkit::{sender::Driver, verify};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recording_that_was_sealed_but_not_committed_is_committed_at_the_next_start() {
+async fn a_recording_that_was_not_committed_is_committed_at_the_next_start() {
     let node = Node::start().await;
     let driver = Driver::start().unwrap();
     let call = node.call(&driver, audio_and_video()).await;
@@ -19,8 +19,8 @@ async fn a_recording_that_was_sealed_but_not_committed_is_committed_at_the_next_
     node.ledger.set_away(true);
     let (capture, id) = (node.capture.clone(), call.begun.id);
     let stop = tokio::spawn(async move { capture.stop(&tenant(), id, EndReason::Requested).await });
-    let sealed = node.spool.path().join(format!("{id}/{id}.webm"));
-    eventually("the file is sealed", || sealed.exists().then_some(())).await;
+    let finished = node.spool.path().join(format!("{id}/{id}.webm"));
+    eventually("the file is finished", || finished.exists().then_some(())).await;
     stop.abort();
     let _ = stop.await;
     let node = node.crash_and_restart().await;
@@ -32,11 +32,11 @@ async fn a_recording_that_was_sealed_but_not_committed_is_committed_at_the_next_
     assert_eq!(fs::metadata(node.media(&recording)).unwrap().len(), recording.bytes);
 
     let node = node.crash_and_restart().await;
-    assert!(node.ledger.sealed.lock().unwrap().is_empty(), "a committed recording is left alone");
+    assert!(node.ledger.finalized.lock().unwrap().is_empty(), "a committed recording is not committed again");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_without_media_that_a_crash_left_is_told_to_the_ledger_and_goes() {
+async fn a_session_without_media_is_committed_after_a_crash_and_its_directory_removed() {
     let node = Node::start().await;
     let driver = Driver::start().unwrap();
     let sender = driver.add(audio_and_video(), support::LOOPBACK).await.unwrap();
@@ -46,11 +46,11 @@ async fn a_session_without_media_that_a_crash_left_is_told_to_the_ledger_and_goe
     assert_eq!(recording.id, begun.id.into());
     assert_eq!(recording.end_reason, Some(EndReason::Crash));
     assert_eq!(recording.error.as_deref(), Some("no media was received"));
-    eventually("the directory goes", || (node.directories() == 0).then_some(())).await;
+    eventually("the directory is removed", || (node.directories() == 0).then_some(())).await;
 }
 
 #[tokio::test]
-async fn what_can_not_be_understood_stays_and_holds_up_nothing() {
+async fn a_directory_that_is_not_understood_stays_and_delays_no_other() {
     let node = Node::start().await;
     let spool = node.spool.path();
     let directory = |name: &str| {
@@ -63,13 +63,13 @@ async fn what_can_not_be_understood_stays_and_holds_up_nothing() {
     fs::write(broken.join("media.part"), b"media").unwrap();
     let orphan = directory("01890a5d-ac96-774b-bcce-b302099a8052");
     fs::write(orphan.join("media.part"), b"media").unwrap();
-    let unborn = directory("01890a5d-ac96-774b-bcce-b302099a8053");
-    fs::write(unborn.join("media.part"), b"").unwrap();
+    let empty = directory("01890a5d-ac96-774b-bcce-b302099a8053");
+    fs::write(empty.join("media.part"), b"").unwrap();
     let foreign = directory("lost+found");
     let node = node.crash_and_restart().await;
     assert!(broken.join("media.part").exists() && orphan.join("media.part").exists() && foreign.exists());
-    assert!(!unborn.exists());
-    assert!(node.ledger.sealed.lock().unwrap().is_empty());
+    assert!(!empty.exists());
+    assert!(node.ledger.finalized.lock().unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -82,21 +82,23 @@ async fn a_spool_in_use_is_refused() {
 }
 
 #[tokio::test]
-async fn a_setting_that_can_not_be_used_is_named() {
+async fn an_unusable_setting_is_named() {
     let taken = std::net::UdpSocket::bind((support::LOOPBACK, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     type Change = Box<dyn Fn(&mut capture::CaptureConfig)>;
-    let rows: [(&str, Change); 6] = [
-        ("webrtc.codecs", Box::new(|config| config.webrtc.codecs = vec!["theora".into()])),
+    let rows: [(&str, Change); 5] = [
         ("webrtc.codecs", Box::new(|config| config.webrtc.codecs.clear())),
         ("webrtc.listen_ips", Box::new(|config| config.webrtc.listen_ips.clear())),
         ("webrtc.listen_ips", Box::new(|config| config.webrtc.listen_ips = vec!["0.0.0.0".parse().unwrap()])),
-        ("webrtc.port_range", Box::new(move |config| config.webrtc.port_range = port..=port)),
         (
-            "webrtc.port_range",
+            "webrtc.udp_port_range",
+            Box::new(move |config| config.webrtc.udp_port_range = PortRange(port..=port)),
+        ),
+        (
+            "webrtc.udp_port_range",
             Box::new(|config| {
-                config.webrtc.port_range = 40000..=40001;
-                config.webrtc.shards = Some(3);
+                config.webrtc.udp_port_range = PortRange(40000..=40001);
+                config.webrtc.shards = 3;
             }),
         ),
     ];
@@ -130,13 +132,13 @@ async fn a_crash_while_recording_loses_less_than_a_second() {
     let pictures = verify::pictures(&media, 0).unwrap();
     let counters = verify::Counters::of(&pictures, 360);
     assert!(counters.is_whole(), "{counters:?}");
-    // Frames wait up to a second for those of other tracks, and half a second for the write.
+    // Frames wait up to a second for frames of other tracks, and half a second for the write.
     assert!(pictures.len() as u64 + 45 >= sent, "{} of {sent} frames", pictures.len());
     assert!(!node.directory(&recording).join("media.part").exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn media_that_was_cut_anywhere_is_sealed_and_plays() {
+async fn a_file_cut_at_any_byte_is_repaired_and_plays() {
     let node = Node::start().await;
     let driver = Driver::start().unwrap();
     let call = node.call(&driver, audio_and_video()).await;
@@ -146,7 +148,7 @@ async fn media_that_was_cut_anywhere_is_sealed_and_plays() {
     let media = fs::read(begun.join("media.part")).unwrap();
     drop(call);
 
-    // Each cut is a directory of its own in another spool.
+    // Each cut has a directory of its own in another spool.
     let spool = tempfile::tempdir().unwrap();
     let mut random = 0x9E37_79B9_7F4A_7C15_u64;
     let mut lengths = std::collections::HashMap::new();
@@ -163,13 +165,16 @@ async fn media_that_was_cut_anywhere_is_sealed_and_plays() {
     }
     let ledger = Arc::new(Memory::default());
     let _capture = Capture::start(config(spool.path().to_owned()), ledger.clone()).await.unwrap();
-    let sealed = ledger.sealed.lock().unwrap().clone();
-    assert_eq!(sealed.len(), 200);
+    let finalized = ledger.finalized.lock().unwrap().clone();
+    assert_eq!(finalized.len(), 200);
     let mut checked = 0;
-    for recording in sealed {
+    for recording in finalized {
         assert_eq!(recording.end_reason, Some(EndReason::Crash));
         let Some(container) = recording.container else {
-            assert!(lengths[&recording.id.to_string()] < 100_000, "it was cut in the first frames");
+            assert!(
+                lengths[&recording.id.to_string()] < 100_000,
+                "only a cut in the first frames leaves no media"
+            );
             continue;
         };
         let file = spool.path().join(format!("{0}/{0}.{1}", recording.id, container.extension()));

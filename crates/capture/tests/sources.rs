@@ -1,5 +1,5 @@
-//! Sessions whose media does not come by WebRTC, from the first message to the sealed file.
-#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+//! Sessions of sources that aren't WebRTC, from the first message to the finished file.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -37,7 +37,7 @@ async fn open(capture: &Capture) -> SourceHandle {
     handle
 }
 
-/// Samples that don't repeat.
+/// Samples that do not repeat.
 fn noise(bytes: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut roll = || {
@@ -68,7 +68,7 @@ fn decoded(file: &Path) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pushed_audio_is_sealed_sample_for_sample() {
+async fn pushed_audio_is_recorded_sample_for_sample() {
     let node = Node::start().await;
     let handle = open(&node.capture).await;
     let id = handle.id();
@@ -76,7 +76,7 @@ async fn pushed_audio_is_sealed_sample_for_sample() {
     push(&handle, &sent).await;
     let live = node.capture.live(Some(&tenant())).await;
     assert_eq!((live[0].id, live[0].state), (id, RecordingState::Recording));
-    assert_eq!(live[0].tracks[0].0, "audio");
+    assert_eq!(live[0].tracks[0].name, "audio");
     let outcome = handle.finish(EndReason::Requested).await.unwrap();
     let recording = outcome.recording;
     assert_eq!((recording.id, outcome.refused), (id.into(), None));
@@ -86,12 +86,12 @@ async fn pushed_audio_is_sealed_sample_for_sample() {
     assert_eq!(recording.tracks[0].codec, Codec::Pcm);
     assert_eq!(recording.duration.as_millis(), 60_007);
     assert!(decoded(&node.media(&recording)) == sent);
-    assert_eq!(*node.ledger.sealed.lock().unwrap(), [recording]);
+    assert_eq!(*node.ledger.finalized.lock().unwrap(), [recording]);
     assert_eq!(node.capture.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_vanishes_seals_its_recording() {
+async fn a_source_that_vanishes_ends_its_session() {
     let node = Node::start().await;
     let handle = open(&node.capture).await;
     let sent = noise(32_000);
@@ -103,7 +103,7 @@ async fn a_source_that_vanishes_seals_its_recording() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_from_elsewhere_keeps_what_was_pushed_before_it() {
+async fn a_stop_by_another_caller_records_the_audio_pushed_before_it() {
     let node = Node::start().await;
     let mut handle = open(&node.capture).await;
     let sent = noise(320_000);
@@ -117,7 +117,7 @@ async fn a_stop_from_elsewhere_keeps_what_was_pushed_before_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn audio_that_can_not_be_used_ends_the_session_and_what_came_before_is_kept() {
+async fn unusable_audio_ends_the_session_and_the_audio_before_it_is_recorded() {
     let node = Node::start().await;
     let mut handle = open(&node.capture).await;
     let sent = noise(32_002);
@@ -131,10 +131,10 @@ async fn audio_that_can_not_be_used_ends_the_session_and_what_came_before_is_kep
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn limits_hold_for_sources_too() {
+async fn limits_apply_to_sources() {
     let node = Node::start_with(|config| {
-        config.limits.recording_bytes = Some(300_000);
-        config.limits.session_time = Some(Duration::from_secs(5));
+        config.limits.recording_bytes = 300_000.into();
+        config.limits.session_time = Duration::from_secs(5).into();
         config.limits.sessions = 2;
     })
     .await;
@@ -155,12 +155,12 @@ async fn limits_hold_for_sources_too() {
     let live = open(&node.capture).await;
     push(&live, &noise(3_200)).await;
     assert_eq!(node.capture.shutdown(Duration::from_secs(60)).await, 0);
-    assert_eq!(node.ledger.sealed.lock().unwrap().last().unwrap().end_reason, Some(EndReason::Shutdown));
+    assert_eq!(node.ledger.finalized.lock().unwrap().last().unwrap().end_reason, Some(EndReason::Shutdown));
     assert!(matches!(node.capture.open(source()).await, Err(CaptureError::Draining)));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_source_that_does_not_begin_leaves_nothing() {
+async fn a_source_that_fails_to_begin_leaves_nothing() {
     let node = Node::start().await;
     node.ledger.set_away(true);
     let refused = node.capture.open(source()).await;
@@ -169,7 +169,7 @@ async fn a_source_that_does_not_begin_leaves_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_crash_left_of_pushed_audio_is_sealed_at_the_next_start() {
+async fn pushed_audio_is_repaired_after_a_crash() {
     let node = Node::start().await;
     let handle = open(&node.capture).await;
     let sent = noise(320_000);
@@ -180,12 +180,12 @@ async fn what_a_crash_left_of_pushed_audio_is_sealed_at_the_next_start() {
     let recording = node.ledger.wait_for_one().await;
     assert_eq!(recording.end_reason, Some(EndReason::Crash));
     assert_eq!((recording.source, &recording.results[..]), (Source::Audio, &[AudioResult::Wav][..]));
-    let kept = decoded(&node.media(&recording));
-    assert!(kept.len() > 300_000 && sent.starts_with(&kept), "{} bytes", kept.len());
+    let recovered = decoded(&node.media(&recording));
+    assert!(recovered.len() > 300_000 && sent.starts_with(&recovered), "{} bytes", recovered.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_of_pushed_audio_is_cut_out_to_the_message() {
+async fn a_pause_removes_exactly_the_audio_pushed_in_it() {
     let node = Node::start().await;
     let handle = open(&node.capture).await;
     let (id, sent) = (handle.id(), noise(50_000));
@@ -236,7 +236,7 @@ fn opus_packet(ssrc: u32, index: u16) -> RtpPacket {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn speakers_that_join_while_it_runs_are_tracks_on_one_timeline() {
+async fn speakers_that_join_late_are_tracks_on_the_same_timeline() {
     let node = Node::start().await;
     let source = NewSource { source: Source::Discord, ..source() };
     let handle = node.capture.open(source).await.unwrap();
@@ -246,7 +246,7 @@ async fn speakers_that_join_while_it_runs_are_tracks_on_one_timeline() {
         if index == 25 {
             handle.add_track(speaker(2)).await.unwrap();
         }
-        // When they arrived is told, and doesn't depend on how busy this machine is.
+        // The arrival is an argument, so a busy machine does not change it.
         let arrived = began + Duration::from_millis(20) * u32::from(index);
         handle.rtp(TrackId(1), arrived, opus_packet(1, index)).unwrap();
         if index >= 25 {
@@ -263,10 +263,35 @@ async fn speakers_that_join_while_it_runs_are_tracks_on_one_timeline() {
     verify::decode_strictly(&node.media(&recording)).unwrap();
 }
 
+// On one thread, so that the session's task can't empty the queue between two packets.
+#[tokio::test]
+async fn packets_that_find_the_queue_full_are_dropped_and_counted() {
+    let node = Node::start().await;
+    let handle = node.capture.open(NewSource { source: Source::Discord, ..source() }).await.unwrap();
+    handle.add_track(speaker(1)).await.unwrap();
+    for index in 0..300 {
+        handle.rtp(TrackId(1), Instant::now(), opus_packet(1, index)).unwrap();
+    }
+    // The queue holds 256 inputs, and the track may still be one of them.
+    let dropped = node.capture.live(None).await[0].drops.queue_full;
+    assert!((44..=45).contains(&dropped), "{dropped}");
+}
+
+#[tokio::test]
+async fn packets_of_unknown_tracks_are_dropped_and_counted() {
+    let node = Node::start().await;
+    let handle = node.capture.open(NewSource { source: Source::Discord, ..source() }).await.unwrap();
+    handle.rtp(TrackId(9), Instant::now(), opus_packet(1, 0)).unwrap();
+    eventually_async("the packet is counted", || async {
+        (node.capture.live(None).await[0].drops.unknown_track == 1).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_is_behind_makes_its_source_wait_and_forgets_nothing() {
-    // A minute of audio for each of four sessions at once, as fast as they go, through a small budget.
-    let node = Node::start_with(|config| config.spool.max_waiting_bytes = 256 << 10).await;
+async fn a_slow_disk_makes_the_source_wait_and_nothing_is_lost() {
+    // Four sessions push minutes of audio at once, as fast as they can, through a small budget.
+    let node = Node::start_with(|config| config.spool.max_waiting_bytes = (256 << 10).into()).await;
     let sent = noise(8 << 20);
     let mut pushes = Vec::new();
     for _ in 0..4 {

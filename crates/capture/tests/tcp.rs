@@ -1,5 +1,5 @@
-//! A client that no UDP gets through for is recorded over ICE-TCP.
-#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+//! A client behind a network without UDP is recorded over ICE-TCP.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -13,8 +13,8 @@ use tokio::{
     net::{TcpStream, UdpSocket},
 };
 
-/// Carries the datagrams of one client over TCP (RFC 4571), to where it is told, from where it says.
-async fn carry(server: SocketAddr) -> SocketAddr {
+/// Forwards the datagrams of one client over TCP (RFC 4571). Returns the UDP address that the client sends to.
+async fn forward(server: SocketAddr) -> SocketAddr {
     let udp = UdpSocket::bind((LOOPBACK, 0)).await.unwrap();
     let address = udp.local_addr().unwrap();
     let (mut read, mut write) = TcpStream::connect(server).await.unwrap().into_split();
@@ -50,11 +50,11 @@ async fn a_session_over_tcp_is_recorded_whole() {
     let begun = node.begin(sender.offer().await.unwrap()).await;
     let server = node.capture.media_addresses()[0];
     assert!(begun.sdp_answer.contains("tcptype passive"), "{}", begun.sdp_answer);
-    let carrier = carry(server).await;
-    // The sender knows only UDP: it is led to the carrier.
+    let forwarder = forward(server).await;
+    // The sender only uses UDP: the answer leads it to the forwarder.
     let answer = begun
         .sdp_answer
-        .replace(&format!("127.0.0.1 {}", server.port()), &format!("127.0.0.1 {}", carrier.port()));
+        .replace(&format!("127.0.0.1 {}", server.port()), &format!("127.0.0.1 {}", forwarder.port()));
     sender.accept_answer(answer).await.unwrap();
     let call = support::Call { begun, sender };
     call.send_frames(45).await;

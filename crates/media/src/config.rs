@@ -5,8 +5,6 @@ use std::time::Duration;
 /// How a recorder works. The defaults suit WebRTC.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecorderConfig {
-    /// Names the session in log events.
-    pub session_id: String,
     /// How long a missing packet may still arrive, from when the hole was first seen. Then the hole is given up.
     pub max_wait: Duration,
     /// How long the beginning is held back, at most, until all tracks can be aligned.
@@ -29,7 +27,6 @@ pub struct RecorderConfig {
 impl Default for RecorderConfig {
     fn default() -> Self {
         Self {
-            session_id: String::new(),
             max_wait: Duration::from_secs(1),
             alignment_wait: Duration::from_millis(2500),
             interleave_wait: Duration::from_secs(1),

@@ -1,7 +1,8 @@
-//! Log events of one session, limited in number.
+//! Limits the log events of a session.
 //!
 //! The recorder logs changes of state and media that is given up, at debug level. A hostile sender can cause such
-//! changes with each packet, so the number of events a second is bounded.
+//! changes with each packet, so the number of events a second is bounded. The events are in the span of the recorder's
+//! owner, which names the session.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,6 @@ const EVENTS_PER_SECOND: u32 = 100;
 /// Decides which events of a session are logged.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct EventLog {
-    pub(crate) session_id: String,
     muted: bool,
     second_began: Option<Instant>,
     events: u32,
@@ -19,10 +19,6 @@ pub(crate) struct EventLog {
 }
 
 impl EventLog {
-    pub(crate) fn new(session_id: String) -> Self {
-        Self { session_id, ..Self::default() }
-    }
-
     /// Logs nothing from now on: for a copy of the recorder whose events were or will be logged by the original.
     pub(crate) fn mute(&mut self) {
         self.muted = true;
@@ -41,7 +37,7 @@ impl EventLog {
             self.events = 0;
             let omitted = std::mem::take(&mut self.omitted);
             if omitted > 0 {
-                tracing::debug!(session_id = %self.session_id, omitted, "log events left out");
+                tracing::debug!(omitted, "log events left out");
             }
         }
         self.events = self.events.saturating_add(1);
@@ -51,12 +47,12 @@ impl EventLog {
     }
 }
 
-/// Logs an event with the session's id, unless the limit is reached. The first argument is a
+/// Logs an event unless the limit is reached. The first argument is a
 /// [`SessionContext`](crate::context::SessionContext).
 macro_rules! log_event {
     ($context:expr, $($fields:tt)+) => {
         if tracing::enabled!(tracing::Level::DEBUG) && $context.log.admits($context.now) {
-            tracing::debug!(session_id = %$context.log.session_id, $($fields)+);
+            tracing::debug!($($fields)+);
         }
     };
 }
@@ -70,7 +66,7 @@ mod tests {
     fn events_beyond_the_limit_of_a_second_are_left_out() {
         #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
         let start = Instant::now();
-        let mut log = EventLog::new("session".to_owned());
+        let mut log = EventLog::default();
         let admitted = (0..1_000).filter(|_| log.admits(start)).count();
         assert_eq!(admitted, EVENTS_PER_SECOND as usize);
         assert_eq!(log.omitted, 1_000 - u64::from(EVENTS_PER_SECOND));
@@ -82,7 +78,7 @@ mod tests {
     fn a_muted_log_admits_nothing() {
         #[expect(clippy::disallowed_methods, reason = "an instant can't be made otherwise")]
         let now = Instant::now();
-        let mut log = EventLog::new(String::new());
+        let mut log = EventLog::default();
         log.mute();
         assert!(!log.admits(now));
     }

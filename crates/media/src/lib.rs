@@ -3,9 +3,10 @@
 //! A [`Recorder`] handles [`Input`]s. After each of them its owner calls [`Recorder::poll_output`] until it returns
 //! [`Output::Timeout`]. The bytes of the file are data in [`Output::Append`] and [`Output::Patch`].
 //!
-//! Changes of state and media that is given up are logged at debug level, with the session's id, the track's name, and the
-//! SSRC and sequence number that are found in a packet capture. With `RUST_LOG=media=debug` a lost packet can be followed
-//! from "packets missing" to "missing packet received", or to "missing packets given up" and "keyframe requested".
+//! Changes of state and media that is given up are logged at debug level, with the track's name, and the SSRC and sequence
+//! number that are found in a packet capture. The span in which the owner calls the recorder names the session. With
+//! `RUST_LOG=media=debug` a lost packet can be followed from "packets missing" to "missing packet received", or to
+//! "missing packets given up" and "keyframe requested".
 
 mod config;
 mod context;

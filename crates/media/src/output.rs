@@ -1,6 +1,6 @@
 //! Outputs of a recorder.
 
-use std::{ops, time::Duration, time::Instant};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rtp::{Codec, Container, LayerId, MediaKind, TrackId};
@@ -17,23 +17,6 @@ impl MediaTime {
     #[must_use]
     pub fn to_duration(self) -> Duration {
         Duration::from_nanos(u64::try_from(self.0).unwrap_or(0))
-    }
-}
-
-impl ops::Add<Duration> for MediaTime {
-    type Output = Self;
-
-    fn add(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_nanos()).unwrap_or(i64::MAX)))
-    }
-}
-
-impl ops::Sub for MediaTime {
-    type Output = i64;
-
-    /// Nanoseconds from `other` to here.
-    fn sub(self, other: Self) -> i64 {
-        self.0.saturating_sub(other.0)
     }
 }
 

@@ -139,7 +139,7 @@ impl Recorder {
                 pauses: Pauses::default(),
                 pool: BufferPool::default(),
                 frames: Vec::new(),
-                log: EventLog::new(config.session_id.clone()),
+                log: EventLog::default(),
             },
             tracks: Vec::new(),
             interleaver: Interleaver::new(config.interleave_wait),

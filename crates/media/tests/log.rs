@@ -44,14 +44,15 @@ fn logged(act: impl FnOnce()) -> Vec<String> {
         .without_time()
         .with_writer(move || writer.clone())
         .finish();
-    tracing::subscriber::with_default(subscriber, act);
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::debug_span!("session", session_id = "0190-test").in_scope(act);
+    });
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     text.lines().map(str::to_owned).collect()
 }
 
 fn harness() -> Harness {
-    let config = RecorderConfig { session_id: "0190-test".to_owned(), ..RecorderConfig::default() };
-    let mut harness = Harness::new(config);
+    let mut harness = Harness::new(RecorderConfig::default());
     harness.add(opus_track());
     harness.add(vp8_track());
     harness
@@ -82,7 +83,7 @@ fn a_lost_packet_can_be_followed_from_its_hole_to_the_keyframe() {
         harness.finish();
     });
     let ssrc = format!("ssrc={}", Ssrc(Source::vp8().ssrc));
-    assert!(log.iter().all(|line| line.contains("session_id=0190-test")), "{}", log.join("\n"));
+    assert!(log.iter().all(|line| line.contains(r#"session{session_id="0190-test"}"#)), "{}", log.join("\n"));
     assert_in_order(
         &log,
         &[

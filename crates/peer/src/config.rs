@@ -82,6 +82,9 @@ pub struct PeerConfig {
     pub codecs: Vec<Encoding>,
     /// When silence means what.
     pub timeouts: TransportTimeouts,
+    /// How long a missing packet is requested by NACK, from the arrival of the packet behind the hole. To be what the
+    /// recorder waits for it (`media::RecorderConfig::max_wait`): a packet that arrives later can't be used.
+    pub max_wait: Duration,
     /// The largest offer, in bytes.
     pub max_offer_bytes: usize,
     /// The most media sections of an offer.

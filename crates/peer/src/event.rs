@@ -115,22 +115,3 @@ pub struct Transmit {
     /// What.
     pub payload: Bytes,
 }
-
-/// Counters of a track.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct TrackStatistics {
-    /// Packets of media received, resent ones included, padding alone not.
-    pub packets: u64,
-    /// Payload bytes received.
-    pub bytes: u64,
-    /// Packets that came by RTX.
-    pub resent: u64,
-    /// Resends asked for (sequence numbers in NACKs, repeats included).
-    pub nacked: u64,
-    /// Packets given up.
-    pub lost: u64,
-    /// Interarrival jitter in seconds (RFC 3550 §6.4.1), of the layer with the most packets.
-    pub jitter: f64,
-    /// PLIs sent.
-    pub plis: u64,
-}

@@ -6,6 +6,7 @@ mod data;
 mod demux;
 mod dtls;
 mod event;
+mod event_log;
 mod feedback;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
@@ -18,6 +19,7 @@ mod rtcp;
 mod rtx;
 mod sdp;
 mod srtp;
+mod statistics;
 mod stream;
 mod stun;
 mod tracks;
@@ -28,11 +30,13 @@ pub use config::{
     TransportTimeouts,
 };
 pub use dtls::{openssl_predates_dtls_fixes, openssl_version};
-pub use event::{CloseReason, PeerEvent, Track, TrackStatistics, Transmit};
-pub use peer::{Answer, OfferError, Peer};
+pub use event::{CloseReason, PeerEvent, Track, Transmit};
+pub use peer::{Answer, Peer};
 /// The vocabulary of the events.
 pub use rtp::{
     Codec, Encoding, LayerId, MediaKind, NtpTime, PayloadFormat, PayloadType, RtpPacket, RtpTimestamp,
     SenderReport, Ssrc, TrackId,
 };
+pub use sdp::OfferError;
+pub use statistics::{Drops, PeerStatistics, TrackStatistics};
 pub use stun::stun_ufrag;

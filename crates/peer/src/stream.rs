@@ -5,18 +5,30 @@ use std::time::{Duration, Instant};
 use rtp::{LayerId, MediaKind, PayloadType, SeqNo, Ssrc, TrackId};
 
 use crate::{
-    demux::Role,
+    Drops,
+    demux::{Binding, Role},
     feedback::{keyframe::KeyframeRequests, nack::NackList, report::Reception},
     header::{ExtensionIds, Header},
     sdp::{Format, MediaSection},
     window::{Place, Window},
 };
 
+/// The times of a received packet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Times {
+    /// When the kernel received it.
+    pub(crate) arrival: Instant,
+    /// When the peer handles it.
+    pub(crate) now: Instant,
+}
+
 /// What a source has of its section, copied so that a packet needs no look-up in the session.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) ssrc: Ssrc,
     pub(crate) track: TrackId,
+    /// Names the track in log events.
+    pub(crate) mid: String,
     pub(crate) layer: LayerId,
     pub(crate) role: Role,
     pub(crate) extension_ids: ExtensionIds,
@@ -47,15 +59,17 @@ pub(crate) struct StreamStatistics {
     pub(crate) packets: u64,
     pub(crate) bytes: u64,
     pub(crate) resent: u64,
+    pub(crate) drops: Drops,
 }
 
 impl Stream {
     pub(crate) fn new(
         header: &Header<'_>,
         track: TrackId,
-        layer: LayerId,
-        role: Role,
+        mid: &str,
+        Binding { layer, role, .. }: Binding,
         media: &MediaSection,
+        max_wait: Duration,
         now: Instant,
     ) -> Self {
         let window = Window::new(header.sequence_number);
@@ -63,6 +77,7 @@ impl Stream {
         let mut stream = Self {
             ssrc: header.ssrc,
             track,
+            mid: mid.to_owned(),
             layer,
             role,
             extension_ids: media.extension_ids,
@@ -76,18 +91,18 @@ impl Stream {
             statistics: StreamStatistics::default(),
             said_bye: false,
         };
-        stream.configure(media);
+        stream.configure(media, max_wait);
         stream
     }
 
-    /// Takes over what a renegotiation changed.
-    pub(crate) fn configure(&mut self, media: &MediaSection) {
+    /// Applies what was negotiated. `max_wait`: how long a missing packet is requested.
+    pub(crate) fn configure(&mut self, media: &MediaSection, max_wait: Duration) {
         self.extension_ids = media.extension_ids;
         let feedback = media.feedback();
         let primary = self.role == Role::Primary;
-        let wants_nack = primary && feedback.nack;
-        if wants_nack != self.nack.is_some() {
-            self.nack = wants_nack.then(NackList::default);
+        let has_nack = primary && feedback.nack;
+        if has_nack != self.nack.is_some() {
+            self.nack = has_nack.then(|| NackList::new(max_wait));
         }
         self.keyframe_by = match media.kind {
             MediaKind::Video if primary && feedback.pli => Some(KeyframeBy::Pli),
@@ -112,30 +127,31 @@ impl Stream {
         self.repairs.iter().find(|(repair, _)| *repair == payload_type).map(|(_, primary)| *primary)
     }
 
-    /// Notes a packet that came by this very source. False if it was there before.
-    pub(crate) fn note_packet(&mut self, header: &Header<'_>, arrival: Instant, now: Instant) -> bool {
-        let new = self.note_sequence_number(header.sequence_number, now).0;
+    /// Notes a packet that this source sent itself. Returns false if its sequence number was received before.
+    pub(crate) fn note_packet(&mut self, header: &Header<'_>, times: Times) -> bool {
+        let new = self.note_sequence_number(header.sequence_number, times).0;
         if new {
-            self.reception.packet(header.timestamp, arrival);
+            self.reception.packet(header.timestamp, times.arrival);
         }
         new
     }
 
-    /// Notes a packet that came by RTX. Says whether it is new, and gives the round trip that its resend took.
-    pub(crate) fn note_repaired(&mut self, sequence_number: u16, now: Instant) -> (bool, Option<Duration>) {
-        let (new, round_trip) = self.note_sequence_number(sequence_number, now);
+    /// Notes a packet that arrived by RTX. Returns whether its sequence number is new, and the round trip from the request
+    /// to the resend, if there was one request.
+    pub(crate) fn note_repaired(&mut self, sequence_number: u16, times: Times) -> (bool, Option<Duration>) {
+        let (new, round_trip) = self.note_sequence_number(sequence_number, times);
         self.statistics.resent += u64::from(new);
         (new, round_trip)
     }
 
-    fn note_sequence_number(&mut self, sequence_number: u16, now: Instant) -> (bool, Option<Duration>) {
+    fn note_sequence_number(&mut self, sequence_number: u16, times: Times) -> (bool, Option<Duration>) {
         let sequence = self.window.unwrap(sequence_number);
         match (self.window.note(sequence), &mut self.nack) {
             (Place::Newest { skipped }, Some(nack)) if skipped > 0 => {
-                nack.hole(SeqNo(sequence.0 - skipped), sequence, now);
+                nack.add_hole(SeqNo(sequence.0 - skipped), sequence, times.arrival, times.now);
                 (true, None)
             }
-            (Place::Late, Some(nack)) => (true, nack.arrived(sequence, now)),
+            (Place::Late, Some(nack)) => (true, nack.remove(sequence, times.now)),
             (place, _) => (place != Place::Duplicate, None),
         }
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use openssl::{error::ErrorStack, ssl::SslCipherRef};
-use peer::{PeerEvent, SenderReport, Ssrc};
+use peer::{Drops, PeerEvent, SenderReport, Ssrc};
 use support::{
     Random, credentials, is_dtls,
     raw::{RawClient, binding_request, binding_request_with, fragment, record, rtp, rtp_with_transport_cc},
@@ -268,6 +268,43 @@ fn a_replayed_packet_is_reported_once() {
 }
 
 #[test]
+fn each_cause_of_a_drop_has_its_counter() {
+    let mut client = RawClient::new();
+    client.start_session();
+    client.input(&rtp(96, 9, 7, &[1; 40]));
+    client.input(&[0xff; 20]);
+    client.input(&[0; 30]);
+    assert!(client.shake_hands());
+    assert!(client.is_alive(7, 1));
+    let handshake = Drops { before_keys: 1, unexpected: 1, stun: 1, ..Drops::default() };
+    assert_eq!(client.peer.drops(), handshake, "an honest handshake drops nothing");
+
+    let honest = client.encrypt(&rtp(96, 2, 7, &[1, 2, 3]));
+    client.input(&honest);
+    client.input(&honest);
+    client.input(&[rtp(96, 3, 7, &[0x55; 40]), vec![0; 16]].concat());
+    client.send_rtp(&rtp(35, 4, 7, &[1, 2, 3]));
+    let of_track = Drops { replayed: 1, not_authentic: 1, unknown_payload_type: 1, ..Drops::default() };
+    assert_eq!(client.peer.statistics().tracks[0].1.drops, of_track);
+
+    client.input(&[rtp(96, 3, 8, &[0x55; 40]), vec![0; 16]].concat());
+    client.input(&rtp(35, 3, 9, &[0x55; 40]));
+    client.input(&[&[0x80, 200, 0, 6][..], &99_u32.to_be_bytes(), &[0x33; 44]].concat());
+    client.input(&record(23, 1, 99, &[0; 3]));
+    client.input(&[0x80, 96, 0]);
+    let expected = Drops {
+        replayed: 1,
+        not_authentic: 2,
+        unknown_payload_type: 1,
+        unknown_ssrc: 2,
+        dtls: 1,
+        malformed: 1,
+        ..handshake
+    };
+    assert_eq!(client.peer.drops(), expected);
+}
+
+#[test]
 fn a_packet_before_the_handshake_or_of_an_unknown_payload_type_is_dropped() {
     let mut client = half_way();
     client.input(&rtp(96, 9, 7, &[1; 40]));
@@ -316,7 +353,7 @@ fn padding_keeps_its_place_in_the_sequence_and_probes_only_count_in_the_feedback
     client.received.clear();
     client.advance(Duration::from_millis(150));
     assert!(!client.received.is_empty(), "no feedback");
-    let statistics = &client.peer.statistics()[0].1;
+    let statistics = &client.peer.statistics().tracks[0].1;
     assert_eq!((statistics.packets, statistics.bytes, statistics.resent), (2, 5, 1));
 }
 

@@ -71,7 +71,7 @@ fn vp8_and_opus_arrive_whole_with_sender_reports() {
         );
         assert!(reports.count() >= 1, "no sender report for {track:?}");
     }
-    let statistics = world.peer.statistics();
+    let statistics = world.peer.statistics().tracks;
     assert_eq!(statistics[0].1.packets, video_end - 1000);
     assert_eq!((statistics[0].1.nacked, statistics[0].1.lost), (0, 0));
 }
@@ -101,7 +101,7 @@ fn five_percent_loss_costs_no_packet_and_few_resends() {
         world.run_for(Duration::from_secs(3));
         let first = world.rtp().map(|(_, _, packet)| u64::from(packet.sequence_number)).min().unwrap();
         world.assert_complete(&HashMap::from([((TrackId(0), LayerId(0)), first..end + 10)]));
-        let statistics = &world.peer.statistics()[0].1;
+        let statistics = &world.peer.statistics().tracks[0].1;
         let lost = lost.load(Ordering::Relaxed) as u64;
         assert!(lost > 100, "seed {seed}: only {lost} lost");
         assert!(statistics.nacked <= 2 * lost, "seed {seed}: {} asked for, {lost} lost", statistics.nacked);
@@ -217,7 +217,7 @@ fn reordering_alone_asks_for_nothing() {
         }
     }
     world.run_for(Duration::from_secs(1));
-    let statistics = &world.peer.statistics()[0].1;
+    let statistics = &world.peer.statistics().tracks[0].1;
     assert_eq!((statistics.packets, statistics.nacked), (500, 0));
 }
 
@@ -236,7 +236,7 @@ fn keyframe_requests_reach_the_client_paced() {
     let requests =
         world.client_events.iter().filter(|event| matches!(event, str0m::Event::KeyframeRequest(_))).count();
     assert_eq!(requests, 3);
-    assert_eq!(world.peer.statistics()[0].1.plis, 3);
+    assert_eq!(world.peer.statistics().tracks[0].1.plis, 3);
 }
 
 #[test]
@@ -254,7 +254,7 @@ fn a_long_outage_is_given_up_without_end_of_requests() {
     }
     world.network =
         Box::new(|direction, bytes| direction == Direction::Down || !is_rtp(bytes) || bytes[1] & 0x7f == 96);
-    let statistics = |world: &World| world.peer.statistics()[0].1.clone();
+    let statistics = |world: &World| world.peer.statistics().tracks[0].1.clone();
     for sequence in 1060..1070 {
         world.write(&video, sequence, 0, 200);
     }

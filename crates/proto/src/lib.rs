@@ -1,4 +1,4 @@
-//! Generated gRPC types and the descriptor set, made from `/proto` at build time.
+//! gRPC types and the descriptor set, generated from `/proto` at build time.
 #![allow(missing_docs, clippy::all, clippy::pedantic, rust_2018_idioms)]
 
 /// The encoded `FileDescriptorSet` of everything in `/proto`, for server reflection.
@@ -9,7 +9,7 @@ pub mod webrtc_recorder {
     tonic::include_proto!("webrtc_recorder");
 }
 
-/// `package storage`: what a stored file is for.
+/// `package storage`: purposes of stored files.
 pub mod storage {
     tonic::include_proto!("storage");
 }
@@ -21,7 +21,7 @@ pub mod google {
     }
 }
 
-/// `package recorder.v1`: recordings and live sessions.
+/// `package recorder.v1`: recordings, live sessions, jobs, renditions, pushed audio.
 pub mod recorder {
     pub mod v1 {
         tonic::include_proto!("recorder.v1");

@@ -1,5 +1,5 @@
-//! Clients generated from the earlier service's proto send these bytes: written out by hand from the contract's
-//! table of field numbers and types, not by our generated code.
+//! Messages of clients generated from the earlier service's proto. The bytes are written by hand from its table of field
+//! numbers and types, independent of the generated code.
 
 use prost::Message as _;
 use proto::{
@@ -25,7 +25,7 @@ fn varint(number: u8, value: u8) -> Vec<u8> {
 }
 
 #[test]
-fn an_upload_is_read_from_hand_made_bytes() {
+fn an_upload_request_is_decoded_from_hand_written_bytes() {
     let server =
         [bytes(1, b"turn:a"), bytes(1, b"turn:b"), bytes(2, b"user"), varint(3, 1), bytes(4, b"\xff\x00")]
             .concat();
@@ -47,7 +47,7 @@ fn an_upload_is_read_from_hand_made_bytes() {
 }
 
 #[test]
-fn the_other_requests_are_read_from_hand_made_bytes() {
+fn the_other_requests_are_decoded_from_hand_written_bytes() {
     let stop = StopP2pVideoRequest::decode(bytes(1, b"id").as_slice()).unwrap();
     assert_eq!(stop.id, "id");
     let message = [bytes(1, b"id"), bytes(2, b"v=0")].concat();
@@ -56,7 +56,7 @@ fn the_other_requests_are_read_from_hand_made_bytes() {
 }
 
 #[test]
-fn responses_are_written_as_those_clients_read_them() {
+fn responses_are_encoded_as_those_clients_decode_them() {
     let upload = UploadP2pVideoResponse { sdp_answer: "v=0".into(), id: "id".into() };
     assert_eq!(upload.encode_to_vec(), [bytes(1, b"v=0"), bytes(2, b"id")].concat());
     let renegotiate = RenegotiateP2pVideoResponse { sdp_answer: "v=0".into() };
@@ -65,7 +65,7 @@ fn responses_are_written_as_those_clients_read_them() {
 }
 
 #[test]
-fn the_channels_have_the_numbers_of_the_contract() {
+fn the_channels_have_the_numbers_of_the_earlier_service() {
     let names = [
         (0, "UnknownChannel"),
         (1, "ChatChannel"),

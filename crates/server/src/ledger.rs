@@ -48,7 +48,7 @@ impl Ledger for StoreLedger {
         self.store.set_paused(tenant, id, paused).await.map_err(|error| LedgerError(error.to_string()))
     }
 
-    async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {
+    async fn finalized(&self, recording: &Recording) -> Result<(), LedgerError> {
         let finalized = self.entry(recording);
         let outcome =
             self.store.finalize(&finalized).await.map_err(|error| LedgerError(error.to_string()))?;

@@ -75,7 +75,7 @@ fn is_made_early(result: AudioResult, container: Container) -> bool {
 
 impl OpenFiles for OpenRecordings {
     fn files(&self) -> Vec<OpenFile> {
-        self.capture.growing().into_iter().map(|file| self.open_file(file)).collect()
+        self.capture.open_files().into_iter().map(|file| self.open_file(file)).collect()
     }
 }
 

@@ -187,8 +187,8 @@ async fn video_that_the_page_stops_ends_and_the_other_tracks_continue() {
     sleep(Duration::from_secs(2)).await;
     let file = page.stop().await;
     ok(decode_strictly(&file), "strict decoding");
-    let (kept, _) = counted(&file, 0, NO_END);
+    let (continued, _) = counted(&file, 0, NO_END);
     let (ended, _) = counted(&file, 1, NO_END);
     let last = |pictures: &[testkit::verify::Picture]| pictures.last().map_or(0.0, |picture| picture.time);
-    assert!(last(&kept) > last(&ended) + 1.5, "{} {}", last(&kept), last(&ended));
+    assert!(last(&continued) > last(&ended) + 1.5, "{} {}", last(&continued), last(&ended));
 }

@@ -29,7 +29,7 @@ pub(crate) enum Stage {
 pub(crate) struct Manifest {
     /// Always 1.
     pub(crate) version: u32,
-    /// How far the recording has come.
+    /// How far the recording is.
     pub(crate) stage: Stage,
     /// The recording, as it began or as it was finished.
     pub(crate) recording: Recording,

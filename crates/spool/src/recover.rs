@@ -128,7 +128,7 @@ pub fn repair_and_finish(
 
 fn unreadable(directory: &RecordingDirectory, error: &media::RecoverError) -> String {
     error!(file = %directory.media_part().display(), %error, "media can't be repaired and stays in the spool");
-    format!("the media can't be repaired, it is kept on the node: {error}")
+    format!("the media can't be repaired, it stays on the node: {error}")
 }
 
 fn no_media() -> RecordingSummary {

@@ -96,14 +96,14 @@ async fn writes_of_many_files_reach_the_disk_in_order() {
             file.patch(u64::from(round) * 100, Bytes::from_static(&[0xFF]), now).unwrap();
         }
     }
-    let wanted: Vec<u8> =
+    let expected: Vec<u8> =
         (0..200_u8).flat_map(|round| std::iter::once(0xFF).chain(std::iter::repeat_n(round, 99))).collect();
     for (file, memory) in files {
         ended.push((file.finish().1, memory));
     }
     for (written, memory) in ended {
         assert_eq!(written.await.unwrap(), WriteOutcome { bytes: 20_000, failure: None });
-        assert_eq!(*memory.content.lock().unwrap(), wanted);
+        assert_eq!(*memory.content.lock().unwrap(), expected);
     }
 }
 
@@ -175,12 +175,12 @@ async fn bytes_are_final_once_every_earlier_write_is_on_disk() {
     let mut file = file(&writers, &memory, 1 << 20);
     let (now, queue) = (Instant::now(), Arc::clone(file.queue()));
     let until = |bytes| Some(final_until(bytes));
-    let becomes = async |wanted| {
+    let becomes = async |expected| {
         let deadline = Instant::now() + PATIENCE;
-        while queue.durable() != wanted && Instant::now() < deadline {
+        while queue.durable() != expected && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
-        queue.durable() == wanted
+        queue.durable() == expected
     };
     file.append(Bytes::from(vec![1; 100]), now).unwrap();
     assert_eq!(queue.durable(), None);

@@ -1,4 +1,4 @@
-//! The threads that write and sync. A session belongs to one writer, so its writes keep their order.
+//! The threads that write and sync. A session belongs to one writer, so its writes stay in order.
 //!
 //! A slow disk fills queues up to their budget and then ends sessions ([`SpoolFailure::Stalled`]). It never blocks a
 //! session. Syncing has threads of its own, because a slow sync must not delay appends. On drop the writers write what

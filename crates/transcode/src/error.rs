@@ -74,7 +74,8 @@ pub enum TranscodeError {
         /// The error and the last messages of libav.
         detail: String,
     },
-    /// A follower can't make of the recording what a render of the whole will: it is to be made when the file is sealed.
+    /// The segments of a follower would differ from a render of the finalized file, so the rendition must be rendered after
+    /// the end.
     #[error("can't be followed: {detail}")]
     CantFollow {
         /// Why.

@@ -1,4 +1,4 @@
-//! Events of `peer` as inputs of `media`, and statistics of `media` in the model's types.
+//! Events of `peer` as inputs of `media`, and codecs of `media` as `model` names them.
 
 use media::{Anchor, Input, TrackConfig};
 use peer::PeerEvent;

@@ -1,63 +1,48 @@
-//! A session's recorder and its file: what the one wants done goes to the other.
+//! A session's recorder and its open file.
 
 use std::{
     sync::Arc,
     time::{Instant, SystemTime},
 };
 
-use media::{Input, LayerId, Output, Recorder, RecorderConfig, RecordingSummary, Statistics, TrackId};
+use media::{Input, Output, Recorder, RecorderConfig, RecordingSummary, Statistics};
 use model::SessionId;
-use tokio::sync::oneshot;
-use tracing::warn;
-
-use super::state::{Event, State};
+use rtp::{LayerId, TrackId};
 use spool::{Queue, SpoolFailure, SpoolFile, WriteOutcome};
+use tokio::sync::oneshot;
 
-/// Records into a file of the spool. A disk that fails is remembered, and nothing is written behind the hole.
+/// Executes the recorder's outputs on an open file of the spool. After a failure of the disk nothing more is written: a
+/// file has no hole.
 pub(crate) struct FileRecorder {
     recorder: Recorder,
     file: SpoolFile,
-    /// When the recorder wants to be called without an input.
+    /// When the recorder's own timer is due.
     due: Option<Instant>,
     failure: Option<SpoolFailure>,
     summary: Option<RecordingSummary>,
-    /// Bytes handed to the file, patches included.
-    handed: u64,
 }
 
 impl FileRecorder {
-    /// Nothing recorded. The session began `now`, which is `wall` on the calendar.
-    pub(crate) fn new(file: SpoolFile, now: Instant, wall: SystemTime) -> Self {
-        Self {
-            recorder: Recorder::new(RecorderConfig::default(), now, wall),
-            file,
-            due: None,
-            failure: None,
-            summary: None,
-            handed: 0,
-        }
+    /// An empty recording. The session began at `now`, which is `wall` by the wall clock.
+    pub(crate) fn new(id: SessionId, file: SpoolFile, now: Instant, wall: SystemTime) -> Self {
+        let config = RecorderConfig { session_id: id.to_string(), ..RecorderConfig::default() };
+        Self { recorder: Recorder::new(config, now, wall), file, due: None, failure: None, summary: None }
     }
 
-    /// Tells the recorder of an event. What comes of it waits for [`drain`](Self::drain), which costs less for many.
-    pub(crate) fn tell(&mut self, input: Input) {
+    /// Gives the recorder an input. Its outputs wait for [`drain`](Self::drain): one call for many inputs costs less.
+    pub(crate) fn push(&mut self, input: Input) {
         self.recorder.handle_input(input);
     }
 
-    /// Moves what the recorder has to the file. What it asks the sender for goes to `ask_for_keyframe`.
-    pub(crate) fn drain(&mut self, now: Instant, mut ask_for_keyframe: impl FnMut(TrackId, LayerId)) {
+    /// Executes the recorder's outputs. Requests for a keyframe go to `request_keyframe`.
+    pub(crate) fn drain(&mut self, now: Instant, mut request_keyframe: impl FnMut(TrackId, LayerId)) {
         loop {
             let result = match self.recorder.poll_output() {
-                Output::Append(bytes) => {
-                    self.handed += bytes.len() as u64;
-                    self.file.append(bytes, now)
-                }
-                Output::Patch { offset, bytes } => {
-                    self.handed += bytes.len() as u64;
-                    self.file.patch(offset, bytes, now)
-                }
+                Output::Append(bytes) => self.file.append(bytes, now),
+                Output::Patch { offset, bytes } => self.file.patch(offset, bytes, now),
                 Output::Restart => self.file.restart(now),
                 Output::Keyframe(track, layer, _) => {
-                    ask_for_keyframe(track, layer);
+                    request_keyframe(track, layer);
                     Ok(())
                 }
                 Output::Finished(summary) => {
@@ -71,24 +56,34 @@ impl FileRecorder {
                     return;
                 }
             };
-            self.note(result);
+            self.note_failure(result);
         }
     }
 
-    /// Looks whether the disk still takes what it is given.
-    pub(crate) fn check(&mut self, now: Instant) {
+    /// Checks whether the disk keeps up.
+    pub(crate) fn check_disk(&mut self, now: Instant) {
         let result = self.file.check(now);
-        self.note(result);
+        self.note_failure(result);
     }
 
-    /// What the last inputs did to the file, for the state machine of the session; nothing once that is over.
-    pub(crate) fn outcome(&self, session_id: SessionId, state: State) -> Option<Event> {
-        if !state.is_live() {
-            return None;
-        }
-        let Some(failure) = self.failure else { return Some(Event::Grown(self.file.appended())) };
-        warn!(%session_id, ?failure, "the spool takes no more of the session");
-        Some(Event::SpoolFailed(failure))
+    /// Why the file takes no more; none while it does.
+    pub(crate) fn failure(&self) -> Option<SpoolFailure> {
+        self.failure
+    }
+
+    /// Bytes appended to the file, written or not.
+    pub(crate) fn appended(&self) -> u64 {
+        self.file.appended()
+    }
+
+    /// Bytes that wait for the disk.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.file.waiting_bytes()
+    }
+
+    /// Returns after the next write to the disk. Cancel safe.
+    pub(crate) async fn disk_progressed(&self) {
+        self.file.progressed().await;
     }
 
     pub(crate) fn due(&self) -> Option<Instant> {
@@ -103,22 +98,18 @@ impl FileRecorder {
         self.recorder.statistics()
     }
 
-    pub(crate) fn handed(&self) -> u64 {
-        self.handed
-    }
-
-    /// The recorder can't be trusted: what it says of the file is not used.
+    /// Discards the recorder's summary of the file: after a panic it can't be trusted.
     pub(crate) fn distrust(&mut self) {
         self.summary = None;
     }
 
-    /// Takes it apart for the seal.
+    /// Ends the writing, and takes it apart for the finalization.
     pub(crate) fn finish(self) -> (Arc<Queue>, oneshot::Receiver<WriteOutcome>, Option<RecordingSummary>) {
         let (queue, written) = self.file.finish();
         (queue, written, self.summary)
     }
 
-    fn note(&mut self, result: Result<(), SpoolFailure>) {
+    fn note_failure(&mut self, result: Result<(), SpoolFailure>) {
         if let Err(failure) = result {
             self.failure.get_or_insert(failure);
         }

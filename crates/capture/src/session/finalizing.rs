@@ -1,4 +1,4 @@
-//! From the last byte to the commit. Goes on until it succeeds: whoever waits for a session's end waits for this.
+//! From the last byte of a session to the database's commit. Retries until it succeeds: callers of Stop wait for it.
 
 use std::{
     sync::Arc,
@@ -14,38 +14,39 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::state::{Action, Event, State, step};
 use crate::{Ledger, metrics, registry::Registry};
 
-/// What is written down of a session when it begins.
+/// The durable beginning of a session.
 #[derive(Debug)]
-pub(crate) struct WrittenDown {
+pub(crate) struct BegunSession {
     /// The recording as it begins.
-    pub(crate) begun: Recording,
+    pub(crate) recording: Recording,
     pub(crate) directory: RecordingDirectory,
-    /// Answers once disk and ledger have it; closes if they never will.
-    pub(crate) admitted: oneshot::Receiver<()>,
+    /// Answered once disk and ledger have the beginning. Closed if they never will: then the session is not finalized.
+    pub(crate) committed: oneshot::Receiver<()>,
 }
 
-/// A session that has nothing left but to be sealed.
+/// A session whose recorder has finished.
 #[derive(Debug)]
-pub(crate) struct Ended {
+pub(crate) struct EndedSession {
     pub(crate) id: SessionId,
-    /// `Sealing`.
+    /// `Finalizing`.
     pub(crate) state: State,
     pub(crate) reason: EndReason,
     pub(crate) at: DateTime<Utc>,
-    pub(crate) written_down: WrittenDown,
+    pub(crate) begun: BegunSession,
     pub(crate) queue: Arc<Queue>,
     pub(crate) written: oneshot::Receiver<WriteOutcome>,
-    /// What the recorder says of the file; none if it never finished.
+    /// The recorder's summary of the file; none if the recorder did not finish.
     pub(crate) summary: Option<RecordingSummary>,
 }
 
-/// Seals sessions, each in a task of its own. On cancellation the tasks stop where they are: the next start goes on.
-pub(crate) struct Sealer {
+/// Finalizes sessions, each in a task of its own. Cancellation stops the tasks where they are: the next start completes
+/// their work.
+pub(crate) struct Finalizer {
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) base_path: String,
@@ -54,7 +55,7 @@ pub(crate) struct Sealer {
     pub(crate) cancelled: CancellationToken,
 }
 
-/// Waits between tries: doubling from the first to the last.
+/// Waits between retries: the wait doubles from `next` to `last`.
 struct Backoff {
     next: Duration,
     last: Duration,
@@ -71,28 +72,28 @@ impl Backoff {
     }
 }
 
-impl Sealer {
-    /// Seals a session in the background.
-    pub(crate) fn seal(self: &Arc<Self>, ended: Ended) {
-        let sealer = Arc::clone(self);
+impl Finalizer {
+    /// Finalizes a session in the background.
+    pub(crate) fn finalize(self: &Arc<Self>, ended: EndedSession) {
+        let finalizer = Arc::clone(self);
         let task = async move {
-            let cancelled = sealer.cancelled.clone();
-            cancelled.run_until_cancelled(sealer.seal_session(ended)).await;
+            let cancelled = finalizer.cancelled.clone();
+            cancelled.run_until_cancelled(finalizer.finalize_session(ended)).await;
         };
         self.tasks.spawn_on(task, &self.runtime);
     }
 
-    /// Hands a recording that is sealed on disk to the ledger, in the background.
+    /// Commits a recording whose file was finished by recovery, in the background.
     pub(crate) fn commit_recovered(
         self: &Arc<Self>,
         directory: RecordingDirectory,
         recording: Recording,
     ) -> JoinHandle<()> {
-        let sealer = Arc::clone(self);
+        let finalizer = Arc::clone(self);
         let task = async move {
-            let cancelled = sealer.cancelled.clone();
+            let cancelled = finalizer.cancelled.clone();
             let commit = async {
-                sealer.tell_ledger(&recording).await;
+                finalizer.commit(&recording).await;
                 mark_committed(directory, recording).await;
             };
             cancelled.run_until_cancelled(commit).await;
@@ -100,20 +101,20 @@ impl Sealer {
         self.tasks.spawn_on(task, &self.runtime)
     }
 
-    async fn seal_session(&self, mut ended: Ended) {
+    async fn finalize_session(&self, mut ended: EndedSession) {
         let began = Instant::now();
-        if (&mut ended.written_down.admitted).await.is_err() {
-            // Its begin failed elsewhere and cleans up behind itself.
+        if (&mut ended.begun.committed).await.is_err() {
+            // The session's beginning failed and is undone elsewhere.
             return;
         }
         let (id, state, reason) = (ended.id, ended.state, ended.reason);
-        let directory = ended.written_down.directory.clone();
-        // A writer that is gone has written an unknown part of it.
-        let written = (&mut ended.written)
-            .await
-            .unwrap_or(WriteOutcome { bytes: 0, failure: Some(SpoolFailure::Broken) });
-        let recording = self.seal_file(ended, written).await;
-        self.tell_ledger(&recording).await;
+        debug!(session_id = %id, %reason, "finalizing");
+        let directory = ended.begun.directory.clone();
+        // A writer that is gone has written an unknown part of the file.
+        let lost = WriteOutcome { bytes: 0, failure: Some(SpoolFailure::Broken) };
+        let written = (&mut ended.written).await.unwrap_or(lost);
+        let recording = self.finish_file(ended, written).await;
+        self.commit(&recording).await;
         let (_, actions) = step(state, Event::Committed, Instant::now());
         if actions.contains(&Action::Forget) {
             self.registry.commit(id, recording.clone());
@@ -124,33 +125,36 @@ impl Sealer {
             %reason,
             bytes = recording.bytes,
             media_ms = recording.duration.as_millis() as u64,
-            seal_ms = began.elapsed().as_millis() as u64,
+            finalize_ms = began.elapsed().as_millis() as u64,
             error = recording.error,
-            "session sealed"
+            "session committed"
         );
         mark_committed(directory, recording).await;
     }
 
-    /// Seals the file, again and again until the disk lets it.
-    async fn seal_file(&self, ended: Ended, written: WriteOutcome) -> Recording {
+    /// Finishes the file. Retries until the disk works.
+    async fn finish_file(&self, ended: EndedSession, written: WriteOutcome) -> Recording {
         let ended = Arc::new(ended);
         let mut backoff = Backoff::new();
         loop {
             let (job, base_path) = (Arc::clone(&ended), self.base_path.clone());
-            match spawn_blocking(move || job.seal(written, &base_path)).await {
+            match spawn_blocking(move || job.finish_file(written, &base_path)).await {
                 Ok(Ok(recording)) => return recording,
-                Ok(Err(error)) => error!(session_id = %ended.id, %error, "the recording can't be sealed yet"),
-                Err(error) => error!(session_id = %ended.id, %error, "sealing the recording failed"),
+                Ok(Err(error)) => {
+                    error!(session_id = %ended.id, %error, "finishing the file failed, retrying");
+                }
+                Err(error) => error!(session_id = %ended.id, %error, "finishing the file panicked, retrying"),
             }
             backoff.wait().await;
         }
     }
 
-    async fn tell_ledger(&self, recording: &Recording) {
+    /// Commits the recording to the ledger. Retries until it succeeds.
+    async fn commit(&self, recording: &Recording) {
         let mut backoff = Backoff::new();
-        while let Err(error) = self.ledger.sealed(recording).await {
+        while let Err(error) = self.ledger.finalized(recording).await {
             metrics::ledger_retry();
-            warn!(recording_id = %recording.id, %error, "the ledger did not take the recording yet");
+            warn!(recording_id = %recording.id, %error, "committing the recording failed, retrying");
             backoff.wait().await;
         }
     }
@@ -160,21 +164,21 @@ async fn mark_committed(directory: RecordingDirectory, recording: Recording) {
     let id = recording.id;
     match spawn_blocking(move || spool::mark_committed(&directory, recording)).await {
         Ok(Ok(())) => {}
-        // The next start tells the ledger once more, which changes nothing.
-        Ok(Err(error)) => warn!(recording_id = %id, %error, "the commit could not be noted in the spool"),
-        Err(error) => warn!(recording_id = %id, %error, "the commit could not be noted in the spool"),
+        // The next start commits the recording again, which changes nothing.
+        Ok(Err(error)) => warn!(recording_id = %id, %error, "noting the commit in the spool failed"),
+        Err(error) => warn!(recording_id = %id, %error, "noting the commit in the spool failed"),
     }
 }
 
-impl Ended {
-    fn seal(&self, written: WriteOutcome, base_path: &str) -> Result<Recording, RecoverError> {
+impl EndedSession {
+    fn finish_file(&self, written: WriteOutcome, base_path: &str) -> Result<Recording, RecoverError> {
         let end = spool::End { reason: self.reason, at: self.at };
-        let WrittenDown { begun, directory, .. } = &self.written_down;
+        let BegunSession { recording, directory, .. } = &self.begun;
         match &self.summary {
             Some(summary) if spool::is_whole(summary, written) => {
-                Ok(spool::finish_written(directory, &self.queue, begun, summary, end, base_path)?)
+                Ok(spool::finish_written(directory, &self.queue, recording, summary, end, base_path)?)
             }
-            _ => spool::repair_and_finish(directory, begun, end, base_path),
+            _ => spool::repair_and_finish(directory, recording, end, base_path),
         }
     }
 }

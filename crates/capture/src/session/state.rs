@@ -1,11 +1,11 @@
 //! The life of a session as a pure step: no clock, no socket, no file.
 //!
 //! ```text
-//! Connecting ──▶ Recording ──▶ Draining ──▶ Sealing ──▶ Sealed
+//! Connecting ──▶ Recording ──▶ Draining ──▶ Finalizing ──▶ Committed
 //!      └────────────────────────▲
 //! ```
-//! Whatever ends a session takes the same path: the peer is closed, the recorder writes what it holds, the file is
-//! sealed. The first reason stands.
+//! Every end takes the same path: the peer is closed, the recorder writes the frames that it holds, the recording is
+//! finalized. The first reason stands.
 
 use std::time::Instant;
 
@@ -14,86 +14,86 @@ use peer::CloseReason;
 
 use spool::SpoolFailure;
 
-/// What bounds a session.
+/// The limits of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Bounds {
-    /// The session ends then; none: no limit.
+pub(crate) struct SessionLimits {
+    /// The session ends at this time; none: no limit.
     pub(crate) ends_at: Option<Instant>,
-    /// The session ends when its file is this large, in bytes; none: no limit.
+    /// The session ends when its file has this many bytes; none: no limit.
     pub(crate) bytes: Option<u64>,
 }
 
-/// How far a session has come.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum State {
     /// The offer was answered; ICE and DTLS are not up yet.
-    Connecting(Bounds),
-    /// Media may come.
-    Recording(Bounds),
-    /// The peer is closed, the recorder writes what it holds.
+    Connecting(SessionLimits),
+    /// Media may arrive. The first state of a pushed source.
+    Recording(SessionLimits),
+    /// The peer is closed, the recorder writes the frames that it holds.
     Draining(EndReason),
-    /// The spool makes the file safe and the ledger commits it.
-    Sealing(EndReason),
-    /// Rows and jobs are committed.
-    Sealed(EndReason),
+    /// The spool finishes the file, the ledger commits the recording.
+    Finalizing(EndReason),
+    /// Row and jobs are committed.
+    Committed(EndReason),
 }
 
-/// What happened to it.
+/// What happened to a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
     /// ICE and DTLS are up.
     Connected,
     /// The peer is closed.
     PeerClosed(CloseReason),
-    /// Somebody wants it to end.
+    /// A caller, the source or a shutdown ends it.
     Stop(EndReason),
-    /// The spool takes no more of it.
+    /// The spool writes no more of it.
     SpoolFailed(SpoolFailure),
-    /// The file has grown to so many bytes.
+    /// The file has this many bytes.
     Grown(u64),
     /// Time has passed.
     Tick,
-    /// The recorder has written everything it had.
+    /// The recorder has written every frame.
     RecorderFinished,
-    /// Rows and jobs are committed.
+    /// Row and jobs are committed.
     Committed,
 }
 
-/// What its owner has to do.
+/// What the session's owner has to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Say goodbye to the client.
+    /// Close the connection to the sender.
     ClosePeer,
-    /// Let the recorder write everything, then report `RecorderFinished`.
+    /// Finish the recorder, then report `RecorderFinished`.
     FinishRecorder,
-    /// Hand file and recording to the seal, then report `Committed`.
-    Seal(EndReason),
-    /// Take it from the registry and answer whoever waits for its end.
+    /// Finalize the recording, then report `Committed`.
+    Finalize(EndReason),
+    /// Remove it from the registry and answer the callers that wait for its end.
     Forget,
 }
 
 /// The next state, and what to do on the way to it.
 pub(crate) fn step(state: State, event: Event, now: Instant) -> (State, Vec<Action>) {
     match (state, event) {
-        (State::Connecting(bounds), Event::Connected) => (State::Recording(bounds), Vec::new()),
-        (State::Connecting(bounds) | State::Recording(bounds), event) => match end_of(bounds, event, now) {
+        (State::Connecting(limits), Event::Connected) => (State::Recording(limits), Vec::new()),
+        (State::Connecting(limits) | State::Recording(limits), event) => match end_of(limits, event, now) {
             Some(reason) => (State::Draining(reason), vec![Action::ClosePeer, Action::FinishRecorder]),
             None => (state, Vec::new()),
         },
         (State::Draining(reason), Event::RecorderFinished) => {
-            (State::Sealing(reason), vec![Action::Seal(reason)])
+            (State::Finalizing(reason), vec![Action::Finalize(reason)])
         }
-        (State::Sealing(reason), Event::Committed) => (State::Sealed(reason), vec![Action::Forget]),
+        (State::Finalizing(reason), Event::Committed) => (State::Committed(reason), vec![Action::Forget]),
         (state, _) => (state, Vec::new()),
     }
 }
 
-/// Why this event ends a session that is live; none if it doesn't.
-fn end_of(bounds: Bounds, event: Event, now: Instant) -> Option<EndReason> {
+/// Why this event ends a live session; none if it does not.
+fn end_of(limits: SessionLimits, event: Event, now: Instant) -> Option<EndReason> {
     match event {
         Event::Stop(reason) => Some(reason),
         Event::PeerClosed(reason) => Some(match reason {
-            // We close a peer only on the way out of a live state; a peer that says so earlier has lost its way.
+            // The recorder closes a peer only when it leaves a live state. A peer that closes locally before has failed.
             CloseReason::Local | CloseReason::Dtls(_) => EndReason::TransportFailed,
             CloseReason::Remote => EndReason::PeerClosed,
             CloseReason::ConnectTimeout => EndReason::ConnectTimeout,
@@ -102,24 +102,35 @@ fn end_of(bounds: Bounds, event: Event, now: Instant) -> Option<EndReason> {
         Event::SpoolFailed(SpoolFailure::Full) => Some(EndReason::DiskFull),
         Event::SpoolFailed(SpoolFailure::Stalled | SpoolFailure::Broken) => Some(EndReason::DiskStalled),
         Event::Grown(bytes) => {
-            bounds.bytes.is_some_and(|limit| bytes >= limit).then_some(EndReason::SizeLimit)
+            limits.bytes.is_some_and(|limit| bytes >= limit).then_some(EndReason::SizeLimit)
         }
-        Event::Tick => bounds.ends_at.is_some_and(|at| now >= at).then_some(EndReason::TimeLimit),
+        Event::Tick => limits.ends_at.is_some_and(|at| now >= at).then_some(EndReason::TimeLimit),
         Event::Connected | Event::RecorderFinished | Event::Committed => None,
     }
 }
 
 impl State {
-    /// Whether it may still take an offer.
+    /// Whether the session takes media and offers.
     pub(crate) fn is_live(self) -> bool {
         matches!(self, Self::Connecting(_) | Self::Recording(_))
     }
 
-    /// When time alone ends it.
+    /// The state's name in logs.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Connecting(_) => "connecting",
+            Self::Recording(_) => "recording",
+            Self::Draining(_) => "draining",
+            Self::Finalizing(_) => "finalizing",
+            Self::Committed(_) => "committed",
+        }
+    }
+
+    /// When the time limit ends it.
     pub(crate) fn ends_at(self) -> Option<Instant> {
         match self {
-            Self::Connecting(bounds) | Self::Recording(bounds) => bounds.ends_at,
-            Self::Draining(_) | Self::Sealing(_) | Self::Sealed(_) => None,
+            Self::Connecting(limits) | Self::Recording(limits) => limits.ends_at,
+            Self::Draining(_) | Self::Finalizing(_) | Self::Committed(_) => None,
         }
     }
 }
@@ -133,9 +144,9 @@ mod tests {
     const OUT: &[Action] = &[Action::ClosePeer, Action::FinishRecorder];
 
     #[test]
-    fn whatever_ends_a_live_session_drains_it_with_its_reason() {
+    fn every_end_of_a_live_session_drains_it_with_its_reason() {
         let now = Instant::now();
-        let bounds = Bounds { ends_at: Some(now), bytes: Some(1000) };
+        let limits = SessionLimits { ends_at: Some(now), bytes: Some(1000) };
         let rows = [
             (Event::Stop(EndReason::Requested), EndReason::Requested),
             (Event::Stop(EndReason::Shutdown), EndReason::Shutdown),
@@ -149,7 +160,7 @@ mod tests {
             (Event::Grown(1000), EndReason::SizeLimit),
             (Event::Tick, EndReason::TimeLimit),
         ];
-        for live in [State::Connecting(bounds), State::Recording(bounds)] {
+        for live in [State::Connecting(limits), State::Recording(limits)] {
             for (event, reason) in rows.clone() {
                 let (state, actions) = step(live, event.clone(), now);
                 assert_eq!((state, &actions[..]), (State::Draining(reason), OUT), "{live:?} {event:?}");
@@ -158,23 +169,23 @@ mod tests {
     }
 
     #[test]
-    fn a_session_goes_from_the_answer_to_the_seal_in_order() {
+    fn a_session_passes_its_states_in_order() {
         let now = Instant::now();
         let rows: [(Event, State, &[Action]); 5] = [
-            (Event::Connected, State::Recording(Bounds::default()), &[]),
-            (Event::Grown(u64::MAX), State::Recording(Bounds::default()), &[]),
+            (Event::Connected, State::Recording(SessionLimits::default()), &[]),
+            (Event::Grown(u64::MAX), State::Recording(SessionLimits::default()), &[]),
             (Event::Stop(EndReason::Requested), State::Draining(EndReason::Requested), OUT),
             (
                 Event::RecorderFinished,
-                State::Sealing(EndReason::Requested),
-                &[Action::Seal(EndReason::Requested)],
+                State::Finalizing(EndReason::Requested),
+                &[Action::Finalize(EndReason::Requested)],
             ),
-            (Event::Committed, State::Sealed(EndReason::Requested), &[Action::Forget]),
+            (Event::Committed, State::Committed(EndReason::Requested), &[Action::Forget]),
         ];
-        let mut state = State::Connecting(Bounds::default());
-        for (event, next, wanted) in rows {
+        let mut state = State::Connecting(SessionLimits::default());
+        for (event, next, expected) in rows {
             let (to, actions) = step(state, event.clone(), now);
-            assert_eq!((to, &actions[..]), (next, wanted), "{event:?}");
+            assert_eq!((to, &actions[..]), (next, expected), "{event:?}");
             state = to;
         }
     }
@@ -184,8 +195,8 @@ mod tests {
         let now = Instant::now();
         for ending in [
             State::Draining(EndReason::PeerClosed),
-            State::Sealing(EndReason::PeerClosed),
-            State::Sealed(EndReason::PeerClosed),
+            State::Finalizing(EndReason::PeerClosed),
+            State::Committed(EndReason::PeerClosed),
         ] {
             for event in [
                 Event::Stop(EndReason::Requested),
@@ -201,10 +212,10 @@ mod tests {
     }
 
     #[test]
-    fn limits_end_a_session_neither_early_nor_by_one_byte() {
+    fn limits_do_not_end_a_session_a_byte_or_a_millisecond_early() {
         let now = Instant::now();
-        let bounds = Bounds { ends_at: Some(now + Duration::from_millis(1)), bytes: Some(1000) };
-        let live = State::Recording(bounds);
+        let limits = SessionLimits { ends_at: Some(now + Duration::from_millis(1)), bytes: Some(1000) };
+        let live = State::Recording(limits);
         assert_eq!(step(live, Event::Tick, now), (live, vec![]));
         assert_eq!(step(live, Event::Grown(999), now), (live, vec![]));
     }

@@ -1,5 +1,5 @@
-//! What a shard can be asked. Rare, so it goes through a bounded queue and an eventfd that wakes the thread; who asks
-//! waits while the queue is full.
+//! Commands to a shard. They are rare, so they go through a bounded queue, and an eventfd wakes the thread. Callers wait
+//! while the queue is full.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -9,50 +9,41 @@ use peer::OfferError;
 use spool::SpoolFile;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::session::{finalizing::WrittenDown, state::Bounds};
+use crate::session::{finalizing::BegunSession, state::SessionLimits, statistics::SessionStatistics};
 
 /// A session to begin.
 #[derive(Debug)]
 pub(crate) struct Begin {
     pub(crate) offer: String,
-    pub(crate) written_down: WrittenDown,
+    pub(crate) session: BegunSession,
     pub(crate) file: SpoolFile,
-    pub(crate) bounds: Bounds,
+    pub(crate) limits: SessionLimits,
     pub(crate) answer: oneshot::Sender<Result<String, OfferError>>,
 }
 
-/// What a session counts.
-#[derive(Debug)]
-pub(crate) struct SessionStatistics {
-    pub(crate) id: SessionId,
-    pub(crate) paused: bool,
-    pub(crate) bytes: u64,
-    pub(crate) tracks: Vec<(String, media::TrackStatistics, peer::TrackStatistics)>,
-}
-
-/// A wish.
+/// A command to a shard.
 #[derive(Debug)]
 pub(crate) enum Command {
-    /// Answer an offer and begin.
+    /// Answers an offer and begins the session.
     Begin(Box<Begin>),
-    /// The session has no future: its begin failed elsewhere. It goes without a recording.
+    /// Drops a session whose beginning failed elsewhere, without a recording.
     Abandon { id: SessionId, done: oneshot::Sender<()> },
-    /// Answer another offer. No answer: the session has ended.
+    /// Answers another offer of a session.
     Renegotiate { id: SessionId, offer: String, answer: oneshot::Sender<Result<String, OfferError>> },
-    /// End a session. Its end is told by the registry.
+    /// Ends a session. The registry reports its end.
     Stop { id: SessionId, reason: EndReason },
-    /// Pause a session, or resume it. False: it has ended.
+    /// Pauses or resumes a session. Answers false if it has ended.
     Pause { id: SessionId, paused: bool, answer: oneshot::Sender<bool> },
-    /// Tell the counters of every session.
+    /// Returns the counters of every session.
     Statistics(oneshot::Sender<Vec<SessionStatistics>>),
 }
 
-/// The thread is gone: it panicked, which is a fault of ours.
+/// The thread is gone: it panicked, which is a fault of the recorder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the media shard is gone")]
 pub(crate) struct ShardGone;
 
-/// The way to a shard. Its thread ends when this is dropped.
+/// A handle to a shard. Its thread ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Shard {
     commands: Option<mpsc::Sender<Command>>,
@@ -71,7 +62,7 @@ impl Shard {
         Self { commands: Some(commands), wake, addresses, thread: Some(thread) }
     }
 
-    /// Puts a wish into the queue, waiting for room.
+    /// Sends a command; waits while the queue is full.
     pub(crate) async fn send(&self, command: Command) -> Result<(), ShardGone> {
         self.commands.as_ref().ok_or(ShardGone)?.send(command).await.map_err(|_| ShardGone)?;
         wake(&self.wake);
@@ -85,7 +76,7 @@ impl Shard {
         answered.await.ok()
     }
 
-    /// Where it listens.
+    /// The addresses that it listens on.
     pub(crate) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
@@ -96,7 +87,7 @@ impl Drop for Shard {
         self.commands = None;
         wake(&self.wake);
         if let Some(thread) = self.thread.take() {
-            // A shard that panicked has said so already.
+            // The panic hook has reported a shard that panicked.
             let _ = thread.join();
         }
     }
@@ -104,6 +95,6 @@ impl Drop for Shard {
 
 /// Wakes the thread that polls this eventfd.
 pub(crate) fn wake(eventfd: &EventFd) {
-    // It fails only when its counter is at the maximum: then the thread has been woken.
+    // It fails only while its counter is at the maximum: then the thread has been woken.
     let _ = eventfd.write(1);
 }

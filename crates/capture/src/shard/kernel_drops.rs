@@ -1,4 +1,4 @@
-//! How many datagrams the kernel dropped because a receive buffer was full: the sign of a shard that can't keep up.
+//! Counts datagrams that the kernel dropped because a receive buffer was full: a sign of an overloaded shard.
 
 use std::{
     fs, io,
@@ -11,19 +11,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics;
 
-/// How often it is looked at.
-const EVERY: Duration = Duration::from_secs(10);
+/// How often they are counted.
+const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Reports the drops of the sockets on these addresses until cancelled.
 pub(crate) async fn report(addresses: Vec<SocketAddr>, cancelled: CancellationToken) {
     let report = async {
         loop {
             let addresses = addresses.clone();
-            // Without /proc there is nothing to report.
+            // Without /proc nothing is reported.
             if let Ok(Ok(drops)) = spawn_blocking(move || count(&addresses)).await {
                 metrics::receive_drops(drops);
             }
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(INTERVAL).await;
         }
     };
     cancelled.run_until_cancelled(report).await;
@@ -32,21 +32,21 @@ pub(crate) async fn report(addresses: Vec<SocketAddr>, cancelled: CancellationTo
 fn count(addresses: &[SocketAddr]) -> io::Result<u64> {
     let v4 = fs::read_to_string("/proc/net/udp")?;
     let v6 = fs::read_to_string("/proc/net/udp6").unwrap_or_default();
-    let wanted: Vec<String> = addresses.iter().map(kernel_form).collect();
-    Ok(drops_of(&v4, &wanted) + drops_of(&v6, &wanted))
+    let ours: Vec<String> = addresses.iter().map(kernel_form).collect();
+    Ok(drops_of(&v4, &ours) + drops_of(&v6, &ours))
 }
 
 /// The last column of the lines whose local address is one of these (proc(5)).
-fn drops_of(table: &str, wanted: &[String]) -> u64 {
+fn drops_of(table: &str, addresses: &[String]) -> u64 {
     let drops = |line: &str| {
         let mut columns = line.split_ascii_whitespace();
         let local = columns.nth(1)?;
-        wanted.iter().any(|wanted| wanted == local).then(|| columns.next_back()?.parse::<u64>().ok())?
+        addresses.iter().any(|address| address == local).then(|| columns.next_back()?.parse::<u64>().ok())?
     };
     table.lines().filter_map(drops).sum()
 }
 
-/// An address as the kernel prints it: 32-bit words of network byte order as numbers of the machine's.
+/// An address as the kernel prints it: 32-bit words in network byte order, as numbers of the machine.
 fn kernel_form(address: &SocketAddr) -> String {
     let octets = match address.ip() {
         IpAddr::V4(ip) => ip.octets().to_vec(),

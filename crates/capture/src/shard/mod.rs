@@ -1,5 +1,5 @@
-//! Media shards. A shard is one thread with its own sockets and its own sessions: a packet goes from the socket to its
-//! session's write buffer with no channel, no lock and no task switch.
+//! Media shards. A shard is one thread with its own sockets and its own sessions. A packet goes from the socket to its
+//! session's write buffer without a channel, a lock or a task switch.
 
 pub(crate) mod commands;
 mod demux;
@@ -12,7 +12,7 @@ mod thread;
 mod ticker;
 mod webrtc;
 
-pub(crate) use commands::{Begin, Command, SessionStatistics, Shard, ShardGone};
+pub(crate) use commands::{Begin, Command, Shard, ShardGone};
 pub(crate) use socket::bind;
 pub(crate) use tcp::TcpLimits;
 pub(crate) use thread::{ShardConfig, spawn};

@@ -12,33 +12,35 @@ use tracing::error;
 
 use super::{
     demux::{Key, Routes},
-    webrtc::Live,
+    webrtc::WebrtcSession,
 };
 
-/// Sessions by place, and what routes to them.
+/// Sessions by key, and their routes.
 #[derive(Default)]
 pub(super) struct Sessions {
-    places: Vec<Option<Box<Live>>>,
+    slots: Vec<Option<Box<WebrtcSession>>>,
     free: Vec<Key>,
     by_id: HashMap<SessionId, Key>,
     pub(super) routes: Routes,
-    /// Sessions whose output is to be fetched.
-    pub(super) dirty: Vec<Key>,
+    /// Sessions whose output waits to be fetched.
+    pub(super) marked: Vec<Key>,
 }
 
 impl Sessions {
-    /// Takes a session in; `ufrag` routes to it.
-    pub(super) fn insert(&mut self, live: Live, ufrag: &str) {
+    /// Adds a session; `ufrag` routes to it.
+    pub(super) fn insert(&mut self, session: WebrtcSession, ufrag: &str) {
         let key = self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
+            self.slots.push(None);
             // Sessions are limited to far fewer than 2³².
-            (self.places.len() - 1) as Key
+            (self.slots.len() - 1) as Key
         });
-        self.by_id.insert(live.id, key);
-        if let Some(place) = self.places.get_mut(key as usize) {
-            let live = place.insert(Box::new(live));
-            self.routes.add_ufrag(key, &mut live.reach, ufrag);
-        }
+        self.by_id.insert(session.session().id(), key);
+        let Some(slot) = self.slots.get_mut(key as usize) else {
+            debug_assert!(false, "the key is of a slot");
+            return;
+        };
+        let session = slot.insert(Box::new(session));
+        self.routes.add_ufrag(key, &mut session.routes, ufrag);
         self.mark(key);
     }
 
@@ -46,55 +48,55 @@ impl Sessions {
         self.by_id.get(&id).copied()
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Live> {
-        self.places.get_mut(key as usize)?.as_deref_mut()
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut WebrtcSession> {
+        self.slots.get_mut(key as usize)?.as_deref_mut()
     }
 
     /// A session and the routes, to change both.
-    pub(super) fn with_routes(&mut self, key: Key) -> Option<(&mut Live, &mut Routes)> {
-        Some((self.places.get_mut(key as usize)?.as_deref_mut()?, &mut self.routes))
+    pub(super) fn with_routes(&mut self, key: Key) -> Option<(&mut WebrtcSession, &mut Routes)> {
+        Some((self.slots.get_mut(key as usize)?.as_deref_mut()?, &mut self.routes))
     }
 
-    /// Does something to a session and marks it.
-    pub(super) fn with(&mut self, key: Key, act: impl FnOnce(&mut Live)) {
-        let Some(live) = self.places.get_mut(key as usize).and_then(Option::as_deref_mut) else { return };
-        // Whether it acted shows in the session itself.
-        let _ = guarded(live, act);
-        if !std::mem::replace(&mut live.dirty, true) {
-            self.dirty.push(key);
+    /// Calls `act` on a session and marks it.
+    pub(super) fn with(&mut self, key: Key, act: impl FnOnce(&mut WebrtcSession)) {
+        let Some(session) = self.slots.get_mut(key as usize).and_then(Option::as_deref_mut) else { return };
+        // A panic shows in the session itself.
+        let _ = guarded(session, act);
+        if !std::mem::replace(&mut session.is_marked, true) {
+            self.marked.push(key);
         }
     }
 
-    /// Does something to each session that is marked.
-    pub(super) fn each_dirty(&mut self, mut act: impl FnMut(&mut Live)) {
-        for &key in &self.dirty {
-            if let Some(live) = self.places.get_mut(key as usize).and_then(Option::as_deref_mut) {
-                let _ = guarded(live, &mut act);
+    /// Calls `act` on each marked session.
+    pub(super) fn each_marked(&mut self, mut act: impl FnMut(&mut WebrtcSession)) {
+        for &key in &self.marked {
+            if let Some(session) = self.slots.get_mut(key as usize).and_then(Option::as_deref_mut) {
+                let _ = guarded(session, &mut act);
             }
         }
     }
 
-    /// Its output is to be fetched.
+    /// Notes that a session's output waits to be fetched.
     pub(super) fn mark(&mut self, key: Key) {
         self.with(key, |_| {});
     }
 
-    pub(super) fn remove(&mut self, key: Key) -> Option<Live> {
-        let live = *self.places.get_mut(key as usize)?.take()?;
-        self.by_id.remove(&live.id);
+    pub(super) fn remove(&mut self, key: Key) -> Option<WebrtcSession> {
+        let session = *self.slots.get_mut(key as usize)?.take()?;
+        self.by_id.remove(&session.session().id());
         self.free.push(key);
-        Some(live)
+        Some(session)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut Live)> {
-        self.places.iter_mut().enumerate().filter_map(|(key, live)| Some((key as Key, live.as_deref_mut()?)))
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut WebrtcSession)> {
+        self.slots.iter_mut().enumerate().filter_map(|(key, slot)| Some((key as Key, slot.as_deref_mut()?)))
     }
 
-    /// ICE credentials that route to nobody yet, from the operating system's entropy.
+    /// ICE credentials that no session has, from the operating system's entropy.
     pub(super) fn fresh_credentials(&self) -> IceCredentials {
         let mut random = rand::rng();
         let mut text =
@@ -108,17 +110,21 @@ impl Sessions {
     }
 }
 
-/// Does something to a session that isn't over; none if it is. A panic there is a fault of ours that must not reach the
-/// shard's other sessions: it ends this one, with what is in its file.
-pub(super) fn guarded<T>(live: &mut Live, act: impl FnOnce(&mut Live) -> T) -> Option<T> {
-    if live.is_over() {
+/// Calls `act` on a session; none if it is over or panics. A panic is a fault of the recorder that must not end the shard's
+/// other sessions: it ends this one, and its file is repaired.
+pub(super) fn guarded<T>(
+    session: &mut WebrtcSession,
+    act: impl FnOnce(&mut WebrtcSession) -> T,
+) -> Option<T> {
+    if session.session().is_over() {
         return None;
     }
-    // What a panic leaves half changed is not looked at again: only the file is, and that is repaired.
-    let result = panic::catch_unwind(AssertUnwindSafe(|| act(live)));
+    // What a panic leaves half changed is not used again: the file is repaired.
+    let span = session.session().span().clone();
+    let result = span.in_scope(|| panic::catch_unwind(AssertUnwindSafe(|| act(session))));
     if result.is_err() {
-        error!(session_id = %live.id, "the session panicked and ends");
-        live.break_off();
+        error!(session_id = %session.session().id(), "the session panicked and ends");
+        session.break_off();
     }
     result.ok()
 }

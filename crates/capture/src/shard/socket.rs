@@ -21,29 +21,29 @@ use nix::{
 use socket2::{Domain, Protocol, Socket, Type};
 use tracing::warn;
 
-/// Datagrams of one system call.
+/// Datagrams per system call.
 const BATCH: usize = 64;
-/// A datagram that is larger is no WebRTC: the largest packets of clients fit an Ethernet frame.
+/// A larger datagram is no WebRTC: the largest packets of clients fit an Ethernet frame.
 const DATAGRAM: usize = 2048;
 
-/// What the kernel charges a receive buffer for a datagram of an Ethernet frame's size, in bytes: the socket's limit as
-/// `SO_RCVBUF` reports it, doubled for this overhead, is held against such sums (socket(7)).
+/// Bytes that the kernel charges a receive buffer for a datagram of an Ethernet frame's size. The socket's limit, as
+/// `SO_RCVBUF` reports it, is doubled for this overhead (socket(7)).
 const CHARGED: usize = 2304;
 
-/// Binds a UDP socket that stamps what it receives. The receive buffer is as large as the kernel allows.
+/// Binds a UDP socket whose datagrams have kernel timestamps. The receive buffer is at most as large as the kernel allows.
 pub(crate) fn bind(address: SocketAddr, receive_buffer: usize) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Past net.core.rmem_max it needs CAP_NET_ADMIN; without it the kernel gives what it may.
+    // More than net.core.rmem_max needs CAP_NET_ADMIN; without it the kernel grants that much.
     if setsockopt(&socket, RcvBufForce, &receive_buffer).is_err() {
         socket.set_recv_buffer_size(receive_buffer)?;
     }
-    // The kernel reports twice of what it grants (socket(7)).
+    // The kernel reports twice the size that it grants (socket(7)).
     let granted = socket.recv_buffer_size()? / 2;
     if granted < receive_buffer {
-        warn!(%address, granted, wanted = receive_buffer, "the receive buffer is smaller than wanted");
+        warn!(%address, granted, configured = receive_buffer, "the receive buffer is smaller than configured");
     }
     setsockopt(&socket, ReceiveTimestampns, &true)?;
     socket.set_nonblocking(true)?;
@@ -51,7 +51,7 @@ pub(crate) fn bind(address: SocketAddr, receive_buffer: usize) -> io::Result<Udp
     Ok(socket.into())
 }
 
-/// Where datagrams are received into; shared by a shard's sockets.
+/// The memory that datagrams are received into; shared by a shard's sockets.
 pub(crate) struct Buffers(Box<[[u8; DATAGRAM]; BATCH]>);
 
 impl Buffers {
@@ -60,38 +60,39 @@ impl Buffers {
     }
 }
 
-/// A socket and what it needs to receive many datagrams at once. Not `Send`: made on the shard's thread.
+/// A socket that receives many datagrams per system call. Not `Send`: created on the shard's thread.
 pub(crate) struct Receiver {
     socket: UdpSocket,
     headers: MultiHeaders<SockaddrStorage>,
     capacity: usize,
-    /// What is received now came after this: then the socket was empty.
+    /// When the socket was last empty: datagrams received now arrived later.
     drained_at: Instant,
 }
 
-/// What one call received.
+/// The result of one call.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
     /// Whether more may wait.
     pub(crate) more: bool,
-    /// Datagrams that did not fit.
+    /// Datagrams that did not fit, dropped.
     pub(crate) truncated: u64,
 }
 
 impl Receiver {
     pub(crate) fn new(socket: UdpSocket, now: Instant) -> Self {
         let headers = MultiHeaders::preallocate(BATCH, Some(cmsg_space!(TimeSpec)));
-        // Without an answer, what every kernel grants.
+        // If the kernel does not answer, its default.
         let granted = socket2::SockRef::from(&socket).recv_buffer_size().unwrap_or(212_992);
         Self { socket, headers, capacity: granted / CHARGED, drained_at: now }
     }
 
-    /// How many large datagrams the kernel keeps for us.
+    /// How many large datagrams the receive buffer holds.
     pub(crate) fn capacity(&self) -> usize {
         self.capacity
     }
 
-    /// Hands each datagram that waits to `take`, with its source and its arrival; at most one batch.
+    /// Calls `take` for each waiting datagram with the time of the call, its source, its arrival and its bytes. Receives at
+    /// most one batch.
     pub(crate) fn receive(
         &mut self,
         buffers: &mut Buffers,
@@ -127,7 +128,7 @@ impl Receiver {
         Ok(Batch { more: count == BATCH, truncated })
     }
 
-    /// Sends a datagram, or drops it where the kernel has no room: all that a peer sends is repeated where it matters.
+    /// Sends a datagram. If the kernel has no room it is dropped: peers repeat what matters.
     pub(crate) fn send(&self, datagram: &[u8], to: SocketAddr) -> io::Result<()> {
         self.socket.send_to(datagram, to).map(drop)
     }
@@ -137,8 +138,8 @@ impl Receiver {
     }
 }
 
-/// Kernel timestamps are wall time. They are laid onto the monotonic clock by both clocks read once a batch, and kept
-/// within the time since the socket was last empty, so that a step of the wall clock has no effect on media.
+/// Converts kernel timestamps, which are wall time, to the monotonic clock. Both clocks are read once per batch. The result
+/// is clamped to the time since the socket was last empty, so that a step of the wall clock does not affect media.
 #[derive(Debug, Clone, Copy)]
 struct Clock {
     now: Instant,
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_step_of_the_wall_clock_by_a_day_moves_no_arrival_out_of_the_tick() {
+    fn a_step_of_the_wall_clock_moves_no_arrival_out_of_the_tick() {
         let (clock, wall) = clock(5);
         let day = Duration::from_secs(86_400);
         assert_eq!(clock.instant_of(wall - day), clock.not_before);
@@ -199,10 +200,10 @@ mod tests {
     }
 
     #[test]
-    fn datagrams_come_with_source_and_arrival_and_large_ones_are_counted() {
+    fn datagrams_have_source_and_arrival_and_too_large_ones_are_counted() {
         for ip in ["127.0.0.1", "::1"] {
             let Ok(socket) = bind(SocketAddr::new(ip.parse().unwrap(), 0), 1 << 20) else {
-                assert_ne!(ip, "127.0.0.1", "a machine without IPv6 is fine, one without IPv4 is not");
+                assert_ne!(ip, "127.0.0.1", "IPv4 is required, IPv6 is not");
                 continue;
             };
             let to = socket.local_addr().unwrap();

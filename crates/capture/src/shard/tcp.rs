@@ -1,8 +1,8 @@
-//! ICE-TCP (RFC 6544), passive: for clients whose network lets no UDP through. Rare, so tokio reads it and hands whole
+//! ICE-TCP (RFC 6544), passive: for clients whose network blocks UDP. It is rare, so tokio reads it and sends whole
 //! datagrams (RFC 4571) to the shard.
 //!
-//! A shard that is behind loses datagrams and counts them, as a full UDP buffer would. A connection that no session
-//! has authenticated within [`TcpLimits::first_use`] is closed, and only so many of that kind are kept.
+//! If the shard's queue is full, a datagram is dropped and counted, as in a full UDP buffer. A connection that no session
+//! authenticates within [`TcpLimits::first_use`] is closed, and the number of such connections is limited.
 
 use std::{
     io,
@@ -30,28 +30,29 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, warn};
 
 use super::{commands::wake, demux::Path};
+use crate::metrics;
 
-/// A datagram of WebRTC that is larger is an error or an attack.
+/// A larger datagram is no WebRTC: an error or an attack.
 const MAX_DATAGRAM: usize = 2048;
-/// Datagrams that wait for a slow connection; more are dropped.
+/// Datagrams that wait for a slow connection. More are dropped and counted.
 const REPLIES: usize = 256;
-/// A client that takes nothing for this long is gone.
+/// A client that reads nothing for this long is gone.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// A client that sends nothing for this long is gone: its ICE checks come every few seconds.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What ICE-TCP may cost.
+/// The limits of ICE-TCP.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TcpLimits {
-    /// Connections a shard.
+    /// Connections per shard.
     pub(crate) connections: usize,
-    /// Of them such as no session has authenticated.
-    pub(crate) strangers: usize,
-    /// From the connection to its authentication.
+    /// Of them, connections that no session has authenticated.
+    pub(crate) unauthenticated: usize,
+    /// The time from a connection to its authentication.
     pub(crate) first_use: Duration,
 }
 
-/// What a connection tells the shard.
+/// An event of a connection, for the shard.
 #[derive(Debug)]
 pub(super) enum TcpEvent {
     Opened { path: Path, connection: Connection },
@@ -59,7 +60,7 @@ pub(super) enum TcpEvent {
     Closed { path: Path },
 }
 
-/// The shard's end of a connection. Dropping it closes the connection once its replies are written.
+/// The shard's end of a connection. When it is dropped, the connection closes after its queued replies.
 #[derive(Debug)]
 pub(super) struct Connection {
     replies: mpsc::Sender<Bytes>,
@@ -67,41 +68,41 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Sends a datagram, or drops it if the connection is behind; whether it was taken.
+    /// Sends a datagram. Returns false if the connection's queue was full and the datagram is dropped.
     pub(super) fn send(&self, datagram: Bytes) -> bool {
         self.replies.try_send(datagram).is_ok()
     }
 
-    /// A session has authenticated it.
+    /// Notes that a session has authenticated the connection.
     pub(super) fn authenticate(&mut self) {
         if let Some(authenticated) = self.authenticated.take() {
-            // The connection may just have ended.
+            // The connection may have ended.
             let _ = authenticated.send(());
         }
     }
 }
 
-/// The way to the shard, shared by its listeners and connections.
+/// The shard, as its listeners and connections use it.
 #[derive(Debug, Clone)]
 pub(super) struct ToShard {
     pub(super) events: mpsc::Sender<TcpEvent>,
     pub(super) wake: Arc<EventFd>,
     pub(super) dropped: Arc<AtomicU64>,
     pub(super) connections: Arc<Semaphore>,
-    pub(super) strangers: Arc<Semaphore>,
+    pub(super) unauthenticated: Arc<Semaphore>,
     pub(super) first_use: Duration,
     pub(super) tasks: TaskTracker,
     pub(super) cancelled: CancellationToken,
 }
 
 impl ToShard {
-    async fn tell(&self, event: TcpEvent) -> io::Result<()> {
+    async fn send(&self, event: TcpEvent) -> io::Result<()> {
         self.events.send(event).await.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
         wake(&self.wake);
         Ok(())
     }
 
-    fn hand_over(&self, path: Path, datagram: Bytes) {
+    fn send_datagram(&self, path: Path, datagram: Bytes) {
         match self.events.try_send(TcpEvent::Datagram { path, arrival: Instant::now(), datagram }) {
             Ok(()) => wake(&self.wake),
             Err(_) => drop(self.dropped.fetch_add(1, Ordering::Relaxed)),
@@ -117,8 +118,8 @@ pub(super) async fn listen(listener: TcpListener, local: u16, shard: ToShard) {
             match listener.accept().await {
                 Ok((stream, remote)) => accept(stream, remote, local, &shard),
                 Err(error) => {
-                    // Out of descriptors, usually: trying at once would spin.
-                    warn!(%error, "an ICE-TCP connection could not be accepted");
+                    // Usually out of descriptors: an immediate retry would spin.
+                    warn!(%error, "accepting an ICE-TCP connection failed");
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -127,25 +128,26 @@ pub(super) async fn listen(listener: TcpListener, local: u16, shard: ToShard) {
     cancelled.run_until_cancelled(accept).await;
 }
 
-/// Serves a connection in a task of its own, or closes it if there are too many.
+/// Serves a connection in a task of its own. Past the limits it is closed and counted.
 fn accept(stream: TcpStream, remote: SocketAddr, local: u16, shard: &ToShard) {
-    let place = Arc::clone(&shard.connections).try_acquire_owned();
-    let stranger = Arc::clone(&shard.strangers).try_acquire_owned();
-    let (Ok(place), Ok(stranger)) = (place, stranger) else {
-        debug!(%remote, "an ICE-TCP connection too many");
+    let permit = Arc::clone(&shard.connections).try_acquire_owned();
+    let unauthenticated = Arc::clone(&shard.unauthenticated).try_acquire_owned();
+    let (Ok(permit), Ok(unauthenticated)) = (permit, unauthenticated) else {
+        metrics::tcp_connection_refused();
+        debug!(%remote, "ICE-TCP connection refused: too many");
         return;
     };
     let path = Path { local, remote: Endpoint { protocol: Protocol::Tcp, address: remote } };
     let to_shard = shard.clone();
     shard.tasks.spawn(async move {
         let cancelled = to_shard.cancelled.clone();
-        let served = cancelled.run_until_cancelled(serve(stream, path, &to_shard, stranger)).await;
+        let served = cancelled.run_until_cancelled(serve(stream, path, &to_shard, unauthenticated)).await;
         if let Some(Err(error)) = served {
-            debug!(%remote, %error, "an ICE-TCP connection ended");
+            debug!(%remote, %error, "ICE-TCP connection ended");
         }
-        // A shard that is gone needs no goodbye.
-        let _ = to_shard.tell(TcpEvent::Closed { path }).await;
-        drop(place);
+        // The shard may be gone.
+        let _ = to_shard.send(TcpEvent::Closed { path }).await;
+        drop(permit);
     });
 }
 
@@ -153,19 +155,19 @@ async fn serve(
     stream: TcpStream,
     path: Path,
     shard: &ToShard,
-    stranger: tokio::sync::OwnedSemaphorePermit,
+    unauthenticated: tokio::sync::OwnedSemaphorePermit,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (read, write) = stream.into_split();
     let (replies, to_write) = mpsc::channel(REPLIES);
     let (authenticated, is_authenticated) = oneshot::channel();
     let connection = Connection { replies, authenticated: Some(authenticated) };
-    shard.tell(TcpEvent::Opened { path, connection }).await?;
-    let known = async {
-        let known = timeout(shard.first_use, is_authenticated).await;
-        drop(stranger);
-        match known {
-            // Known, or let go by the shard: then it ends when its last replies are written.
+    shard.send(TcpEvent::Opened { path, connection }).await?;
+    let first_use = async {
+        let authentication = timeout(shard.first_use, is_authenticated).await;
+        drop(unauthenticated);
+        match authentication {
+            // Authenticated, or dropped by the shard: then it ends after its queued replies.
             Ok(_) => std::future::pending().await,
             Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut)),
         }
@@ -173,7 +175,7 @@ async fn serve(
     tokio::select! {
         result = read_datagrams(read, path, shard) => result,
         result = write_datagrams(write, to_write) => result,
-        result = known => result,
+        result = first_use => result,
     }
 }
 
@@ -192,7 +194,7 @@ async fn read_datagrams(read: OwnedReadHalf, path: Path, shard: &ToShard) -> io:
         }
         let mut datagram = vec![0; length];
         timeout(IDLE_TIMEOUT, read.read_exact(&mut datagram)).await??;
-        shard.hand_over(path, datagram.into());
+        shard.send_datagram(path, datagram.into());
     }
 }
 
@@ -220,14 +222,14 @@ mod tests {
         events: mpsc::Receiver<TcpEvent>,
     }
 
-    async fn listening(strangers: usize, first_use: Duration, events: usize) -> Listening {
+    async fn listening(unauthenticated: usize, first_use: Duration, events: usize) -> Listening {
         let (sender, events) = mpsc::channel(events);
         let shard = ToShard {
             events: sender,
             wake: Arc::new(EventFd::new().unwrap()),
             dropped: Arc::default(),
             connections: Arc::new(Semaphore::new(8)),
-            strangers: Arc::new(Semaphore::new(strangers)),
+            unauthenticated: Arc::new(Semaphore::new(unauthenticated)),
             first_use,
             tasks: TaskTracker::new(),
             cancelled: CancellationToken::new(),
@@ -256,10 +258,10 @@ mod tests {
         // Two frames in one segment and a third in two.
         client.write_all(&[0, 3, 1, 2, 3, 0, 0, 0, 2, 9]).await.unwrap();
         client.write_all(&[8]).await.unwrap();
-        for wanted in [&[1, 2, 3][..], &[], &[9, 8]] {
+        for expected in [&[1, 2, 3][..], &[], &[9, 8]] {
             let event = listening.events.recv().await.unwrap();
             let TcpEvent::Datagram { datagram, .. } = event else { panic!("{event:?}") };
-            assert_eq!(&datagram[..], wanted);
+            assert_eq!(&datagram[..], expected);
         }
         assert!(connection.send(Bytes::from_static(b"answer")));
         drop(connection);
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frame_that_is_no_datagram_ends_the_connection() {
+    async fn a_frame_larger_than_a_datagram_ends_the_connection() {
         let mut listening = listening(8, LONG, 16).await;
         let mut client = TcpStream::connect(listening.address).await.unwrap();
         let _connection = opened(&mut listening).await;
@@ -279,26 +281,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stranger_is_let_go_and_an_authenticated_connection_stays() {
+    async fn an_unauthenticated_connection_is_closed_and_an_authenticated_one_stays() {
         let mut listening = listening(1, Duration::from_millis(30), 16).await;
         let mut known = TcpStream::connect(listening.address).await.unwrap();
         let (_, mut connection) = opened(&mut listening).await;
         let mut refused = TcpStream::connect(listening.address).await.unwrap();
-        assert_eq!(refused.read(&mut [0]).await.unwrap(), 0, "one stranger at a time");
+        assert_eq!(refused.read(&mut [0]).await.unwrap(), 0, "one unauthenticated connection at a time");
         connection.authenticate();
-        while listening.shard.strangers.available_permits() == 0 {
+        while listening.shard.unauthenticated.available_permits() == 0 {
             tokio::task::yield_now().await;
         }
-        let mut stranger = TcpStream::connect(listening.address).await.unwrap();
-        let _stranger = opened(&mut listening).await;
-        assert_eq!(stranger.read(&mut [0]).await.unwrap(), 0);
+        let mut second = TcpStream::connect(listening.address).await.unwrap();
+        let _second = opened(&mut listening).await;
+        assert_eq!(second.read(&mut [0]).await.unwrap(), 0);
         assert!(matches!(listening.events.recv().await, Some(TcpEvent::Closed { .. })));
         known.write_all(&[0, 1, 7]).await.unwrap();
         assert!(matches!(listening.events.recv().await, Some(TcpEvent::Datagram { .. })));
     }
 
     #[tokio::test]
-    async fn a_shard_that_is_behind_loses_datagrams_and_they_are_counted() {
+    async fn datagrams_that_find_the_shards_queue_full_are_dropped_and_counted() {
         let mut listening = listening(8, LONG, 2).await;
         let mut client = TcpStream::connect(listening.address).await.unwrap();
         let _connection = opened(&mut listening).await;

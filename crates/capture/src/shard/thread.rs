@@ -33,24 +33,24 @@ use super::{
     sessions::{Sessions, guarded},
     socket::{Buffers, Receiver},
     tcp::{self, Connection, TcpEvent, TcpLimits, ToShard},
-    ticker::{Pacer, Wait},
-    webrtc::Live,
+    ticker::{Ticker, Wait},
+    webrtc::WebrtcSession,
 };
 use crate::{
     metrics::{ShardCounters, ShardMetrics},
-    session::finalizing::{Ended, Sealer},
+    session::finalizing::{EndedSession, Finalizer},
 };
 
-/// Commands that wait; whoever sends more waits too.
+/// Commands that wait. Callers wait while the queue is full.
 const COMMANDS: usize = 256;
-/// ICE-TCP datagrams that wait; more are dropped.
+/// ICE-TCP datagrams that wait. More are dropped and counted.
 const TCP_EVENTS: usize = 1024;
-/// Batches of one socket before timers get their turn.
+/// Batches of one socket before the timers run.
 const BATCHES: usize = 64;
-/// How often disks are looked at.
-const SPOOL_CHECK: Duration = Duration::from_millis(100);
+/// How often the disks are checked.
+const DISK_CHECK: Duration = Duration::from_millis(100);
 
-/// What a shard is made of.
+/// The parts of a shard.
 pub(crate) struct ShardConfig {
     pub(crate) number: usize,
     /// One socket for each address, bound; and the listener on the same address where ICE-TCP is offered.
@@ -59,7 +59,7 @@ pub(crate) struct ShardConfig {
     pub(crate) peer: Arc<PeerConfig>,
     pub(crate) tick: Duration,
     pub(crate) tcp: TcpLimits,
-    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) finalizer: Arc<Finalizer>,
     pub(crate) tasks: TaskTracker,
     pub(crate) cancelled: CancellationToken,
 }
@@ -75,7 +75,7 @@ pub(crate) fn spawn(config: ShardConfig) -> io::Result<Shard> {
         wake: Arc::clone(&wake),
         dropped: Arc::clone(&tcp_dropped),
         connections: Arc::new(Semaphore::new(config.tcp.connections)),
-        strangers: Arc::new(Semaphore::new(config.tcp.strangers)),
+        unauthenticated: Arc::new(Semaphore::new(config.tcp.unauthenticated)),
         first_use: config.tcp.first_use,
         tasks: config.tasks.clone(),
         cancelled: config.cancelled.clone(),
@@ -90,9 +90,9 @@ pub(crate) fn spawn(config: ShardConfig) -> io::Result<Shard> {
         }
     }
     let (waker, on_thread) = (Arc::clone(&wake), addresses.clone());
-    let parts = (config.environment, config.peer, config.sealer, config.tick);
+    let parts = (config.environment, config.peer, config.finalizer, config.tick);
     let thread = thread::Builder::new().name(format!("media-shard-{}", config.number)).spawn(move || {
-        let (environment, peer, sealer, tick) = parts;
+        let (environment, peer, finalizer, tick) = parts;
         let now = Instant::now();
         let shard = Loop {
             commands,
@@ -109,9 +109,9 @@ pub(crate) fn spawn(config: ShardConfig) -> io::Result<Shard> {
             touched: Vec::new(),
             environment,
             peer,
-            sealer,
-            pacer: Pacer::new(tick, now),
-            next_spool_check: now,
+            finalizer,
+            ticker: Ticker::new(tick, now),
+            next_disk_check: now,
             counters: ShardCounters::default(),
             metrics: ShardMetrics::new(),
         };
@@ -133,27 +133,27 @@ struct Loop {
     outbox: Outbox,
     /// ICE-TCP paths of sessions that are over.
     orphans: Vec<Path>,
-    /// Kept for its memory.
+    /// Empty between two wake-ups; reused for its memory.
     touched: Vec<Key>,
     environment: Arc<Environment>,
     peer: Arc<PeerConfig>,
-    sealer: Arc<Sealer>,
-    pacer: Pacer,
-    next_spool_check: Instant,
+    finalizer: Arc<Finalizer>,
+    ticker: Ticker,
+    next_disk_check: Instant,
     counters: ShardCounters,
     metrics: ShardMetrics,
 }
 
 impl Loop {
-    /// Runs until nobody can send commands any more.
+    /// Runs until all senders of commands are gone.
     fn run(mut self) {
-        let mut wakeful = true;
+        let mut on_sockets = true;
         let mut due = None;
         loop {
-            let wait = self.pacer.wait(Instant::now(), wakeful, due);
+            let wait = self.ticker.wait(Instant::now(), on_sockets, due);
             self.sleep(wait);
-            // First what has arrived, so that a session that is stopped has all that was sent before.
-            let is_due = !wait.on_sockets && self.pacer.is_due(Instant::now());
+            // Datagrams first: a session that is stopped records everything received before.
+            let is_due = !wait.on_sockets && self.ticker.is_due(Instant::now());
             if wait.on_sockets || !self.commands.is_empty() || is_due {
                 self.receive(is_due);
             }
@@ -162,14 +162,14 @@ impl Loop {
             if !self.handle_commands() {
                 return;
             }
-            (wakeful, due) = self.run_timers();
+            (on_sockets, due) = self.run_timers();
             self.flush();
             self.counters.tcp_dropped += self.tcp_dropped.swap(0, Ordering::Relaxed);
             self.metrics.report(&mut self.counters);
         }
     }
 
-    /// Waits for a command or an ICE-TCP event, for datagrams if wanted, and no longer than told.
+    /// Waits for a command, an ICE-TCP event, the deadline, or a datagram if `wait` says so.
     fn sleep(&self, wait: Wait) {
         use std::os::fd::AsFd;
         let mut fds = vec![PollFd::new(self.wake.as_fd(), PollFlags::POLLIN)];
@@ -186,12 +186,12 @@ impl Loop {
                 thread::sleep(wait.at_most.min(Duration::from_millis(5)));
             }
         }
-        // Nothing to read is fine.
+        // It fails only if nothing woke the thread.
         let _ = self.wake.read();
     }
 
-    /// Drains the sockets. `paced`: nobody has since the tick before.
-    fn receive(&mut self, paced: bool) {
+    /// Drains the sockets. `is_due`: a tick has passed since the last drain.
+    fn receive(&mut self, is_due: bool) {
         for local in 0..self.receivers.len() {
             let before = self.counters.datagrams;
             for _ in 0..BATCHES {
@@ -200,36 +200,37 @@ impl Loop {
                 }
             }
             let received = usize::try_from(self.counters.datagrams - before).unwrap_or(usize::MAX);
-            if let Some(receiver) = self.receivers.get(local).filter(|_| paced) {
-                self.pacer.note_drained(received, receiver.capacity());
+            if let Some(receiver) = self.receivers.get(local).filter(|_| is_due) {
+                self.ticker.note_drained(received, receiver.capacity());
             }
         }
     }
 
-    /// Has each session take what was received for it, one session after the other.
+    /// Moves received media to the recorders, one session after the other.
     fn pump(&mut self) {
         let now = Instant::now();
-        self.sessions.each_dirty(|live| live.pump(now));
+        self.sessions.each_marked(|session| session.session_mut().pump(now));
     }
 
-    /// One batch of one socket; whether more may wait.
+    /// Receives one batch from one socket. Returns whether more may wait.
     fn receive_batch(&mut self, local: usize) -> bool {
         let (Some(receiver), Some(&address)) = (self.receivers.get_mut(local), self.addresses.get(local))
         else {
+            debug_assert!(false, "each receiver has an address");
             return false;
         };
         let mut inbox =
             Inbox { sessions: &mut self.sessions, outbox: &mut self.outbox, counters: &mut self.counters };
         let result = receiver.receive(&mut self.buffers, |now, source, arrival, datagram| {
             let remote = Endpoint { protocol: Protocol::Udp, address: source };
-            inbox.take(now, arrival, Path { local: local as u16, remote }, address, datagram);
+            inbox.route(now, arrival, Path { local: local as u16, remote }, address, datagram);
         });
         match result {
             Ok(batch) => {
                 self.counters.truncated += batch.truncated;
                 batch.more
             }
-            // An ICMP error of something sent earlier; the socket is fine.
+            // An ICMP error about a datagram sent earlier. The socket works.
             Err(Errno::ECONNREFUSED | Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EINTR) => true,
             Err(error) => {
                 warn!(%error, "receiving failed");
@@ -245,92 +246,93 @@ impl Loop {
                 Ok(TcpEvent::Opened { path, connection }) => drop(self.connections.insert(path, connection)),
                 Ok(TcpEvent::Closed { path }) => drop(self.connections.remove(&path)),
                 Ok(TcpEvent::Datagram { path, arrival, datagram }) => {
-                    let Some(&address) = self.addresses.get(usize::from(path.local)) else { continue };
+                    let Some(&address) = self.addresses.get(usize::from(path.local)) else {
+                        debug_assert!(false, "a listener has the index of its address");
+                        continue;
+                    };
                     let (sessions, outbox) = (&mut self.sessions, &mut self.outbox);
                     let mut inbox = Inbox { sessions, outbox, counters: &mut self.counters };
-                    inbox.take(now, arrival.min(now), path, address, &datagram);
+                    inbox.route(now, arrival.min(now), path, address, &datagram);
                 }
                 Err(_) => return,
             }
         }
     }
 
-    /// Calls whose time has come; whether the shard has to be wakeful now, and when the next is due.
+    /// Handles the timers that are due. Returns whether the shard must wait on its sockets, and when the next timer is due.
     fn run_timers(&mut self) -> (bool, Option<Instant>) {
         let now = Instant::now();
-        let check_spool = now >= self.next_spool_check;
-        if check_spool {
-            self.next_spool_check = now + SPOOL_CHECK;
+        let check_disk = now >= self.next_disk_check;
+        if check_disk {
+            self.next_disk_check = now + DISK_CHECK;
         }
-        let (mut wakeful, mut due) = (self.sessions.is_empty(), None::<Instant>);
+        let (mut on_sockets, mut due) = (self.sessions.is_empty(), None::<Instant>);
         let mut touched = std::mem::take(&mut self.touched);
-        for (key, live) in self.sessions.iter_mut() {
-            let is_due = live.due().is_some_and(|due| due <= now);
-            if is_due || check_spool {
-                let _ = guarded(live, |live| live.handle_timeout(now, check_spool));
+        for (key, session) in self.sessions.iter_mut() {
+            let is_due = session.due().is_some_and(|due| due <= now);
+            if is_due || check_disk {
+                let _ = guarded(session, |session| session.handle_timeout(now, check_disk));
             }
-            if is_due || live.is_over() {
+            if is_due || session.session().is_over() {
                 touched.push(key);
             }
-            wakeful |= live.is_handshaking();
-            due = [due, live.due()].into_iter().flatten().min();
+            on_sockets |= session.is_handshaking();
+            due = [due, session.due()].into_iter().flatten().min();
         }
         for key in touched.drain(..) {
             self.sessions.mark(key);
         }
         self.touched = touched;
-        (wakeful, due)
+        (on_sockets, due)
     }
 
-    /// Sends what the sessions that were touched want sent, and takes out those that are over.
+    /// Sends the output of the marked sessions, and finalizes those that are over.
     fn flush(&mut self) {
-        let mut dirty = std::mem::take(&mut self.sessions.dirty);
-        for key in dirty.drain(..) {
-            self.outbox.fetch(&mut self.sessions, key);
-            let Some(live) = self.sessions.get_mut(key) else { continue };
-            self.counters.data_messages += std::mem::take(&mut live.data_messages);
-            live.dirty = false;
-            if !live.is_over() {
-                live.refresh_due();
+        let mut marked = std::mem::take(&mut self.sessions.marked);
+        for key in marked.drain(..) {
+            self.outbox.fetch(&mut self.sessions, key, &mut self.counters);
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            self.counters.data_messages += session.take_data_messages();
+            session.is_marked = false;
+            if !session.session().is_over() {
+                session.refresh_due();
             } else if let Some(ended) = self.remove(key) {
-                self.sealer.seal(ended);
+                self.finalizer.finalize(ended);
             }
         }
-        self.sessions.dirty = dirty;
+        self.sessions.marked = marked;
         self.outbox.send(&self.receivers, &mut self.connections, &mut self.counters);
         for path in self.orphans.drain(..) {
-            // Its goodbye is in the connection's queue; without the sender the connection ends behind it.
+            // The connection still writes the queued close of the peer, then it ends.
             self.connections.remove(&path);
         }
     }
 
-    fn remove(&mut self, key: Key) -> Option<Ended> {
-        let (reach, ended) = self.sessions.remove(key)?.into_ended();
-        self.orphans.extend(self.sessions.routes.forget(key, reach).filter(Path::is_tcp));
+    fn remove(&mut self, key: Key) -> Option<EndedSession> {
+        let (routes, ended) = self.sessions.remove(key)?.into_ended();
+        self.orphans.extend(self.sessions.routes.forget(key, routes).filter(Path::is_tcp));
         ended
     }
-}
 
-impl Loop {
-    /// Carries out commands; false when nobody can send any more.
+    /// Executes commands. Returns false when all senders are gone.
     fn handle_commands(&mut self) -> bool {
         for _ in 0..COMMANDS {
             let now = Instant::now();
+            // Callers may have stopped waiting for their answer.
             match self.commands.try_recv() {
                 Ok(Command::Begin(begin)) => self.begin(*begin, now),
                 Ok(Command::Renegotiate { id, offer, answer }) => {
-                    // Whoever asked may have given up waiting.
                     let _ = answer.send(self.renegotiate(id, &offer, now));
                 }
                 Ok(Command::Stop { id, reason }) => {
                     if let Some(key) = self.sessions.find(id) {
-                        self.sessions.with(key, |live| live.stop(reason, now));
+                        self.sessions.with(key, |session| session.session_mut().stop(reason, now));
                     }
                 }
                 Ok(Command::Pause { id, paused, answer }) => {
                     let mut done = false;
                     if let Some(key) = self.sessions.find(id) {
-                        self.sessions.with(key, |live| done = live.pause(paused, now));
+                        self.sessions.with(key, |session| done = session.session_mut().pause(paused, now));
                     }
                     let _ = answer.send(done);
                 }
@@ -341,8 +343,9 @@ impl Loop {
                     let _ = done.send(());
                 }
                 Ok(Command::Statistics(answer)) => {
+                    let sessions = self.sessions.iter_mut();
                     let _ =
-                        answer.send(self.sessions.iter_mut().map(|(_, live)| live.statistics()).collect());
+                        answer.send(sessions.map(|(_, session)| session.session().statistics()).collect());
                 }
                 Err(TryRecvError::Empty) => return true,
                 Err(TryRecvError::Disconnected) => return false,
@@ -352,13 +355,15 @@ impl Loop {
     }
 
     fn begin(&mut self, begin: Begin, now: Instant) {
-        let Begin { offer, written_down, file, bounds, answer } = begin;
+        let Begin { offer, session, file, limits, answer } = begin;
         let (environment, config) = (Arc::clone(&self.environment), Arc::clone(&self.peer));
-        let mut live = Live::new(environment, config, written_down, file, bounds, now);
+        let mut session = WebrtcSession::new(environment, config, session, file, limits, now);
         let fresh = self.sessions.fresh_credentials();
-        let Some(accepted) = guarded(&mut live, |live| live.accept_offer(&offer, fresh, now)) else { return };
+        let accept = |session: &mut WebrtcSession| session.accept_offer(&offer, fresh, now);
+        // After a panic the caller finds its answer dropped.
+        let Some(accepted) = guarded(&mut session, accept) else { return };
         let result = accepted.map(|accepted| {
-            self.sessions.insert(live, &accepted.ufrag);
+            self.sessions.insert(session, &accepted.ufrag);
             accepted.sdp
         });
         let _ = answer.send(result);
@@ -367,21 +372,21 @@ impl Loop {
     fn renegotiate(&mut self, id: SessionId, offer: &str, now: Instant) -> Result<String, OfferError> {
         let key = self.sessions.find(id).ok_or(OfferError::Closed)?;
         let fresh = self.sessions.fresh_credentials();
-        let (live, routes) = self.sessions.with_routes(key).ok_or(OfferError::Closed)?;
-        let accepted = guarded(live, |live| live.accept_offer(offer, fresh, now));
-        // A session that panicked over the offer is taken out with its next output.
-        if live.is_over() {
+        let (session, routes) = self.sessions.with_routes(key).ok_or(OfferError::Closed)?;
+        let accepted = guarded(session, |session| session.accept_offer(offer, fresh, now));
+        // A session that panicked is finalized at the next flush.
+        if session.session().is_over() {
             self.sessions.mark(key);
             return Err(OfferError::Closed);
         }
         let answer = accepted.unwrap_or(Err(OfferError::Closed))?;
-        routes.add_ufrag(key, &mut live.reach, &answer.ufrag);
+        routes.add_ufrag(key, &mut session.routes, &answer.ufrag);
         self.sessions.mark(key);
         Ok(answer.sdp)
     }
 }
 
-/// Where datagrams go.
+/// Routes received datagrams to sessions.
 struct Inbox<'a> {
     sessions: &'a mut Sessions,
     outbox: &'a mut Outbox,
@@ -389,18 +394,27 @@ struct Inbox<'a> {
 }
 
 impl Inbox<'_> {
-    fn take(&mut self, now: Instant, arrival: Instant, path: Path, destination: SocketAddr, datagram: &[u8]) {
+    fn route(
+        &mut self,
+        now: Instant,
+        arrival: Instant,
+        path: Path,
+        destination: SocketAddr,
+        datagram: &[u8],
+    ) {
         self.counters.datagrams += 1;
         self.counters.bytes += datagram.len() as u64;
         let Some(key) = self.sessions.routes.route(&path, datagram) else {
             self.counters.unroutable += 1;
             return;
         };
-        let handle = |live: &mut Live| live.handle_datagram(now, arrival, path.remote, destination, datagram);
+        let handle = |session: &mut WebrtcSession| {
+            session.handle_datagram(now, arrival, path.remote, destination, datagram);
+        };
         self.sessions.with(key, handle);
         if is_stun(datagram) {
-            // Its answer may make the path the session's: what follows on the path must find it so.
-            self.outbox.fetch(self.sessions, key);
+            // The answer may authenticate the path, which the next datagram on it needs.
+            self.outbox.fetch(self.sessions, key, self.counters);
         }
     }
 }

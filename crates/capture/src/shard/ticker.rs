@@ -1,41 +1,41 @@
 //! When a shard wakes up.
 //!
-//! Waking for each packet costs more than the packet. So a shard that only records wakes each tick, or each few of them
-//! while its sockets' buffers stay nearly empty, and drains its sockets; kernel timestamps keep the true arrival times. While a handshake is under way, and while nothing is live,
-//! it waits on the sockets instead, so that answers are fast and an idle server sleeps.
+//! A wake-up per packet costs more than the packet. So a shard that only records wakes at each tick and drains its sockets, or
+//! at every few ticks while their buffers stay nearly empty. Kernel timestamps preserve the true arrival times. During a
+//! handshake, and without sessions, it waits on the sockets instead: answers are fast, and an idle server sleeps.
 
 use std::time::{Duration, Instant};
 
-/// How long to wait, and on what.
+/// One wait of the shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wait {
-    /// No longer than this.
+    /// The longest wait.
     pub(crate) at_most: Duration,
-    /// Whether a datagram ends the wait.
+    /// Whether a datagram ends it.
     pub(crate) on_sockets: bool,
 }
 
-/// The rhythm of a shard.
+/// The schedule of a shard's wake-ups.
 #[derive(Debug)]
-pub(crate) struct Pacer {
+pub(crate) struct Ticker {
     tick: Duration,
     /// Ticks between two drains.
     stretch: u32,
     next: Instant,
 }
 
-impl Pacer {
-    /// The longest wait: counters are reported and disks are looked at even when nothing happens.
+impl Ticker {
+    /// The longest wait: counters are reported and disks are checked even if nothing happens.
     const LONGEST: Duration = Duration::from_secs(1);
 
-    /// The shortest: a timer that stays due must not make the thread spin.
+    /// The shortest wait: a timer that stays due must not make the thread spin.
     const SHORTEST: Duration = Duration::from_millis(1);
 
     /// The most ticks between two drains.
     const MAX_STRETCH: u32 = 4;
 
-    /// Of a socket's buffer, the part that may fill between two drains before they come as often as they can, and the
-    /// part below which they come less often: a burst of keyframes must still fit.
+    /// A drain that finds 1/FULL of a socket's buffer makes drains as frequent as possible. One that finds less than 1/EMPTY
+    /// makes them rarer. A burst of keyframes must still fit.
     const FULL: usize = 8;
     const EMPTY: usize = 32;
 
@@ -43,8 +43,8 @@ impl Pacer {
         Self { tick, stretch: 1, next: now }
     }
 
-    /// A drain that was due found so many datagrams in a socket whose buffer holds `capacity`. A wake-up costs as much
-    /// as a dozen packets, so it waits longer while there is room.
+    /// Notes how many datagrams a drain that was due found in a socket whose buffer holds `capacity`. A wake-up costs as much
+    /// as a dozen packets, so waits are longer while the buffer has room.
     pub(crate) fn note_drained(&mut self, datagrams: usize, capacity: usize) {
         if datagrams.saturating_mul(Self::FULL) >= capacity {
             self.stretch = 1;
@@ -53,9 +53,9 @@ impl Pacer {
         }
     }
 
-    /// The next wait. `due` is the earliest timer of a session.
-    pub(crate) fn wait(&mut self, now: Instant, wakeful: bool, due: Option<Instant>) -> Wait {
-        if wakeful || self.tick.is_zero() {
+    /// The next wait. `on_sockets`: datagrams must end it. `due` is the earliest timer of a session.
+    pub(crate) fn wait(&mut self, now: Instant, on_sockets: bool, due: Option<Instant>) -> Wait {
+        if on_sockets || self.tick.is_zero() {
             self.next = now;
             let at_most = due.map_or(Self::LONGEST, |due| due.saturating_duration_since(now));
             return Wait { at_most: at_most.clamp(Self::SHORTEST, Self::LONGEST), on_sockets: true };
@@ -65,7 +65,7 @@ impl Pacer {
             self.next += interval;
         }
         if self.next <= now {
-            // Late by more than an interval: what was missed is not made up for.
+            // Late by more than an interval: missed ticks are not repeated.
             self.next = now + interval;
         }
         Wait { at_most: self.next - now, on_sockets: false }
@@ -84,47 +84,47 @@ mod tests {
     const TICK: Duration = Duration::from_millis(5);
 
     #[test]
-    fn ticks_keep_their_grid_whatever_the_work_between_them_took() {
+    fn ticks_stay_on_their_grid_for_any_duration_of_the_work_between_them() {
         let start = Instant::now();
-        let mut pacer = Pacer::new(TICK, start);
+        let mut ticker = Ticker::new(TICK, start);
         let at = |ms: u64| start + Duration::from_millis(ms);
         let rows = [(0, 5), (5, 5), (12, 3), (15, 5), (40, 5), (46, 4)];
-        // The last: woken early by a command.
+        // A command wakes it early.
         let rows = rows.into_iter().chain([(48, 2), (49, 1), (50, 5)]);
         for (now, wait) in rows {
-            let wanted = Wait { at_most: Duration::from_millis(wait), on_sockets: false };
-            assert_eq!(pacer.wait(at(now), false, None), wanted, "at {now} ms");
+            let expected = Wait { at_most: Duration::from_millis(wait), on_sockets: false };
+            assert_eq!(ticker.wait(at(now), false, None), expected, "at {now} ms");
         }
     }
 
     #[test]
-    fn drains_are_rarer_while_the_buffer_stays_nearly_empty_and_frequent_once_it_fills() {
+    fn drains_are_rare_while_the_buffer_is_nearly_empty_and_frequent_once_it_fills() {
         let start = Instant::now();
-        let mut pacer = Pacer::new(TICK, start);
+        let mut ticker = Ticker::new(TICK, start);
         let mut at = start;
-        let mut wait = |pacer: &mut Pacer| {
-            let wait = pacer.wait(at, false, None).at_most;
+        let mut wait = |ticker: &mut Ticker| {
+            let wait = ticker.wait(at, false, None).at_most;
             at += wait;
             wait.as_millis()
         };
         let mut waits = Vec::new();
-        // A buffer for 90 datagrams: the kernel's usual limit.
+        // A buffer of 90 datagrams: the kernel's usual limit.
         for datagrams in [0, 1, 2, 2, 2, 3, 11, 12, 3, 2, 0] {
-            pacer.note_drained(datagrams, 90);
-            waits.push(wait(&mut pacer));
+            ticker.note_drained(datagrams, 90);
+            waits.push(wait(&mut ticker));
         }
         assert_eq!(waits, [10, 15, 20, 20, 20, 20, 20, 5, 5, 10, 15]);
     }
 
     #[test]
-    fn a_handshake_makes_it_wait_on_the_sockets_until_the_next_timer() {
+    fn during_a_handshake_it_waits_on_the_sockets_until_the_next_timer() {
         let start = Instant::now();
-        let mut pacer = Pacer::new(TICK, start);
+        let mut ticker = Ticker::new(TICK, start);
         let due = start + Duration::from_millis(70);
-        let wanted = Wait { at_most: Duration::from_millis(70), on_sockets: true };
-        assert_eq!(pacer.wait(start, true, Some(due)), wanted);
-        assert_eq!(pacer.wait(start, true, None).at_most, Pacer::LONGEST);
-        assert_eq!(pacer.wait(start, true, Some(start)).at_most, Pacer::SHORTEST);
-        assert!(pacer.is_due(start));
+        let expected = Wait { at_most: Duration::from_millis(70), on_sockets: true };
+        assert_eq!(ticker.wait(start, true, Some(due)), expected);
+        assert_eq!(ticker.wait(start, true, None).at_most, Ticker::LONGEST);
+        assert_eq!(ticker.wait(start, true, Some(start)).at_most, Ticker::SHORTEST);
+        assert!(ticker.is_due(start));
     }
 }

@@ -1,97 +1,90 @@
-//! A session as its shard holds it: peer, recorder and the way to its file, wired together.
+//! A WebRTC session on its shard: a peer that feeds a session, and the session's routes.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::{Instant, SystemTime},
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use chrono::Utc;
 use media::Input;
-use model::{EndReason, SessionId};
+use model::SessionId;
 use peer::{
     Answer, Endpoint, Environment, IceCredentials, OfferError, Peer, PeerConfig, PeerEvent, Transmit,
 };
-use rtp::TrackId;
+use rtp::{LayerId, TrackId};
 use spool::SpoolFile;
 use tracing::{debug, info};
 
-use super::{commands::SessionStatistics, demux::Reach};
+use super::demux::SessionRoutes;
 use crate::session::{
-    convert,
+    Feeder, FeederStatistics, Session, convert,
     file_recorder::FileRecorder,
-    finalizing::{Ended, WrittenDown},
-    state::{Action, Bounds, Event, State, step},
+    finalizing::{BegunSession, EndedSession},
+    state::{Event, SessionLimits, State},
+    statistics::{SessionDrops, TrackStatus},
 };
 
-/// A session that is received.
-pub(super) struct Live {
-    pub(super) id: SessionId,
-    /// What routes to it.
-    pub(super) reach: Reach,
-    /// User fragments that must route to it no more.
-    pub(super) retired: Vec<String>,
-    /// Whether it waits for its output to be fetched.
-    pub(super) dirty: bool,
-    /// Data messages since they were last asked for.
-    pub(super) data_messages: u64,
-    peer: Peer,
-    tape: FileRecorder,
-    state: State,
-    written_down: WrittenDown,
-    tracks: Vec<(TrackId, String)>,
-    /// The earliest of the peer's, the recorder's and the session's own timers.
+/// A WebRTC session, as its shard holds it.
+pub(super) struct WebrtcSession {
+    session: Session<PeerFeeder>,
+    pub(super) routes: SessionRoutes,
+    /// Whether its output waits to be fetched.
+    pub(super) is_marked: bool,
+    /// The session's earliest timer, computed once per wake-up.
     due: Option<Instant>,
-    seal: Option<EndReason>,
-    /// Whether it panicked.
+    /// Whether it panicked: then the peer is not asked any more.
     broken: bool,
 }
 
-impl Live {
-    /// A session that has seen no offer.
+impl WebrtcSession {
+    /// A session before its first offer.
     pub(super) fn new(
         environment: Arc<Environment>,
         config: Arc<PeerConfig>,
-        written_down: WrittenDown,
+        begun: BegunSession,
         file: SpoolFile,
-        bounds: Bounds,
+        limits: SessionLimits,
         now: Instant,
     ) -> Self {
-        let recording = &written_down.begun;
-        let (id, wall) = (recording.id.into(), SystemTime::from(recording.started_at));
-        Self {
+        let id: SessionId = begun.recording.id.into();
+        let feeder = PeerFeeder {
             id,
-            reach: Reach::default(),
-            retired: Vec::new(),
-            dirty: false,
-            data_messages: 0,
-            peer: Peer::new(environment, config, now),
-            tape: FileRecorder::new(file, now, wall),
-            state: State::Connecting(bounds),
-            written_down,
+            peer: Peer::new(environment, config, id.to_string()),
             tracks: Vec::new(),
+            retired_ufrags: Vec::new(),
+            data_messages: 0,
+            data_messages_reported: 0,
+            has_media: false,
+        };
+        Self {
+            session: Session::new(feeder, begun, file, State::Connecting(limits), now),
+            routes: SessionRoutes::default(),
+            is_marked: false,
             due: None,
-            seal: None,
             broken: false,
         }
     }
 
-    /// Answers an offer. One that is refused changes nothing.
+    pub(super) fn session(&self) -> &Session<PeerFeeder> {
+        &self.session
+    }
+
+    pub(super) fn session_mut(&mut self) -> &mut Session<PeerFeeder> {
+        &mut self.session
+    }
+
+    /// Answers an offer. A refused offer changes nothing.
     pub(super) fn accept_offer(
         &mut self,
         sdp: &str,
         fresh: IceCredentials,
         now: Instant,
     ) -> Result<Answer, OfferError> {
-        if !self.state.is_live() {
+        if !self.session.is_live() {
             return Err(OfferError::Closed);
         }
-        let answer = self.peer.accept_offer(sdp, fresh, now)?;
-        self.pump(now);
+        let answer = self.session.feeder_mut().peer.accept_offer(sdp, fresh, now)?;
+        self.session.pump(now);
         Ok(answer)
     }
 
-    /// Hands the peer a datagram. What it makes of it waits for [`pump`](Self::pump), which costs less for many.
+    /// Gives the peer a datagram. Its media waits for the session's pump: one call for many datagrams costs less.
     pub(super) fn handle_datagram(
         &mut self,
         now: Instant,
@@ -100,120 +93,78 @@ impl Live {
         destination: SocketAddr,
         datagram: &[u8],
     ) {
-        self.peer.handle_datagram(now, arrival, source, destination, datagram);
+        self.session.feeder_mut().peer.handle_datagram(now, arrival, source, destination, datagram);
     }
 
-    /// Does what is due; with `check_spool` looks whether the disk still takes what it is given.
-    pub(super) fn handle_timeout(&mut self, now: Instant, check_spool: bool) {
-        if check_spool {
-            self.tape.check(now);
+    /// Handles the timers that are due. With `check_disk` it checks whether the disk keeps up.
+    pub(super) fn handle_timeout(&mut self, now: Instant, check_disk: bool) {
+        if check_disk {
+            self.session.check_disk(now);
         }
-        if self.peer.poll_timeout().is_some_and(|due| due <= now) {
-            self.peer.handle_timeout(now);
-        }
-        if self.tape.due().is_some_and(|due| due <= now) {
-            self.record(Input::Timeout(now), now);
-        }
-        self.apply(Event::Tick, now);
-        self.pump(now);
+        self.session.handle_timeout(now);
     }
 
-    pub(super) fn stop(&mut self, reason: EndReason, now: Instant) {
-        self.apply(Event::Stop(reason), now);
-        self.pump(now);
-    }
-
-    /// Pauses or resumes it; false if it is over.
-    pub(super) fn pause(&mut self, paused: bool, now: Instant) -> bool {
-        if self.state.is_live() {
-            self.record(if paused { Input::Pause(now) } else { Input::Resume(now) }, now);
-            self.pump(now);
-        }
-        self.state.is_live()
-    }
-
+    /// The next datagram to send.
     pub(super) fn poll_transmit(&mut self) -> Option<Transmit> {
-        if self.broken { None } else { self.peer.poll_transmit() }
+        if self.broken { None } else { self.session.feeder_mut().peer.poll_transmit() }
     }
 
-    /// Computes anew when it is due.
+    /// The user fragments that no longer route to it. They are returned once.
+    pub(super) fn take_retired_ufrags(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.session.feeder_mut().retired_ufrags)
+    }
+
+    /// Data-channel messages dropped since the last call.
+    pub(super) fn take_data_messages(&mut self) -> u64 {
+        let feeder = self.session.feeder_mut();
+        let since = feeder.data_messages - feeder.data_messages_reported;
+        feeder.data_messages_reported = feeder.data_messages;
+        since
+    }
+
+    /// Computes [`due`](Self::due) again.
     pub(super) fn refresh_due(&mut self) {
-        let own = [self.peer.poll_timeout(), self.tape.due(), self.state.ends_at()];
-        self.due = own.into_iter().flatten().min();
+        self.due = self.session.due();
     }
 
-    /// When it wants to be called without an input.
+    /// When its earliest timer is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
     }
 
     pub(super) fn is_handshaking(&self) -> bool {
-        self.peer.is_handshaking()
+        self.session.feeder().peer.is_handshaking()
     }
 
-    /// Ends it without asking peer and recorder, which can't be trusted any more.
+    /// Ends the session after a panic in it.
     pub(super) fn break_off(&mut self) {
         self.broken = true;
-        self.tape.distrust();
-        self.state = State::Sealing(EndReason::TransportFailed);
-        self.seal = Some(EndReason::TransportFailed);
+        self.session.break_off();
     }
 
-    /// Whether the recorder has finished, so that it can be taken apart.
-    pub(super) fn is_over(&self) -> bool {
-        self.seal.is_some()
+    /// Takes it apart for its finalization; no session if it is not over.
+    pub(super) fn into_ended(self) -> (SessionRoutes, Option<EndedSession>) {
+        (self.routes, self.session.into_ended())
     }
+}
 
-    pub(super) fn statistics(&self) -> SessionStatistics {
-        let recorder = self.tape.statistics();
-        let received = self.peer.statistics();
-        let of_track = |(id, name): &(TrackId, String)| {
-            let written = recorder.tracks.iter().find(|(track, _)| track == id);
-            let received = received.iter().find(|(track, _)| track == id);
-            (
-                name.clone(),
-                written.map(|(_, counters)| counters.clone()).unwrap_or_default(),
-                received.map(|(_, counters)| counters.clone()).unwrap_or_default(),
-            )
-        };
-        SessionStatistics {
-            id: self.id,
-            paused: self.tape.is_paused(),
-            bytes: recorder.bytes,
-            tracks: self.tracks.iter().map(of_track).collect(),
-        }
-    }
+/// Feeds a session with the media that its peer receives.
+pub(super) struct PeerFeeder {
+    id: SessionId,
+    peer: Peer,
+    tracks: Vec<(TrackId, String)>,
+    /// User fragments that no longer route to the session.
+    retired_ufrags: Vec<String>,
+    /// Data-channel messages received and dropped.
+    data_messages: u64,
+    data_messages_reported: u64,
+    has_media: bool,
+}
 
-    /// Takes it apart for the seal. Its routes are to be forgotten.
-    pub(super) fn into_ended(self) -> (Reach, Option<Ended>) {
-        let Some(reason) = self.seal else { return (self.reach, None) };
-        let (queue, written, summary) = self.tape.finish();
-        let ended = Ended {
-            id: self.id,
-            state: self.state,
-            reason,
-            at: Utc::now(),
-            written_down: self.written_down,
-            queue,
-            written,
-            summary,
-        };
-        (self.reach, Some(ended))
-    }
-
-    /// Moves what the peer has to the recorder, and what the recorder has to the file.
-    pub(super) fn pump(&mut self, now: Instant) {
-        while let Some(event) = self.peer.poll_event() {
-            match convert::recorder_input(event, now) {
-                Ok(input) => self.tape.tell(input),
-                Err(event) => self.handle_peer_event(event, now),
-            }
-        }
-        self.drain_tape(now);
-        self.settle(now);
-    }
-
-    fn handle_peer_event(&mut self, event: PeerEvent, now: Instant) {
+impl PeerFeeder {
+    /// Handles an event that is not media; returns its effect on the session's state.
+    fn handle_event(&mut self, event: PeerEvent, recorder: &mut FileRecorder, now: Instant) -> Option<Event> {
+        let id = self.id;
         match event {
             PeerEvent::TrackAdded(track) | PeerEvent::TrackChanged(track) => {
                 let track = convert::track_config(track);
@@ -221,61 +172,89 @@ impl Live {
                     Some((_, name)) => name.clone_from(&track.name),
                     None => self.tracks.push((track.id, track.name.clone())),
                 }
-                self.tape.tell(Input::AddTrack { track, at: now });
+                recorder.push(Input::AddTrack { track, at: now });
             }
             PeerEvent::Connected { remote, cipher, srtp_profile } => {
-                info!(session_id = %self.id, ?remote, cipher, srtp_profile, "connected");
-                self.apply(Event::Connected, now);
+                info!(session_id = %id, ?remote, cipher, srtp_profile, "connected: ICE and DTLS are up");
+                return Some(Event::Connected);
             }
-            PeerEvent::PathChanged(remote) => info!(session_id = %self.id, ?remote, "path changed"),
-            PeerEvent::Disconnected => info!(session_id = %self.id, "disconnected, waiting for the client"),
-            PeerEvent::Reconnected => info!(session_id = %self.id, "the client is back"),
-            PeerEvent::UfragRetired(ufrag) => self.retired.push(ufrag),
+            PeerEvent::PathChanged(remote) => info!(session_id = %id, ?remote, "path changed"),
+            PeerEvent::Disconnected => info!(session_id = %id, "disconnected, waiting for the client"),
+            PeerEvent::Reconnected => info!(session_id = %id, "reconnected"),
+            PeerEvent::UfragRetired(ufrag) => self.retired_ufrags.push(ufrag),
             PeerEvent::Closed(reason) => {
-                debug!(session_id = %self.id, ?reason, "peer closed");
-                self.apply(Event::PeerClosed(reason), now);
+                debug!(session_id = %id, ?reason, "peer closed");
+                return Some(Event::PeerClosed(reason));
             }
             PeerEvent::DataMessage { .. } => self.data_messages += 1,
-            // A paused track keeps its place in the file: it may come back. The rest went to the recorder.
-            PeerEvent::TrackPaused(_)
-            | PeerEvent::TrackResumed(_)
-            | PeerEvent::TrackEnded(_)
-            | PeerEvent::Rtp { .. }
-            | PeerEvent::SenderReport { .. } => {}
-        }
-    }
-
-    fn record(&mut self, input: Input, now: Instant) {
-        self.tape.tell(input);
-        self.drain_tape(now);
-    }
-
-    fn drain_tape(&mut self, now: Instant) {
-        let peer = &mut self.peer;
-        self.tape.drain(now, |track, layer| peer.request_keyframe(track, layer, now));
-    }
-
-    /// Acts on what the last inputs did to the file.
-    fn settle(&mut self, now: Instant) {
-        if let Some(outcome) = self.tape.outcome(self.id, self.state) {
-            self.apply(outcome, now);
-        }
-    }
-
-    fn apply(&mut self, event: Event, now: Instant) {
-        let (state, actions) = step(self.state, event, now);
-        self.state = state;
-        for action in actions {
-            match action {
-                Action::ClosePeer => self.peer.close(now),
-                Action::FinishRecorder => {
-                    self.record(Input::Finish(now), now);
-                    self.apply(Event::RecorderFinished, now);
-                }
-                Action::Seal(reason) => self.seal = Some(reason),
-                // The registry is the sealer's business.
-                Action::Forget => {}
+            // A paused track stays in the file: it may resume.
+            PeerEvent::TrackPaused(_) | PeerEvent::TrackResumed(_) => {}
+            PeerEvent::TrackEnded(_) | PeerEvent::Rtp { .. } | PeerEvent::SenderReport { .. } => {
+                debug_assert!(false, "`convert::recorder_input` makes an input of these");
             }
+        }
+        None
+    }
+}
+
+impl Feeder for PeerFeeder {
+    fn feed(&mut self, recorder: &mut FileRecorder, now: Instant) -> Option<Event> {
+        while let Some(event) = self.peer.poll_event() {
+            match convert::recorder_input(event, now) {
+                Ok(input) => {
+                    if !self.has_media && matches!(input, Input::Rtp { .. }) {
+                        self.has_media = true;
+                        debug!(session_id = %self.id, "first media");
+                    }
+                    recorder.push(input);
+                }
+                Err(event) => {
+                    if let Some(event) = self.handle_event(event, recorder, now) {
+                        return Some(event);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// The peer holds back only packets that wait for resends, which the recorder orders.
+    fn flush(&mut self, _: &mut FileRecorder, _: Instant) {}
+
+    fn request_keyframe(&mut self, track: TrackId, layer: LayerId, now: Instant) {
+        self.peer.request_keyframe(track, layer, now);
+    }
+
+    fn close(&mut self, now: Instant) {
+        self.peer.close(now);
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.peer.poll_timeout()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.peer.handle_timeout(now);
+    }
+
+    fn statistics(&self, recorder: &media::Statistics) -> FeederStatistics {
+        let received = self.peer.statistics();
+        let of_track = |(id, name): &(TrackId, String)| {
+            let recorded = recorder.tracks.iter().find(|(track, _)| track == id);
+            let received = received.tracks.iter().find(|(track, _)| track == id);
+            TrackStatus {
+                name: name.clone(),
+                recorded: recorded.map(|(_, counters)| counters.clone()).unwrap_or_default(),
+                received: received.map(|(_, counters)| counters.clone()).unwrap_or_default(),
+            }
+        };
+        FeederStatistics {
+            tracks: self.tracks.iter().map(of_track).collect(),
+            drops: SessionDrops {
+                data_messages: self.data_messages,
+                received: received.drops,
+                ..SessionDrops::default()
+            },
         }
     }
 }

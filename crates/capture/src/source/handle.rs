@@ -1,51 +1,17 @@
 //! The source's end of a session.
 
-use std::{
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use media::{AudioChunk, AudioError, AudioFormat, TrackConfig};
 use model::{EndReason, Recording, SessionId};
 use rtp::{RtpPacket, SenderReport, TrackId};
 use tokio::sync::mpsc::{self, error::TrySendError};
 
-use crate::{CaptureError, metrics, registry::Committed};
+use super::feeder::{Shared, SourceInput};
+use crate::{error::CaptureError, metrics, registry::Committed};
 
-/// What the source did wrong, once it did.
-pub(super) type Refusal = Arc<OnceLock<AudioError>>;
-
-/// What a source tells its session.
-#[derive(Debug)]
-pub(super) enum SourceInput {
-    /// A track that sends RTP.
-    Track(TrackConfig),
-    /// A track that is pushed.
-    Audio {
-        track: TrackId,
-        name: String,
-        format: AudioFormat,
-    },
-    Rtp {
-        track: TrackId,
-        arrival: Instant,
-        packet: RtpPacket,
-    },
-    SenderReport {
-        track: TrackId,
-        arrival: Instant,
-        report: SenderReport,
-    },
-    Chunk {
-        track: TrackId,
-        chunk: AudioChunk,
-    },
-    EndTrack(TrackId),
-    Finish(EndReason),
-}
-
-/// The session takes nothing more: a limit, a stop, a failing disk, or audio that was refused. Ask
-/// [`SourceHandle::ended`] which.
+/// The session accepts no more media: a limit, a stop, a failing disk, or unusable audio. [`SourceHandle::ended`] returns
+/// which.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the session has ended")]
 pub struct SourceEnded;
@@ -53,20 +19,80 @@ pub struct SourceEnded;
 /// How a session ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceOutcome {
-    /// The recording, sealed and committed.
+    /// The recording, finalized and committed.
     pub recording: Recording,
-    /// What the source pushed that could not be used; what came before it is in the recording.
+    /// The audio error that ended the session. The audio before it is in the recording.
     pub refused: Option<AudioError>,
 }
 
-/// A session whose media its holder brings. Dropped without [`finish`](Self::finish), the session is sealed as one whose
-/// client went away.
+/// A session whose holder sends its media. Dropped without [`finish`](Self::finish), the session ends with
+/// [`EndReason::PeerClosed`].
+///
+/// ```
+/// use std::{path::Path, sync::Arc, time::Duration};
+///
+/// use capture::{
+///     AudioChunk, AudioFormat, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSource, SpoolConfig,
+///     TrackId, WebrtcConfig,
+/// };
+/// use model::{Channel, EndReason, Recording, SessionId, Source, TenantId};
+///
+/// /// A database that commits everything.
+/// struct Rows;
+///
+/// #[async_trait::async_trait]
+/// impl Ledger for Rows {
+///     async fn began(&self, _: &Recording) -> Result<(), LedgerError> {
+///         Ok(())
+///     }
+///     async fn paused(&self, _: &TenantId, _: SessionId, _: bool) -> Result<(), LedgerError> {
+///         Ok(())
+///     }
+///     async fn finalized(&self, _: &Recording) -> Result<(), LedgerError> {
+///         Ok(())
+///     }
+/// }
+///
+/// async fn record(spool: &Path) -> Result<Recording, Box<dyn std::error::Error>> {
+///     let config = CaptureConfig {
+///         node: Default::default(),
+///         base_path: "records".to_owned(),
+///         webrtc: WebrtcConfig { port_range: 0..=0, shards: Some(1), ..Default::default() },
+///         limits: Limits { min_free_bytes: 0, ..Default::default() },
+///         spool: SpoolConfig { directory: spool.to_owned(), ..Default::default() },
+///     };
+///     let capture = Capture::start(config, Arc::new(Rows)).await?;
+///     let source = NewSource {
+///         tenant: TenantId::default(),
+///         name: "voice".to_owned(),
+///         correlation_id: String::new(),
+///         channel: Channel::Call,
+///         source: Source::Audio,
+///         results: Vec::new(),
+///     };
+///     let handle = capture.open(source).await?;
+///     let format = AudioFormat::Pcm { sample_rate: 16_000, channels: 1 };
+///     handle.add_audio(TrackId(0), "microphone", format).await?;
+///     // One second of silence: 16-bit samples.
+///     let chunk = AudioChunk { data: vec![0; 32_000].into(), ..AudioChunk::default() };
+///     handle.push(TrackId(0), chunk).await?;
+///     Ok(handle.finish(EndReason::Requested).await?.recording)
+/// }
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let spool = tempfile::tempdir()?;
+/// # let runtime = tokio::runtime::Runtime::new()?;
+/// let recording = runtime.block_on(record(spool.path()))?;
+/// assert_eq!(recording.duration, Duration::from_secs(1));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct SourceHandle {
     id: SessionId,
     inputs: mpsc::Sender<SourceInput>,
     committed: Committed,
-    refused: Refusal,
+    shared: Arc<Shared>,
 }
 
 impl SourceHandle {
@@ -74,9 +100,9 @@ impl SourceHandle {
         id: SessionId,
         inputs: mpsc::Sender<SourceInput>,
         committed: Committed,
-        refused: Refusal,
+        shared: Arc<Shared>,
     ) -> Self {
-        Self { id, inputs, committed, refused }
+        Self { id, inputs, committed, shared }
     }
 
     /// The session's id, which is also its recording's.
@@ -85,7 +111,7 @@ impl SourceHandle {
         self.id
     }
 
-    /// Adds a track that sends RTP, also while others are sending. [`media::Anchor`] says what its clock is tied to.
+    /// Adds a track that sends RTP, at any time. [`media::Anchor`] ties its media clock to real time.
     ///
     /// # Errors
     /// [`SourceEnded`].
@@ -93,10 +119,10 @@ impl SourceHandle {
         self.send(SourceInput::Track(track)).await
     }
 
-    /// Adds a track that is pushed. A session has tracks of one kind, pushed or RTP.
+    /// Adds a pushed track. All tracks of a session are pushed, or all send RTP.
     ///
     /// # Errors
-    /// [`SourceEnded`]. A format that can't be recorded ends the session, as bad audio does: check it before.
+    /// [`SourceEnded`]. A format that can't be recorded ends the session, as unusable audio does: check it before.
     pub async fn add_audio(
         &self,
         track: TrackId,
@@ -106,7 +132,7 @@ impl SourceHandle {
         self.send(SourceInput::Audio { track, name: name.into(), format }).await
     }
 
-    /// Hands over a packet that arrived at `arrival`, at once: a session that is behind drops it and counts
+    /// Sends a packet that arrived at `arrival`. Never waits: if the queue is full, the packet is dropped and counted
     /// (`recorder_source_packets_dropped_total`).
     ///
     /// # Errors
@@ -115,6 +141,7 @@ impl SourceHandle {
         match self.inputs.try_send(SourceInput::Rtp { track, arrival, packet }) {
             Ok(()) => Ok(()),
             Err(TrySendError::Full(_)) => {
+                self.shared.count_dropped();
                 metrics::source_packet_dropped();
                 Ok(())
             }
@@ -122,7 +149,7 @@ impl SourceHandle {
         }
     }
 
-    /// Hands over a sender report.
+    /// Sends a sender report (RFC 3550 §6.4.1).
     ///
     /// # Errors
     /// [`SourceEnded`].
@@ -135,8 +162,8 @@ impl SourceHandle {
         self.send(SourceInput::SenderReport { track, arrival, report }).await
     }
 
-    /// Pushes audio; waits while session and disk are behind. Audio that can't be used ends the session, which shows
-    /// in what comes after it.
+    /// Pushes audio. Waits while the queue is full or the disk is behind. Unusable audio ends the session; later calls
+    /// report it.
     ///
     /// # Errors
     /// [`SourceEnded`].
@@ -144,7 +171,7 @@ impl SourceHandle {
         self.send(SourceInput::Chunk { track, chunk }).await
     }
 
-    /// A track is over. It may send again.
+    /// Ends a track. It may send again.
     ///
     /// # Errors
     /// [`SourceEnded`].
@@ -152,27 +179,27 @@ impl SourceHandle {
         self.send(SourceInput::EndTrack(track)).await
     }
 
-    /// Waits until the session has ended for whatever reason and is sealed.
+    /// Waits until the session has ended, for any reason, and is committed.
     ///
     /// # Errors
-    /// `Internal` if it never was: the recorder goes down.
+    /// `Internal` if the recorder shuts down before.
     pub async fn ended(&mut self) -> Result<SourceOutcome, CaptureError> {
         match self.committed.wait_for(Option::is_some).await.as_deref() {
             Ok(Some(recording)) => Ok(SourceOutcome {
                 recording: Recording::clone(recording),
-                refused: self.refused.get().cloned(),
+                refused: self.shared.refused.get().cloned(),
             }),
-            Ok(None) | Err(_) => Err(CaptureError::Internal("the session was not sealed".to_owned())),
+            Ok(None) | Err(_) => Err(CaptureError::Internal("the session was not finalized".to_owned())),
         }
     }
 
-    /// Ends the session after what was handed over, and returns when it is sealed. Dropping the future changes nothing
-    /// in that.
+    /// Ends the session after the media sent so far, and returns when it is committed. Dropping the future does not
+    /// cancel that.
     ///
     /// # Errors
     /// As [`ended`](Self::ended).
     pub async fn finish(mut self, reason: EndReason) -> Result<SourceOutcome, CaptureError> {
-        // One that has ended by itself keeps its own reason.
+        // A session that has ended already has its own reason.
         let _ = self.send(SourceInput::Finish(reason)).await;
         self.ended().await
     }

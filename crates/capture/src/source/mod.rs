@@ -1,107 +1,72 @@
-//! Sessions of sources that aren't WebRTC: pushed audio, bots. Each has a task that feeds the same recorder, spool and
-//! seal as a shard does, under the same limits.
+//! Sessions of sources that aren't WebRTC: pushed audio, bots. Each has a task of its own, with the same recorder, spool,
+//! limits and end as the sessions of a shard.
 
+pub(crate) mod control;
+mod feeder;
 mod handle;
-mod pace;
 mod task;
 
-use std::{sync::Arc, time::SystemTime};
+use std::sync::Arc;
 
 use model::{AudioResult, Channel, SessionId, Source, TenantId};
-use spool::{MediaFile, SpoolFile};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tracing::info;
 
 pub use handle::{SourceEnded, SourceHandle, SourceOutcome};
 
 use crate::{
-    CaptureError,
-    begin::{self, Description},
-    capture::Node,
-    session::{file_recorder::FileRecorder, finalizing::WrittenDown},
-    shard::SessionStatistics,
+    beginning::{self, Beginning, Description},
+    error::CaptureError,
+    node::Node,
+    session::{Session, state::State},
 };
+use feeder::{Shared, SourceFeeder};
 
-/// Inputs on their way to the task. RTP is dropped and counted when it is full, other inputs wait.
+/// Inputs on their way to the task. RTP that finds the queue full is dropped and counted; other inputs wait.
 const INPUTS: usize = 256;
-/// Wishes on their way to the task. Who asks waits.
-const CONTROLS: usize = 16;
 
-/// What a source that isn't WebRTC wants recorded.
+/// A session to record whose source is not WebRTC.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewSource {
-    /// Whose it is.
+    /// Its owner.
     pub tenant: TenantId,
-    /// A name; empty: the session's id.
+    /// The recording's name; empty: the session's id.
     pub name: String,
     /// The caller's correlation id; may be empty.
     pub correlation_id: String,
-    /// What it is for.
+    /// The recording's purpose.
     pub channel: Channel,
-    /// Where the media comes from.
+    /// The kind of source.
     pub source: Source,
-    /// What is to be made of the recording.
+    /// The renditions that the caller requests.
     pub results: Vec<AudioResult>,
-}
-
-/// What a task can be asked.
-#[derive(Debug)]
-pub(crate) enum Control {
-    /// End the session, after the inputs that are on their way.
-    Stop(model::EndReason),
-    /// Pause it, or resume it, after the inputs that are on their way. False: it has ended.
-    Pause { paused: bool, answer: oneshot::Sender<bool> },
-    /// Tell its counters.
-    Statistics(oneshot::Sender<SessionStatistics>),
-}
-
-/// The counters of a session; none if its task is gone.
-pub(crate) async fn statistics(control: &mpsc::Sender<Control>) -> Option<SessionStatistics> {
-    let (answer, answered) = oneshot::channel();
-    control.send(Control::Statistics(answer)).await.ok()?;
-    answered.await.ok()
 }
 
 /// Begins a session; on an error none exists.
 pub(crate) async fn open(node: Arc<Node>, source: NewSource) -> Result<SourceHandle, CaptureError> {
-    if node.draining.load(std::sync::atomic::Ordering::Acquire) {
-        return Err(CaptureError::Draining);
-    }
+    node.check_open()?;
     let id = SessionId::new();
-    let (control, controls) = mpsc::channel(CONTROLS);
+    let (control, controls) = mpsc::channel(control::CONTROLS);
     let NewSource { tenant, name, correlation_id, channel, source, results } = source;
     let description = Description { tenant, name, correlation_id, channel, source, results };
     let recording = description.recording(&node.config.node, id);
-    let (place, committed) = node.registry.reserve_task(&recording, control)?;
-    let directory = node.spool.recording(recording.id);
-    let file = begin::create(&node, &directory, &recording).await?;
-    if let Err(error) = begin::write_down(&node, &directory, &recording).await {
-        drop(file);
-        begin::take_back(directory).await;
+    let (reservation, committed) = node.registry.reserve_task(&recording, control)?;
+    let (beginning, begun, file) = Beginning::create(&node, recording).await?;
+    if let Err(error) = beginning.make_durable(&node).await {
+        drop((begun, file));
+        beginning.discard().await;
         return Err(error);
     }
-    place.keep();
-    let (admit, admitted) = oneshot::channel();
-    let _ = admit.send(());
-    let spool = &node.config.spool;
-    let (file, written) = pace::paced(file);
-    let file: Box<dyn MediaFile> = Box::new(file);
-    let file = SpoolFile::new(file, node.writers.of(id), spool.max_waiting_bytes, spool.stall_timeout);
-    let now = tokio::time::Instant::now().into_std();
-    let wall = SystemTime::from(recording.started_at);
+    reservation.confirm();
+    let recording = beginning.commit();
     info!(session_id = %id, tenant = %recording.tenant, source = %recording.source, "session began");
-    let (inputs_sender, inputs) = mpsc::channel(INPUTS);
-    let refused = handle::Refusal::default();
-    let written_down = WrittenDown { begun: recording, directory, admitted };
-    node.growing.add(&written_down.begun, &written_down.directory, file.queue());
-    let session = task::Session::new(
-        written_down,
-        FileRecorder::new(file, now, wall),
-        begin::bounds(&node),
-        refused.clone(),
-    );
-    let pace = pace::Pace { written, at_most: spool.max_waiting_bytes as u64 / 4 };
-    let run = task::run(session, inputs, controls, pace, Arc::clone(&node.sealer), node.cancelled.clone());
-    node.tasks.spawn(run);
-    Ok(SourceHandle::new(id, inputs_sender, committed, refused))
+    let (sender, inputs) = mpsc::channel(INPUTS);
+    let shared = Arc::new(Shared::default());
+    let feeder = SourceFeeder::new(id, Arc::clone(&shared));
+    let state = State::Recording(beginning::limits(&node));
+    let session = Session::new(feeder, begun, file, state, task::now());
+    let max_waiting_bytes = node.config.spool.max_waiting_bytes.as_usize() / 4;
+    let (finalizer, cancelled) = (Arc::clone(&node.finalizer), node.cancelled.clone());
+    node.tasks.spawn(task::run(session, inputs, controls, max_waiting_bytes, finalizer, cancelled));
+    Ok(SourceHandle::new(id, sender, committed, shared))
 }

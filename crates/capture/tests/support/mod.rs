@@ -1,6 +1,6 @@
-//! A capture with a spool and a ledger of its own, and a sender to record.
+//! A node with its own spool and ledger, and a sender to record.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "that is how a test fails")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -13,7 +13,8 @@ use std::{
 };
 
 use capture::{
-    Begun, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSession, SpoolConfig, WebrtcConfig,
+    Begun, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSession, PortRange, SpoolConfig,
+    WebrtcConfig,
 };
 use model::{Channel, Recording, SessionId, TenantId};
 use tempfile::TempDir;
@@ -25,11 +26,11 @@ use tokio::net::UdpSocket;
 
 pub const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// A ledger that remembers, and refuses when told.
+/// A ledger in memory that can be made unavailable.
 #[derive(Default)]
 pub struct Memory {
     pub began: Mutex<Vec<Recording>>,
-    pub sealed: Mutex<Vec<Recording>>,
+    pub finalized: Mutex<Vec<Recording>>,
     pub paused: Mutex<Vec<(SessionId, bool)>>,
     pub away: AtomicBool,
 }
@@ -37,20 +38,20 @@ pub struct Memory {
 #[async_trait::async_trait]
 impl Ledger for Memory {
     async fn began(&self, recording: &Recording) -> Result<(), LedgerError> {
-        self.here()?;
+        self.check_available()?;
         self.began.lock().unwrap().push(recording.clone());
         Ok(())
     }
 
     async fn paused(&self, _: &TenantId, id: SessionId, paused: bool) -> Result<(), LedgerError> {
-        self.here()?;
+        self.check_available()?;
         self.paused.lock().unwrap().push((id, paused));
         Ok(())
     }
 
-    async fn sealed(&self, recording: &Recording) -> Result<(), LedgerError> {
-        self.here()?;
-        self.sealed.lock().unwrap().push(recording.clone());
+    async fn finalized(&self, recording: &Recording) -> Result<(), LedgerError> {
+        self.check_available()?;
+        self.finalized.lock().unwrap().push(recording.clone());
         Ok(())
     }
 }
@@ -60,17 +61,17 @@ impl Memory {
         self.away.store(away, Ordering::SeqCst);
     }
 
-    fn here(&self) -> Result<(), LedgerError> {
+    fn check_available(&self) -> Result<(), LedgerError> {
         if self.away.load(Ordering::SeqCst) { Err(LedgerError("away".to_owned())) } else { Ok(()) }
     }
 
     /// The recording, once it is committed.
     pub async fn wait_for_one(&self) -> Recording {
-        eventually("a recording is committed", || self.sealed.lock().unwrap().last().cloned()).await
+        eventually("a recording is committed", || self.finalized.lock().unwrap().last().cloned()).await
     }
 }
 
-/// A node and where it keeps things.
+/// A node, its ledger and its spool.
 pub struct Node {
     pub capture: Capture,
     pub ledger: Arc<Memory>,
@@ -83,12 +84,13 @@ pub fn config(spool: PathBuf) -> CaptureConfig {
         node: Default::default(),
         base_path: "records".to_owned(),
         webrtc: WebrtcConfig {
-            port_range: 0..=0,
-            shards: Some(1),
-            receive_buffer: 1 << 20,
+            udp_port_range: PortRange(0..=0),
+            shards: 1,
+            listen_ips: vec![LOOPBACK],
+            receive_buffer: (1 << 20).into(),
             ..Default::default()
         },
-        limits: Limits { min_free_bytes: 0, ..Default::default() },
+        limits: Limits { min_free_bytes: 0.into(), ..Default::default() },
         spool: SpoolConfig { directory: spool, ..Default::default() },
     }
 }
@@ -107,7 +109,7 @@ impl Node {
         Self { capture, ledger, config, spool }
     }
 
-    /// Dies and comes back on the same spool, with a ledger that remembers nothing.
+    /// Crashes the node and starts it again on the same spool, with an empty ledger.
     pub async fn crash_and_restart(self) -> Self {
         let Self { capture, config, spool, .. } = self;
         drop(capture);
@@ -123,7 +125,7 @@ impl Node {
         self.capture.begin(session(sdp_offer)).await.unwrap()
     }
 
-    /// Begins a session with a sender that plays these tracks.
+    /// Begins a session with a sender that plays the tracks of `config`.
     pub async fn call(&self, driver: &Driver, config: SenderConfig) -> Call {
         let sender = driver.add(config, LOOPBACK).await.unwrap();
         let begun = self.begin(sender.offer().await.unwrap()).await;
@@ -131,7 +133,7 @@ impl Node {
         Call { begun, sender }
     }
 
-    /// Where the sealed media of a recording is.
+    /// The finished file of a recording.
     pub fn media(&self, recording: &Recording) -> PathBuf {
         let extension = recording.container.expect("it has media").extension();
         self.directory(recording).join(format!("{}.{extension}", recording.id))
@@ -141,21 +143,21 @@ impl Node {
         self.spool.path().join(recording.id.to_string())
     }
 
-    /// Directories of sessions.
+    /// The number of recordings' directories.
     pub fn directories(&self) -> usize {
         let entries = std::fs::read_dir(self.spool.path()).unwrap();
         entries.filter(|entry| entry.as_ref().unwrap().file_type().unwrap().is_dir()).count()
     }
 }
 
-/// A session and who sends to it.
+/// A session and its sender.
 pub struct Call {
     pub begun: Begun,
     pub sender: Session,
 }
 
 impl Call {
-    /// Waits until so many frames of the first track were sent.
+    /// Waits until this many frames of the first track were sent.
     pub async fn send_frames(&self, frames: u64) {
         eventually_async("frames are sent", || async {
             (self.sender.stats().await.frames.first() >= Some(&frames)).then_some(())
@@ -188,7 +190,7 @@ pub fn audio_and_video() -> SenderConfig {
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Asks until there is an answer.
+/// Polls `ask` until it returns a value.
 pub async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     eventually_async(what, || std::future::ready(ask())).await
 }
@@ -202,10 +204,12 @@ pub async fn eventually_async<T, F: Future<Output = Option<T>>>(what: &str, mut 
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.unwrap_or_else(|_| panic!("it never came to this: {what}"))
+    tokio::time::timeout(PATIENCE, asking)
+        .await
+        .unwrap_or_else(|_| panic!("this did not happen in time: {what}"))
 }
 
-/// A NAT between a sender and a node: what the node sees of the sender is the NAT's outside address.
+/// A NAT between a sender and a node. The node sees the NAT's outside address as the sender's.
 pub struct Nat {
     inside: Arc<UdpSocket>,
     outside: Arc<Mutex<Arc<UdpSocket>>>,
@@ -218,7 +222,7 @@ impl Nat {
         let inside = Arc::new(UdpSocket::bind((LOOPBACK, 0)).await.unwrap());
         let first = Arc::new(UdpSocket::bind((LOOPBACK, 0)).await.unwrap());
         let nat = Self { inside, outside: Arc::new(Mutex::new(first)), server, client: Arc::default() };
-        nat.carry_down();
+        nat.forward_to_client();
         let (inside, outside, client) = (nat.inside.clone(), nat.outside.clone(), nat.client.clone());
         tokio::spawn(async move {
             let mut datagram = [0; 2048];
@@ -231,7 +235,7 @@ impl Nat {
         nat
     }
 
-    /// The answer, leading to the NAT instead of the node.
+    /// The answer with the NAT's address instead of the node's.
     pub fn rewrite(&self, answer: &str) -> String {
         let (server, inside) = (self.server, self.inside.local_addr().unwrap());
         let address = |address: SocketAddr| format!("{} {}", address.ip(), address.port());
@@ -240,14 +244,14 @@ impl Nat {
         (lines.join("\r\n") + "\r\n").replace(&address(server), &address(inside))
     }
 
-    /// Gives the sender another outside address; nothing comes through the one before any more.
+    /// Gives the sender another outside address. The previous one forwards nothing any more.
     pub async fn rebind(&self) {
         let fresh = Arc::new(UdpSocket::bind((LOOPBACK, 0)).await.unwrap());
         *self.outside.lock().unwrap() = fresh;
-        self.carry_down();
+        self.forward_to_client();
     }
 
-    fn carry_down(&self) {
+    fn forward_to_client(&self) {
         let (inside, client) = (self.inside.clone(), self.client.clone());
         let outside = self.outside.lock().unwrap().clone();
         let current = self.outside.clone();

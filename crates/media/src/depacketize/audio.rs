@@ -1,9 +1,7 @@
 //! Durations of audio packets. Each packet is a frame.
 
-use crate::{
-    Codec,
-    time::{MILLISECOND, SECOND},
-};
+use super::opus;
+use crate::{Codec, time::SECOND};
 
 /// Nanoseconds of audio in a packet, with the negotiated number of channels. `rate` is that of PCM, in samples a second; other
 /// codecs imply theirs. Zero for video.
@@ -24,26 +22,24 @@ pub(crate) fn duration_of(codec: Codec, channels: u8, rate: u32, beginning: &[u8
     }
 }
 
-/// By the table of contents (RFC 6716 §3.1, table 2) and the frame count (§3.2).
+/// By the table of contents (RFC 6716 §3.1) and the frame count (§3.2). A packet that breaks other rules has a duration,
+/// too: it is recorded as it was sent.
 fn opus_duration(packet: &[u8]) -> i64 {
     let Some(&toc) = packet.first() else { return 0 };
-    let frame = match toc >> 3 {
-        config @ 0..=11 => [10, 20, 40, 60][usize::from(config & 3)] * MILLISECOND,
-        config @ 12..=15 => [10, 20][usize::from(config & 1)] * MILLISECOND,
-        config => [2_500_000, 5_000_000, 10_000_000, 20_000_000][usize::from(config & 3)],
-    };
     let count = match toc & 3 {
         0 => 1,
         1 | 2 => 2,
-        _ => packet.get(1).map_or(0, |count| i64::from(count & 0x3f)),
+        _ => packet.get(1).map_or(0, |count| u64::from(count & 0x3f)),
     };
-    // No packet is longer than 120 ms (§3.2.5, R5).
-    (frame * count).min(120 * MILLISECOND)
+    let samples = (opus::frame_samples(toc) * count).min(opus::LONGEST);
+    // At most 5,760 samples.
+    (samples * 1_000_000 / (opus::RATE / 1_000)).cast_signed()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::MILLISECOND;
 
     #[test]
     fn the_duration_of_an_opus_packet_is_in_its_first_bytes() {

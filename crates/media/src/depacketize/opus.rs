@@ -1,9 +1,9 @@
 //! Checks that a packet is one of Opus, and counts its samples (RFC 6716 §3).
 
 /// Samples a second.
-const RATE: u64 = 48_000;
+pub(crate) const RATE: u64 = 48_000;
 /// The most samples of a packet: 120 ms (§3.2.5).
-const LONGEST: u64 = RATE * 120 / 1_000;
+pub(super) const LONGEST: u64 = RATE * 120 / 1_000;
 /// The most bytes of a frame (§3.2.1).
 const MAX_FRAME: usize = 1_275;
 
@@ -22,7 +22,7 @@ pub(crate) fn samples(packet: &[u8]) -> Result<u64, &'static str> {
 }
 
 /// Samples of one frame (§3.1, table 2).
-fn frame_samples(toc: u8) -> u64 {
+pub(super) fn frame_samples(toc: u8) -> u64 {
     match toc >> 3 {
         config @ 0..=11 => [480, 960, 1_920, 2_880][usize::from(config & 3)],
         config @ 12..=15 => [480, 960][usize::from(config & 1)],

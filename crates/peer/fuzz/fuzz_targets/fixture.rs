@@ -27,13 +27,14 @@ static CONFIG: LazyLock<Arc<PeerConfig>> = LazyLock::new(|| {
             Codec::Opus.into(),
         ],
         timeouts: TransportTimeouts::default(),
+        max_wait: std::time::Duration::from_secs(1),
         max_offer_bytes: 64 * 1024,
         max_sections: 16,
     })
 });
 
 pub fn peer() -> Peer {
-    Peer::new(Arc::clone(&ENVIRONMENT), Arc::clone(&CONFIG), *START)
+    Peer::new(Arc::clone(&ENVIRONMENT), Arc::clone(&CONFIG), "fuzz".to_owned())
 }
 
 pub fn credentials() -> IceCredentials {

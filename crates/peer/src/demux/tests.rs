@@ -24,6 +24,7 @@ fn session(sections: &str) -> Session {
         candidates: Vec::new(),
         codecs: vec![Codec::Vp8.into(), Codec::Opus.into()],
         timeouts: TransportTimeouts::default(),
+        max_wait: std::time::Duration::from_secs(1),
         max_offer_bytes: 100_000,
         max_sections: 9,
     };

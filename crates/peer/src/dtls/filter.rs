@@ -36,6 +36,14 @@ enum Phase {
     },
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Admit,
+    /// A Finished that the engine does not expect yet.
+    Hold,
+    Drop,
+}
+
 #[derive(Debug)]
 pub(crate) struct Filter {
     phase: Phase,
@@ -43,11 +51,12 @@ pub(crate) struct Filter {
     /// Records with a Finished that overtook the ChangeCipherSpec, newest last. libssl would reserve a 16 KB buffer for
     /// each of them.
     early: VecDeque<Vec<u8>>,
+    dropped: u64,
 }
 
 impl Filter {
     pub(crate) fn new() -> Self {
-        Self { phase: Phase::Handshake, handshake_bytes: 0, early: VecDeque::new() }
+        Self { phase: Phase::Handshake, handshake_bytes: 0, early: VecDeque::new(), dropped: 0 }
     }
 
     /// From now on only records pass that are encrypted with this cipher suite, by OpenSSL's name of it.
@@ -63,20 +72,25 @@ impl Filter {
         if self.phase == Phase::Handshake {
             self.handshake_bytes = self.handshake_bytes.saturating_add(datagram.len());
             if self.handshake_bytes > MAX_HANDSHAKE_BYTES {
+                self.dropped += 1;
                 return Cow::Borrowed(&[]);
             }
         }
         let mut admitted = Cow::Borrowed(&datagram[..0]);
         let mut rest = datagram;
-        let mut whole = true;
+        let (mut whole, mut dropped) = (true, false);
         while let Some((record, next)) = split_record(rest) {
             rest = next;
-            if self.admits(&record, expects_finished) {
-                admitted.to_mut().extend_from_slice(record.bytes);
-            } else {
-                whole = false;
+            match self.judge(&record, expects_finished) {
+                Verdict::Admit => admitted.to_mut().extend_from_slice(record.bytes),
+                Verdict::Hold => {
+                    self.hold(&record);
+                    whole = false;
+                }
+                Verdict::Drop => (whole, dropped) = (false, true),
             }
         }
+        self.dropped += u64::from(dropped || !rest.is_empty());
         if whole && rest.is_empty() { Cow::Borrowed(datagram) } else { admitted }
     }
 
@@ -85,8 +99,13 @@ impl Filter {
         self.early.pop_front()
     }
 
-    fn admits(&mut self, record: &Record<'_>, expects_finished: bool) -> bool {
-        match (self.phase, record.kind, record.epoch) {
+    /// Datagrams from which records were dropped since the last call.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        std::mem::take(&mut self.dropped)
+    }
+
+    fn judge(&self, record: &Record<'_>, expects_finished: bool) -> Verdict {
+        let admitted = match (self.phase, record.kind, record.epoch) {
             (Phase::Established { shortest }, ALERT | HANDSHAKE | APPLICATION_DATA, 1) => {
                 record.body.len() >= shortest
             }
@@ -94,12 +113,13 @@ impl Filter {
             (Phase::Handshake, CHANGE_CIPHER_SPEC, 0) => record.body == [1],
             (Phase::Handshake, HANDSHAKE, 1) if FINISHED_LENGTHS.contains(&record.body.len()) => {
                 if !expects_finished {
-                    self.hold(record);
+                    return Verdict::Hold;
                 }
-                expects_finished
+                true
             }
             _ => false,
-        }
+        };
+        if admitted { Verdict::Admit } else { Verdict::Drop }
     }
 
     /// The newest records displace the oldest: a flood of forged ones cannot shut out the client's next try.

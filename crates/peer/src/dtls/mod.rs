@@ -143,6 +143,11 @@ impl Dtls {
         self.flight.arrived();
     }
 
+    /// Datagrams from which the filter dropped records since the last call.
+    pub(crate) fn take_dropped(&mut self) -> u64 {
+        self.filter.take_dropped()
+    }
+
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         self.flight.due()
     }

@@ -1,4 +1,4 @@
-//! SRTP and SRTCP (RFC 3711), with a gate in front: nothing is kept for a source that hasn't proven to be authentic.
+//! SRTP and SRTCP (RFC 3711). No state is made for a source before it has authenticated.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::header::Header;
 /// RFC 3711 §3.3.2 asks for 64 at least; at 4 Mbit/s this is half a second of reordering.
 const RTP_REPLAY_WINDOW: usize = 256;
 const RTCP_REPLAY_WINDOW: usize = 128;
-/// A probe keeps a state for each source it is shown, so it is thrown away after so many.
+/// A probe makes a state for each source that it is shown, so it is replaced after this many.
 const TRIES_PER_PROBE: u32 = 256;
 
 /// A profile of RFC 5764 §4.1.2 or RFC 7714 §14.2.
@@ -62,7 +62,7 @@ impl SrtpProfile {
     }
 }
 
-/// Why a packet wasn't taken.
+/// Why a packet was dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rejected {
     Replayed,
@@ -129,9 +129,9 @@ impl Srtp {
         })
     }
 
-    /// Whether a packet of an unknown source is authentic. Leaves no trace but in a context that is soon thrown
-    /// away: the real one makes a state for whatever it is shown, keeps it for ever, and sets its replay window by
-    /// the first packet, authentic or not.
+    /// Whether a packet of an unknown source is authentic. Tried in the probe, a context that is soon replaced: the real
+    /// one makes a state for each source that it is shown, never frees it, and positions its replay window by the first
+    /// packet, authentic or not.
     pub(crate) fn is_authentic(&mut self, packet: &[u8], header: &Header<'_>) -> bool {
         self.set_header(header);
         let Some(probe) = renewed_probe(&mut self.probe, &self.keys, self.profile, &*self.crypto) else {
@@ -140,8 +140,7 @@ impl Srtp {
         probe.decrypt_rtp_with_header(packet, &self.header).is_ok()
     }
 
-    /// Decrypts a packet of a source that [`is_authentic`](Self::is_authentic) once said yes to. The header stays
-    /// in front.
+    /// Decrypts a packet of a source that has passed [`is_authentic`](Self::is_authentic). The header remains in front.
     pub(crate) fn decrypt_rtp(&mut self, packet: &[u8], header: &Header<'_>) -> Result<BytesMut, Rejected> {
         self.set_header(header);
         self.inbound.decrypt_rtp_with_header(packet, &self.header).map_err(|error| match error {
@@ -150,14 +149,18 @@ impl Srtp {
         })
     }
 
-    /// Decrypts a compound of a known source. The first of each is tried in the probe before, as RTP is.
-    pub(crate) fn decrypt_rtcp(&mut self, packet: &[u8], ssrc: Ssrc) -> Option<BytesMut> {
+    /// Decrypts a compound of a known source. The first one of each source is tried in the probe before.
+    pub(crate) fn decrypt_rtcp(&mut self, packet: &[u8], ssrc: Ssrc) -> Result<BytesMut, Rejected> {
         if !self.rtcp_sources.contains(&ssrc) {
-            let probe = renewed_probe(&mut self.probe, &self.keys, self.profile, &*self.crypto)?;
-            probe.decrypt_rtcp(packet).ok()?;
+            renewed_probe(&mut self.probe, &self.keys, self.profile, &*self.crypto)
+                .and_then(|probe| probe.decrypt_rtcp(packet).ok())
+                .ok_or(Rejected::NotAuthentic)?;
             self.rtcp_sources.push(ssrc);
         }
-        self.inbound.decrypt_rtcp(packet).ok()
+        self.inbound.decrypt_rtcp(packet).map_err(|error| match error {
+            rtc_shared::error::Error::SrtcpSsrcDuplicated(..) => Rejected::Replayed,
+            _ => Rejected::NotAuthentic,
+        })
     }
 
     pub(crate) fn encrypt_rtcp(&mut self, compound: &[u8]) -> Option<BytesMut> {
@@ -172,7 +175,7 @@ impl Srtp {
     }
 }
 
-/// The probe for one more try, made anew after [`TRIES_PER_PROBE`].
+/// The probe for one more try, replaced after [`TRIES_PER_PROBE`].
 fn renewed_probe<'a>(
     probe: &'a mut Option<(Context, u32)>,
     keys: &SessionKeys,

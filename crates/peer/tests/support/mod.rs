@@ -40,6 +40,7 @@ pub fn config() -> PeerConfig {
             Codec::Opus.into(),
         ],
         timeouts: TransportTimeouts::default(),
+        max_wait: std::time::Duration::from_secs(1),
         max_offer_bytes: 256 * 1024,
         max_sections: 64,
     }
@@ -143,7 +144,7 @@ impl World {
         Self {
             start,
             now: start,
-            peer: Peer::new(Arc::clone(&environment), Arc::new(config), start),
+            peer: Peer::new(Arc::clone(&environment), Arc::new(config), "session".to_owned()),
             environment,
             client,
             latency: Duration::from_millis(10),

@@ -136,7 +136,7 @@ impl RawClient {
         Self {
             start,
             now: start,
-            peer: Peer::new(Arc::new(Environment::new().unwrap()), Arc::new(config), start),
+            peer: Peer::new(Arc::new(Environment::new().unwrap()), Arc::new(config), "session".to_owned()),
             tls: SslStream::new(ssl, Datagrams::default()).unwrap(),
             outbound: None,
             source: address("198.51.100.7:5000"),

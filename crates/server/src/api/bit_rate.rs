@@ -31,7 +31,7 @@ impl BitRates {
     pub(crate) fn rates(&self, live: &[SessionStatus], now: Instant) -> Vec<Vec<u64>> {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
         let rates = live.iter().map(|status| {
-            let bytes: Vec<u64> = status.tracks.iter().map(|(_, _, peer)| peer.bytes).collect();
+            let bytes: Vec<u64> = status.tracks.iter().map(|track| track.received.bytes).collect();
             reads.entry(status.id).or_insert_with(|| Read::since(now, status.age)).rates(bytes, now)
         });
         let rates = rates.collect();

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use capture::TrackStatus;
 use proto::recorder::v1 as pb;
 use store::Node;
 use tokio::{task::JoinSet, time::timeout};
@@ -84,9 +85,31 @@ impl Api {
 
 fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
     let rates = rates.iter().copied().chain(std::iter::repeat(0));
-    let tracks = status.tracks.iter().zip(rates).map(|((name, media, peer), rate)| pb::SessionTrack {
+    let tracks = status.tracks.iter().zip(rates).map(|(track, rate)| session_track(track, rate));
+    pb::Session {
+        id: status.id.to_string(),
+        state: wire::state(status.state).into(),
+        age: Some(wire::duration(status.age)),
+        bytes: wire::count(status.bytes),
+        tracks: tracks.collect(),
+        name: status.recording.name.clone(),
+        correlation_id: status.recording.correlation_id.clone(),
+        source: wire::source(status.recording.source).into(),
+        node: status.recording.node.to_string(),
+        started_at: Some(wire::timestamp(status.recording.started_at)),
+        drops: Some(pb::SessionDrops {
+            packets_unknown_track: wire::count(status.drops.unknown_track),
+            packets_queue_full: wire::count(status.drops.queue_full),
+            data_messages: wire::count(status.drops.data_messages),
+        }),
+    }
+}
+
+fn session_track(track: &TrackStatus, bit_rate: u64) -> pb::SessionTrack {
+    let TrackStatus { name, recorded: media, received: peer } = track;
+    pb::SessionTrack {
         codec: capture::codec_of(media).map_or(pb::Codec::Unspecified, wire::codec).into(),
-        bit_rate: wire::count(rate),
+        bit_rate: wire::count(bit_rate),
         loss: loss(media.lost, media.packets),
         name: name.clone(),
         packets: wire::count(peer.packets),
@@ -104,18 +127,10 @@ fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
         width: wire::count32(media.width),
         height: wire::count32(media.height),
         av_offset: media.av_offset.map(wire::signed_duration),
-    });
-    pb::Session {
-        id: status.id.to_string(),
-        state: wire::state(status.state).into(),
-        age: Some(wire::duration(status.age)),
-        bytes: wire::count(status.bytes),
-        tracks: tracks.collect(),
-        name: status.recording.name.clone(),
-        correlation_id: status.recording.correlation_id.clone(),
-        source: wire::source(status.recording.source).into(),
-        node: status.recording.node.to_string(),
-        started_at: Some(wire::timestamp(status.recording.started_at)),
+        packets_out_of_sequence: wire::count(media.out_of_sequence),
+        packets_unknown_payload_type: wire::count(media.unknown_payload_type),
+        packets_excess_layers: wire::count(media.excess_layers),
+        frames_without_entry: wire::count(media.frames_without_entry),
     }
 }
 

@@ -104,7 +104,7 @@ mod tests {
                 true,
             ),
             (
-                CaptureError::DiskNearlyFull { free: 1, wanted: 2 }.into(),
+                CaptureError::DiskNearlyFull { free: 1, required: 2 }.into(),
                 Code::ResourceExhausted,
                 "DISK_NEARLY_FULL",
                 true,

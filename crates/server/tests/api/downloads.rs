@@ -87,7 +87,7 @@ async fn a_link_serves_the_file_and_its_ranges_until_it_expires() {
 }
 
 #[tokio::test]
-async fn a_link_to_what_is_not_there_is_refused() {
+async fn a_link_to_a_missing_object_is_refused() {
     use create_download_url_request::Source;
     let app = TestApp::start(&[]).await;
     let id = finalize(&app, &row("default", RowState::Processing, film())).await;

@@ -12,7 +12,7 @@ use tonic_types::StatusExt as _;
 use crate::support::{OFFER, TestApp, answer, http, upload};
 
 #[tokio::test]
-async fn while_the_last_sessions_are_sealed_new_ones_are_refused_with_a_time_to_try_again() {
+async fn while_draining_new_sessions_are_refused_with_retry_info() {
     let postgres = Postgres::start();
     let url = postgres.create_database();
     let app = TestApp::start(&[("store.url", url.as_str())]).await;
@@ -27,7 +27,7 @@ async fn while_the_last_sessions_are_sealed_new_ones_are_refused_with_a_time_to_
 
     // Finalizing can't complete before its row is committed.
     postgres.stop_immediately();
-    let stopping = tokio::spawn(app.stop_keeping_files());
+    let stopping = tokio::spawn(app.stop_and_return_files());
     let deadline = Instant::now() + Duration::from_secs(60);
     while readiness().await != (503, "draining\n".to_owned()) {
         assert!(Instant::now() < deadline, "{:?}", readiness().await);

@@ -123,7 +123,7 @@ async fn recordings_are_listed_newest_first_in_pages_and_by_filters() {
 }
 
 #[tokio::test]
-async fn the_three_calls_work_as_json() {
+async fn the_calls_of_webrtc_service_work_as_json() {
     let app = TestApp::start(&[]).await;
     let client = http();
     let body = json!({"sdp_offer": OFFER, "name": "visit", "channel": "CallChannel"});
@@ -145,7 +145,7 @@ async fn the_three_calls_work_as_json() {
 async fn shutdown_finalizes_live_sessions() {
     let app = TestApp::start(&[]).await;
     let id = begin(&app, "visit").await;
-    let (ended, directory) = app.stop_keeping_files().await;
+    let (ended, directory) = app.stop_and_return_files().await;
     assert_eq!(ended.unfinished, 0);
     let database = directory.path().join("recorder.db");
     let again = TestApp::start(&[("store.url", database.to_str().unwrap())]).await;

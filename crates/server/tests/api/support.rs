@@ -87,11 +87,11 @@ impl TestApp {
     }
 
     pub async fn stop(self) -> Ended {
-        self.stop_keeping_files().await.0
+        self.stop_and_return_files().await.0
     }
 
     /// Stops it. Its directory is removed when the returned handle is dropped.
-    pub async fn stop_keeping_files(self) -> (Ended, TempDir) {
+    pub async fn stop_and_return_files(self) -> (Ended, TempDir) {
         self.stop.send(()).unwrap();
         (self.ended.await.unwrap(), self.directory)
     }

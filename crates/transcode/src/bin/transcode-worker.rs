@@ -1,4 +1,4 @@
-//! The worker alone: what tests start in place of the server's hidden subcommand.
+//! The worker as a program of its own. Tests start it instead of the server's hidden subcommand.
 
 fn main() -> std::process::ExitCode {
     transcode::worker_main()

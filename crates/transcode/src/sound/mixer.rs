@@ -99,7 +99,8 @@ impl Mixer {
     }
 }
 
-/// A damaged packet can decode to anything, and an encoder that is given what is no number refuses all that follows.
+/// Replaces NaN by silence and limits the other values. A damaged packet can decode to any value, and an encoder that gets a
+/// NaN refuses everything after it.
 fn tame(sample: f32) -> f32 {
     /// Twelve decibels above full scale.
     const MOST: f32 = 4.0;

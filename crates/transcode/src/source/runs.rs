@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(without_unconfirmed(stray.clone(), Some(6)), without);
         assert_eq!(without_unconfirmed(stray.clone(), Some(7_201)), stray);
         for confirmed in [
-            // In proportion to what was before.
+            // In proportion to the media before it.
             vec![vec![(0, 1_200), (7_200, 7_201)]],
             // Short enough.
             vec![vec![(0, 6), (3_000, 3_001)]],

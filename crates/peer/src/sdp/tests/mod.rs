@@ -24,6 +24,7 @@ fn config() -> PeerConfig {
         ],
         codecs: vec![VP9, VP8, H264, AV1, Encoding::Red, OPUS],
         timeouts: TransportTimeouts::default(),
+        max_wait: std::time::Duration::from_secs(1),
         max_offer_bytes: 64 * 1024,
         max_sections: 16,
     }

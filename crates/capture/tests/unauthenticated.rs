@@ -1,6 +1,6 @@
-//! What strangers send is counted, answered by nothing, and routed to nobody. Alone in its binary, because counters are
-//! global.
-#![allow(clippy::unwrap_used, reason = "that is how a test fails")]
+//! Datagrams of unauthenticated senders are counted, not answered, and routed to no session. Alone in its binary, because
+//! counters are global.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
@@ -46,38 +46,41 @@ fn count(name: &str) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn datagrams_of_strangers_do_not_disturb_a_session() {
+async fn datagrams_of_unauthenticated_senders_do_not_disturb_a_session() {
     metrics::set_global_recorder(Counters).unwrap();
     let node = Node::start().await;
     let driver = Driver::start().unwrap();
     let call = node.call(&driver, audio_and_video()).await;
     let address = node.capture.media_addresses()[0];
-    let stranger = UdpSocket::bind((support::LOOPBACK, 0)).unwrap();
-    stranger.set_nonblocking(true).unwrap();
+    let intruder = UdpSocket::bind((support::LOOPBACK, 0)).unwrap();
+    intruder.set_nonblocking(true).unwrap();
     let ufrag = call.begun.sdp_answer.lines().find_map(|line| line.strip_prefix("a=ice-ufrag:")).unwrap();
     for number in 0..300_u32 {
         let mut rtp = vec![0x80; 200];
         rtp[4..8].copy_from_slice(&number.to_be_bytes());
-        stranger.send_to(&rtp, address).unwrap();
-        stranger.send_to(&binding_request(ufrag.trim()), address).unwrap();
-        stranger.send_to(&[22, 0xFE, 0xFD, 0, 0, 0, 0], address).unwrap();
-        // No more on their way than the smallest receive buffer holds.
+        intruder.send_to(&rtp, address).unwrap();
+        intruder.send_to(&binding_request(ufrag.trim()), address).unwrap();
+        intruder.send_to(&[22, 0xFE, 0xFD, 0, 0, 0, 0], address).unwrap();
+        // Waits, so that the smallest receive buffer holds them.
         if number % 10 == 9 {
-            let taken = u64::from(number + 1) * 2;
-            eventually("they are taken", || {
-                (count("recorder_datagrams_unroutable_total") >= taken).then_some(())
+            let received = u64::from(number + 1) * 2;
+            eventually("they are received", || {
+                (count("recorder_datagrams_unroutable_total") >= received).then_some(())
             })
             .await;
         }
     }
     call.send_frames(30).await;
-    // Knowing the user fragment gets a request to the peer; it gets nothing else there.
+    // The user fragment routes a binding request to the peer, and nothing else.
     let unroutable = count("recorder_datagrams_unroutable_total");
-    assert_eq!(unroutable, 600, "RTP and DTLS of the stranger; of the sender nothing");
+    assert_eq!(unroutable, 600, "RTP and DTLS of the intruder, none of the sender");
     eventually("they are counted", || (count("recorder_datagrams_received_total") > 900 + 30).then_some(()))
         .await;
-    assert!(stranger.recv(&mut [0; 2048]).is_err(), "an unauthenticated request is not answered");
+    assert!(intruder.recv(&mut [0; 2048]).is_err(), "an unauthenticated request is not answered");
+    let rejected = node.capture.live(None).await[0].drops.received.stun;
+    assert!(rejected >= 300, "{rejected} of the intruder's requests are counted in the session");
     let recording = node.capture.stop(&tenant(), call.begun.id, EndReason::Requested).await.unwrap();
+    assert!(count("recorder_stun_rejected_total") >= 300);
     let counters = verify::Counters::of(&verify::pictures(&node.media(&recording), 0).unwrap(), 360);
     assert!(counters.is_whole(), "{counters:?}");
 }
