@@ -6,7 +6,6 @@ use std::{
 };
 
 use media::{Input, Output, Recorder, RecorderConfig, RecordingSummary, Statistics};
-use model::SessionId;
 use rtp::{LayerId, TrackId};
 use spool::{Queue, SpoolFailure, SpoolFile, WriteOutcome};
 use tokio::sync::oneshot;
@@ -24,9 +23,9 @@ pub(crate) struct FileRecorder {
 
 impl FileRecorder {
     /// An empty recording. The session began at `now`, which is `wall` by the wall clock.
-    pub(crate) fn new(id: SessionId, file: SpoolFile, now: Instant, wall: SystemTime) -> Self {
-        let config = RecorderConfig { session_id: id.to_string(), ..RecorderConfig::default() };
-        Self { recorder: Recorder::new(config, now, wall), file, due: None, failure: None, summary: None }
+    pub(crate) fn new(file: SpoolFile, now: Instant, wall: SystemTime) -> Self {
+        let recorder = Recorder::new(RecorderConfig::default(), now, wall);
+        Self { recorder, file, due: None, failure: None, summary: None }
     }
 
     /// Gives the recorder an input. Its outputs wait for [`drain`](Self::drain): one call for many inputs costs less.

@@ -86,7 +86,7 @@ impl<F: Feeder> Session<F> {
         let wall = SystemTime::from(begun.recording.started_at);
         Self {
             feeder,
-            recorder: FileRecorder::new(id, file, now, wall),
+            recorder: FileRecorder::new(file, now, wall),
             id,
             state,
             begun,
