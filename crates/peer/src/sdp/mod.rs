@@ -1,6 +1,6 @@
-//! The offer/answer exchange (RFC 3264, RFC 8829), from the side that only ever answers and only receives.
+//! The offer/answer exchange (RFC 3264, RFC 8829) of a side that only answers and only receives.
 //!
-//! `offer` parses into checked types, `negotiate` chooses what is accepted, `answer` writes it down.
+//! `offer` parses into checked types, `negotiate` chooses what to accept, `answer` writes the answer.
 
 mod answer;
 mod attribute;
