@@ -40,7 +40,7 @@ async fn main() {
     fs::write(&file, &content).unwrap();
     fs::write(&part, &content[..PART]).unwrap();
     drop(content);
-    let config = S3Config { part_bytes: PART as u64, ..support::config(&server, server.url()) };
+    let config = S3Config { part_bytes: (PART as u64).into(), ..support::config(&server, server.url()) };
     let s3 = S3::connect(&config).await.unwrap();
     let (mut ours, mut limit) = (Vec::new(), Vec::new());
     for _ in 0..=runs {

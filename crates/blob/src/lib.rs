@@ -5,6 +5,7 @@
 //! only a value that the writer recorded with them.
 
 mod attachment;
+mod config;
 mod digest;
 mod error;
 mod key;
@@ -16,12 +17,14 @@ mod s3;
 mod store;
 
 pub use attachment::attachment;
+pub use config::{BlobConfig, LocalConfig};
 pub use digest::{FileDigest, file_digest};
 pub use error::BlobError;
 pub use local::LocalDir;
 pub use object::ObjectInfo;
 pub use part_uploads::{FilePart, OpenUpload, PartDigest, PartRange, PartUploads, SentPart};
-pub use s3::{AccessKey, ChecksumMode, S3, S3Config, Secret};
+pub use s3::{S3, S3Config};
+pub use settings::Secret;
 pub use store::{BlobStore, PutFile};
 
 use key::ObjectKey;

@@ -6,7 +6,7 @@ mod support;
 
 use std::sync::Arc;
 
-use blob::{BlobError, BlobStore, ChecksumMode, LocalDir, ObjectInfo, PutFile, S3};
+use blob::{BlobError, BlobStore, LocalDir, ObjectInfo, PutFile, S3};
 use support::{PART, TestFile, key, put, webm};
 use testkit::servers::seaweedfs::SeaweedFs;
 use tokio::sync::watch;
@@ -26,16 +26,16 @@ async fn local_dir() -> Backend {
 }
 
 async fn seaweedfs() -> Backend {
-    seaweedfs_with(ChecksumMode::WhenRequired).await
+    seaweedfs_with(false).await
 }
 
 async fn seaweedfs_with_checksums() -> Backend {
-    seaweedfs_with(ChecksumMode::WhenSupported).await
+    seaweedfs_with(true).await
 }
 
-async fn seaweedfs_with(checksums: ChecksumMode) -> Backend {
+async fn seaweedfs_with(checksum: bool) -> Backend {
     let server = support::seaweedfs().await;
-    let config = blob::S3Config { checksums, ..support::config(&server, server.url()) };
+    let config = blob::S3Config { checksum: Some(checksum), ..support::config(&server, server.url()) };
     let store = Box::new(S3::connect(&config).await.unwrap());
     Backend { store, _directory: None, _server: Some(server) }
 }

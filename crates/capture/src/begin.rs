@@ -43,7 +43,7 @@ pub struct Begun {
 pub(crate) async fn begin(node: Arc<Node>, session: NewSession) -> Result<Begun, CaptureError> {
     node.check_open()?;
     let NewSession { tenant, name, correlation_id, channel, sdp_offer: offer } = session;
-    let (bytes, limit) = (offer.len(), node.config.limits.offer_bytes);
+    let (bytes, limit) = (offer.len(), node.config.limits.offer_bytes.as_usize());
     if bytes > limit {
         return Err(peer::OfferError::TooLarge { bytes, limit }.into());
     }

@@ -71,7 +71,7 @@ impl Beginning {
         let file = create(node, &directory, &recording).await?;
         let writer = node.writers.of(recording.id.into());
         let spool = &node.config.spool;
-        let file = SpoolFile::new(file, writer, spool.max_waiting_bytes, spool.stall_timeout);
+        let file = SpoolFile::new(file, writer, spool.max_waiting_bytes.as_usize(), spool.stall_timeout.0);
         node.open_files.add(&recording, &directory, file.queue());
         let (commit, committed) = oneshot::channel();
         let begun = BegunSession { recording: recording.clone(), directory: directory.clone(), committed };
@@ -128,8 +128,8 @@ impl Beginning {
 pub(crate) fn limits(node: &Node) -> SessionLimits {
     let limits = &node.config.limits;
     SessionLimits {
-        ends_at: limits.session_time.and_then(|time| Instant::now().checked_add(time)),
-        bytes: limits.recording_bytes,
+        ends_at: limits.max_session_time().and_then(|time| Instant::now().checked_add(time)),
+        bytes: limits.max_recording_bytes(),
     }
 }
 
@@ -138,7 +138,7 @@ async fn create(
     directory: &RecordingDirectory,
     recording: &Recording,
 ) -> Result<Box<dyn MediaFile>, CaptureError> {
-    let (spool, required) = (Arc::clone(&node.spool), node.config.limits.min_free_bytes);
+    let (spool, required) = (Arc::clone(&node.spool), node.config.limits.min_free_bytes.0);
     let (files, directory, recording) = (Arc::clone(&node.files), directory.clone(), recording.clone());
     blocking(move || {
         let free = spool::free_bytes(spool.path())

@@ -38,7 +38,7 @@ pub struct SessionStatus {
     pub bytes: u64,
     /// The counters of each track.
     pub tracks: Vec<TrackStatus>,
-    /// What was dropped and belongs to no track.
+    /// What was dropped, beyond the counters of the tracks.
     pub drops: SessionDrops,
 }
 

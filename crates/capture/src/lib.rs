@@ -16,7 +16,6 @@
 mod begin;
 mod beginning;
 mod capture;
-mod codecs;
 mod config;
 mod error;
 mod ledger;
@@ -30,7 +29,7 @@ mod start;
 
 pub use begin::{Begun, NewSession};
 pub use capture::{Capture, SessionStatus};
-pub use config::{CaptureConfig, ConfigError, Limits, SpoolConfig, WebrtcConfig};
+pub use config::{CaptureConfig, CodecName, ConfigError, Limits, PortRange, SpoolConfig, WebrtcConfig};
 pub use error::CaptureError;
 pub use ledger::{Ledger, LedgerError};
 /// The types of `media` and `rtp` that sources use.

@@ -39,13 +39,13 @@ const LEDGER_RETRIES: &str = "recorder_ledger_retries_total";
 type DropCounter = (&'static str, &'static str, fn(&SessionStatistics) -> u64);
 
 /// The counters of session drops. Sessions report them every few seconds and at their end.
-const SESSION_DROPS: [DropCounter; 10] = [
+const SESSION_DROPS: [DropCounter; 19] = [
     ("recorder_packets_lost_total", "RTP packets that were never received", |s| sum(s, |t| t.lost)),
     ("recorder_packets_late_total", "RTP packets dropped because their hole was given up", |s| {
         sum(s, |t| t.late)
     }),
     ("recorder_packets_duplicate_total", "RTP packets dropped because they were received before", |s| {
-        sum(s, |t| t.duplicates)
+        sum(s, |t| t.duplicates) + s.drops.received.duplicate
     }),
     ("recorder_packets_out_of_sequence_total", "RTP packets dropped for their sequence number", |s| {
         sum(s, |t| t.out_of_sequence)
@@ -53,10 +53,10 @@ const SESSION_DROPS: [DropCounter; 10] = [
     (
         "recorder_packets_malformed_total",
         "RTP packets dropped because they break their payload format",
-        |s| sum(s, |t| t.malformed),
+        |s| sum(s, |t| t.malformed) + s.drops.received.malformed,
     ),
     ("recorder_packets_unknown_payload_type_total", "RTP packets dropped for their payload type", |s| {
-        sum(s, |t| t.unknown_payload_type)
+        sum(s, |t| t.unknown_payload_type) + s.drops.received.unknown_payload_type
     }),
     ("recorder_packets_excess_layer_total", "RTP packets of more simulcast layers than a track has", |s| {
         sum(s, |t| t.excess_layers)
@@ -72,6 +72,35 @@ const SESSION_DROPS: [DropCounter; 10] = [
         "Frames dropped: no room for their track in the file's header",
         |s| sum(s, |t| t.frames_without_entry),
     ),
+    ("recorder_srtp_authentication_failures_total", "RTP and RTCP that failed SRTP's authentication", |s| {
+        s.drops.received.not_authentic
+    }),
+    ("recorder_srtp_replays_total", "RTP and RTCP that SRTP received before, or that are too old", |s| {
+        s.drops.received.replayed
+    }),
+    ("recorder_packets_unknown_ssrc_total", "RTP and RTCP of sources whose track is unknown", |s| {
+        s.drops.received.unknown_ssrc
+    }),
+    ("recorder_packets_before_keys_total", "RTP and RTCP received before the DTLS handshake's end", |s| {
+        s.drops.received.before_keys
+    }),
+    ("recorder_packets_unmatched_resend_total", "Resent RTP packets whose original source is unknown", |s| {
+        s.drops.received.unmatched_resend
+    }),
+    (
+        "recorder_datagrams_unexpected_total",
+        "Datagrams of sessions that are none of WebRTC's protocols",
+        |s| s.drops.received.unexpected,
+    ),
+    ("recorder_stun_rejected_total", "STUN messages that are no authentic binding request", |s| {
+        s.drops.received.stun
+    }),
+    ("recorder_dtls_rejected_total", "Datagrams with DTLS records that no honest client sends", |s| {
+        s.drops.received.dtls
+    }),
+    ("recorder_peer_queue_full_total", "Datagrams dropped because their peer's queue was full", |s| {
+        s.drops.received.queue_full
+    }),
 ];
 
 fn sum(session: &SessionStatistics, value: fn(&media::TrackStatistics) -> u64) -> u64 {

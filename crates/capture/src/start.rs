@@ -9,6 +9,7 @@ use std::{
 
 use futures::future::join_all;
 use peer::{Candidate, Environment, PeerConfig, Protocol, TransportTimeouts};
+use rtp::Encoding;
 use socket2::{Domain, Socket, Type};
 use spool::{Files, OpenFiles, Spool, Writers};
 use tokio::{task::spawn_blocking, time::timeout};
@@ -16,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
-    CaptureConfig, ConfigError, Ledger, WebrtcConfig, codecs, metrics,
+    CaptureConfig, ConfigError, Ledger, WebrtcConfig, metrics,
     node::Node,
     registry::Registry,
     session::finalizing::Finalizer,
@@ -46,14 +47,14 @@ pub(crate) async fn start(
     files: Arc<dyn Files>,
 ) -> Result<Node, ConfigError> {
     metrics::describe();
-    let preferences = codecs::preferences(&config.webrtc.codecs)?;
+    let codecs = encodings(&config.webrtc)?;
     let spool =
         Spool::open(&config.spool.directory).map_err(|error| refuse("spool.directory")(error.to_string()))?;
     let spool = Arc::new(spool);
     let sockets = bind_shards(&config.webrtc)?;
     let failed = refuse("webrtc");
     let environment = Arc::new(Environment::new().map_err(|error| failed(error.to_string()))?);
-    let writers = Writers::start(config.spool.writers, config.spool.sync_interval)
+    let writers = Writers::start(config.spool.writers, config.spool.sync_interval.0)
         .map_err(|error| refuse("spool.writers")(error.to_string()))?;
     let registry = Arc::new(Registry::new(&config.limits));
     let (tasks, cancelled) = (TaskTracker::new(), CancellationToken::new());
@@ -70,14 +71,14 @@ pub(crate) async fn start(
     for (number, sockets) in sockets.into_iter().enumerate() {
         let peer = PeerConfig {
             candidates: candidates(&config.webrtc, &sockets).map_err(|error| failed(error.to_string()))?,
-            codecs: preferences.clone(),
+            codecs: codecs.clone(),
             timeouts: TransportTimeouts {
-                connect: config.webrtc.connect_timeout,
-                disconnected: config.webrtc.disconnected_timeout,
-                failed: config.webrtc.failed_timeout,
+                connect: config.webrtc.connect_timeout.0,
+                disconnected: config.webrtc.ice_disconnected_timeout.0,
+                failed: config.webrtc.ice_failed_timeout.0,
             },
             max_wait: media::RecorderConfig::default().max_wait,
-            max_offer_bytes: config.limits.offer_bytes,
+            max_offer_bytes: config.limits.offer_bytes.as_usize(),
             max_sections: MAX_SECTIONS,
         };
         let shard = shard::spawn(ShardConfig {
@@ -85,7 +86,7 @@ pub(crate) async fn start(
             sockets,
             environment: Arc::clone(&environment),
             peer: Arc::new(peer),
-            tick: config.webrtc.tick,
+            tick: config.webrtc.tick.0,
             tcp: TcpLimits {
                 connections: config.limits.sessions.saturating_mul(2) + TCP_UNAUTHENTICATED,
                 unauthenticated: TCP_UNAUTHENTICATED,
@@ -144,17 +145,24 @@ type ShardSockets = Vec<(UdpSocket, Option<TcpListener>)>;
 
 fn bind_shards(config: &WebrtcConfig) -> Result<Vec<ShardSockets>, ConfigError> {
     check_addresses(config)?;
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let count = config.shards.unwrap_or_else(cores).max(1);
+    let count = config.shard_count();
+    let ports = &config.udp_port_range.0;
     // Port 0 is any free port: for tests, and where no firewall needs the number.
-    if config.port_range == (0..=0) {
+    if *ports == (0..=0) {
         return (0..count).map(|_| bind_any(config)).collect();
     }
-    if config.port_range.len() < count {
-        let problem = format!("{} ports for {count} shards", config.port_range.len());
-        return Err(refuse("webrtc.port_range")(problem));
+    if ports.len() < count {
+        let problem = format!("{} ports for {count} shards", ports.len());
+        return Err(refuse("webrtc.udp_port_range")(problem));
     }
-    config.port_range.clone().take(count).map(|port| bind_port(config, port)).collect()
+    ports.clone().take(count).map(|port| bind_port(config, port)).collect()
+}
+
+fn encodings(config: &WebrtcConfig) -> Result<Vec<Encoding>, ConfigError> {
+    if config.codecs.is_empty() {
+        return Err(refuse("webrtc.codecs")("no codec is named".to_owned()));
+    }
+    Ok(config.codecs.iter().map(|codec| codec.0).collect())
 }
 
 fn check_addresses(config: &WebrtcConfig) -> Result<(), ConfigError> {
@@ -187,9 +195,9 @@ fn bind_port(config: &WebrtcConfig, port: u16) -> Result<ShardSockets, ConfigErr
     for &ip in &config.listen_ips {
         let failed = |protocol: &str, error: &io::Error| {
             let problem = format!("{protocol} {}: {error}", SocketAddr::new(ip, port));
-            refuse("webrtc.port_range")(problem)
+            refuse("webrtc.udp_port_range")(problem)
         };
-        let socket = shard::bind(SocketAddr::new(ip, port), config.receive_buffer)
+        let socket = shard::bind(SocketAddr::new(ip, port), config.receive_buffer.as_usize())
             .map_err(|error| failed("UDP", &error))?;
         let address = socket.local_addr().map_err(|error| failed("UDP", &error))?;
         let listener = config.ice_tcp.then(|| bind_tcp(address)).transpose();

@@ -21,8 +21,8 @@ use testkit::{
 };
 
 use crate::{
-    CaptureConfig, Ledger, LedgerError, Limits, NewSession, SpoolConfig, WebrtcConfig, begin::begin,
-    node::Node, start,
+    CaptureConfig, Ledger, LedgerError, Limits, NewSession, PortRange, SpoolConfig, WebrtcConfig,
+    begin::begin, node::Node, start,
 };
 
 /// A disk with a limited size, which can be made to block.
@@ -101,11 +101,16 @@ async fn running(disk: &Arc<Disk>) -> Running {
     let config = CaptureConfig {
         node: model::NodeId::default(),
         base_path: String::new(),
-        webrtc: WebrtcConfig { port_range: 0..=0, shards: Some(1), ..WebrtcConfig::default() },
-        limits: Limits { min_free_bytes: 0, ..Limits::default() },
+        webrtc: WebrtcConfig {
+            udp_port_range: PortRange(0..=0),
+            shards: 1,
+            listen_ips: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            ..WebrtcConfig::default()
+        },
+        limits: Limits { min_free_bytes: 0.into(), ..Limits::default() },
         spool: SpoolConfig {
             directory: spool.path().to_owned(),
-            stall_timeout: Duration::from_secs(3),
+            stall_timeout: Duration::from_secs(3).into(),
             ..SpoolConfig::default()
         },
     };

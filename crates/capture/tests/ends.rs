@@ -27,8 +27,8 @@ async fn a_client_that_closes_ends_its_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanishes_ends_its_session_after_the_time_out() {
     let change = |config: &mut capture::CaptureConfig| {
-        config.webrtc.disconnected_timeout = Duration::from_millis(500);
-        config.webrtc.failed_timeout = Duration::from_secs(3);
+        config.webrtc.ice_disconnected_timeout = Duration::from_millis(500).into();
+        config.webrtc.ice_failed_timeout = Duration::from_secs(3).into();
     };
     let node = Node::start_with(change).await;
     let driver = Driver::start().unwrap();
@@ -42,7 +42,7 @@ async fn a_client_that_vanishes_ends_its_session_after_the_time_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_never_connects_leaves_a_recording_with_the_reason_and_no_files() {
-    let node = Node::start_with(|config| config.webrtc.connect_timeout = Duration::from_secs(3)).await;
+    let node = Node::start_with(|config| config.webrtc.connect_timeout = Duration::from_secs(3).into()).await;
     let driver = Driver::start().unwrap();
     let sender = driver.add(audio_and_video(), support::LOOPBACK).await.unwrap();
     node.begin(sender.offer().await.unwrap()).await;
@@ -57,7 +57,7 @@ async fn a_client_that_never_connects_leaves_a_recording_with_the_reason_and_no_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_time_limit_ends_a_session() {
-    let node = Node::start_with(|config| config.limits.session_time = Some(Duration::from_secs(4))).await;
+    let node = Node::start_with(|config| config.limits.session_time = Duration::from_secs(4).into()).await;
     let driver = Driver::start().unwrap();
     let _call = node.call(&driver, audio_and_video()).await;
     let recording = node.ledger.wait_for_one().await;
@@ -68,7 +68,7 @@ async fn the_time_limit_ends_a_session() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_size_limit_ends_a_session_close_to_it() {
     const LIMIT: u64 = 100_000;
-    let node = Node::start_with(|config| config.limits.recording_bytes = Some(LIMIT)).await;
+    let node = Node::start_with(|config| config.limits.recording_bytes = LIMIT.into()).await;
     let driver = Driver::start().unwrap();
     let _call = node.call(&driver, audio_and_video()).await;
     let recording = node.ledger.wait_for_one().await;
@@ -79,7 +79,7 @@ async fn the_size_limit_ends_a_session_close_to_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_finalizes_every_session_and_refuses_new_ones() {
-    let node = Node::start_with(|config| config.webrtc.shards = Some(2)).await;
+    let node = Node::start_with(|config| config.webrtc.shards = 2).await;
     let driver = Driver::start().unwrap();
     let mut calls = Vec::new();
     for _ in 0..4 {
@@ -123,7 +123,7 @@ async fn an_unavailable_ledger_delays_stop_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_fails_to_begin_leaves_no_row_no_directory_and_no_admission() {
-    let node = Node::start_with(|config| config.limits.offer_bytes = 20_000).await;
+    let node = Node::start_with(|config| config.limits.offer_bytes = 20_000.into()).await;
     let driver = Driver::start().unwrap();
     let sender = driver.add(audio_and_video(), support::LOOPBACK).await.unwrap();
     let offer = sender.offer().await.unwrap();
@@ -144,7 +144,7 @@ async fn a_session_that_fails_to_begin_leaves_no_row_no_directory_and_no_admissi
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_nearly_full_disk_refuses_sessions() {
-    let node = Node::start_with(|config| config.limits.min_free_bytes = u64::MAX).await;
+    let node = Node::start_with(|config| config.limits.min_free_bytes = u64::MAX.into()).await;
     let refused = node.capture.begin(session("v=0".to_owned())).await;
     assert!(matches!(refused, Err(CaptureError::DiskNearlyFull { required: u64::MAX, .. })), "{refused:?}");
     assert_eq!((node.directories(), node.capture.count()), (0, 0));

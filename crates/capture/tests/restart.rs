@@ -5,7 +5,7 @@ mod support;
 
 use std::{fs, sync::Arc};
 
-use capture::Capture;
+use capture::{Capture, PortRange};
 use model::EndReason;
 use support::{Memory, Node, audio_and_video, config, eventually, tenant};
 use testkit::{sender::Driver, verify};
@@ -86,17 +86,19 @@ async fn an_unusable_setting_is_named() {
     let taken = std::net::UdpSocket::bind((support::LOOPBACK, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     type Change = Box<dyn Fn(&mut capture::CaptureConfig)>;
-    let rows: [(&str, Change); 6] = [
-        ("webrtc.codecs", Box::new(|config| config.webrtc.codecs = vec!["theora".into()])),
+    let rows: [(&str, Change); 5] = [
         ("webrtc.codecs", Box::new(|config| config.webrtc.codecs.clear())),
         ("webrtc.listen_ips", Box::new(|config| config.webrtc.listen_ips.clear())),
         ("webrtc.listen_ips", Box::new(|config| config.webrtc.listen_ips = vec!["0.0.0.0".parse().unwrap()])),
-        ("webrtc.port_range", Box::new(move |config| config.webrtc.port_range = port..=port)),
         (
-            "webrtc.port_range",
+            "webrtc.udp_port_range",
+            Box::new(move |config| config.webrtc.udp_port_range = PortRange(port..=port)),
+        ),
+        (
+            "webrtc.udp_port_range",
             Box::new(|config| {
-                config.webrtc.port_range = 40000..=40001;
-                config.webrtc.shards = Some(3);
+                config.webrtc.udp_port_range = PortRange(40000..=40001);
+                config.webrtc.shards = 3;
             }),
         ),
     ];

@@ -133,8 +133,8 @@ async fn unusable_audio_ends_the_session_and_the_audio_before_it_is_recorded() {
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_apply_to_sources() {
     let node = Node::start_with(|config| {
-        config.limits.recording_bytes = Some(300_000);
-        config.limits.session_time = Some(Duration::from_secs(5));
+        config.limits.recording_bytes = 300_000.into();
+        config.limits.session_time = Duration::from_secs(5).into();
         config.limits.sessions = 2;
     })
     .await;
@@ -291,7 +291,7 @@ async fn packets_of_unknown_tracks_are_dropped_and_counted() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_disk_makes_the_source_wait_and_nothing_is_lost() {
     // Four sessions push minutes of audio at once, as fast as they can, through a small budget.
-    let node = Node::start_with(|config| config.spool.max_waiting_bytes = 256 << 10).await;
+    let node = Node::start_with(|config| config.spool.max_waiting_bytes = (256 << 10).into()).await;
     let sent = noise(8 << 20);
     let mut pushes = Vec::new();
     for _ in 0..4 {

@@ -77,7 +77,10 @@ async fn datagrams_of_unauthenticated_senders_do_not_disturb_a_session() {
     eventually("they are counted", || (count("recorder_datagrams_received_total") > 900 + 30).then_some(()))
         .await;
     assert!(intruder.recv(&mut [0; 2048]).is_err(), "an unauthenticated request is not answered");
+    let rejected = node.capture.live(None).await[0].drops.received.stun;
+    assert!(rejected >= 300, "{rejected} of the intruder's requests are counted in the session");
     let recording = node.capture.stop(&tenant(), call.begun.id, EndReason::Requested).await.unwrap();
+    assert!(count("recorder_stun_rejected_total") >= 300);
     let counters = verify::Counters::of(&verify::pictures(&node.media(&recording), 0).unwrap(), 360);
     assert!(counters.is_whole(), "{counters:?}");
 }

@@ -103,5 +103,5 @@ async fn done_or_repeat(
 
 /// A run notices its cancellation at the latest when its lease has run out. As much time again is for its last requests.
 fn second_removal(context: &Context, leased: &LeasedJob) -> DateTime<Utc> {
-    leased.job.created_at + 2 * context.config.lease
+    leased.job.created_at + 2 * context.config.workers.lease.0
 }

@@ -43,7 +43,7 @@ pub(crate) struct Lease<'a> {
 impl<'a> Lease<'a> {
     /// `asked`: when the lease was requested.
     pub fn new(context: &'a Context, leased: LeasedJob, asked: Instant) -> Self {
-        let expires = asked + context.config.lease;
+        let expires = asked + context.config.workers.lease.0;
         Self { context, leased, expires }
     }
 
@@ -119,7 +119,7 @@ impl<'a> Lease<'a> {
 
     /// Renews the lease whenever a third of its length has passed. Returns when the lease is lost.
     async fn renew(&mut self) {
-        let length = self.context.config.lease;
+        let length = self.context.config.workers.lease.0;
         let mut next = self.expires - length + length / 3;
         loop {
             sleep_until(next.min(self.expires)).await;

@@ -29,7 +29,7 @@ mod upload;
 mod work_directory;
 mod worker;
 
-pub use config::{JobsConfig, RetentionRule, SegmentsConfig};
+pub use config::{JobsConfig, RetentionRule, SegmentsConfig, WorkersConfig};
 pub use error::JobError;
 pub use maintenance::DefaultRenditions;
 pub use metrics::{describe as describe_metrics, enqueued as count_enqueued};

@@ -48,8 +48,8 @@ pub(crate) async fn run(
     context.store.set_progress(leased, &Progress::default()).await?;
     // Uploads of a killed run. This run may fail before it stores anything.
     abort_uploads(context, &rendition.object_key).await?;
-    let work = WorkDirectory::make(&context.config.work, leased)
-        .map_err(|source| JobError::Work { path: context.config.work.clone(), source })?;
+    let work = WorkDirectory::make(&context.config.workers.work_directory, leased)
+        .map_err(|source| JobError::Work { path: context.config.workers.work_directory.clone(), source })?;
     let output = work.path().join(file_name(&rendition));
     let rendered = match join::segments_of(context, recording, &rendition, &output, cancel).await? {
         Some(joined) => joined,
@@ -210,7 +210,12 @@ async fn put_file(
         match context.blobs.put_file(put.clone(), cancel).await {
             Err(error) if error.is_transient() && begun.elapsed() < PUT_PATIENCE => {
                 failures += 1;
-                let wait = backoff(context.config.first_backoff, MAX_PUT_BACKOFF, failures, rand::random());
+                let wait = backoff(
+                    context.config.workers.first_backoff.0,
+                    MAX_PUT_BACKOFF,
+                    failures,
+                    rand::random(),
+                );
                 tracing::warn!(%error, failures, ?wait, "rendition not stored yet, to be retried");
                 let slept = cancel.run_until_cancelled(tokio::time::sleep(wait)).await;
                 slept.ok_or(JobError::Cancelled)?;

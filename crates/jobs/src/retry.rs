@@ -23,7 +23,7 @@ pub(crate) fn after_failure(
     if error.is_permanent() || attempt >= max_attempts(config, kind, error) {
         return JobOutcome::Parked { error: text };
     }
-    let wait = backoff(config.first_backoff, config.max_backoff, attempt, rand::random());
+    let wait = backoff(config.workers.first_backoff.0, config.workers.max_backoff.0, attempt, rand::random());
     JobOutcome::RetryAt { at: now + wait, error: text }
 }
 
@@ -34,7 +34,11 @@ fn max_attempts(config: &JobsConfig, kind: JobKind, error: &JobError) -> u32 {
         error,
         JobError::Blob(_) | JobError::Store(_) | JobError::Spool { .. } | JobError::Work { .. }
     );
-    if kind == JobKind::Render && !waits { config.render_max_attempts } else { config.max_attempts }
+    if kind == JobKind::Render && !waits {
+        config.workers.max_render_attempts()
+    } else {
+        config.workers.max_attempts()
+    }
 }
 
 /// The wait after an attempt: `first`, doubled with each attempt up to `max`. `chance` (`0.0..1.0`) selects a point of its
@@ -50,8 +54,9 @@ mod tests {
     use super::*;
 
     fn config() -> JobsConfig {
-        let defaults = JobsConfig::new(model::NodeId::default(), "spool".into());
-        JobsConfig { max_attempts: 3, render_max_attempts: 2, ..defaults }
+        let mut config = JobsConfig::new(model::NodeId::default(), "spool".into());
+        (config.workers.upload_max_retry, config.workers.transcoding_max_retry) = (2, 1);
+        config
     }
 
     #[test]

@@ -49,17 +49,17 @@ impl Workers {
         shutdown: CancellationToken,
     ) -> Self {
         let config = config.bounded();
-        if let Err(error) = work_directory::sweep(&config.work) {
-            tracing::warn!(path = %config.work.display(), %error, "work directories of an earlier run can't be removed");
+        if let Err(error) = work_directory::sweep(&config.workers.work_directory) {
+            tracing::warn!(path = %config.workers.work_directory.display(), %error, "work directories of an earlier run can't be removed");
         }
         // No follower runs yet, so every segment is of an earlier run.
         if let Err(error) = live_render::sweep(&config.segments.directory, Duration::ZERO, |_| false) {
             tracing::warn!(path = %config.segments.directory.display(), %error, "old segments can't be removed");
         }
         let pools = [
-            (JobKind::Upload, config.upload_workers),
+            (JobKind::Upload, config.workers.upload_workers),
             (JobKind::CleanUp, CLEAN_UP_WORKERS),
-            (JobKind::Render, config.render_workers),
+            (JobKind::Render, config.workers.transcoding_workers),
             (JobKind::Delete, DELETE_WORKERS),
         ];
         let context = Arc::new(Context {
@@ -132,14 +132,14 @@ impl WorkerPool {
             }
             let asked = Instant::now();
             // Not cancelled by the shutdown: the database may have committed the lease, and then it has to be given back.
-            match store.lease(&config.node, &[self.kind], config.lease).await {
+            match store.lease(&config.node, &[self.kind], config.workers.lease.0).await {
                 Ok(Some(leased)) => {
                     failures = 0;
                     running.spawn(self.job(leased, asked));
                 }
                 Ok(None) => {
                     failures = 0;
-                    self.shutdown.run_until_cancelled(store.wait_for_jobs(config.poll)).await;
+                    self.shutdown.run_until_cancelled(store.wait_for_jobs(config.workers.poll.0)).await;
                 }
                 Err(error) => {
                     failures += 1;
@@ -162,7 +162,7 @@ impl WorkerPool {
         );
         let (context, shutdown) = (self.context.clone(), self.shutdown.clone());
         async move {
-            tracing::debug!(lease = ?context.config.lease, "job leased");
+            tracing::debug!(lease = ?context.config.workers.lease.0, "job leased");
             let lease = Lease::new(&context, leased, asked);
             if shutdown.is_cancelled() {
                 lease.give_back(&shutdown).await;
@@ -175,7 +175,7 @@ impl WorkerPool {
 
     async fn wait_after(&self, error: &StoreError, failures: u32) {
         let config = &self.context.config;
-        let wait = backoff(config.first_backoff, MAX_STORE_BACKOFF, failures, rand::random());
+        let wait = backoff(config.workers.first_backoff.0, MAX_STORE_BACKOFF, failures, rand::random());
         tracing::warn!(kind = %self.kind, %error, ?wait, failures, "no job could be leased");
         self.shutdown.run_until_cancelled(tokio::time::sleep(wait)).await;
     }

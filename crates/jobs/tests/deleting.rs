@@ -24,7 +24,7 @@ async fn stored(cluster: &Cluster) -> (TestNode, TestRecording) {
 
 async fn stored_by(mut node: TestNode) -> (TestNode, TestRecording) {
     // The removal is repeated after two leases. In that time a slow machine has to store something.
-    node.config.lease = Duration::from_secs(5);
+    node.config.workers.lease = Duration::from_secs(5).into();
     node.start();
     let mut recording = node.begin().await;
     recording.grow(10_000);
@@ -63,8 +63,9 @@ async fn store(node: &TestNode, key: &str) {
 async fn until_removed_once(node: &TestNode, recording: &TestRecording) {
     wait_for("the first removal", async || {
         let jobs = node.store.jobs_of(recording.begun.id).await.unwrap();
-        let waits =
-            |job: &Job| job.state == JobState::Queued && job.run_at > job.created_at + node.config.lease;
+        let waits = |job: &Job| {
+            job.state == JobState::Queued && job.run_at > job.created_at + node.config.workers.lease.0
+        };
         jobs.iter().any(|job| job.kind == JobKind::Delete && waits(job))
     })
     .await;

@@ -68,7 +68,7 @@ async fn recordings_become_available_with_sqlite_and_s3_that_is_away_at_first() 
 #[tokio::test]
 async fn workers_stop_while_nothing_is_to_be_done() {
     let mut node = LocalNode::new().await;
-    node.config.poll = Duration::from_secs(3600);
+    node.config.workers.poll = Duration::from_secs(3600).into();
     node.start();
     tokio::time::sleep(Duration::from_millis(100)).await;
     let stopped = tokio::time::timeout(Duration::from_secs(30), node.stop()).await;

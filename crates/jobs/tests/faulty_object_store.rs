@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 async fn stored(cluster: &Cluster) -> (TestNode, TestRecording, Proxy) {
     let proxy = Proxy::to(cluster.server.address()).await.unwrap();
     let mut node = cluster.node_through("a", proxy.url.clone()).await;
-    node.config.render_max_attempts = 100;
+    node.config.workers.transcoding_max_retry = 99;
     node.start();
     let mut recording = node.begin().await;
     // Uploaded in parts while it is open: the object store has no checksum of the whole file.
@@ -67,7 +67,7 @@ async fn assert_made(cluster: &Cluster, node: &TestNode, recording: &TestRecordi
         "{kind}"
     );
     cluster.assert_no_orphans().await;
-    let work: Vec<_> = std::fs::read_dir(&node.config.work).unwrap().collect();
+    let work: Vec<_> = std::fs::read_dir(&node.config.workers.work_directory).unwrap().collect();
     assert!(work.is_empty(), "{kind}: {work:?}");
 }
 
@@ -119,7 +119,7 @@ async fn an_object_that_is_not_the_finished_file_parks_the_rendition() {
     let cluster = Cluster::new().await;
     let (mut node, recording, _proxy) = stored(&cluster).await;
     node.stop().await;
-    node.config.render_max_attempts = 2;
+    node.config.workers.transcoding_max_retry = 1;
     node.start();
     let direct = cluster.s3(cluster.server.url()).await;
     let spoilt = tempfile::NamedTempFile::new().unwrap();

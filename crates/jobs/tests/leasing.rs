@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 #[tokio::test]
 async fn a_lease_is_renewed_while_its_job_runs() {
     let mut node = LocalNode::new().await;
-    node.config.lease = 3 * SECOND;
+    node.config.workers.lease = (3 * SECOND).into();
     node.blobs.hold();
     let recording = node.finalize(b"media").await;
     node.start();
@@ -31,7 +31,7 @@ async fn a_lease_is_renewed_while_its_job_runs() {
 #[tokio::test]
 async fn a_lost_lease_cancels_the_run_and_changes_nothing() {
     let mut node = LocalNode::new().await;
-    node.config.lease = 3 * SECOND;
+    node.config.workers.lease = (3 * SECOND).into();
     node.blobs.hold();
     let recording = node.finalize(b"media").await;
     node.start();
@@ -49,7 +49,7 @@ async fn a_lost_lease_cancels_the_run_and_changes_nothing() {
 #[tokio::test]
 async fn a_database_that_is_away_for_less_than_the_lease_disturbs_no_run() {
     let mut node = LocalNode::new().await;
-    node.config.lease = 10 * SECOND;
+    node.config.workers.lease = (10 * SECOND).into();
     node.blobs.hold();
     let recording = node.finalize(b"media").await;
     node.start();
@@ -68,7 +68,7 @@ async fn a_database_that_is_away_for_less_than_the_lease_disturbs_no_run() {
 #[tokio::test]
 async fn a_database_that_is_away_for_longer_than_the_lease_cancels_the_run() {
     let mut node = LocalNode::new().await;
-    node.config.lease = 2 * SECOND;
+    node.config.workers.lease = (2 * SECOND).into();
     node.blobs.hold();
     let recording = node.finalize(b"media").await;
     node.start();
@@ -77,7 +77,11 @@ async fn a_database_that_is_away_for_longer_than_the_lease_cancels_the_run() {
     let away = Instant::now();
     wait_for("the run is cancelled", async || node.blobs.cancelled() == 1).await;
     // The run ends at the end of its lease; a slow machine notices that late.
-    assert!(away.elapsed() <= 2 * node.config.lease, "the run outlived its lease: {:?}", away.elapsed());
+    assert!(
+        away.elapsed() <= 2 * node.config.workers.lease.0,
+        "the run outlived its lease: {:?}",
+        away.elapsed()
+    );
     node.store.set_away(false);
     node.blobs.release();
     node.until(&recording, CleanUp, JobState::Done).await;
@@ -119,7 +123,7 @@ async fn workers_outlive_a_database_that_is_away() {
 #[tokio::test]
 async fn a_shutdown_gives_the_leases_back_promptly() {
     let mut node = LocalNode::new().await;
-    node.config.lease = 600 * SECOND;
+    node.config.workers.lease = (600 * SECOND).into();
     node.blobs.hold();
     let recording = node.finalize(b"media").await;
     node.start();
@@ -168,7 +172,7 @@ async fn two_sets_of_workers_never_run_one_job_twice() {
 #[tokio::test]
 async fn no_more_uploads_run_than_there_are_workers() {
     let mut node = LocalNode::new().await;
-    node.config.upload_workers = 3;
+    node.config.workers.upload_workers = 3;
     node.blobs.hold();
     let mut recordings = Vec::new();
     for n in 0..10_u8 {
@@ -187,8 +191,9 @@ async fn no_more_uploads_run_than_there_are_workers() {
 #[tokio::test]
 async fn settings_of_zero_stop_no_worker() {
     let mut node = LocalNode::new().await;
-    node.config.upload_workers = 0;
-    (node.config.poll, node.config.first_backoff) = (Duration::ZERO, Duration::ZERO);
+    node.config.workers.upload_workers = 0;
+    (node.config.workers.poll, node.config.workers.first_backoff) =
+        (Duration::ZERO.into(), Duration::ZERO.into());
     node.start();
     tokio::time::sleep(SECOND).await;
     let recording = node.finalize(b"media").await;
@@ -201,7 +206,7 @@ fn a_run_whose_process_was_killed_is_repeated_under_the_same_key() {
     let killed = runtime();
     let (mut node, recording) = killed.block_on(async {
         let mut node = LocalNode::new().await;
-        node.config.lease = 3 * SECOND;
+        node.config.workers.lease = (3 * SECOND).into();
         node.blobs.hold();
         let recording = node.finalize(b"media").await;
         node.start();

@@ -133,7 +133,8 @@ async fn a_recording_that_can_not_be_followed_is_tried_again_when_a_track_joins(
 #[tokio::test]
 async fn segments_that_are_not_ready_in_time_are_not_used() {
     let node =
-        Harness::with([Fault::HangsAtTheEnd], |segments| segments.wait = Duration::from_millis(300)).await;
+        Harness::with([Fault::HangsAtTheEnd], |segments| segments.wait = Duration::from_millis(300).into())
+            .await;
     node.grows_to(seconds(30), 2);
     node.states(&[SegmentState::Done; 3]).await;
     node.finalize().await;
@@ -194,8 +195,8 @@ async fn a_start_removes_the_segments_of_an_earlier_run() {
 #[tokio::test]
 async fn old_segments_that_were_not_joined_are_removed() {
     let node = Harness::with([], |segments| {
-        segments.keep = Duration::from_secs(24 * 3600);
-        segments.clean_up_interval = Duration::from_millis(50);
+        segments.keep = Duration::from_secs(24 * 3600).into();
+        segments.clean_up_interval = Duration::from_millis(50).into();
     })
     .await;
     let old = RecordingId::new();

@@ -264,7 +264,7 @@ async fn orphaned_uploads_are_aborted() {
 async fn a_file_that_has_changed_since_its_parts_were_sent_is_not_removed() {
     let cluster = Cluster::new().await;
     let mut node = cluster.node("a").await;
-    node.config.max_attempts = 2;
+    node.config.workers.upload_max_retry = 1;
     node.start();
     let mut recording = node.begin().await;
     recording.grow(3 * PART);
@@ -286,7 +286,7 @@ async fn a_file_that_has_changed_since_its_parts_were_sent_is_not_removed() {
 async fn many_recordings_share_the_upload_workers() {
     let cluster = Cluster::new().await;
     let mut node = cluster.node("a").await;
-    node.config.upload_workers = 2;
+    node.config.workers.upload_workers = 2;
     node.start();
     let mut recordings = Vec::new();
     for _ in 0..6 {

@@ -47,7 +47,10 @@ async fn renditions_requested_at_the_end_and_later_are_made_and_stored() {
         assert_eq!((made.width, made.height, made.duration), (640, 360, Duration::from_secs(1)));
         assert_eq!(made.sha256, Some(support::sha256(&fs::read(object).unwrap())));
     }
-    wait_for("no work is left", async || fs::read_dir(&node.config.work).unwrap().count() == 0).await;
+    wait_for("no work is left", async || {
+        fs::read_dir(&node.config.workers.work_directory).unwrap().count() == 0
+    })
+    .await;
     let row = node.row(&recording).await;
     assert_eq!((row.state, row.error), (RecordingState::Available, None));
 }
@@ -114,7 +117,9 @@ async fn a_cancelled_render_stops_at_once_and_leaves_no_file() {
 
         assert_eq!(node.store.cancel(&recording.tenant, job).await.unwrap(), Cancellation::Cancelled);
         let asked = Instant::now();
-        while node.renderer.running() > 0 || fs::read_dir(&node.config.work).unwrap().count() > 0 {
+        while node.renderer.running() > 0
+            || fs::read_dir(&node.config.workers.work_directory).unwrap().count() > 0
+        {
             assert!(asked.elapsed() < Duration::from_secs(10), "the render runs on");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -187,7 +192,7 @@ async fn a_deleted_recording_leaves_no_object_and_no_local_file() {
 async fn a_recording_that_is_deleted_while_it_is_rendered_leaves_nothing() {
     let mut node = LocalNode::new().await;
     // The deletion looks again after two leases.
-    node.config.lease = Duration::from_secs(3);
+    node.config.workers.lease = Duration::from_secs(3).into();
     node.renderer.script([Render::RunsUntilCancelled(Progress::default())]);
     node.start();
     let recording = finalize(&node, &["mp3"]).await;
@@ -204,12 +209,12 @@ async fn a_recording_that_is_deleted_while_it_is_rendered_leaves_nothing() {
 #[tokio::test]
 async fn retention_deletes_what_is_older_than_a_rule_allows_and_nothing_else() {
     let mut node = LocalNode::new().await;
-    let rule = |rendition: Option<&str>, after| RetentionRule {
+    let rule = |rendition: Option<&str>, after: Duration| RetentionRule {
         tenant: None,
-        rendition: rendition.map(str::to_owned),
-        after,
+        rendition: rendition.map(|kind| kind.parse().unwrap()),
+        after: after.into(),
     };
-    node.config.retention_interval = Duration::from_millis(50);
+    node.config.workers.retention_interval = Duration::from_millis(50).into();
     node.config.retention = vec![rule(Some("mp3"), Duration::ZERO), rule(None, Duration::from_secs(3600))];
     node.start();
     let recording = finalize(&node, &["mp3", "wav"]).await;

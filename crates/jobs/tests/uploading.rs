@@ -161,7 +161,7 @@ fn an_object_that_a_killed_upload_had_stored_goes_if_its_recording_was_deleted_m
     let killed = runtime();
     let (mut node, recording) = killed.block_on(async {
         let mut node = LocalNode::new().await;
-        node.config.lease = Duration::from_secs(3);
+        node.config.workers.lease = Duration::from_secs(3).into();
         node.blobs.hold();
         let recording = node.finalize(b"media").await;
         node.start();
@@ -185,7 +185,7 @@ fn an_object_that_a_killed_upload_had_stored_goes_if_its_recording_was_deleted_m
 #[tokio::test]
 async fn a_panic_costs_an_attempt_of_one_job_and_no_worker() {
     let mut node = LocalNode::new().await;
-    node.config.upload_workers = 1;
+    node.config.workers.upload_workers = 1;
     node.blobs.script([Put::Panic, Put::Panic]);
     let (first, second) = (node.finalize(b"first").await, node.finalize(b"second").await);
     node.start();

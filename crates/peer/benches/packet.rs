@@ -69,7 +69,7 @@ fn packet(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter_custom(|iterations| measured(&mut client, &mut next, &payload, iterations));
         });
-        let received = client.peer.statistics()[0].1.packets;
+        let received = client.peer.statistics().tracks[0].1.packets;
         assert_eq!(received, next, "packets were dropped");
     }
     group.finish();

@@ -31,11 +31,12 @@ pub use config::{
 };
 pub use dtls::{openssl_predates_dtls_fixes, openssl_version};
 pub use event::{CloseReason, PeerEvent, Track, Transmit};
-pub use peer::{Answer, OfferError, Peer};
+pub use peer::{Answer, Peer};
 /// The vocabulary of the events.
 pub use rtp::{
     Codec, Encoding, LayerId, MediaKind, NtpTime, PayloadFormat, PayloadType, RtpPacket, RtpTimestamp,
     SenderReport, Ssrc, TrackId,
 };
+pub use sdp::OfferError;
 pub use statistics::{Drops, PeerStatistics, TrackStatistics};
 pub use stun::stun_ufrag;

@@ -17,7 +17,7 @@ use crate::{
     event_log::{EventLog, log_event},
     ice::{Ice, Presence},
     receiver::{Context, Receiver},
-    sdp::{AnswerContext, Fingerprint, Offer, Session, negotiate, write_answer},
+    sdp::{AnswerContext, Fingerprint, Offer, OfferError, Session, negotiate, write_answer},
     srtp::Srtp,
     stream::Times,
     tracks::Tracks,
@@ -33,36 +33,6 @@ pub struct Answer {
     pub ufrag: String,
 }
 
-/// Why an offer is refused. The peer is unchanged.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum OfferError {
-    /// It is not SDP, or it breaks a rule that we rely on.
-    #[error("the offer is not usable: {0}")]
-    Malformed(String),
-    /// It is larger than the limit.
-    #[error("the offer has {bytes} bytes, more than the {limit} allowed")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// It has no section of audio, video or data that could send to us.
-    #[error("the offer has no media section that sends")]
-    NoMedia,
-    /// No section has a codec that we accept.
-    #[error("no codec in common: offered {offered}; supported {supported}")]
-    NoCommonCodec {
-        /// What was offered, comma-separated.
-        offered: String,
-        /// What would be accepted, comma-separated.
-        supported: String,
-    },
-    /// The peer is closed.
-    #[error("the peer is closed")]
-    Closed,
-}
-
 /// Events and datagrams that wait to be polled. The caller polls after each input. Past this an input is dropped and
 /// counted ([`Drops::queue_full`]).
 const MAX_QUEUED: usize = 4096;
@@ -73,7 +43,7 @@ const MAX_QUEUED: usize = 4096;
 /// ```
 /// use std::{sync::Arc, time::{Duration, Instant}};
 ///
-/// use peer::{Candidate, Codec, Environment, IceCredentials, OfferError, Peer, PeerConfig, Protocol, TransportTimeouts};
+/// use peer::{Candidate, Codec, Environment, IceCredentials, Peer, PeerConfig, Protocol, TransportTimeouts};
 ///
 /// let environment = Arc::new(Environment::new()?);
 /// let config = Arc::new(PeerConfig {

@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     api::{Api, MAX_WATCHERS, RequestLimits},
     auth::Authenticator,
-    backends::{Database, open_blobs},
+    backends::Database,
     calls::Calls,
     cluster::Cluster,
     config::{Config, StoreUrl},
@@ -62,7 +62,7 @@ impl App {
 
         let database = open_database(&config).await?;
         let store = database.store();
-        let blobs = open_blobs(&config).await?;
+        let blobs = config.blob.open().await?;
 
         let key_file = config.data_dir.join("download-key");
         let downloads = Downloads::open(&key_file, &node::public_url(&config, http_address))

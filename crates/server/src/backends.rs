@@ -1,14 +1,13 @@
-//! Opens the database and the object store that the configuration names.
+//! Opens the database that the configuration names.
 
-use std::{num::NonZeroU64, sync::Arc};
+use std::sync::Arc;
 
-use blob::{AccessKey, BlobStore, ChecksumMode, LocalDir, S3, S3Config};
 use store::{Store, StoreError};
 use store_postgres::{PostgresConfig, PostgresStore};
 use store_sqlite::SqliteStore;
 
 use crate::{
-    config::{BlobConfig, Config, StoreUrl},
+    config::{Config, StoreUrl},
     start_error::StartError,
 };
 
@@ -75,34 +74,6 @@ impl Database {
         match self {
             Self::Postgres(store) => store.close().await,
             Self::Sqlite(store) => store.close().await,
-        }
-    }
-}
-
-/// Opens the object store.
-///
-/// # Errors
-/// [`StartError::Blob`].
-pub async fn open_blobs(config: &Config) -> Result<Arc<dyn BlobStore>, StartError> {
-    match config.blob() {
-        BlobConfig::Local(directory) => Ok(Arc::new(LocalDir::open(&directory)?)),
-        BlobConfig::S3 { bucket, credentials, checksum } => {
-            let s3 = &config.blob.s3;
-            let access_key = credentials.map(|(id, secret)| AccessKey {
-                id: id.reveal().to_owned(),
-                secret: blob::Secret::new(secret.reveal()),
-                session_token: None,
-            });
-            let settings = S3Config {
-                endpoint: s3.endpoint.clone(),
-                path_style: s3.path_style,
-                access_key,
-                checksums: if checksum { ChecksumMode::WhenSupported } else { ChecksumMode::WhenRequired },
-                part_bytes: s3.part_bytes.0,
-                bytes_a_second: NonZeroU64::new(s3.bytes_per_second.0),
-                ..S3Config::new(bucket, s3.region.clone())
-            };
-            Ok(Arc::new(S3::connect(&settings).await?))
         }
     }
 }

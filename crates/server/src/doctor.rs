@@ -14,8 +14,8 @@ use nix::{
 use tokio::time::timeout;
 
 use crate::{
-    backends::{Database, open_blobs},
-    config::{BlobConfig, Config, StoreUrl},
+    backends::Database,
+    config::{Config, StoreUrl},
     startup_log::openssl_fault,
 };
 
@@ -122,15 +122,15 @@ async fn database(config: &Config) -> Result<String, String> {
 }
 
 async fn objects(config: &Config) -> Result<String, String> {
-    let name = match config.blob() {
-        BlobConfig::Local(directory) => return writable(&directory),
-        BlobConfig::S3 { bucket, .. } => match &config.blob.s3.endpoint {
-            Some(endpoint) => format!("bucket {bucket} at {endpoint}"),
-            None => format!("bucket {bucket}"),
-        },
+    let name = match (config.blob.s3.bucket.as_str(), &config.blob.s3.endpoint) {
+        ("", _) => return writable(&config.blob.local.directory),
+        (bucket, Some(endpoint)) => format!("bucket {bucket} at {endpoint}"),
+        (bucket, None) => format!("bucket {bucket}"),
     };
     let ask = async {
-        open_blobs(config)
+        config
+            .blob
+            .open()
             .await
             .map_err(|error| error.to_string())?
             .ping()
@@ -165,10 +165,9 @@ fn media_ports(config: &Config, running: bool) -> Result<String, String> {
         .capture(model::NodeId::default())
         .map_err(|error| format!("the addresses of the machine's interfaces: {error}"))?
         .webrtc;
-    let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let shards = webrtc.shards.unwrap_or_else(cores).max(1);
+    let (ports, shards) = (&webrtc.udp_port_range.0, webrtc.shard_count());
     let mut last = String::new();
-    for number in webrtc.port_range.clone().take(shards) {
+    for number in ports.clone().take(shards) {
         for &ip in &webrtc.listen_ips {
             let address = SocketAddr::new(ip, number);
             last = port("UDP", address, UdpSocket::bind(address).map(drop), running)?;
@@ -177,11 +176,8 @@ fn media_ports(config: &Config, running: bool) -> Result<String, String> {
             }
         }
     }
-    if webrtc.port_range != (0..=0) && webrtc.port_range.len() < shards {
-        return Err(format!(
-            "webrtc.udp_port_range has {} ports for {shards} shards",
-            webrtc.port_range.len()
-        ));
+    if *ports != (0..=0) && ports.len() < shards {
+        return Err(format!("webrtc.udp_port_range has {} ports for {shards} shards", ports.len()));
     }
     match (webrtc.listen_ips.len(), shards) {
         (0, _) => Err("webrtc.listen_ips: no address to listen on".to_owned()),

@@ -1,9 +1,6 @@
 //! The first lines of the log: versions, addresses, directories, and settings that deserve a warning.
 
-use crate::{
-    App,
-    config::{BlobConfig, Origin},
-};
+use crate::{App, config::Origin};
 
 /// What is wrong with the installed OpenSSL, and what to do about it. None: nothing is known to be wrong.
 pub fn openssl_fault() -> Option<String> {
@@ -31,11 +28,9 @@ impl App {
         tracing::info!(addresses = ?media, announced = ?config.webrtc.public_ips, "media");
         tracing::info!(data_dir = %config.data_dir.display(), spool = %config.spool.directory.display(), "files");
         tracing::info!(database = %config.store.url.redacted(), "metadata");
-        match config.blob() {
-            BlobConfig::Local(directory) => tracing::info!(directory = %directory.display(), "objects"),
-            BlobConfig::S3 { bucket, .. } => {
-                tracing::info!(bucket, endpoint = config.blob.s3.endpoint, "objects");
-            }
+        match config.blob.s3.bucket.as_str() {
+            "" => tracing::info!(directory = %config.blob.local.directory.display(), "objects"),
+            bucket => tracing::info!(bucket, endpoint = config.blob.s3.endpoint, "objects"),
         }
         if !config.authenticates() && config.insecure {
             tracing::warn!("no authentication: every client that reaches the ports may record");

@@ -70,6 +70,12 @@ impl Duration {
     }
 }
 
+impl From<std::time::Duration> for Duration {
+    fn from(duration: std::time::Duration) -> Self {
+        Self(duration)
+    }
+}
+
 impl TryFrom<String> for Duration {
     type Error = String;
 
@@ -105,6 +111,12 @@ impl ByteSize {
     #[must_use]
     pub fn as_usize(self) -> usize {
         usize::try_from(self.0).unwrap_or(usize::MAX)
+    }
+}
+
+impl From<u64> for ByteSize {
+    fn from(bytes: u64) -> Self {
+        Self(bytes)
     }
 }
 

@@ -27,6 +27,8 @@ pub async fn traced<T, E: Into<StoreError>>(
     span: Span,
     query: impl Future<Output = Result<T, E>>,
 ) -> Result<T, StoreError> {
+    // Each layer around a future would add its size again.
+    let query = Box::pin(query);
     let run = async {
         let begun = Instant::now();
         let result = query.await.map_err(Into::into);

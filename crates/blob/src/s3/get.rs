@@ -96,7 +96,7 @@ impl S3 {
     ) -> Result<Vec<PartDigest>, BlobError> {
         let mut download = self.download(key).await?;
         let (mut digests, mut ranges) = (Vec::new(), ranges.iter());
-        let new_part = || PartHasher::new(self.config.checksums);
+        let new_part = || PartHasher::new(self.config.checksum_mode());
         let (mut part, mut left) = (new_part(), ranges.next().map_or(0, |range| range.bytes));
         while let Some(mut piece) = download.next().await? {
             while !piece.is_empty() {

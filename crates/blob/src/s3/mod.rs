@@ -11,7 +11,7 @@ mod put;
 mod rate_limit;
 mod request;
 
-use std::{fmt, path::Path, sync::Arc, time::Duration};
+use std::{fmt, num::NonZeroU64, path::Path, sync::Arc, time::Duration};
 
 use aws_config::BehaviorVersion;
 use aws_sdk_s3::{
@@ -30,7 +30,9 @@ use error::s3_error;
 use rate_limit::RateLimiter;
 use request::{request_span, traced};
 
-pub use config::{AccessKey, ChecksumMode, S3Config, Secret};
+use config::ChecksumMode;
+
+pub use config::S3Config;
 
 /// Bytes of one read while a file is sent. Each read runs on another thread, so small ones are slow.
 const SEND_BUFFER: usize = 512 * 1024;
@@ -38,7 +40,7 @@ const SEND_BUFFER: usize = 512 * 1024;
 /// A bucket.
 ///
 /// `put_file` reads the file twice: to hash it, and to send it. Neither a part nor the file is ever in memory as a whole.
-/// The store verifies each part by its MD5 (and SHA-256, see [`ChecksumMode`]). The object's metadata has its SHA-256, and
+/// The store verifies each part by its MD5 (and SHA-256, see [`S3Config::checksum`]). The object's metadata has its SHA-256, and
 /// the ETag and checksum that the store must compute if it has exactly these bytes. So one request of `head` proves the
 /// SHA-256. If the store's ETag is no MD5 (KMS or customer keys) and it has no checksum, `head` reads the object back.
 #[derive(Clone)]
@@ -59,18 +61,15 @@ impl S3 {
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
         let http = aws_smithy_http_client::Builder::new().tls_provider(provider).build_https();
         let region = Region::new(config.region.clone());
-        let credentials = match &config.access_key {
-            Some(key) => {
-                let token = key.session_token.as_ref().map(|token| token.expose().to_owned());
-                SharedCredentialsProvider::new(Credentials::new(
-                    &key.id,
-                    key.secret.expose(),
-                    token,
-                    None,
-                    "configuration",
-                ))
-            }
-            None => aws_config::defaults(BehaviorVersion::latest())
+        let credentials = match (&config.access_key, &config.secret_key) {
+            (Some(id), Some(secret)) => SharedCredentialsProvider::new(Credentials::new(
+                id.reveal(),
+                secret.reveal(),
+                None,
+                None,
+                "configuration",
+            )),
+            _ => aws_config::defaults(BehaviorVersion::latest())
                 .http_client(http.clone())
                 .region(region.clone())
                 .load()
@@ -96,12 +95,13 @@ impl S3 {
                     .build(),
             );
         sdk.set_endpoint_url(config.endpoint.clone());
-        let rate_limit = config.bytes_a_second.map(|rate| Arc::new(RateLimiter::new(rate)));
+        let rate_limit =
+            NonZeroU64::new(config.bytes_per_second.0).map(|rate| Arc::new(RateLimiter::new(rate)));
         Ok(Self { client: Client::from_conf(sdk.build()), config: config.clone(), rate_limit })
     }
 
     fn uses_checksums(&self) -> bool {
-        self.config.checksums == ChecksumMode::WhenSupported
+        self.config.checksum_mode() == ChecksumMode::WhenSupported
     }
 }
 

@@ -26,7 +26,7 @@ const DOUBLES_AFTER: u32 = 1000;
 #[async_trait::async_trait]
 impl PartUploads for S3 {
     fn range(&self, number: u32) -> PartRange {
-        range(self.config.part_bytes, number)
+        range(self.config.part_bytes.0, number)
     }
 
     async fn begin(&self, key: &str, content_type: &str) -> Result<OpenUpload, BlobError> {
@@ -187,7 +187,7 @@ impl S3 {
         whole: Option<Sha256>,
         cancel: &CancellationToken,
     ) -> Result<(Option<Sha256>, Vec<PartDigest>), BlobError> {
-        let (path, ranges, mode) = (path.to_owned(), ranges.to_owned(), self.config.checksums);
+        let (path, ranges, mode) = (path.to_owned(), ranges.to_owned(), self.config.checksum_mode());
         blocking(cancel, move |cancel| {
             let (mut whole, mut digests) = (whole, Vec::new());
             for range in &ranges {

@@ -22,7 +22,7 @@ impl S3 {
         cancel: &CancellationToken,
     ) -> Result<ObjectInfo, BlobError> {
         let key: ObjectKey = file.key.parse()?;
-        let (part_bytes, mode) = (self.config.part_bytes, self.config.checksums);
+        let (part_bytes, mode) = (self.config.part_bytes.0, self.config.checksum_mode());
         let fingerprint = Fingerprint::of(file.path, part_bytes, mode, cancel).await?;
         if let Some(expected) = file.sha256.filter(|expected| *expected != fingerprint.sha256) {
             let detail = format!("the local file's SHA-256 is {}, not {expected}", fingerprint.sha256);

@@ -9,7 +9,7 @@ use std::{
 };
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
-use blob::{AccessKey, BlobStore, ChecksumMode, ObjectInfo, PutFile, S3, S3Config, Secret};
+use blob::{BlobStore, ObjectInfo, PutFile, S3, S3Config, Secret};
 use rand::{RngCore, SeedableRng, rngs::SmallRng};
 use sha2::{Digest, Sha256};
 use testkit::servers::seaweedfs::SeaweedFs;
@@ -35,13 +35,9 @@ pub fn config(server: &SeaweedFs, url: String) -> S3Config {
     S3Config {
         endpoint: Some(url),
         path_style: true,
-        access_key: Some(AccessKey {
-            id: server.access_key().to_owned(),
-            secret: Secret::new(server.secret_key()),
-            session_token: None,
-        }),
-        checksums: ChecksumMode::WhenRequired,
-        part_bytes: PART,
+        access_key: Some(Secret::new(server.access_key())),
+        secret_key: Some(Secret::new(server.secret_key())),
+        part_bytes: PART.into(),
         attempts: 1,
         connect_timeout: Duration::from_secs(10),
         slowest: std::num::NonZeroU64::MAX,

@@ -24,13 +24,8 @@ pub(crate) struct FileRecorder {
 impl FileRecorder {
     /// An empty recording. The session began at `now`, which is `wall` by the wall clock.
     pub(crate) fn new(file: SpoolFile, now: Instant, wall: SystemTime) -> Self {
-        Self {
-            recorder: Recorder::new(RecorderConfig::default(), now, wall),
-            file,
-            due: None,
-            failure: None,
-            summary: None,
-        }
+        let recorder = Recorder::new(RecorderConfig::default(), now, wall);
+        Self { recorder, file, due: None, failure: None, summary: None }
     }
 
     /// Gives the recorder an input. Its outputs wait for [`drain`](Self::drain): one call for many inputs costs less.

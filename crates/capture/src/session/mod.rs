@@ -74,8 +74,8 @@ pub(crate) struct Session<F> {
     /// The drops that the metrics have.
     reported: ReportedDrops,
     next_report: Instant,
-    /// Events of `peer` and `media` are logged within it. Disabled unless one of them is logged at debug level, so that
-    /// it costs nothing per packet.
+    /// Gives the events of `media` the session's id; the peer's events have it. Disabled unless `media` is logged at debug
+    /// level, so that it costs nothing per packet.
     span: Span,
 }
 
@@ -84,10 +84,6 @@ impl<F: Feeder> Session<F> {
     pub(crate) fn new(feeder: F, begun: BegunSession, file: SpoolFile, state: State, now: Instant) -> Self {
         let id: SessionId = begun.recording.id.into();
         let wall = SystemTime::from(begun.recording.started_at);
-        let mut span = debug_span!(target: "peer", "session", session_id = %id);
-        if span.is_disabled() {
-            span = debug_span!(target: "media", "session", session_id = %id);
-        }
         Self {
             feeder,
             recorder: FileRecorder::new(file, now, wall),
@@ -99,7 +95,7 @@ impl<F: Feeder> Session<F> {
             is_aligned: false,
             reported: ReportedDrops::default(),
             next_report: now + REPORT_INTERVAL,
-            span,
+            span: debug_span!(target: "media", "session", session_id = %id),
         }
     }
 

@@ -24,7 +24,7 @@ pub struct TrackStatus {
     pub received: peer::TrackStatistics,
 }
 
-/// What a session received and dropped, where it belongs to no track.
+/// What a session received and dropped, beyond the counters of its tracks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SessionDrops {
     /// Packets of tracks that the recorder does not know.
@@ -33,4 +33,6 @@ pub struct SessionDrops {
     pub queue_full: u64,
     /// Messages of data channels: they are not recorded.
     pub data_messages: u64,
+    /// Datagrams and packets that the peer dropped, of all tracks and of none.
+    pub received: peer::Drops,
 }

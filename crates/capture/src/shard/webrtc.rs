@@ -250,7 +250,11 @@ impl Feeder for PeerFeeder {
         };
         FeederStatistics {
             tracks: self.tracks.iter().map(of_track).collect(),
-            drops: SessionDrops { data_messages: self.data_messages, ..SessionDrops::default() },
+            drops: SessionDrops {
+                data_messages: self.data_messages,
+                received: received.drops,
+                ..SessionDrops::default()
+            },
         }
     }
 }

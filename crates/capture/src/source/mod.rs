@@ -65,7 +65,7 @@ pub(crate) async fn open(node: Arc<Node>, source: NewSource) -> Result<SourceHan
     let feeder = SourceFeeder::new(id, Arc::clone(&shared));
     let state = State::Recording(beginning::limits(&node));
     let session = Session::new(feeder, begun, file, state, task::now());
-    let max_waiting_bytes = node.config.spool.max_waiting_bytes / 4;
+    let max_waiting_bytes = node.config.spool.max_waiting_bytes.as_usize() / 4;
     let (finalizer, cancelled) = (Arc::clone(&node.finalizer), node.cancelled.clone());
     node.tasks.spawn(task::run(session, inputs, controls, max_waiting_bytes, finalizer, cancelled));
     Ok(SourceHandle::new(id, sender, committed, shared))

@@ -13,7 +13,8 @@ use std::{
 };
 
 use capture::{
-    Begun, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSession, SpoolConfig, WebrtcConfig,
+    Begun, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSession, PortRange, SpoolConfig,
+    WebrtcConfig,
 };
 use model::{Channel, Recording, SessionId, TenantId};
 use tempfile::TempDir;
@@ -83,12 +84,13 @@ pub fn config(spool: PathBuf) -> CaptureConfig {
         node: Default::default(),
         base_path: "records".to_owned(),
         webrtc: WebrtcConfig {
-            port_range: 0..=0,
-            shards: Some(1),
-            receive_buffer: 1 << 20,
+            udp_port_range: PortRange(0..=0),
+            shards: 1,
+            listen_ips: vec![LOOPBACK],
+            receive_buffer: (1 << 20).into(),
             ..Default::default()
         },
-        limits: Limits { min_free_bytes: 0, ..Default::default() },
+        limits: Limits { min_free_bytes: 0.into(), ..Default::default() },
         spool: SpoolConfig { directory: spool, ..Default::default() },
     }
 }

@@ -26,7 +26,7 @@ enum End {
 pub(super) async fn run(context: Arc<Context>, key: Key, path: PathBuf, mut inbox: Inbox) {
     let (config, segments) = (&context.config, &context.config.segments);
     let (store, node) = (Arc::clone(&context.store), config.node.clone());
-    let mut tracker = SegmentTracker::new(store, key.0, Arc::clone(&key.1), node, segments.interval);
+    let mut tracker = SegmentTracker::new(store, key.0, Arc::clone(&key.1), node, segments.interval.0);
     let mut failures = 0;
     loop {
         let entries = inbox.file.borrow().entries;
@@ -51,7 +51,7 @@ pub(super) async fn run(context: Arc<Context>, key: Key, path: PathBuf, mut inbo
             tracker.start_again(Some(&error.to_string()));
             tracker.write().await;
         }
-        if is_permanent || failures >= config.render_max_attempts {
+        if is_permanent || failures >= config.workers.max_render_attempts() {
             inbox.paused.store(true, Ordering::Relaxed);
             let tracker = Some(&mut tracker).filter(|_| !is_permanent);
             if !header_changes(entries, &mut inbox, tracker).await {
@@ -61,7 +61,8 @@ pub(super) async fn run(context: Arc<Context>, key: Key, path: PathBuf, mut inbo
             failures = 0;
             continue;
         }
-        let wait = backoff(config.first_backoff, config.max_backoff, failures, rand::random());
+        let wait =
+            backoff(config.workers.first_backoff.0, config.workers.max_backoff.0, failures, rand::random());
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             // To render the whole file takes no longer than to start again now.
@@ -112,7 +113,7 @@ async fn follow(
     let request = FollowRequest {
         input: path,
         segments: directory.path(),
-        interval: segments.interval,
+        interval: segments.interval.0,
         parameters: &key.1,
     };
     let mut following = match context.renderer.follow(request).await {

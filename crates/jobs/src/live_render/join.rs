@@ -17,7 +17,7 @@ pub(crate) async fn segments_of(
     output: &Path,
     cancel: &CancellationToken,
 ) -> Result<Option<Rendered>, JobError> {
-    let (begun, wait) = (Instant::now(), context.config.segments.wait);
+    let (begun, wait) = (Instant::now(), context.config.segments.wait.0);
     let key = (recording.id, rendition.parameters.as_str().into());
     let joining = timeout(wait, context.followers.join(&key, recording.bytes, output));
     match cancel.run_until_cancelled(joining).await {

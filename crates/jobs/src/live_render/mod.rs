@@ -38,7 +38,7 @@ pub(crate) async fn run(context: Arc<Context>, open_files: Arc<dyn OpenFiles>, s
             }
         }
         // A render job requests its segments within this time; afterwards it renders the whole file.
-        context.followers.remove_unclaimed(&open, context.config.segments.wait);
+        context.followers.remove_unclaimed(&open, context.config.segments.wait.0);
         shutdown.run_until_cancelled(tokio::time::sleep(LOOK)).await;
     }
     context.followers.stop().await;
@@ -48,7 +48,7 @@ pub(crate) async fn run(context: Arc<Context>, open_files: Arc<dyn OpenFiles>, s
 fn follow(context: &Arc<Context>, file: &OpenFile, key: &Key) {
     let now = FileState::of(file);
     let segments = &context.config.segments;
-    if context.followers.update(key, now) || file.time < segments.interval {
+    if context.followers.update(key, now) || file.time < segments.interval.0 {
         return;
     }
     let spawn = |inbox| {

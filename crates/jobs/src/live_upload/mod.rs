@@ -24,7 +24,7 @@ pub(crate) async fn run(context: Arc<Context>, open_files: Arc<dyn OpenFiles>, s
     if context.blobs.parts().is_none() {
         return;
     }
-    let permits = Arc::new(Semaphore::new(context.config.upload_workers));
+    let permits = Arc::new(Semaphore::new(context.config.workers.upload_workers));
     let mut sending = JoinSet::new();
     while !shutdown.is_cancelled() {
         let files = open_files.files();

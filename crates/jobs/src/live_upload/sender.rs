@@ -72,7 +72,7 @@ pub(super) async fn advance(
             metrics::live_upload_retry();
             guard.failures = guard.failures.saturating_add(1);
             let (config, failures) = (&context.config, guard.failures);
-            let wait = backoff(config.first_backoff, MAX_BACKOFF, failures, rand::random());
+            let wait = backoff(config.workers.first_backoff.0, MAX_BACKOFF, failures, rand::random());
             tracing::warn!(%error, ?wait, failures, "live upload failed, to be retried");
             if is_gone(&error) {
                 guard.reset();

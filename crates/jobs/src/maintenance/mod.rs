@@ -34,7 +34,7 @@ pub(crate) fn tasks(context: &Context) -> Vec<Periodic> {
     if !config.retention.is_empty() {
         tasks.push(Periodic {
             name: "retention",
-            every: config.retention_interval,
+            every: config.workers.retention_interval.0,
             leader_only: true,
             run: Box::new(|context| async move { retention::run(&context).await }.boxed()),
         });
@@ -49,7 +49,7 @@ pub(crate) fn tasks_of_open_files(
     default_renditions: DefaultRenditions,
 ) -> Vec<Periodic> {
     let config = &context.config;
-    let (every, clean_up) = (config.maintenance_interval, config.segments.clean_up_interval);
+    let (every, clean_up) = (config.maintenance_interval, config.segments.clean_up_interval.0);
     let mut tasks = vec![
         Periodic {
             name: "unpark",

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use model::TenantId;
 use store::{Deletion, Expired, Expiry, Store, StoreError};
+use transcode::RenditionKind;
 
 use crate::{JobError, RetentionRule, context::Context, metrics};
 
@@ -21,7 +22,7 @@ pub(super) async fn run(context: &Context) -> Result<(), JobError> {
         if deleted > 0 {
             tracing::info!(
                 tenant = rule.tenant.as_ref().map(TenantId::as_str),
-                rendition = rule.rendition,
+                rendition = rule.rendition.map(RenditionKind::name),
                 deleted,
                 "deleted by retention"
             );
@@ -41,8 +42,13 @@ fn expiry(rule: &RetentionRule, rules: &[RetentionRule], now: DateTime<Utc>) -> 
             .filter_map(|other| other.tenant.clone())
             .collect(),
     };
-    let before = now.checked_sub_signed(chrono::TimeDelta::from_std(rule.after).ok()?)?;
-    Some(Expiry { tenant: rule.tenant.clone(), except, rendition: rule.rendition.clone(), before })
+    let before = now.checked_sub_signed(chrono::TimeDelta::from_std(rule.after.0).ok()?)?;
+    Some(Expiry {
+        tenant: rule.tenant.clone(),
+        except,
+        rendition: rule.rendition.map(|kind| kind.name().to_owned()),
+        before,
+    })
 }
 
 /// Returns the number of deletions, those before an error among them.
@@ -95,8 +101,8 @@ mod tests {
     fn rule(tenant: Option<&str>, rendition: Option<&str>, hours: u64) -> RetentionRule {
         RetentionRule {
             tenant: tenant.map(|name| name.parse().unwrap()),
-            rendition: rendition.map(str::to_owned),
-            after: Duration::from_secs(hours * 3600),
+            rendition: rendition.map(|kind| kind.parse().unwrap()),
+            after: Duration::from_secs(hours * 3600).into(),
         }
     }
 
@@ -113,7 +119,7 @@ mod tests {
 
     #[test]
     fn an_age_beyond_the_calendar_deletes_nothing() {
-        let rules = [RetentionRule { after: Duration::MAX, ..rule(None, None, 0) }];
+        let rules = [RetentionRule { after: Duration::MAX.into(), ..rule(None, None, 0) }];
         assert_eq!(expiry(&rules[0], &rules, Utc::now()), None);
     }
 }

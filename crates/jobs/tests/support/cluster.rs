@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use blob::{AccessKey, BlobStore, ChecksumMode, PartUploads, S3, S3Config, Secret};
+use blob::{BlobStore, PartUploads, S3, S3Config, Secret};
 use chrono::Utc;
 use jobs::{JobsConfig, OpenFile, OpenFiles, Workers};
 use model::{
@@ -69,17 +69,12 @@ impl Cluster {
     }
 
     pub async fn s3(&self, url: String) -> S3 {
-        let key = AccessKey {
-            id: self.server.access_key().into(),
-            secret: Secret::new(self.server.secret_key()),
-            session_token: None,
-        };
         let config = S3Config {
             endpoint: Some(url),
             path_style: true,
-            access_key: Some(key),
-            checksums: ChecksumMode::WhenRequired,
-            part_bytes: self.part_bytes,
+            access_key: Some(Secret::new(self.server.access_key())),
+            secret_key: Some(Secret::new(self.server.secret_key())),
+            part_bytes: self.part_bytes.into(),
             attempts: 1,
             attempt_timeout: self.attempt_timeout,
             slowest: std::num::NonZeroU64::MAX,
@@ -95,15 +90,15 @@ impl Cluster {
     pub async fn node_through(&self, name: &str, url: String) -> TestNode {
         let spool = self.directory.path().join(name);
         fs::create_dir(&spool).unwrap();
-        let config = JobsConfig {
-            first_backoff: Duration::from_millis(50),
-            max_backoff: Duration::from_millis(400),
-            max_attempts: 1000,
-            poll: Duration::from_millis(100),
+        let mut config = JobsConfig {
             base_path: "media".into(),
             maintenance_interval: Duration::from_millis(200),
             ..JobsConfig::new(name.parse().unwrap(), spool)
         };
+        config.workers.first_backoff = Duration::from_millis(50).into();
+        config.workers.max_backoff = Duration::from_millis(400).into();
+        config.workers.upload_max_retry = 999;
+        config.workers.poll = Duration::from_millis(100).into();
         let blobs = Arc::new(self.s3(url).await);
         let (store, renderer) = (self.store.clone(), Arc::default());
         TestNode {

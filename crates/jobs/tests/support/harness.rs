@@ -62,12 +62,10 @@ impl Harness {
         store.migrate().await.unwrap();
         let renderer = Arc::new(ScriptedRenderer::default());
         renderer.followers.script(faults);
-        let mut config = JobsConfig {
-            poll: Duration::from_millis(50),
-            first_backoff: Duration::from_millis(10),
-            max_backoff: Duration::from_millis(20),
-            ..JobsConfig::new("a".parse().unwrap(), directory.path().join("spool"))
-        };
+        let mut config = JobsConfig::new("a".parse().unwrap(), directory.path().join("spool"));
+        config.workers.poll = Duration::from_millis(50).into();
+        config.workers.first_backoff = Duration::from_millis(10).into();
+        config.workers.max_backoff = Duration::from_millis(20).into();
         change(&mut config.segments);
         let whole = finished_file(&config, &[7; 3_500]);
         let begun = Recording {

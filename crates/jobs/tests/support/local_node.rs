@@ -38,15 +38,13 @@ impl LocalNode {
         let spool = directory.path().join("spool");
         fs::create_dir(&spool).unwrap();
         let objects = LocalDir::open(&directory.path().join("objects")).unwrap();
-        let config = JobsConfig {
-            first_backoff: Duration::from_millis(20),
-            max_backoff: Duration::from_millis(50),
-            max_attempts: 4,
-            render_max_attempts: 3,
-            poll: Duration::from_millis(100),
-            keep_for_renders: Duration::ZERO,
-            ..JobsConfig::new(NodeId::default(), spool)
-        };
+        let mut config =
+            JobsConfig { keep_for_renders: Duration::ZERO, ..JobsConfig::new(NodeId::default(), spool) };
+        config.workers.first_backoff = Duration::from_millis(20).into();
+        config.workers.max_backoff = Duration::from_millis(50).into();
+        config.workers.upload_max_retry = 3;
+        config.workers.transcoding_max_retry = 2;
+        config.workers.poll = Duration::from_millis(100).into();
         Self {
             store: Arc::new(open_store(directory.path()).await),
             blobs: Arc::new(ScriptedBlobs::new(objects)),
@@ -185,7 +183,7 @@ impl LocalNode {
     }
 
     pub fn assert_no_work_is_left(&self) {
-        let left: Vec<_> = fs::read_dir(&self.config.work).into_iter().flatten().collect();
+        let left: Vec<_> = fs::read_dir(&self.config.workers.work_directory).into_iter().flatten().collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }

@@ -5,11 +5,13 @@
 mod answer;
 mod attribute;
 mod codec;
+mod error;
 mod negotiate;
 mod offer;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use answer::{AnswerContext, write_answer};
+pub use error::OfferError;
 pub(crate) use negotiate::{Format, MediaSection, Section, Session, negotiate};
 pub(crate) use offer::{Fingerprint, Offer};

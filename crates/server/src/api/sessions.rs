@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use capture::TrackStatus;
 use proto::recorder::v1 as pb;
 use store::Node;
 use tokio::{task::JoinSet, time::timeout};
@@ -84,31 +85,7 @@ impl Api {
 
 fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
     let rates = rates.iter().copied().chain(std::iter::repeat(0));
-    let tracks = status.tracks.iter().zip(rates).map(|(track, rate)| pb::SessionTrack {
-        codec: capture::codec_of(&track.recorded).map_or(pb::Codec::Unspecified, wire::codec).into(),
-        bit_rate: wire::count(rate),
-        loss: loss(track.recorded.lost, track.recorded.packets),
-        name: track.name.clone(),
-        packets: wire::count(track.received.packets),
-        bytes: wire::count(track.received.bytes),
-        packets_resent: wire::count(track.received.resent),
-        packets_nacked: wire::count(track.received.nacked),
-        packets_lost: wire::count(track.recorded.lost),
-        packets_duplicate: wire::count(track.recorded.duplicates),
-        packets_late: wire::count(track.recorded.late),
-        packets_corrupt: wire::count(track.recorded.malformed + track.recorded.unknown_payload_type),
-        jitter: Some(wire::duration(Duration::try_from_secs_f64(track.received.jitter).unwrap_or_default())),
-        plis: wire::count(track.received.plis),
-        frames: wire::count(track.recorded.frames),
-        frames_dropped: wire::count(track.recorded.frames_dropped + track.recorded.frames_without_entry),
-        width: wire::count32(track.recorded.width),
-        height: wire::count32(track.recorded.height),
-        av_offset: track.recorded.av_offset.map(wire::signed_duration),
-        packets_out_of_sequence: wire::count(track.recorded.out_of_sequence),
-        packets_unknown_payload_type: wire::count(track.recorded.unknown_payload_type),
-        packets_excess_layers: wire::count(track.recorded.excess_layers),
-        frames_without_entry: wire::count(track.recorded.frames_without_entry),
-    });
+    let tracks = status.tracks.iter().zip(rates).map(|(track, rate)| session_track(track, rate));
     pb::Session {
         id: status.id.to_string(),
         state: wire::state(status.state).into(),
@@ -120,6 +97,40 @@ fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
         source: wire::source(status.recording.source).into(),
         node: status.recording.node.to_string(),
         started_at: Some(wire::timestamp(status.recording.started_at)),
+        drops: Some(pb::SessionDrops {
+            packets_unknown_track: wire::count(status.drops.unknown_track),
+            packets_queue_full: wire::count(status.drops.queue_full),
+            data_messages: wire::count(status.drops.data_messages),
+        }),
+    }
+}
+
+fn session_track(track: &TrackStatus, bit_rate: u64) -> pb::SessionTrack {
+    let TrackStatus { name, recorded: media, received: peer } = track;
+    pb::SessionTrack {
+        codec: capture::codec_of(media).map_or(pb::Codec::Unspecified, wire::codec).into(),
+        bit_rate: wire::count(bit_rate),
+        loss: loss(media.lost, media.packets),
+        name: name.clone(),
+        packets: wire::count(peer.packets),
+        bytes: wire::count(peer.bytes),
+        packets_resent: wire::count(peer.resent),
+        packets_nacked: wire::count(peer.nacked),
+        packets_lost: wire::count(media.lost),
+        packets_duplicate: wire::count(media.duplicates),
+        packets_late: wire::count(media.late),
+        packets_corrupt: wire::count(media.malformed + media.unknown_payload_type),
+        jitter: Some(wire::duration(Duration::try_from_secs_f64(peer.jitter).unwrap_or_default())),
+        plis: wire::count(peer.plis),
+        frames: wire::count(media.frames),
+        frames_dropped: wire::count(media.frames_dropped + media.frames_without_entry),
+        width: wire::count32(media.width),
+        height: wire::count32(media.height),
+        av_offset: media.av_offset.map(wire::signed_duration),
+        packets_out_of_sequence: wire::count(media.out_of_sequence),
+        packets_unknown_payload_type: wire::count(media.unknown_payload_type),
+        packets_excess_layers: wire::count(media.excess_layers),
+        frames_without_entry: wire::count(media.frames_without_entry),
     }
 }
 

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use jobs::JobsConfig;
+use model::NodeId;
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn flag(key: &str, value: &str) -> Flag {
 }
 
 #[test]
-fn nothing_configured_listens_on_loopback_and_keeps_all_in_the_data_directory() {
+fn without_configuration_it_listens_on_loopback_and_stores_all_in_the_data_directory() {
     let config = load(&[]);
     assert!(config.grpc.listen.is_loopback() && config.http.listen.is_loopback());
     assert_eq!(config.grpc.listen.address().port(), 50011);
@@ -39,11 +39,13 @@ fn nothing_configured_listens_on_loopback_and_keeps_all_in_the_data_directory() 
     assert_eq!(config.data_dir, data);
     assert_eq!(config.spool.directory, data.join("spool"));
     assert_eq!(config.store.url, StoreUrl::Sqlite(data.join("recorder.db")));
-    assert!(matches!(config.blob(), BlobConfig::Local(directory) if directory == data.join("objects")));
+    assert_eq!(config.jobs.work_directory, data.join("work"));
+    assert_eq!(config.segments.directory, data.join("segments"));
+    assert_eq!((config.blob.s3.bucket.as_str(), config.blob.local.directory), ("", data.join("objects")));
 }
 
 #[test]
-fn the_data_directory_is_systemds_else_that_of_xdg() {
+fn the_data_directory_is_that_of_systemd_else_that_of_xdg() {
     assert_eq!(load(&[("XDG_STATE_HOME", "/x")]).data_dir, PathBuf::from("/x/webrtc-recorder"));
     let both = [("STATE_DIRECTORY", "/var/lib/recorder:/var/lib/other"), ("XDG_STATE_HOME", "/x")];
     assert_eq!(load(&both).data_dir, PathBuf::from("/var/lib/recorder"));
@@ -61,8 +63,8 @@ fn every_environment_name_of_older_deployments_takes_effect() {
         (
             "WEBRTC_CODECS",
             "video/VP8,opus",
-            |c| format!("{:?}", c.webrtc.codecs),
-            r#"[Codec("VP8"), Codec("opus")]"#,
+            |c| c.webrtc.codecs.iter().map(|codec| codec.0.name()).collect::<Vec<_>>().join(" "),
+            "VP8 opus",
         ),
         (
             "WEBRTC_UDP_PORT_RANGE",
@@ -85,9 +87,14 @@ fn every_environment_name_of_older_deployments_takes_effect() {
         ),
         ("CACHE_TEMP_DIR", "/cache", |c| c.spool.directory.display().to_string(), "/cache"),
         ("UPLOADER_WORKERS", "3", |c| c.jobs.upload_workers.to_string(), "3"),
-        ("UPLOADER_MAX_RETRY", "4", |c| c.jobs(NodeId::default()).max_attempts.to_string(), "5"),
-        ("TRANSCODING_WORKERS", "2", |c| format!("{:?}", c.jobs.transcoding_workers), "Some(2)"),
-        ("TRANSCODING_MAX_RETRY", "6", |c| c.jobs(NodeId::default()).render_max_attempts.to_string(), "7"),
+        ("UPLOADER_MAX_RETRY", "4", |c| c.jobs(NodeId::default()).workers.max_attempts().to_string(), "5"),
+        ("TRANSCODING_WORKERS", "2", |c| c.jobs.transcoding_workers.to_string(), "2"),
+        (
+            "TRANSCODING_MAX_RETRY",
+            "6",
+            |c| c.jobs(NodeId::default()).workers.max_render_attempts().to_string(),
+            "7",
+        ),
         ("LOG_LVL", "debug", |c| c.log.level.0.to_string(), "DEBUG"),
         ("LOG_JSON", "true", |c| c.log.json.to_string(), "true"),
         ("LOG_FILE", "/log", |c| format!("{:?}", c.log.file), r#"Some("/log")"#),
@@ -104,13 +111,13 @@ fn every_environment_name_of_older_deployments_takes_effect() {
         assert_eq!(read(&mut config), *want, "{name}");
     }
     let named: Vec<&str> = rows.iter().map(|row| row.0).collect();
-    for legacy in keys::keys().iter().filter_map(|key| key.legacy) {
-        assert!(named.contains(&legacy), "{legacy} is not tested");
+    for (older, key) in settings::older_names::<Config>() {
+        assert!(named.contains(&older.as_str()), "{older} of {key} is not tested");
     }
 }
 
 #[test]
-fn a_later_source_goes_before_an_earlier_one_and_is_remembered() {
+fn a_later_source_overrides_an_earlier_one_and_is_the_origin() {
     let (_directory, mut sources) = file("[limits]\nsessions = 1\n");
     let loaded = |sources: &Sources| {
         let config = Config::load(sources).unwrap();
@@ -126,7 +133,7 @@ fn a_later_source_goes_before_an_earlier_one_and_is_remembered() {
 }
 
 #[test]
-fn a_key_by_rule_goes_before_the_name_of_older_deployments() {
+fn the_variable_by_rule_overrides_the_name_of_older_deployments() {
     let config = load(&[("ID", "old"), ("RECORDER__NODE__ID", "new")]);
     assert_eq!(config.node.id.unwrap().as_str(), "new");
 }
@@ -134,6 +141,11 @@ fn a_key_by_rule_goes_before_the_name_of_older_deployments() {
 #[test]
 fn an_empty_variable_of_older_deployments_is_not_set() {
     assert_eq!(load(&[("CONSUL", ""), ("ID", "")]).consul.address, None);
+    let (_directory, mut sources) = file("[log]\nfile = \"/log\"\n");
+    for (variable, want) in [("LOG_FILE", Some("/log".into())), ("RECORDER__LOG__FILE", None)] {
+        sources.environment.insert(variable.to_owned(), String::new());
+        assert_eq!(Config::load(&sources).unwrap().log.file, want, "{variable}");
+    }
 }
 
 #[test]
@@ -157,21 +169,62 @@ fn a_bad_value_is_named_with_its_key_and_origin() {
         ("ID", "a/b", "node.id"),
         ("DATA_SOURCE", "mysql://u:p@db/rec", "store.url"),
         ("RECORDER__WEBRTC__LISTEN_IPS", "10.0.0.1,10.0.0.256", "webrtc.listen_ips"),
+        ("RECORDER__WEBRTC__CODECS", "", "webrtc.codecs"),
+        ("RECORDER__SPOOL__WRITERS", "0", "spool.writers"),
+        ("RECORDER__SPOOL__WRITERS", "1000000000", "spool.writers"),
+        ("RECORDER__SPOOL__DIRECTORY", "", "spool.directory"),
+        ("RECORDER__SPOOL__STALL_TIMEOUT", "0", "spool.stall_timeout"),
+        ("RECORDER__LIMITS__SESSIONS", "0", "limits.sessions"),
+        ("RECORDER__LIMITS__SESSIONS", "18446744073709551615", "limits.sessions"),
+        ("RECORDER__STORE__MAX_CONNECTIONS", "0", "store.max_connections"),
+        ("RECORDER__NODE__HEARTBEAT", "0", "node.heartbeat"),
+        ("RECORDER__NODE__LOST_AFTER", "10s", "node.lost_after"),
+        ("RECORDER__JOBS__LEASE", "0s", "jobs.lease"),
+        ("RECORDER__GRPC__MAX_MESSAGE_BYTES", "256KiB", "grpc.max_message_bytes"),
+        ("RECORDER__TLS__KEY", "/key.pem", "tls.key"),
+        ("RECORDER__SHUTDOWN__TIMEOUT", "9000000000000h", "shutdown.timeout"),
     ] {
-        let told = refusal(&[(name, value)]);
-        assert!(told.starts_with(&format!("{key} (environment {name}): ")), "{told}");
+        let refused = refusal(&[(name, value)]);
+        assert!(refused.starts_with(&format!("{key} (environment {name}): ")), "{refused}");
     }
 }
 
 #[test]
-fn a_bad_entry_of_a_list_of_tables_is_named_by_its_place() {
+fn a_bad_entry_of_a_list_of_tables_is_named_by_its_number() {
     for (text, want) in [
         ("[[renditions]]\nkind = \"mp3\"\n[[renditions]]\nkind = \"gif\"\n", "renditions"),
         ("[[retention]]\nafter = \"1h\"\n[[retention]]\nafter = \"0s\"\n", "retention"),
     ] {
         let (_directory, sources) = file(text);
-        let told = Config::load(&sources).unwrap_err().to_string();
-        assert!(told.starts_with(want) && told.contains("): entry 2: "), "{told}");
+        let refused = Config::load(&sources).unwrap_err().to_string();
+        assert!(refused.starts_with(want) && refused.contains("): entry 2: "), "{refused}");
+    }
+}
+
+#[test]
+fn rules_of_retention_are_read_and_bad_ones_refused() {
+    let rule = |text: &str| {
+        let rules = format!("[{text}]");
+        Config::load(&environment(&[("RECORDER__RETENTION", &rules)]))
+            .map(|mut config| config.retention.remove(0))
+    };
+    let read = rule("{ tenant = \"acme\", rendition = \"mp3\", after = \"720h\" }").unwrap();
+    assert_eq!(read.after.0, Duration::from_secs(720 * 3600));
+    assert_eq!(
+        (read.tenant.unwrap().as_str(), read.rendition),
+        ("acme", Some(transcode::RenditionKind::Mp3))
+    );
+    for (text, want) in [
+        ("\"720h\"", "a table"),
+        ("{ tenant = \"acme\" }", "after"),
+        ("{ after = \"soon\" }", "soon"),
+        ("{ after = \"0s\" }", "would delete everything"),
+        ("{ after = \"1h\", rendition = \"gif\" }", "one of `mp4`"),
+        ("{ after = \"1h\", kind = \"mp4\" }", "kind"),
+        ("{ after = \"1h\", tenant = \"a/b\" }", "tenant"),
+    ] {
+        let refused = rule(text).unwrap_err().to_string();
+        assert!(refused.starts_with("retention (") && refused.contains(want), "{text}: {refused}");
     }
 }
 
@@ -185,7 +238,7 @@ fn every_example_of_a_rendition_in_the_documentation_loads_and_reads_back() {
     for block in blocks {
         let (_directory, sources) = file(block);
         let config = Config::load(&sources).unwrap();
-        kinds.extend(config.renditions.iter().map(|wanted| wanted.rendition.kind().name()));
+        kinds.extend(config.renditions.iter().map(|default| default.rendition.kind().name()));
         let (_directory, printed) = file(&config.print());
         assert_eq!(Config::load(&printed).unwrap().renditions, config.renditions);
     }
@@ -193,26 +246,29 @@ fn every_example_of_a_rendition_in_the_documentation_loads_and_reads_back() {
 }
 
 #[test]
-fn every_bad_value_is_told_at_once() {
-    let told = refusal(&[("LOG_LVL", "loud"), ("LOG_JSON", "maybe")]);
-    assert_eq!(told.lines().count(), 2, "{told}");
+fn every_bad_value_is_reported_at_once() {
+    let refused = refusal(&[("LOG_LVL", "loud"), ("LOG_JSON", "maybe")]);
+    assert_eq!(refused.lines().count(), 2, "{refused}");
 }
 
 #[test]
 fn an_unknown_key_is_refused_with_the_nearest_one() {
     let (_directory, sources) = file("[grpc]\n\nlisen = \"localhost:1\"\n");
-    let told = Config::load(&sources).unwrap_err().to_string();
-    assert!(told.contains("recorder.toml:3") && told.contains("did you mean grpc.listen?"), "{told}");
+    let refused = Config::load(&sources).unwrap_err().to_string();
+    assert!(
+        refused.contains("recorder.toml:3") && refused.contains("did you mean grpc.listen?"),
+        "{refused}"
+    );
     let (_directory, sources) = file("[nothing]\nlike = \"it\"\n");
     assert!(Config::load(&sources).unwrap_err().to_string().contains("unknown key"));
     assert!(refusal(&[("RECORDER__GRPC__LISEN", "x")]).contains("did you mean grpc.listen?"));
 }
 
 #[test]
-fn a_file_that_is_no_toml_is_refused_with_its_line() {
+fn a_file_that_is_not_toml_is_refused_with_the_line() {
     let (_directory, sources) = file("[grpc]\nlisten = \n");
-    let told = Config::load(&sources).unwrap_err().to_string();
-    assert!(told.contains("recorder.toml:2"), "{told}");
+    let refused = Config::load(&sources).unwrap_err().to_string();
+    assert!(refused.contains("recorder.toml:2"), "{refused}");
     let missing = Sources { file: Some(PathBuf::from("/no/such.toml")), ..environment(&[]) };
     assert!(Config::load(&missing).unwrap_err().to_string().contains("/no/such.toml"));
 }
@@ -221,8 +277,8 @@ fn a_file_that_is_no_toml_is_refused_with_its_line() {
 fn it_does_not_listen_beyond_loopback_without_authentication() {
     for name in ["BIND_ADDRESS", "RECORDER__HTTP__LISTEN"] {
         for value in ["0.0.0.0:50099", ":50099", "[::]:50099", "192.0.2.1:50099"] {
-            let told = refusal(&[(name, value)]);
-            assert!(told.contains("without authentication"), "{name}={value}: {told}");
+            let refused = refusal(&[(name, value)]);
+            assert!(refused.contains("without authentication"), "{name}={value}: {refused}");
         }
         load(&[(name, "0.0.0.0:50099"), ("RECORDER__INSECURE", "true")]);
         load(&[(name, "0.0.0.0:50099"), ("RECORDER__AUTH__TOKENS", TOKENS)]);
@@ -247,7 +303,7 @@ fn tokens_are_read_from_the_file_and_from_the_environment() {
 }
 
 #[test]
-fn no_secret_is_printed_or_debugged_or_told_in_an_error() {
+fn no_secret_is_printed_debugged_or_quoted_in_an_error() {
     let secrets = [
         ("DATA_SOURCE", "postgres://user:hunter2@db/rec?password=hunter2"),
         ("RECORDER__BLOB__S3__BUCKET", "b"),
@@ -256,7 +312,7 @@ fn no_secret_is_printed_or_debugged_or_told_in_an_error() {
         ("RECORDER__AUTH__TOKENS", TOKENS),
     ];
     let config = load(&secrets);
-    for shown in [config.print(), format!("{config:?}"), format!("{:?}", config.blob())] {
+    for shown in [config.print(), format!("{config:?}"), format!("{:?}", config.blob)] {
         assert!(!shown.contains("hunter2") && !shown.contains("2c26b46b"), "{shown}");
         assert!(shown.contains("***"), "{shown}");
     }
@@ -264,6 +320,8 @@ fn no_secret_is_printed_or_debugged_or_told_in_an_error() {
         ("DATA_SOURCE", "mysql://user:hunter2@db/rec"),
         ("DATA_SOURCE", "host=db password=hunter2"),
         ("RECORDER__BLOB__S3__SECRET_KEY", "hunter2"),
+        ("RECORDER__AUTH__TOKENS", "hunter2"),
+        ("RECORDER__AUTH__TOKENS", "[{ role = \"admin\", sha256 = \"hunter2\" }]"),
     ] {
         assert!(!refusal(&[(name, value)]).contains("hunter2"), "{name}");
     }
@@ -272,7 +330,7 @@ fn no_secret_is_printed_or_debugged_or_told_in_an_error() {
 }
 
 #[test]
-fn what_s3_is_told_without_a_bucket_is_refused() {
+fn settings_of_s3_without_a_bucket_are_refused() {
     for (name, value, key) in [
         ("RECORDER__BLOB__S3__ENDPOINT", "http://minio:9000", "blob.s3.endpoint"),
         ("RECORDER__BLOB__S3__REGION", "eu-central-1", "blob.s3.region"),
@@ -280,8 +338,11 @@ fn what_s3_is_told_without_a_bucket_is_refused() {
         ("RECORDER__BLOB__S3__CHECKSUM", "true", "blob.s3.checksum"),
         ("RECORDER__BLOB__S3__BYTES_PER_SECOND", "1MB", "blob.s3.bytes_per_second"),
     ] {
-        let told = refusal(&[(name, value)]);
-        assert!(told.starts_with(&format!("{key} (environment {name}): has no effect without")), "{told}");
+        let refused = refusal(&[(name, value)]);
+        assert!(
+            refused.starts_with(&format!("{key} (environment {name}): has no effect without")),
+            "{refused}"
+        );
         load(&[(name, value), ("RECORDER__BLOB__S3__BUCKET", "recordings")]);
     }
     // As `config check` prints it.
@@ -303,8 +364,8 @@ fn what_config_check_prints_is_toml_that_loads() {
 }
 
 #[test]
-fn config_check_prints_how_many_renders_there_are_at_a_time() {
-    let cores = JobsConfig::new(NodeId::default(), PathBuf::new()).render_workers;
+fn config_check_prints_the_number_of_concurrent_renders() {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     assert!(load(&[]).print().contains(&format!("transcoding_workers = {cores}  # default\n")));
     assert!(load(&[("TRANSCODING_WORKERS", "7")]).print().contains("transcoding_workers = 7  # environment"));
 }
@@ -332,24 +393,24 @@ fn the_configuration_reference_is_current() {
 }
 
 #[test]
-fn a_directory_serves_one_purpose_by_whatever_name() {
+fn two_purposes_can_not_share_a_directory_under_any_name() {
     let root = tempfile::tempdir().unwrap();
     let (spool, link) = (root.path().join("spool"), root.path().join("link"));
     std::fs::create_dir(&spool).unwrap();
     std::os::unix::fs::symlink(&spool, &link).unwrap();
     let text = |path: std::path::PathBuf| path.display().to_string();
-    let of = |key: &'static str, directory: &str| {
+    let result = |key: &'static str, directory: &str| {
         let spool = text(spool.clone());
         let variables = [("RECORDER__SPOOL__DIRECTORY", spool.as_str()), (key, directory)];
         Config::load(&environment(&variables)).map(drop).map_err(|error| error.to_string())
     };
     for key in ["RECORDER__JOBS__WORK_DIRECTORY", "RECORDER__SEGMENTS__DIRECTORY"] {
         for directory in [spool.clone(), link.clone(), spool.join(".")] {
-            let refused = of(key, &text(directory)).unwrap_err();
+            let refused = result(key, &text(directory)).unwrap_err();
             assert!(refused.contains("is the directory of spool.directory, too"), "{refused}");
         }
-        for fine in [spool.join("work"), root.path().join("not there yet")] {
-            assert_eq!(of(key, &text(fine)), Ok(()));
+        for fine in [spool.join("work"), root.path().join("missing")] {
+            assert_eq!(result(key, &text(fine)), Ok(()));
         }
     }
     let twice = [("RECORDER__JOBS__WORK_DIRECTORY", "/new"), ("RECORDER__SEGMENTS__DIRECTORY", "/new")];
@@ -358,4 +419,22 @@ fn a_directory_serves_one_purpose_by_whatever_name() {
         refused.contains("segments.directory") && refused.contains("jobs.work_directory, too"),
         "{refused}"
     );
+}
+
+#[test]
+fn a_secret_is_read_from_the_file_that_a_variable_names() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "postgres://u:hunter2@db/rec\n").unwrap();
+    let config = load(&[("DATA_SOURCE_FILE", file.path().to_str().unwrap())]);
+    assert_eq!(config.store.url, StoreUrl::Postgres(Secret::new("postgres://u:hunter2@db/rec")));
+    assert_eq!(config.origin("store.url").to_string(), "environment DATA_SOURCE_FILE");
+    std::fs::write(file.path(), TOKENS).unwrap();
+    assert_eq!(load(&[("RECORDER__AUTH__TOKENS_FILE", file.path().to_str().unwrap())]).auth.tokens.len(), 1);
+}
+
+#[test]
+fn tokens_that_are_printed_do_not_read_back_as_others() {
+    let (_directory, sources) = file(&load(&[("RECORDER__AUTH__TOKENS", TOKENS)]).print());
+    let refused = Config::load(&sources).unwrap_err().to_string();
+    assert!(refused.contains("entry 1, sha256: has to be the token's SHA-256"), "{refused}");
 }

@@ -1,17 +1,15 @@
-//! Tokens that may call, kept as hashes.
+//! Tokens of callers, stored as hashes.
 
 use std::fmt;
 
 use model::TenantId;
-
-use super::{
-    raw::Raw,
-    secret::HIDDEN,
-    settings::{Setting, quote},
-};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use settings::Secret;
 
 /// What the holder of a token may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Look at recordings.
     Viewer,
@@ -31,68 +29,59 @@ impl fmt::Display for Role {
     }
 }
 
-/// A static token, kept as its hash.
-#[derive(Clone, PartialEq, Eq)]
+/// A static token, stored as its hash.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Token {
-    /// Whose recordings its holder sees.
+    /// The owner of the recordings that its holder sees.
+    #[serde(default)]
+    #[schemars(with = "String")]
     pub tenant: TenantId,
     /// What its holder may do.
     pub role: Role,
-    /// What it is called in the log.
+    /// Its name in the log.
+    #[serde(default)]
     pub name: String,
     /// SHA-256 of the token.
+    #[serde(with = "digest")]
+    #[schemars(with = "String")]
     pub sha256: [u8; 32],
 }
 
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.show())
-    }
-}
-
-impl Setting for Token {
-    fn parse(raw: &Raw) -> Result<Self, String> {
-        let Raw::Table(fields) = raw else {
-            return Err("a token is a table {tenant, role, sha256, name}".to_owned());
-        };
-        if let Some(unknown) =
-            fields.keys().find(|key| !["tenant", "role", "sha256", "name"].contains(&key.as_str()))
-        {
-            return Err(format!("a token has no field {unknown:?}: only tenant, role, sha256, name"));
-        }
-        let field = |name: &str| fields.get(name).and_then(Raw::scalar);
-        let tenant = field("tenant").map_or_else(|| Ok(TenantId::default()), |tenant| tenant.parse());
-        let role = match field("role").unwrap_or_default().as_str() {
-            "viewer" => Role::Viewer,
-            "recorder" => Role::Recorder,
-            "admin" => Role::Admin,
-            other => return Err(format!("{other:?} is no role: viewer, recorder, admin")),
-        };
-        let sha256 = field("sha256").and_then(|hex| digest(&hex));
-        Ok(Self {
-            tenant: tenant.map_err(|error: model::InvalidId| error.to_string())?,
-            role,
-            name: field("name").unwrap_or_default(),
-            sha256: sha256.ok_or("sha256 has to be the token's SHA-256 in 64 hexadecimal digits")?,
-        })
-    }
-    fn show(&self) -> String {
         let Self { tenant, role, name, .. } = self;
-        format!(
-            "{{ tenant = {}, role = \"{role}\", name = {}, sha256 = \"{HIDDEN}\" }}",
-            quote(tenant.as_str()),
-            quote(name)
-        )
+        f.debug_struct("Token")
+            .field("tenant", tenant)
+            .field("role", role)
+            .field("name", name)
+            .field("sha256", &Secret::HIDDEN)
+            .finish()
     }
 }
 
-fn digest(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    if hex.len() != 64 || !hex.is_ascii() {
-        return None;
+/// A SHA-256 in hexadecimal digits, written as `***`.
+mod digest {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use settings::Secret;
+
+    pub(super) fn serialize<S: Serializer>(_: &[u8; 32], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(Secret::HIDDEN)
     }
-    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<[u8; 32], D::Error> {
+        let bad = || D::Error::custom("has to be the token's SHA-256 in 64 hexadecimal digits");
+        parse(&String::deserialize(deserializer).map_err(|_| bad())?).ok_or_else(bad)
     }
-    Some(bytes)
+
+    fn parse(hex: &str) -> Option<[u8; 32]> {
+        let mut bytes = [0; 32];
+        if hex.len() != 64 || !hex.is_ascii() {
+            return None;
+        }
+        for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+        }
+        Some(bytes)
+    }
 }

@@ -5,6 +5,7 @@
 mod access;
 mod binary;
 mod cluster;
+mod debug_log;
 mod downloads;
 mod draining;
 mod encryption;

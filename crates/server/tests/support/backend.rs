@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use blob::{AccessKey, BlobError, BlobStore as _, PartUploads as _, S3, S3Config, Secret};
+use blob::{BlobError, BlobStore as _, PartUploads as _, S3, S3Config, Secret};
 use chrono::{TimeDelta, Utc};
 use store_postgres::{PostgresConfig, PostgresStore};
 use tempfile::TempDir;
@@ -44,15 +44,11 @@ impl TestBackend {
     /// As [`production`](Self::production), on a Postgres that the test may stop.
     pub async fn production_with(postgres: &Postgres) -> Self {
         let s3 = ok(SeaweedFs::start().await, "SeaweedFS");
-        let access_key = AccessKey {
-            id: s3.access_key().into(),
-            secret: Secret::new(s3.secret_key()),
-            session_token: None,
-        };
         let config = S3Config {
             endpoint: Some(s3.url()),
             path_style: true,
-            access_key: Some(access_key),
+            access_key: Some(Secret::new(s3.access_key())),
+            secret_key: Some(Secret::new(s3.secret_key())),
             ..S3Config::new(s3.bucket(), "us-east-1")
         };
         let objects = ok(S3::connect(&config).await, "a client of S3");

@@ -107,6 +107,8 @@ impl PostgresStore {
         span: Span,
         call: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, StoreError> {
+        // Each layer around a future would add its size again.
+        let call = Box::pin(call);
         let bounded = async {
             match tokio::time::timeout(self.call_timeout, call).await {
                 Ok(result) => result.map_err(StoreError::from),
