@@ -12,6 +12,7 @@ mod offer;
 mod tests;
 
 pub(crate) use answer::{AnswerContext, write_answer};
+pub(crate) use codec::Format;
 pub use error::OfferError;
-pub(crate) use negotiate::{Format, MediaSection, Section, Session, negotiate};
+pub(crate) use negotiate::{MediaSection, Section, Session, negotiate};
 pub(crate) use offer::{Fingerprint, Offer};

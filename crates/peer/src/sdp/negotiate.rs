@@ -1,10 +1,10 @@
 //! What is accepted of an offer.
 
-use rtp::{MediaKind, PayloadFormat, PayloadType, Ssrc};
+use rtp::{MediaKind, PayloadType, Ssrc};
 
 use super::{
-    attribute::{Feedback, RtpMap},
-    codec::{accepted_formats, accepted_repairs, offered_names},
+    attribute::Feedback,
+    codec::{Format, Repair, accepted_formats, accepted_repairs, offered_names},
     offer::{Offer, OfferedCodec, OfferedSection},
 };
 use crate::{OfferError, PeerConfig, header::ExtensionIds};
@@ -53,23 +53,6 @@ pub(crate) struct MediaSection {
     /// (primary, RTX).
     pub(crate) repair_ssrcs: Vec<(Ssrc, Ssrc)>,
     pub(crate) rids: Vec<String>,
-}
-
-/// An accepted payload type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Format {
-    pub(crate) payload: PayloadFormat,
-    pub(crate) feedback: Feedback,
-    pub(super) map: RtpMap,
-}
-
-/// An accepted RTX payload type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Repair {
-    pub(super) map: RtpMap,
-    /// The payload type that it resends.
-    pub(crate) primary: PayloadType,
-    pub(super) fmtp: String,
 }
 
 impl Repair {
