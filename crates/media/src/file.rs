@@ -96,7 +96,9 @@ impl RecordingFile {
         };
         let summary = &mut entry.summary;
         let data = timed.frame.data.as_ref();
-        let number = u8::try_from(summary.number).unwrap_or(0);
+        let number = u8::try_from(summary.number);
+        debug_assert!(number.is_ok(), "the writer returned the number as a byte");
+        let number = number.unwrap_or(0);
         let time = (media.0 + MILLISECOND / 2) / MILLISECOND;
         writer.block(&Block { track: number, time, keyframe: timed.frame.keyframe, data }, now, out);
         // Players present Opus earlier by the CodecDelay, so it ends earlier too.

@@ -329,7 +329,10 @@ impl Recorder {
             return;
         }
         let now = self.context.now;
-        let Some(track) = self.tracks.get_mut(index) else { return };
+        let Some(track) = self.tracks.get_mut(index) else {
+            debug_assert!(false, "an index of `tracks`");
+            return;
+        };
         if let Some((layer, reason)) = track.keyframe_request(now) {
             log_event!(
                 self.context,
@@ -342,7 +345,10 @@ impl Recorder {
     /// Moves a track's frames that have positions to the interleaver.
     fn take_frames(&mut self, index: usize) {
         let now = self.context.now;
-        let Some(track) = self.tracks.get_mut(index) else { return };
+        let Some(track) = self.tracks.get_mut(index) else {
+            debug_assert!(false, "an index of `tracks`");
+            return;
+        };
         if self.first_frame.is_none() && track.waiting_since().is_some() {
             self.first_frame = Some(now);
             self.next_draft = Some(now + self.config.append_age);
@@ -511,7 +517,10 @@ impl Recorder {
     }
 
     fn align(&mut self, index: usize) {
-        let Some(track) = self.tracks.get_mut(index) else { return };
+        let Some(track) = self.tracks.get_mut(index) else {
+            debug_assert!(false, "an index of `tracks`");
+            return;
+        };
         if !track.has_unaligned_frames() {
             return;
         }

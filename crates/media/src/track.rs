@@ -113,7 +113,10 @@ impl Track {
             return;
         };
         self.ended = false;
-        let Some(layer) = self.layers.get_mut(index) else { return };
+        let Some(layer) = self.layers.get_mut(index) else {
+            debug_assert!(false, "an index of `layers`");
+            return;
+        };
         if !layer.accepts(arrival, &packet, &self.config) {
             return;
         }
@@ -537,7 +540,10 @@ impl Track {
         now: Instant,
         context: &mut SessionContext,
     ) -> bool {
-        let Some(layer) = self.layers.get(index) else { return false };
+        let Some(layer) = self.layers.get(index) else {
+            debug_assert!(false, "an index of `layers`");
+            return false;
+        };
         let better = match self.selected() {
             None => true,
             Some(selected) if selected.is_active(now) => layer.area > selected.area,

@@ -1,4 +1,4 @@
-//! What a peer is made with.
+//! The configuration of peers, and what they share.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -12,15 +12,15 @@ use crate::dtls::DtlsContext;
 pub enum Protocol {
     /// UDP.
     Udp,
-    /// TCP with the framing of RFC 4571, passive on our side (RFC 6544). Framing is the caller's work: a peer
-    /// sees whole datagrams.
+    /// TCP with the framing of RFC 4571, passive on our side (RFC 6544). The caller does the framing: a peer handles whole
+    /// datagrams.
     Tcp,
 }
 
-/// Where a datagram comes from or goes to.
+/// The source or the destination of a datagram.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
-    /// Over what.
+    /// The transport.
     pub protocol: Protocol,
     /// The remote address.
     pub address: SocketAddr,
@@ -29,14 +29,14 @@ pub struct Endpoint {
 /// An address to announce in the answer. The first is preferred.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Candidate {
-    /// Over what.
+    /// The transport.
     pub protocol: Protocol,
-    /// Where we are reached: a listen address, or the public one in front of it.
+    /// A listen address of ours, or the public address in front of it.
     pub address: SocketAddr,
 }
 
-/// Our user fragment and password for one ICE generation (RFC 8839 §5.4). Random, made by the caller, which also
-/// routes datagrams by the user fragment.
+/// Our user fragment and password for one ICE generation (RFC 8839 §5.4). The caller makes them at random, and routes
+/// datagrams by the user fragment.
 #[derive(Clone, PartialEq, Eq)]
 pub struct IceCredentials {
     /// 4 to 256 ICE characters.
@@ -51,14 +51,14 @@ impl std::fmt::Debug for IceCredentials {
     }
 }
 
-/// When silence means what.
+/// How long the peer waits for the client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TransportTimeouts {
-    /// From the offer to the end of the DTLS handshake; past it the peer closes with `ConnectTimeout`.
+    /// From the offer to the end of the DTLS handshake. Past it the peer closes with `ConnectTimeout`.
     pub connect: Duration,
-    /// Nothing authenticated came for this long: `Disconnected` is reported, the session goes on.
+    /// After this long without anything authentic the peer reports `Disconnected`. The session continues.
     pub disconnected: Duration,
-    /// And for this long: the peer closes with `IceFailed`. A session that hears again before it goes on as it was.
+    /// After this long without anything authentic the peer closes with `IceFailed`.
     pub failed: Duration,
 }
 
@@ -72,18 +72,18 @@ impl Default for TransportTimeouts {
     }
 }
 
-/// What the peers of a server share, apart from the cryptographic identity.
+/// What the peers of a shard share, apart from the cryptographic identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PeerConfig {
-    /// What is announced, best first.
+    /// The addresses to announce in answers, best first.
     pub candidates: Vec<Candidate>,
     /// The encodings to accept, in the order of preference in the answer. Which of their payload types can be recorded
     /// follows from the format parameters ([`Encoding::fmtp_rules`]).
     pub codecs: Vec<Encoding>,
-    /// When silence means what.
+    /// How long the peer waits for the client.
     pub timeouts: TransportTimeouts,
-    /// How long a missing packet is requested by NACK, from the arrival of the packet behind the hole. To be what the
-    /// recorder waits for it (`media::RecorderConfig::max_wait`): a packet that arrives later can't be used.
+    /// How long a missing packet is requested by NACK, from the arrival of the packet behind the hole. Set it to the time
+    /// that the recorder waits (`media::RecorderConfig::max_wait`): a packet that arrives later can't be used.
     pub max_wait: Duration,
     /// The largest offer, in bytes.
     pub max_offer_bytes: usize,

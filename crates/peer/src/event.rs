@@ -1,4 +1,4 @@
-//! What a peer reports.
+//! The events of a peer, and the datagrams that it sends.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -33,19 +33,19 @@ pub enum CloseReason {
     ConnectTimeout,
     /// Silence for longer than the time allowed.
     IceFailed,
-    /// The handshake or the DTLS session failed, with OpenSSL's words.
+    /// The handshake or the DTLS session failed. The text is OpenSSL's, or ours for a check after the handshake.
     Dtls(String),
 }
 
-/// What happened.
+/// An event of a peer.
 #[derive(Debug, Clone)]
 pub enum PeerEvent {
-    /// A section sends to us. Comes from `accept_offer`, before any packet of it.
+    /// A section sends to us. Reported by `accept_offer`, before any packet of it.
     TrackAdded(Track),
     /// A renegotiation changed its formats or layers.
     TrackChanged(Track),
-    /// It sends nothing for now: its direction changed to inactive or recvonly, or all its sources said BYE, which
-    /// clients also do when an encoding is switched off for a while. It may come back with `TrackResumed`.
+    /// It sends nothing at present: its direction changed to inactive or recvonly, or all its sources said BYE. Clients say
+    /// BYE also when an encoding is switched off for a while. `TrackResumed` may follow.
     TrackPaused(TrackId),
     /// It sends again.
     TrackResumed(TrackId),
@@ -84,34 +84,34 @@ pub enum PeerEvent {
         /// The message.
         payload: Bytes,
     },
-    /// ICE and DTLS are up.
+    /// ICE and DTLS are established.
     Connected {
-        /// Where the client is.
+        /// The client's address.
         remote: Endpoint,
-        /// The DTLS cipher suite, in OpenSSL's words.
+        /// The DTLS cipher suite, by OpenSSL's name.
         cipher: &'static str,
-        /// The SRTP profile, in RFC 5764's and 7714's words.
+        /// The SRTP profile, by its name in RFC 5764 or RFC 7714. Empty for data alone.
         srtp_profile: &'static str,
     },
-    /// The client is now reached at another address.
+    /// The client has another address now, by a valid ICE nomination.
     PathChanged(Endpoint),
-    /// Nothing came for the `disconnected` time.
+    /// Nothing authentic was received for [`TransportTimeouts::disconnected`](crate::TransportTimeouts::disconnected).
     Disconnected,
-    /// And then something came again.
+    /// After `Disconnected`: something authentic was received.
     Reconnected,
-    /// An earlier ICE user fragment of ours is no longer valid: stop routing by it.
+    /// An earlier ICE user fragment of ours is not valid any more. The caller stops routing by it.
     UfragRetired(String),
-    /// The peer is closed; nothing follows but its last datagrams.
+    /// The peer is closed. No event follows; its last datagrams may remain to be sent.
     Closed(CloseReason),
 }
 
 /// A datagram to send.
 #[derive(Debug, Clone)]
 pub struct Transmit {
-    /// From which of our addresses, as it was given with the datagram that made this path; none: any.
+    /// The address of ours to send from: the destination of the datagram that established the path. None: any.
     pub source: Option<SocketAddr>,
-    /// Where to.
+    /// The client's address.
     pub destination: Endpoint,
-    /// What.
+    /// The datagram.
     pub payload: Bytes,
 }

@@ -1,8 +1,8 @@
-//! The RTP header (RFC 3550 §5.1) and its extensions (RFC 8285), read in place.
+//! The RTP header (RFC 3550 §5.1) and its extensions (RFC 8285), parsed without a copy.
 
 use rtp::{PayloadType, RtpTimestamp, Ssrc};
 
-/// The identifiers that a section gave to the extensions we read.
+/// The identifiers that a section assigned to the extensions that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ExtensionIds {
     pub(crate) mid: Option<u8>,
@@ -12,7 +12,7 @@ pub(crate) struct ExtensionIds {
     pub(crate) transport_cc: Option<u8>,
 }
 
-/// The header of a packet. SRTP leaves it in the clear, so that it is the same before and after decryption.
+/// The header of a packet. SRTP does not encrypt it, so it is the same before and after decryption.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Header<'a> {
     pub(crate) payload_type: PayloadType,
@@ -31,7 +31,7 @@ const ONE_BYTE_PROFILE: u16 = 0xbede;
 const TWO_BYTE_PROFILE: u16 = 0x1000;
 
 impl<'a> Header<'a> {
-    /// None if the bytes are no RTP header.
+    /// None if the bytes are not an RTP header.
     pub(crate) fn parse(packet: &'a [u8]) -> Option<Self> {
         let (fixed, rest) = packet.split_first_chunk::<12>()?;
         if fixed[0] >> 6 != 2 {
@@ -71,7 +71,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Iterates over extension elements; ends at the first that doesn't fit.
+/// Iterates over extension elements, up to the first that is longer than the rest.
 #[derive(Debug, Clone)]
 pub(crate) struct Extensions<'a> {
     rest: &'a [u8],
@@ -105,7 +105,7 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
-/// The payload's length with its padding (RFC 3550 §5.1) taken off; none if the padding count is impossible.
+/// The payload's length without its padding (RFC 3550 §5.1). None if the padding count is impossible.
 pub(crate) fn unpadded_length(payload: &[u8], padding: bool) -> Option<usize> {
     if !padding {
         return Some(payload.len());
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn one_byte_and_two_byte_elements_are_read_and_padding_between_them_skipped() {
+    fn one_byte_and_two_byte_elements_are_read_and_the_padding_between_them_is_skipped() {
         let one = packet(0x90, &[0xbe, 0xde, 0, 2, 0x12, 1, 2, 3, 0, 0x30, 9, 0, 0xaa]);
         let header = Header::parse(&one).unwrap();
         assert_eq!((header.payload_type, header.marker, header.length), (PayloadType(96), true, 24));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn padding_is_taken_off_and_an_impossible_count_refused() {
+    fn padding_is_removed_and_an_impossible_count_refused() {
         assert_eq!(unpadded_length(&[1, 2, 3], false), Some(3));
         assert_eq!(unpadded_length(&[1, 0, 2], true), Some(1));
         assert_eq!(unpadded_length(&[0, 2], true), Some(0));

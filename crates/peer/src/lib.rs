@@ -1,5 +1,5 @@
-//! A receive-only WebRTC peer. Sans-I/O: datagrams, offers and time in; an answer, datagrams, RTP packets, sender
-//! reports and data messages out. No clock, no socket, no task.
+//! A receive-only WebRTC peer. Sans-I/O: the caller hands in offers, datagrams and the time; the peer returns answers,
+//! datagrams to send, RTP packets, sender reports and data messages. It has no clock, no socket and no task.
 
 mod config;
 mod data;

@@ -385,7 +385,7 @@ impl Peer {
         self.ice.heard(now);
         self.note_presence(now);
         if let Some(dtls) = &mut self.dtls {
-            dtls.client_is_up();
+            dtls.client_completed();
         }
     }
 

@@ -379,7 +379,7 @@ impl Receiver {
             .filter(|stream| stream.track == track && stream.layer == layer && stream.keyframe_by.is_some())
             .max_by_key(|stream| stream.reception.last_arrival());
         if let Some(stream) = latest {
-            stream.keyframes.ask(now);
+            stream.keyframes.request(now);
         }
     }
 

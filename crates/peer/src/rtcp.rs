@@ -1,4 +1,5 @@
-//! RTCP (RFC 3550 §6), as far as a receiver needs it. Read by hand, so that one bad part doesn't cost the others.
+//! RTCP (RFC 3550 §6), as far as a receiver needs it. Parsed here and not by a library, so that one malformed part of a
+//! compound does not invalidate the others.
 
 use rtp::{NtpTime, RtpTimestamp, SenderReport, Ssrc};
 
@@ -10,11 +11,11 @@ const PAYLOAD_FEEDBACK: u8 = 206;
 /// A report has five bits to count its blocks.
 pub(crate) const MAX_REPORT_BLOCKS: usize = 31;
 
-/// What we read of a compound.
+/// A part of a compound that we read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Report<'a> {
     Sender(SenderReport),
-    /// The sources that said BYE, four bytes each.
+    /// BYE: its sources, four bytes each.
     Goodbye(&'a [u8]),
 }
 
@@ -23,7 +24,7 @@ pub(crate) fn goodbye_ssrcs(sources: &[u8]) -> impl Iterator<Item = Ssrc> {
     sources.as_chunks::<4>().0.iter().map(|bytes| Ssrc(u32::from_be_bytes(*bytes)))
 }
 
-/// The reports of a decrypted compound, ending at the first part that doesn't fit.
+/// The reports of a decrypted compound, up to the first part that is longer than the rest.
 pub(crate) fn reports(mut compound: &[u8]) -> impl Iterator<Item = Report<'_>> {
     std::iter::from_fn(move || {
         loop {
@@ -46,7 +47,7 @@ pub(crate) fn reports(mut compound: &[u8]) -> impl Iterator<Item = Report<'_>> {
     })
 }
 
-/// The SSRC that a compound is of.
+/// The SSRC of the sender of a compound.
 pub(crate) fn first_ssrc(packet: &[u8]) -> Option<Ssrc> {
     packet.get(4..)?.first_chunk().map(|bytes| Ssrc(u32::from_be_bytes(*bytes)))
 }
@@ -127,7 +128,7 @@ pub(crate) fn write_pli(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc) {
     out.extend(media.0.to_be_bytes());
 }
 
-/// Writes a full intra request (RFC 5104 §4.3.1), numbered anew for each request.
+/// Writes a full intra request (RFC 5104 §4.3.1), with a number of its own.
 pub(crate) fn write_fir(out: &mut Vec<u8>, sender: Ssrc, media: Ssrc, number: u8) {
     write_header(out, 4, PAYLOAD_FEEDBACK, 4);
     out.extend(sender.0.to_be_bytes());
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_report_is_found_behind_a_part_that_makes_no_sense() {
+    fn a_sender_report_is_found_behind_a_malformed_part() {
         // An SDES that claims a chunk it hasn't, then the report, then a BYE of two.
         let mut compound = vec![0x9f, 202, 0, 1, 0xff, 0xff, 0xff, 0xff];
         compound.extend(sender_report_bytes(7));

@@ -10,7 +10,7 @@ use crate::{
     feedback::{keyframe::KeyframeRequests, nack::NackList, report::Reception},
     header::{ExtensionIds, Header},
     sdp::{Format, MediaSection},
-    window::{Place, Window},
+    window::{Arrival, Window},
 };
 
 /// The times of a received packet.
@@ -22,7 +22,7 @@ pub(crate) struct Times {
     pub(crate) now: Instant,
 }
 
-/// What a source has of its section, copied so that a packet needs no look-up in the session.
+/// A source, and what it needs of its section, copied so that a packet needs no look-up in the session.
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) ssrc: Ssrc,
@@ -32,11 +32,11 @@ pub(crate) struct Stream {
     pub(crate) layer: LayerId,
     pub(crate) role: Role,
     pub(crate) extension_ids: ExtensionIds,
-    /// Bit n: payload type n is accepted. Of a repair stream: it carries RTX.
+    /// Bit n: payload type n is accepted. For a repair stream: payload type n carries RTX.
     accepted: u128,
-    /// (RTX payload type, the one that it resends).
+    /// (RTX payload type, the payload type that it resends).
     repairs: Vec<(PayloadType, PayloadType)>,
-    /// Of the packets as they come.
+    /// Of the source's own sequence numbers, and of those that RTX has resent.
     pub(crate) window: Window,
     pub(crate) reception: Reception,
     /// None where the section has no NACK, and for repair streams.
@@ -147,12 +147,12 @@ impl Stream {
     fn note_sequence_number(&mut self, sequence_number: u16, times: Times) -> (bool, Option<Duration>) {
         let sequence = self.window.unwrap(sequence_number);
         match (self.window.note(sequence), &mut self.nack) {
-            (Place::Newest { skipped }, Some(nack)) if skipped > 0 => {
+            (Arrival::Newest { skipped }, Some(nack)) if skipped > 0 => {
                 nack.add_hole(SeqNo(sequence.0 - skipped), sequence, times.arrival, times.now);
                 (true, None)
             }
-            (Place::Late, Some(nack)) => (true, nack.remove(sequence, times.now)),
-            (place, _) => (place != Place::Duplicate, None),
+            (Arrival::Late, Some(nack)) => (true, nack.remove(sequence, times.now)),
+            (arrival, _) => (arrival != Arrival::Duplicate, None),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which sections are tracks, and what an offer changes about them.
+//! The tracks of a session: sections that send to us, or have sent.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::{
     sdp::{MediaSection, Section, Session},
 };
 
-/// Ended tracks whose counters are kept. A client that renegotiates without end mustn't grow us.
+/// Ended tracks whose counters are retained. A bound, because a client may renegotiate without end.
 const MAX_ENDED: usize = 64;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,22 +31,22 @@ struct Entry {
 pub(crate) struct Tracks {
     entries: Vec<Entry>,
     next_id: u32,
-    /// By the sections of the session.
+    /// In the order of the session's sections.
     by_section: Vec<Option<TrackId>>,
 }
 
 impl Tracks {
-    /// The track of the section at that place.
-    pub(crate) fn of_section(&self, place: usize) -> Option<TrackId> {
-        self.by_section.get(place).copied().flatten()
+    /// The track of the section at an index.
+    pub(crate) fn of_section(&self, index: usize) -> Option<TrackId> {
+        self.by_section.get(index).copied().flatten()
     }
 
-    /// Every track that there is a counter for.
+    /// All tracks, ended ones included while their counters are retained.
     pub(crate) fn ids(&self) -> impl Iterator<Item = TrackId> {
         self.entries.iter().map(|entry| entry.track.id)
     }
 
-    /// Takes over a newly negotiated session and reports what it changed.
+    /// Applies a newly negotiated session and reports the changes.
     pub(crate) fn apply(&mut self, session: &Session, events: &mut VecDeque<PeerEvent>) {
         for entry in self.entries.iter_mut().filter(|entry| entry.state != State::Ended) {
             let section = session.sections.iter().find(|section| section.mid == entry.track.mid);
@@ -104,8 +104,8 @@ impl Tracks {
         id
     }
 
-    /// All sources of a track said BYE. libwebrtc does that when an encoding is switched off, too, and may go on with
-    /// the same source later: so it is a pause.
+    /// Pauses a track whose sources have all said BYE. libwebrtc says BYE also when an encoding is switched off, and may
+    /// continue with the same source later.
     pub(crate) fn silence(&mut self, id: TrackId, events: &mut VecDeque<PeerEvent>) {
         if let Some(entry) = self.find(id).filter(|entry| entry.state == State::Sending) {
             entry.state = State::Silenced;
@@ -113,7 +113,7 @@ impl Tracks {
         }
     }
 
-    /// A packet came on a track whose sources had said BYE.
+    /// Resumes a track whose sources had said BYE: one of them sends again.
     pub(crate) fn resume(&mut self, id: TrackId, events: &mut VecDeque<PeerEvent>) {
         if let Some(entry) = self.find(id).filter(|entry| entry.state == State::Silenced) {
             entry.state = State::Sending;

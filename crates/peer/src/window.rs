@@ -1,26 +1,26 @@
-//! Sequence numbers: unwrapped, and each let through once.
+//! The sequence numbers that a source has sent: extended, and each accepted once.
 
 use rtp::SeqNo;
 
-/// Packets that can come late and still be told from duplicates: over two seconds at 30 Mbit/s.
+/// How far back late packets can be distinguished from duplicates: over two seconds at 30 Mbit/s.
 const SIZE: u64 = 8192;
 const WORDS: usize = (SIZE / 64) as usize;
 
-/// What a packet is to those before it.
+/// How a packet relates to those received before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The newest; between it and the newest before are so many that haven't come.
+pub(crate) enum Arrival {
+    /// It is the newest. This many between it and the newest before have not been received.
     Newest { skipped: u64 },
-    /// Older than the newest, but not seen before.
+    /// It is older than the newest, and was not received before.
     Late,
-    /// Seen before, or too old to say.
+    /// It was received before, or is too old to tell.
     Duplicate,
 }
 
-/// The newest [`SIZE`] sequence numbers of a source, each with whether it has come.
+/// The newest [`SIZE`] sequence numbers of a source: which of them have been received.
 pub(crate) struct Window {
     highest: SeqNo,
-    /// Whether a sequence number came, by its remainder.
+    /// Bit n: the sequence number with remainder n was received.
     seen: Box<[u64; WORDS]>,
 }
 
@@ -31,12 +31,12 @@ impl std::fmt::Debug for Window {
 }
 
 impl Window {
-    /// Begins just before a source's first packet.
+    /// An empty window that ends just before a source's first packet.
     pub(crate) fn new(first: u16) -> Self {
         Self { highest: SeqNo(SeqNo::first(first).0 - 1), seen: Box::new([0; WORDS]) }
     }
 
-    /// The unwrapped sequence number that is closest to the newest.
+    /// The extended sequence number that is closest to the newest.
     pub(crate) fn unwrap(&self, sequence_number: u16) -> SeqNo {
         self.highest.nearest(sequence_number)
     }
@@ -45,8 +45,8 @@ impl Window {
         self.highest
     }
 
-    /// Notes an unwrapped sequence number.
-    pub(crate) fn note(&mut self, sequence: SeqNo) -> Place {
+    /// Notes a received packet.
+    pub(crate) fn note(&mut self, sequence: SeqNo) -> Arrival {
         if let Some(ahead) = sequence.0.checked_sub(self.highest.0).filter(|ahead| *ahead > 0) {
             if ahead >= SIZE {
                 self.seen.fill(0);
@@ -57,13 +57,13 @@ impl Window {
             }
             self.highest = sequence;
             self.set(sequence);
-            return Place::Newest { skipped: ahead - 1 };
+            return Arrival::Newest { skipped: ahead - 1 };
         }
         if self.highest.0 - sequence.0 >= SIZE || self.is_set(sequence) {
-            return Place::Duplicate;
+            return Arrival::Duplicate;
         }
         self.set(sequence);
-        Place::Late
+        Arrival::Late
     }
 
     fn bit(SeqNo(sequence): SeqNo) -> (usize, u64) {
@@ -91,43 +91,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn packets_pass_once_in_any_order_across_the_wrap() {
+    fn a_packet_is_accepted_once_in_any_order_across_the_wrap() {
         let mut window = Window::new(65534);
         let table = [
-            (65534, Place::Newest { skipped: 0 }),
-            (65535, Place::Newest { skipped: 0 }),
-            (2, Place::Newest { skipped: 2 }),
-            (1, Place::Late),
-            (1, Place::Duplicate),
-            (65535, Place::Duplicate),
-            (0, Place::Late),
-            (2, Place::Duplicate),
+            (65534, Arrival::Newest { skipped: 0 }),
+            (65535, Arrival::Newest { skipped: 0 }),
+            (2, Arrival::Newest { skipped: 2 }),
+            (1, Arrival::Late),
+            (1, Arrival::Duplicate),
+            (65535, Arrival::Duplicate),
+            (0, Arrival::Late),
+            (2, Arrival::Duplicate),
             // Before the first.
-            (65533, Place::Late),
-            (65533, Place::Duplicate),
+            (65533, Arrival::Late),
+            (65533, Arrival::Duplicate),
         ];
-        for (number, (sequence_number, place)) in table.into_iter().enumerate() {
+        for (number, (sequence_number, arrival)) in table.into_iter().enumerate() {
             let sequence = window.unwrap(sequence_number);
-            assert_eq!(window.note(sequence), place, "packet {number}");
+            assert_eq!(window.note(sequence), arrival, "packet {number}");
         }
     }
 
     #[test]
-    fn what_has_left_the_window_counts_as_a_duplicate() {
+    fn a_packet_older_than_the_window_counts_as_a_duplicate() {
         let mut window = Window::new(0);
         let first = window.unwrap(0);
         window.note(first);
-        assert_eq!(window.note(SeqNo(first.0 + SIZE + 5)), Place::Newest { skipped: SIZE + 4 });
-        assert_eq!(window.note(SeqNo(first.0 + 5)), Place::Duplicate);
-        assert_eq!(window.note(SeqNo(first.0 + 6)), Place::Late);
+        assert_eq!(window.note(SeqNo(first.0 + SIZE + 5)), Arrival::Newest { skipped: SIZE + 4 });
+        assert_eq!(window.note(SeqNo(first.0 + 5)), Arrival::Duplicate);
+        assert_eq!(window.note(SeqNo(first.0 + 6)), Arrival::Late);
     }
 
     #[test]
-    fn a_sequence_number_is_new_again_when_the_window_has_come_round() {
+    fn a_sequence_number_is_new_again_after_a_whole_window() {
         let mut window = Window::new(0);
         for sequence in 0x1_0000..0x1_0000 + 3 * SIZE {
-            assert_eq!(window.note(SeqNo(sequence)), Place::Newest { skipped: 0 });
-            assert_eq!(window.note(SeqNo(sequence)), Place::Duplicate);
+            assert_eq!(window.note(SeqNo(sequence)), Arrival::Newest { skipped: 0 });
+            assert_eq!(window.note(SeqNo(sequence)), Arrival::Duplicate);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What an attacker can send from the client's address neither ends a session nor grows it.
+//! Datagrams that an attacker sends from the client's address neither end a session nor fill its memory.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -17,7 +17,7 @@ use support::{
     raw::{RawClient, binding_request, binding_request_with, fragment, record, rtp, rtp_with_transport_cc},
 };
 
-/// Counts what Rust code of this thread holds. libssl's own memory isn't seen by it.
+/// Counts the bytes that Rust code of this thread has allocated. libssl's own memory is not counted.
 struct Counting;
 
 thread_local! {
@@ -48,7 +48,7 @@ fn held() -> isize {
     HELD.with(Cell::get)
 }
 
-/// A client that has sent its first flight, which was answered.
+/// A client whose first flight has been answered.
 fn half_way() -> RawClient {
     let mut client = RawClient::new();
     client.start_session();
@@ -92,7 +92,7 @@ fn forged_records_on_a_live_session_change_nothing() {
     }
 }
 
-/// The DTLS session itself still works: it hears close_notify.
+/// Asserts that the DTLS session still works: it receives close_notify.
 fn assert_session_reads_dtls(client: &mut RawClient, what: &str) {
     client.events.clear();
     let _ = client.tls.shutdown();
@@ -157,7 +157,7 @@ fn an_error_that_other_code_left_in_the_thread_ends_no_session() {
     assert!(client.shake_hands());
 }
 
-/// As careless code would: a failed parse whose error nobody takes from the queue.
+/// Leaves an error in the queue, as other code does after a failed parse.
 fn leave_an_error() {
     let error = openssl::x509::X509::from_der(b"nonsense").unwrap_err();
     error.put();
@@ -185,8 +185,8 @@ fn random_datagrams_neither_end_nor_grow_a_live_session() {
         }
         for _ in 0..1 + random.below(6) {
             if !datagram.is_empty() {
-                let place = random.below(datagram.len());
-                datagram[place] = random.next() as u8;
+                let index = random.below(datagram.len());
+                datagram[index] = random.next() as u8;
             }
         }
         datagram.truncate(random.below(datagram.len() + 20));
@@ -204,7 +204,7 @@ fn random_datagrams_neither_end_nor_grow_a_live_session() {
 }
 
 #[test]
-fn two_hundred_thousand_forged_sources_leave_nothing() {
+fn two_hundred_thousand_forged_sources_use_no_memory() {
     let mut client = RawClient::connected();
     assert!(client.is_alive(7, 1));
     let forge = |ssrc: u32| [rtp(96, 3, ssrc, &[0x55; 40]), vec![0; 16]].concat();
@@ -231,7 +231,7 @@ fn two_hundred_thousand_forged_sources_leave_nothing() {
 #[test]
 fn a_forged_first_packet_does_not_move_the_replay_window() {
     let mut client = RawClient::connected();
-    // Far ahead, so that a window placed by it would call the true ones old.
+    // Far ahead: a window positioned by it would treat the authentic packets as too old.
     client.input(&[rtp(96, 30_000, 7, &[0x55; 40]), vec![0; 16]].concat());
     for sequence_number in 100..110 {
         client.send_rtp(&rtp(96, sequence_number, 7, &[1, 2, 3]));
@@ -241,7 +241,7 @@ fn a_forged_first_packet_does_not_move_the_replay_window() {
 }
 
 #[test]
-fn a_forged_first_sender_report_does_not_lock_out_the_true_ones() {
+fn a_forged_first_sender_report_does_not_shut_out_authentic_ones() {
     let mut client = RawClient::connected();
     client.send_rtp(&rtp(96, 1, 7, &[1]));
     // An index far ahead, encrypted as it says.
@@ -317,7 +317,7 @@ fn a_packet_before_the_handshake_or_of_an_unknown_payload_type_is_dropped() {
 }
 
 #[test]
-fn padding_keeps_its_place_in_the_sequence_and_probes_only_count_in_the_feedback() {
+fn padding_is_delivered_and_probes_are_only_reported_in_the_feedback() {
     let mut client = RawClient::connected();
     let mut padded = rtp_with_transport_cc(96, 10, 7, 1, &[1, 2, 3, 0, 2]);
     padded[0] |= 0x20;
@@ -331,7 +331,7 @@ fn padding_keeps_its_place_in_the_sequence_and_probes_only_count_in_the_feedback
     client.send_rtp(&probe);
     client.send_rtp(&rtp_with_transport_cc(97, 21, 9, 4, &[0, 10]));
     client.send_rtp(&rtp_with_transport_cc(97, 22, 9, 5, &[0, 8, 7, 7]));
-    // A resend of what has come already.
+    // A resend of a packet that was received.
     client.send_rtp(&rtp_with_transport_cc(97, 23, 9, 6, &[0, 10, 1, 2, 3]));
     let packets: Vec<_> = client
         .events
@@ -347,9 +347,9 @@ fn padding_keeps_its_place_in_the_sequence_and_probes_only_count_in_the_feedback
             _ => None,
         })
         .collect();
-    let wanted =
+    let expected =
         [(7, 96, 10, false, &[1, 2, 3][..]), (7, 96, 11, false, &[][..]), (7, 96, 8, true, &[7, 7][..])];
-    assert_eq!(packets, wanted);
+    assert_eq!(packets, expected);
     client.received.clear();
     client.advance(Duration::from_millis(150));
     assert!(!client.received.is_empty(), "no feedback");
@@ -358,7 +358,7 @@ fn padding_keeps_its_place_in_the_sequence_and_probes_only_count_in_the_feedback
 }
 
 #[test]
-fn checks_with_wrong_credentials_lead_nowhere() {
+fn checks_with_wrong_credentials_are_not_answered() {
     let mut client = RawClient::new();
     let offer = client.offer();
     client.peer.accept_offer(&offer, credentials(1), client.now).unwrap();

@@ -1,4 +1,4 @@
-//! Data channels: whole messages come out, with their label; nothing a client sends grows us without bound.
+//! Data channels: messages arrive whole, with their label, and memory is bounded.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -79,7 +79,7 @@ fn messages_survive_loss() {
 }
 
 #[test]
-fn a_channel_that_the_client_closes_closes() {
+fn a_channel_ends_when_the_client_closes_it() {
     let mut world = World::new();
     let id = open(&mut world, true);
     world.client.direct_api().close_data_channel(id);

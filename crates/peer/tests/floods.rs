@@ -1,4 +1,4 @@
-//! Floods of what libssl sets aside during a handshake leave little in memory.
+//! Floods of records that libssl would buffer during a handshake use little memory.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -6,7 +6,7 @@ mod support;
 
 use support::raw::{RawClient, fragment, record};
 
-/// What malloc has handed out in the process, libssl's share included. This binary has one test.
+/// Bytes that malloc has allocated in the process, libssl's included. This binary has one test.
 #[allow(unsafe_code, reason = "mallinfo2 is a C function")]
 fn malloc_bytes() -> usize {
     // SAFETY: the function takes nothing and returns a plain struct.
@@ -14,7 +14,7 @@ fn malloc_bytes() -> usize {
     info.uordblks + info.hblkhd
 }
 
-/// A client that has sent its first flight, which was answered.
+/// A client whose first flight has been answered.
 fn half_way() -> RawClient {
     let mut client = RawClient::new();
     client.start_session();
@@ -23,7 +23,7 @@ fn half_way() -> RawClient {
 }
 
 #[test]
-fn floods_in_mid_handshake_leave_little_in_memory() {
+fn floods_in_mid_handshake_use_little_memory() {
     type Flood = (&'static str, fn(u64) -> Vec<u8>);
     let table: [Flood; 10] = [
         ("one-byte fragments", |n| record(22, 0, n + 50, &fragment(1, 1, 8000, (n % 7999) as u32 + 1, &[0]))),

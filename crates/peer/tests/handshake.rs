@@ -1,4 +1,4 @@
-//! DTLS comes up whatever the network loses, with every kind of client, and ends when it should.
+//! DTLS connects under loss and with every kind of client, and ends with close_notify or a time-out.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -97,7 +97,7 @@ fn losing_any_two_datagrams_of_the_handshake_prevents_nothing() {
 }
 
 #[test]
-fn a_client_whose_final_flight_was_lost_gets_it_without_asking() {
+fn a_lost_final_flight_is_resent_without_a_request() {
     let environment = Arc::new(Environment::new().unwrap());
     let mut world = offered(&environment);
     let finals = Arc::new(AtomicUsize::new(0));
@@ -121,7 +121,7 @@ fn clients_with_rsa_and_ecdsa_certificates_and_each_srtp_profile_connect() {
             ("SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_128_GCM"),
             ("SRTP_AEAD_AES_256_GCM", "SRTP_AEAD_AES_256_GCM"),
             ("SRTP_AES128_CM_SHA1_80", "SRTP_AES128_CM_HMAC_SHA1_80"),
-            // Ours decides.
+            // The order of our list decides.
             ("SRTP_AES128_CM_SHA1_80:SRTP_AEAD_AES_128_GCM", "SRTP_AEAD_AES_128_GCM"),
         ] {
             let mut client = RawClient::with(certificate, offered, config());
@@ -141,7 +141,7 @@ fn clients_with_rsa_and_ecdsa_certificates_and_each_srtp_profile_connect() {
 }
 
 #[test]
-fn another_certificate_than_the_offered_one_is_refused() {
+fn a_certificate_that_the_offer_does_not_name_is_refused() {
     let mut client = RawClient::new();
     let other = RawClient::new();
     client.peer.accept_offer(&other.offer(), credentials(1), client.now).unwrap();
@@ -168,7 +168,7 @@ fn a_client_that_offers_no_srtp_is_refused_media() {
 }
 
 #[test]
-fn a_client_that_never_comes_is_given_up_in_time() {
+fn a_client_that_never_connects_is_closed_after_30_s() {
     let mut client = RawClient::new();
     let offer = client.offer();
     client.peer.accept_offer(&offer, credentials(1), client.now).unwrap();
@@ -180,12 +180,12 @@ fn a_client_that_never_comes_is_given_up_in_time() {
 }
 
 #[test]
-fn dtls_is_taken_only_from_an_address_that_passed_a_check() {
+fn dtls_is_handled_only_from_an_address_that_passed_a_check() {
     let mut client = RawClient::new();
     let offer = client.offer();
     client.peer.accept_offer(&offer, credentials(1), client.now).unwrap();
     client.exchange();
-    assert!(client.tls.get_ref().incoming.is_empty(), "an answer to a stranger");
+    assert!(client.tls.get_ref().incoming.is_empty(), "an answer to an unauthenticated address");
     assert!(!client.peer.is_handshaking());
     client.input(&support::raw::binding_request(true));
     assert!(client.peer.is_handshaking());
@@ -197,8 +197,8 @@ fn close_notify_goes_both_ways() {
     client.peer.close(client.now);
     client.drain();
     assert!(matches!(client.events[..], [PeerEvent::Closed(CloseReason::Local)]), "{:?}", client.events);
-    let farewell = client.received.pop().unwrap();
-    client.tls.get_mut().incoming.push_back(farewell);
+    let close_notify = client.received.pop().unwrap();
+    client.tls.get_mut().incoming.push_back(close_notify);
     let read = client.tls.ssl_read(&mut [0; 10]).unwrap_err();
     assert_eq!(read.code(), openssl::ssl::ErrorCode::ZERO_RETURN);
 

@@ -1,4 +1,4 @@
-//! What a client sends arrives whole, whatever the network does.
+//! Media arrives complete under loss and reordering, and the feedback is what the client needs.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -93,7 +93,7 @@ fn five_percent_loss_costs_no_packet_and_few_resends() {
             !drop
         });
         let (end, _) = send(&mut world, &video, None, 20);
-        // The tail has nothing behind it that would show a hole.
+        // A loss of the last packets could not be seen: no packet follows.
         world.network = Box::new(|_, _| true);
         for sequence in end..end + 10 {
             world.write(&video, sequence, 0, 100);
@@ -204,7 +204,7 @@ fn estimates(world: &World) -> Vec<f64> {
 }
 
 #[test]
-fn reordering_alone_asks_for_nothing() {
+fn reordering_alone_causes_no_request() {
     let mut world = World::new();
     let (video, _) = connected(&mut world);
     // Every fifth packet overtakes nobody but is overtaken by 5 ms.
@@ -222,7 +222,7 @@ fn reordering_alone_asks_for_nothing() {
 }
 
 #[test]
-fn keyframe_requests_reach_the_client_paced() {
+fn keyframe_requests_reach_the_client_at_a_limited_rate() {
     let mut world = World::new();
     let (video, _) = connected(&mut world);
     world.write(&video, 1000, 0, 200);
@@ -240,7 +240,7 @@ fn keyframe_requests_reach_the_client_paced() {
 }
 
 #[test]
-fn a_long_outage_is_given_up_without_end_of_requests() {
+fn requests_end_after_a_long_outage() {
     let mut world = World::new();
     let (video, _) = connected(&mut world);
     for sequence in 1000..1010 {

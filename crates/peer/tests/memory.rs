@@ -1,4 +1,4 @@
-//! What a connected peer holds at rest.
+//! The memory of a connected peer.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -10,7 +10,7 @@ use peer::Environment;
 use str0m::media::{Direction as MediaDirection, MediaKind as ClientKind};
 use support::{World, config};
 
-/// What malloc has handed out in the process, libssl's share included. This binary has one test.
+/// Bytes that malloc has allocated in the process, libssl's included. This binary has one test.
 #[allow(unsafe_code, reason = "mallinfo2 is a C function")]
 fn malloc_bytes() -> usize {
     // SAFETY: the function takes nothing and returns a plain struct.

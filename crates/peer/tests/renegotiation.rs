@@ -1,4 +1,4 @@
-//! What may change while a session runs: sections, directions, addresses, ICE credentials.
+//! Changes during a session: sections, directions, addresses, ICE credentials.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -36,7 +36,7 @@ fn received(world: &World, track: TrackId) -> Vec<u16> {
 }
 
 #[test]
-fn a_track_added_later_gets_the_next_id_and_the_first_goes_on() {
+fn a_track_added_later_gets_the_next_id_and_the_first_continues() {
     let (mut world, mid, video) = with_video();
     send(&mut world, &video, 100..150);
     let ufrag = world.ufrag.clone();
@@ -90,7 +90,7 @@ fn pausing_resuming_and_removing_a_track_are_reported_once_each() {
 }
 
 #[test]
-fn a_refused_renegotiation_leaves_the_session_as_it_was() {
+fn a_refused_renegotiation_does_not_change_the_session() {
     let mut client = RawClient::connected();
     let offer = client.offer();
     assert!(client.is_alive(7, 1));
@@ -119,7 +119,7 @@ fn a_refused_renegotiation_leaves_the_session_as_it_was() {
 }
 
 #[test]
-fn an_ice_restart_takes_new_credentials_and_keeps_the_old_until_the_new_path_is_chosen() {
+fn an_ice_restart_has_new_credentials_and_the_old_are_valid_until_a_new_path_is_nominated() {
     let (mut world, _, video) = with_video();
     send(&mut world, &video, 100..150);
     let old = world.ufrag.clone();
@@ -127,7 +127,7 @@ fn an_ice_restart_takes_new_credentials_and_keeps_the_old_until_the_new_path_is_
     let (_, _, answer) = world.negotiate(|api| api.ice_restart(true));
     assert_ne!(answer.ufrag, old);
     assert!(world.events_but_rtp().is_empty(), "the old is valid still");
-    // Nothing stops for it.
+    // Media continues meanwhile.
     send(&mut world, &video, 150..400);
     world.run_for(Duration::from_millis(500));
     assert_eq!(received(&world, TrackId(0)), (150..400).collect::<Vec<_>>());
@@ -141,7 +141,7 @@ fn an_ice_restart_takes_new_credentials_and_keeps_the_old_until_the_new_path_is_
 }
 
 #[test]
-fn a_restart_that_never_comes_about_leaves_the_old_path_alive() {
+fn the_old_path_survives_a_restart_that_is_never_completed() {
     let mut client = RawClient::connected();
     let restarted = client.offer().replace("ice-ufrag:theirs", "ice-ufrag:later");
     for generation in 2..8 {
@@ -213,7 +213,7 @@ fn bye_pauses_a_track_and_a_packet_resumes_it() {
 }
 
 #[test]
-fn a_source_that_comes_back_after_its_section_was_reused_is_still_decrypted() {
+fn a_source_that_returns_after_its_section_was_reused_is_still_decrypted() {
     let mut client = RawClient::connected();
     // Past the wrap, so that a context begun anew would count the wraps wrongly.
     for sequence_number in (65_000..=65_535).chain(0..100) {

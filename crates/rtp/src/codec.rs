@@ -149,7 +149,7 @@ const TABLE: [Row; 10] = [
         codec: Codec::G722,
         name: "G722",
         kind: MediaKind::Audio,
-        // Sampled at 16 kHz; RFC 3551 §4.5.2 keeps an early mistake.
+        // Sampled at 16 kHz; RFC 3551 §4.5.2 retains the rate of an earlier error.
         clock_rate: Some(8_000),
         matroska_id: "A_MS/ACM",
         wave_format_tag: Some(0x028f),

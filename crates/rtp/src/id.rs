@@ -1,4 +1,4 @@
-//! The numbers by which media is told apart.
+//! Identifiers of sources, formats, tracks and layers.
 
 use std::fmt;
 

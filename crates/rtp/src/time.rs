@@ -41,7 +41,7 @@ pub struct NtpTime(pub u64);
 impl NtpTime {
     /// The middle 32 bits, by which a receiver report refers to a sender report (RFC 3550 §6.4.1, LSR).
     #[must_use]
-    #[expect(clippy::cast_possible_truncation, reason = "the middle 32 bits are wanted")]
+    #[expect(clippy::cast_possible_truncation, reason = "only the middle 32 bits are used")]
     pub fn middle_bits(self) -> u32 {
         (self.0 >> 16) as u32
     }

@@ -105,7 +105,7 @@ impl App {
                 node: node.clone(),
                 store: Arc::clone(&store),
                 client: Arc::new(GrpcNodeClient::new(node, tls.grpc_client(), config.shutdown.timeout.0)),
-                silent_after: node::dead_after(config.node.heartbeat.0),
+                silent_after: config.node.silent_after(),
             },
             store,
             limits: RequestLimits {

@@ -12,9 +12,6 @@ use crate::{
     readiness::{Readiness, State},
 };
 
-/// A node that missed this many heartbeats is not called any more.
-const MISSED_HEARTBEATS: u32 = 3;
-
 /// The configured id, else the one in the data directory, which the first start generates. The id must outlive the
 /// process, because recordings in the spool belong to the node that wrote them.
 pub(crate) fn id(config: &Config) -> io::Result<NodeId> {
@@ -60,11 +57,6 @@ pub(crate) fn public_url(config: &Config, bound: SocketAddr) -> String {
     let scheme = if config.tls.certificate.is_some() { "https" } else { "http" };
     let ip = if bound.ip().is_unspecified() { outer_address().unwrap_or(bound.ip()) } else { bound.ip() };
     format!("{scheme}://{}", SocketAddr::new(ip, bound.port()))
-}
-
-/// A node whose last heartbeat is older is not called any more.
-pub(crate) fn dead_after(heartbeat: Duration) -> Duration {
-    heartbeat.saturating_mul(MISSED_HEARTBEATS)
 }
 
 /// Writes the node's heartbeat to the database.

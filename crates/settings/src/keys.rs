@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeMap, fmt};
 
+use schemars::JsonSchema;
 use serde::{
     Deserialize, Serialize,
     de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::Value as Json;
-
-use crate::load::Settings;
 
 /// One key, as its field describes it.
 #[derive(Debug, Clone)]
@@ -52,7 +51,7 @@ impl Key {
 }
 
 /// Every key, in the order of the structs' fields.
-pub(crate) fn keys<T: Settings>() -> Vec<Key> {
+pub(crate) fn keys<T: Default + Serialize + JsonSchema>() -> Vec<Key> {
     let schema = schemars::schema_for!(T).to_value();
     let mut found = Vec::new();
     collect(&schema, &schema, "", &mut found);

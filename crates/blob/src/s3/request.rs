@@ -31,6 +31,8 @@ pub(super) async fn traced<T, E>(
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
+    // Each layer around a future would add its size again.
+    let request = Box::pin(request);
     let run = async {
         let begun = Instant::now();
         let answer = request.await.map_err(|error| s3_error(&error, key));

@@ -164,7 +164,9 @@ impl Writer {
         if video_key || (new_cluster && !self.video_seen) {
             self.cue(block);
         }
-        let relative = i16::try_from(block.time - cluster_time).unwrap_or(0);
+        let relative = i16::try_from(block.time - cluster_time);
+        debug_assert!(relative.is_ok(), "a block further from its cluster begins another");
+        let relative = relative.unwrap_or(0);
         if self.buffer.len() + block.data.len() + BLOCK_HEAD > self.append_bytes {
             self.flush(out);
         }

@@ -1,4 +1,4 @@
-//! A peer to throw things at.
+//! The peer under test.
 
 #![allow(dead_code, reason = "each target uses a part")]
 

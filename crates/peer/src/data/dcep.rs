@@ -4,7 +4,7 @@ const OPEN: u8 = 0x03;
 /// The whole DATA_CHANNEL_ACK message.
 pub(super) const ACK: [u8; 1] = [0x02];
 const OPEN_HEADER: usize = 12;
-/// Labels may be 65,535 bytes long; nobody needs that, and we keep them.
+/// The longest label that is stored. A label may have 65,535 bytes.
 const MAX_LABEL: usize = 1024;
 
 /// The label of a DATA_CHANNEL_OPEN message (§5.1), cut to [`MAX_LABEL`]. None for anything else.

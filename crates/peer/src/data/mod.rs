@@ -1,5 +1,4 @@
-//! Data channels (RFC 8831): SCTP over DTLS, DCEP, whole messages out. Only received; all that we send is what the
-//! protocols ask for.
+//! Data channels (RFC 8831): SCTP over DTLS, and DCEP. Receives whole messages, and sends only what the protocols require.
 
 mod dcep;
 
@@ -21,19 +20,19 @@ use crate::PeerEvent;
 
 /// The largest message that is reassembled, as the answer says.
 pub(crate) const MAX_MESSAGE: usize = 256 * 1024;
-/// What may wait to be reassembled, over all channels.
+/// Bytes that may wait to be reassembled, over all channels.
 const RECEIVE_BUFFER: u32 = 2 * MAX_MESSAGE as u32;
-/// What is taken beyond a full buffer. rtc-sctp accepts the next chunk in sequence for as long as no message is
-/// complete, so that a message without an end would fill the memory.
+/// Bytes accepted beyond a full buffer. rtc-sctp accepts the next chunk in sequence as long as no message is complete, so
+/// a message without an end would fill the memory.
 const MAX_BEYOND_BUFFER: usize = 2 * MAX_MESSAGE;
 const MAX_STREAMS: u16 = 1024;
-/// A client that repeats its INIT gets a new association for each until one is established.
+/// Each repeated INIT of a client makes a new association, until one is established.
 const MAX_HALF_OPEN: usize = 4;
 
 /// SCTP has no addresses of its own over DTLS.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 1);
 
-/// Of a chunk of ours: with the headers of SCTP and DTLS below what any path carries.
+/// The payload of a chunk of ours. With the headers of SCTP and DTLS it fits any path.
 const MAX_PAYLOAD: u32 = 1024;
 
 const SACK: u8 = 3;
@@ -43,11 +42,11 @@ pub(crate) struct DataChannels {
     endpoint: Endpoint,
     associations: Vec<(AssociationHandle, Association)>,
     established: bool,
-    /// Broken for good: by the client's abort, or by ours.
+    /// Ended by the client's abort or by ours. Nothing is received any more.
     over: bool,
     /// (stream, label) of the channels that were opened by DCEP.
     labels: Vec<(u16, String)>,
-    /// Bytes that came since our window was shut.
+    /// Bytes received since we advertised a window of zero.
     beyond_buffer: usize,
     window_shut: bool,
     outgoing: VecDeque<Bytes>,
@@ -80,7 +79,7 @@ impl DataChannels {
         }
     }
 
-    /// Takes one SCTP packet.
+    /// Handles one SCTP packet.
     pub(crate) fn handle_packet(&mut self, packet: Vec<u8>, now: Instant, events: &mut VecDeque<PeerEvent>) {
         if self.over {
             return;
@@ -127,11 +126,11 @@ impl DataChannels {
         self.outgoing.pop_front()
     }
 
-    /// Handles what the associations have to say, reads what came, and collects what they send.
+    /// Handles the events of the associations, reads their messages, and collects the packets that they send.
     fn serve(&mut self, now: Instant, events: &mut VecDeque<PeerEvent>) {
-        for place in (0..self.associations.len()).rev() {
+        for index in (0..self.associations.len()).rev() {
             let mut connected = false;
-            if let Some((_, association)) = self.associations.get_mut(place) {
+            if let Some((_, association)) = self.associations.get_mut(index) {
                 while let Some(event) = association.poll() {
                     match event {
                         Event::Connected => connected = true,
@@ -145,7 +144,7 @@ impl DataChannels {
             }
             if connected && !self.established {
                 self.established = true;
-                self.keep_only(place);
+                self.retain_only(index);
                 break;
             }
         }
@@ -156,14 +155,14 @@ impl DataChannels {
         }
     }
 
-    /// One association is established: the others were for repeats of its INIT.
-    fn keep_only(&mut self, place: usize) {
+    /// Drops all associations but the established one. They were made by repeats of its INIT.
+    fn retain_only(&mut self, index: usize) {
         self.endpoint.reject_new_associations();
-        let kept = self.associations.swap_remove(place);
+        let established = self.associations.swap_remove(index);
         for (handle, _) in self.associations.drain(..) {
             self.endpoint.handle_event(handle, EndpointEvent::drained());
         }
-        self.associations.push(kept);
+        self.associations.push(established);
     }
 
     fn collect(&mut self, now: Instant) {
@@ -185,7 +184,7 @@ impl DataChannels {
 
     fn abort(&mut self, now: Instant) {
         for (_, association) in &mut self.associations {
-            // What can't be said any more makes no difference.
+            // The association ends whether or not the ABORT can be sent.
             let _ = association.abort();
         }
         self.collect(now);
@@ -212,14 +211,14 @@ fn read(
 ) {
     while let Ok(mut stream) = association.stream(id) {
         let Ok(Some(chunks)) = stream.read_sctp() else { return };
-        // Larger ones than we said to take are dropped.
+        // The client may not send a larger message than the answer allows. It is dropped.
         let Ok(payload) = chunks.to_payload(MAX_MESSAGE) else { continue };
         let (binary, payload) = match chunks.ppi {
             PayloadProtocolIdentifier::Dcep => {
                 if let Some(label) = dcep::opened_label(&payload) {
                     labels.retain(|(stream, _)| *stream != id);
                     labels.push((id, label));
-                    // Refused only by an association that is closing.
+                    // Fails only while the association is closing.
                     let _ = stream.write_with_ppi(now, &dcep::ACK, PayloadProtocolIdentifier::Dcep);
                 }
                 continue;

@@ -1,4 +1,4 @@
-//! To which section and layer a new source belongs (RFC 8843 §9.2, RFC 8852).
+//! Finds the section and layer of a new source (RFC 8843 §9.2, RFC 8852).
 
 use rtp::{LayerId, PayloadType, Ssrc};
 
@@ -7,29 +7,30 @@ use crate::{
     sdp::{MediaSection, Section, Session},
 };
 
-/// What a source carries.
+/// Whether a source sends media or resends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     Primary,
-    /// RTX, of this source if the offer said so.
+    /// RTX. `of`: the source that it resends, if the offer names it.
     Repair {
         of: Option<Ssrc>,
     },
 }
 
-/// Where a source belongs.
+/// The section and layer of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Binding {
-    /// Its section's place in the session.
+    /// The index of its section in the session.
     pub(crate) section: usize,
     pub(crate) layer: LayerId,
     pub(crate) role: Role,
 }
 
-/// Finds the section and layer of an unknown source by what its packet says in the clear. None if it can't be told
-/// yet: simulcast without a restriction id, a payload type of several sections, or a stranger.
+/// Finds the section and layer of an unknown source by the header of its packet, which is not encrypted. None if the
+/// header does not determine them: simulcast without a restriction id, a payload type of several sections, or a source
+/// that is none of the client's.
 pub(crate) fn resolve(session: &Session, header: &Header<'_>) -> Option<Binding> {
-    let (place, media) = find_section(session, header)?;
+    let (index, media) = find_section(session, header)?;
     let ids = &media.extension_ids;
     let repair = media.repairs.iter().any(|repair| repair.payload_type() == header.payload_type);
     if !repair && !accepts(media, header.payload_type) {
@@ -42,27 +43,27 @@ pub(crate) fn resolve(session: &Session, header: &Header<'_>) -> Option<Binding>
         Role::Primary
     };
     if media.rids.is_empty() {
-        return Some(Binding { section: place, layer: LayerId(0), role });
+        return Some(Binding { section: index, layer: LayerId(0), role });
     }
     let id = if repair { ids.repaired_rid } else { ids.rid };
     let rid = header.extension(id)?;
     let layer = media.rids.iter().position(|known| known.as_bytes() == rid)?;
-    Some(Binding { section: place, layer: LayerId(u8::try_from(layer).ok()?), role })
+    Some(Binding { section: index, layer: LayerId(u8::try_from(layer).ok()?), role })
 }
 
 /// By MID, else by `a=ssrc`, else by a payload type that only one section has.
 fn find_section<'a>(session: &'a Session, header: &Header<'_>) -> Option<(usize, &'a MediaSection)> {
-    let sending = || sending(session).map(|(place, _, media)| (place, media));
+    let sending = || sending(session).map(|(index, _, media)| (index, media));
     let mut names_mid = false;
-    for (place, section, media) in self::sending(session) {
+    for (index, section, media) in self::sending(session) {
         if let Some(mid) = header.extension(media.extension_ids.mid) {
             names_mid = true;
             if mid == section.mid.as_bytes() {
-                return Some((place, media));
+                return Some((index, media));
             }
         }
     }
-    // A MID that no section has belongs to an offer that we haven't seen.
+    // The MID is of a section that was never offered, or that is not offered any more.
     if names_mid {
         return None;
     }
@@ -74,8 +75,8 @@ fn find_section<'a>(session: &'a Session, header: &Header<'_>) -> Option<(usize,
 }
 
 fn sending(session: &Session) -> impl Iterator<Item = (usize, &Section, &MediaSection)> {
-    session.sections.iter().enumerate().filter_map(|(place, section)| {
-        section.media().filter(|media| media.sends).map(|media| (place, section, media))
+    session.sections.iter().enumerate().filter_map(|(index, section)| {
+        section.media().filter(|media| media.sends).map(|media| (index, section, media))
     })
 }
 

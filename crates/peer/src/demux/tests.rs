@@ -62,7 +62,7 @@ fn bound(
 type Row = (u8, u32, &'static [(u8, &'static str)], Option<usize>);
 
 #[test]
-fn mid_comes_first_then_ssrc_then_a_payload_type_of_one_section() {
+fn mid_is_used_first_then_ssrc_then_a_payload_type_of_one_section() {
     let two = format!("{AUDIO}{}{}", video("v", "a=ssrc:5 cname:x\n"), video("w", "a=ssrc:6 cname:x\n"));
     let session = session(&two);
     let table: [Row; 8] = [
@@ -73,7 +73,7 @@ fn mid_comes_first_then_ssrc_then_a_payload_type_of_one_section() {
         (111, 9, &[], Some(0)),
         // Of two sections.
         (96, 9, &[], None),
-        // Of a section that isn't there; of one that hasn't this payload type.
+        // Of no section; of a section without this payload type.
         (96, 5, &[(4, "q")], None),
         (96, 9, &[(4, "a")], None),
     ];
@@ -84,7 +84,7 @@ fn mid_comes_first_then_ssrc_then_a_payload_type_of_one_section() {
 }
 
 #[test]
-fn repair_streams_are_told_by_payload_type_and_joined_by_fid() {
+fn a_repair_stream_is_found_by_its_payload_type_and_its_primary_by_fid() {
     let group = "a=ssrc-group:FID 5 7\na=ssrc:5 cname:x\na=ssrc:7 cname:x\n";
     let session = session(&format!("{AUDIO}{}", video("v", group)));
     assert_eq!(bound(&session, 97, 7, &[]), Some((1, 0, Role::Repair { of: Some(Ssrc(5)) })));
@@ -93,7 +93,7 @@ fn repair_streams_are_told_by_payload_type_and_joined_by_fid() {
 }
 
 #[test]
-fn layers_are_told_by_rid_and_their_repair_by_the_repaired_rid() {
+fn a_layer_is_found_by_rid_and_its_repair_by_the_repaired_rid() {
     let layers = "a=rid:h send\na=rid:l send\na=simulcast:send h;l\n";
     let session = session(&video("v", layers));
     assert_eq!(bound(&session, 96, 9, &[(4, "v"), (10, "l")]), Some((0, 1, Role::Primary)));

@@ -11,9 +11,9 @@ use openssl::{
     x509::{X509, X509Name, X509Ref},
 };
 
-/// Longer than any process lives. No client looks at it.
+/// Longer than any process runs. Clients do not check it.
 const VALIDITY_DAYS: u32 = 3650;
-/// Subject and issuer. Says nothing about us.
+/// Subject and issuer. Clients do not check it.
 const COMMON_NAME: &str = "WebRTC";
 
 pub(super) struct Identity {

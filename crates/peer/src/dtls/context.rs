@@ -1,4 +1,4 @@
-//! What all sessions share. Nothing is left to the system's openssl.cnf.
+//! The OpenSSL context that all sessions share. No setting depends on the system's openssl.cnf.
 
 use openssl::{
     error::ErrorStack,
@@ -31,7 +31,7 @@ impl DtlsContext {
         let mut builder = SslContext::builder(SslMethod::dtls_server())?;
         builder.set_min_proto_version(Some(SslVersion::DTLS1_2))?;
         builder.set_max_proto_version(Some(SslVersion::DTLS1_2))?;
-        // 1: 80 bits and up. Distributions raise it so far that RSA clients of 1024 bits fail.
+        // 1: at least 80 bits. Some distributions set 2, which refuses clients with RSA keys of 1024 bits.
         builder.set_security_level(1);
         builder.set_cipher_list(CIPHERS)?;
         builder.set_groups_list(GROUPS)?;
@@ -44,7 +44,7 @@ impl DtlsContext {
                 | SslOptions::CIPHER_SERVER_PREFERENCE,
         );
         builder.set_session_cache_mode(SslSessionCacheMode::OFF);
-        // One read takes a whole datagram.
+        // One read has to return a whole datagram.
         builder.set_read_ahead(true);
         builder.set_tlsext_use_srtp(SRTP_PROFILES)?;
         builder.set_verify(SslVerifyMode::PEER | SslVerifyMode::FAIL_IF_NO_PEER_CERT);

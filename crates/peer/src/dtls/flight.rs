@@ -1,8 +1,8 @@
 //! The resending of flights (RFC 6347 §4.2.4).
 //!
-//! OpenSSL's own timer reads the system's clock, and it never resends a final flight unasked. So its timer is kept
-//! from firing, and the last flight is sent again as it was: the record numbers of a datagram that was lost are new to
-//! the client, those of one that wasn't are dropped as replays.
+//! OpenSSL's own timer reads the system's clock, and it never resends a final flight by itself. So its timer is disabled, and
+//! we send the last flight again unchanged. The client accepts the records that it has not received, and drops the others
+//! as replays.
 
 use std::time::{Duration, Instant};
 
@@ -10,8 +10,8 @@ use bytes::Bytes;
 
 const FIRST_INTERVAL: Duration = Duration::from_millis(100);
 const LONGEST_INTERVAL: Duration = Duration::from_secs(3);
-/// A client that lost the final flight repeats its own, which is answered anyway. So this only has to save the wait
-/// for its first timers.
+/// A client that did not receive the final flight repeats its own, which the engine answers. These resends only save the
+/// client's first timers.
 const FINAL_RESENDS: u32 = 6;
 
 #[derive(Debug)]
@@ -36,9 +36,9 @@ impl Flight {
         }
     }
 
-    /// A flight was sent, which ends the one before.
+    /// Notes a flight that was sent. It replaces the one before.
     pub(super) fn sent(&mut self, datagrams: Vec<Bytes>, is_final: bool, now: Instant) {
-        // The engine answers a repeated Finished by itself, with new record numbers: that goes on with the old rhythm.
+        // The engine answers a repeated Finished with new record numbers. The schedule of the resends continues.
         let again = is_final && self.is_final;
         self.datagrams = datagrams;
         self.is_final = is_final;
@@ -50,7 +50,7 @@ impl Flight {
         }
     }
 
-    /// The client has it.
+    /// Notes that the client has received the flight.
     pub(super) fn arrived(&mut self) {
         self.datagrams = Vec::new();
         self.due = None;
@@ -60,7 +60,7 @@ impl Flight {
         self.due
     }
 
-    /// The datagrams to send again, if it is time.
+    /// The datagrams to send again, if they are due.
     pub(super) fn resend(&mut self, now: Instant) -> Option<Vec<Bytes>> {
         if self.due.is_none_or(|due| now < due) {
             return None;
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_flight_is_resent_at_growing_intervals_until_the_client_has_it() {
+    fn a_flight_is_resent_at_growing_intervals_until_the_client_has_received_it() {
         let start = test_clock();
         let mut flight = Flight::new();
         flight.sent(vec![Bytes::from_static(b"hello done")], false, start);
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_final_flight_is_resent_a_few_times_only() {
+    fn the_final_flight_is_resent_only_a_few_times() {
         let start = test_clock();
         let mut flight = Flight::new();
         flight.sent(vec![Bytes::from_static(b"finished")], true, start);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_final_flight_keeps_the_rhythm() {
+    fn a_repeated_final_flight_does_not_change_the_schedule() {
         let start = test_clock();
         let mut flight = Flight::new();
         flight.sent(vec![Bytes::from_static(b"finished")], true, start);

@@ -1,7 +1,7 @@
 //! DTLS 1.2 (RFC 6347) in the server role, as DTLS-SRTP uses it (RFC 5764).
 //!
-//! The engine is OpenSSL, behind [`Engine`] so that another can take its place. Around it are ours: a filter for what
-//! no honest client sends, and the resending of flights, in the caller's time instead of the engine's.
+//! The engine is OpenSSL, behind the trait [`Engine`] so that it can be replaced. In front of it is a filter for records
+//! that no honest client sends. Flights are resent here, by the caller's time instead of the engine's.
 
 mod certificate;
 mod context;
@@ -28,35 +28,35 @@ pub use sys::{openssl_predates_dtls_fixes, openssl_version};
 
 /// Large enough for any handshake or SCTP packet, small enough for any path (RFC 8831 §5 says 1200 at first).
 pub(crate) const MTU: u32 = 1200;
-/// Datagrams that wait to be taken. A flight has four at most.
+/// The most datagrams that wait to be polled; further ones are dropped, as a network might. A flight has four at most.
 const MAX_QUEUED: usize = 64;
 
-/// What the handshake came to.
+/// The result of the handshake.
 pub(crate) struct Established {
-    /// The profile and its exported keys. None if the client offered none, as it needn't for data alone.
+    /// The SRTP profile and its exported keys. None if the client offered no profile, which it may for data alone.
     pub(crate) srtp: Option<(SrtpProfile, Vec<u8>)>,
     /// SHA-256 of the client's certificate.
     pub(crate) client_fingerprint: [u8; 32],
-    /// In the engine's words.
+    /// The cipher suite, by OpenSSL's name.
     pub(crate) cipher: &'static str,
 }
 
-/// What a datagram led to.
+/// An event that a datagram caused.
 pub(crate) enum DtlsEvent {
     Established(Box<Established>),
     /// One record of application data.
     Data(Vec<u8>),
-    /// close_notify came.
+    /// close_notify was received.
     Closed,
 }
 
-/// The session is dead, in the engine's words.
+/// The session has failed. The text is the engine's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DtlsError(pub(crate) String);
 
 /// A DTLS implementation: datagrams in, datagrams and events out. It resends nothing by itself.
 pub(crate) trait Engine: Send {
-    /// Takes one datagram.
+    /// Handles one datagram.
     fn handle_datagram(&mut self, datagram: &[u8], events: &mut Vec<DtlsEvent>) -> Result<(), DtlsError>;
     /// Whether the client's ChangeCipherSpec was read and its Finished was not.
     fn expects_finished(&self) -> bool;
@@ -96,7 +96,7 @@ impl Dtls {
         }
     }
 
-    /// Takes one datagram that came from the client's address.
+    /// Handles one datagram from the client's address.
     pub(crate) fn handle_datagram(
         &mut self,
         datagram: &[u8],
@@ -124,7 +124,7 @@ impl Dtls {
                 DtlsEvent::Data(_) | DtlsEvent::Closed => data = true,
             }
         }
-        // Whoever sends application data has our Finished.
+        // A client that sends application data has received our Finished.
         if data {
             self.flight.arrived();
         }
@@ -138,8 +138,8 @@ impl Dtls {
         Ok(())
     }
 
-    /// What SRTP proves: the client is through with its handshake.
-    pub(crate) fn client_is_up(&mut self) {
+    /// Notes that the client has completed its handshake, which its SRTP proves.
+    pub(crate) fn client_completed(&mut self) {
         self.flight.arrived();
     }
 
@@ -174,7 +174,7 @@ impl Dtls {
         self.outgoing.pop_front()
     }
 
-    /// How long the client took to answer our first flight, if nothing had to be resent.
+    /// The time from our first flight to the client's answer, if nothing had to be resent.
     pub(crate) fn round_trip(&self) -> Option<Duration> {
         self.round_trip
     }

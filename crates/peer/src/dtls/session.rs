@@ -22,7 +22,7 @@ const MAX_PLAINTEXT: usize = 16384;
 /// `SSL_state_string` of a server that has read the client's ChangeCipherSpec.
 const CHANGE_CIPHER_SPEC_READ: &str = "TRCCS";
 
-/// What OpenSSL believes to be a socket: a read gives one whole datagram or would block, a write is a datagram.
+/// A socket for OpenSSL: a read returns one whole datagram or would block, a write sends one.
 #[derive(Debug, Default)]
 struct Datagrams {
     incoming: Option<Vec<u8>>,
@@ -57,8 +57,8 @@ pub(super) struct OpensslSession {
     over: bool,
 }
 
-/// libssl looks at the thread's error queue to tell what became of a call, so an error that other code left there
-/// would end this session.
+/// libssl reads the thread's error queue to determine the result of a call, so an error that other code left there would
+/// end this session.
 fn clear_errors() {
     drop(ErrorStack::get());
 }
@@ -159,7 +159,7 @@ impl Engine for OpensslSession {
     fn close(&mut self) {
         if self.established && !self.over {
             clear_errors();
-            // Whether the client heard it makes no difference any more.
+            // The session ends whether or not close_notify can be sent.
             let _ = self.stream.shutdown();
         }
         self.over = true;

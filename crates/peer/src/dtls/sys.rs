@@ -13,9 +13,9 @@ use super::MTU;
 const SET_MAX_CERT_LIST: c_int = 51;
 /// `SSL_CTRL_SET_MAX_SEND_FRAGMENT` of ssl.h.
 const SET_MAX_SEND_FRAGMENT: c_int = 52;
-/// The largest chain of certificates that is taken, in bytes. A client has one self-signed certificate.
+/// The largest chain of certificates that is accepted, in bytes. A client has one self-signed certificate.
 const MAX_CERT_LIST: c_long = 8192;
-/// An hour in microseconds, the longest that fits: beyond every handshake's deadline, so that it never fires.
+/// An hour in microseconds, the longest that fits. Every handshake's deadline is earlier, so the timer never fires.
 const NEVER: c_uint = 3_600_000_000;
 
 type VerifyCallback = extern "C" fn(*mut c_void, *mut c_void) -> c_int;
@@ -38,7 +38,7 @@ extern "C" fn never(_ssl: *mut openssl_sys::SSL, _previous: c_uint) -> c_uint {
     NEVER
 }
 
-/// Bounds what a client can make libssl hold, and what it sends at once.
+/// Bounds the memory that a client can make libssl use, and the records that we send.
 pub(super) fn limit_sizes(context: &mut SslContextBuilder) {
     // SAFETY: the pointer is of a live context that is borrowed mutably for the call; both controls take a number and
     // no pointer.
@@ -53,7 +53,7 @@ pub(super) fn limit_sizes(context: &mut SslContextBuilder) {
     }
 }
 
-/// Takes any certificate without building a chain from what a stranger sent; the fingerprint is compared afterwards.
+/// Accepts any certificate without building a chain from it. The fingerprint is compared afterwards.
 pub(super) fn accept_any_certificate(context: &mut SslContextBuilder) {
     // SAFETY: the pointer is of a live context that is borrowed mutably for the call; the callback is a plain function
     // that touches neither of its arguments, for as long as the program runs.
@@ -62,8 +62,7 @@ pub(super) fn accept_any_certificate(context: &mut SslContextBuilder) {
     }
 }
 
-/// Keeps libssl's own resend timer from ever firing: it reads the system's clock, and [`Flight`](super::Flight)
-/// resends.
+/// Disables libssl's own resend timer, which reads the system's clock. [`Flight`](super::Flight) resends.
 pub(super) fn disable_timer(ssl: &mut SslRef) {
     // SAFETY: the pointer is of a live session that is borrowed mutably for the call; the callback is a plain function
     // that touches neither of its arguments, for as long as the program runs.
@@ -71,18 +70,18 @@ pub(super) fn disable_timer(ssl: &mut SslRef) {
 }
 
 /// The first release of the 3.0 series whose DTLS doesn't buffer records of a future epoch without bound
-/// (CVE-2026-54874). Distributions put later fixes (CVE-2026-75806, CVE-2026-84782) into the same version number, so
-/// that a package that isn't kept up to date can't be told from one that is.
+/// (CVE-2026-54874). Distributions add later fixes (CVE-2026-75806, CVE-2026-84782) under the same version number, so an
+/// outdated package can't always be recognized.
 const FIXED: u64 = 0x3000_0160;
 
-/// The libssl that runs, in its own words, for the log: `OpenSSL 3.0.22 25 Aug 2026`.
+/// The version of the libssl in use, as it states it: `OpenSSL 3.0.22 25 Aug 2026`.
 #[must_use]
 pub fn openssl_version() -> String {
     openssl::version::version().to_owned()
 }
 
-/// Whether the libssl that runs is of the 3.0 series and older than its known DTLS fixes. The filter in front keeps
-/// those attacks out, but it's worth a warning.
+/// Whether the libssl in use is of the 3.0 series and older than its known DTLS fixes. The filter stops those attacks, but
+/// a warning is due.
 #[must_use]
 pub fn openssl_predates_dtls_fixes() -> bool {
     predates_fixes(openssl::version::number() as u64)

@@ -1,22 +1,22 @@
-//! The pacing of keyframe requests.
+//! Keyframe requests (PLI or FIR), limited in rate.
 
 use std::time::{Duration, Instant};
 
-/// An encoder can't make sense of more, and each keyframe costs several frames' bits.
+/// The shortest time between two requests to a source. A keyframe costs the bits of several frames.
 const INTERVAL: Duration = Duration::from_millis(500);
 
 /// The requests to one source.
 #[derive(Debug, Default)]
 pub(crate) struct KeyframeRequests {
     last: Option<Instant>,
-    /// When the next that was asked for may go.
+    /// When the next request is to be sent.
     due: Option<Instant>,
     sent: u64,
 }
 
 impl KeyframeRequests {
-    /// Asks for one: now, or when the pace allows.
-    pub(crate) fn ask(&mut self, now: Instant) {
+    /// Requests a keyframe: now, or as soon as the rate limit allows.
+    pub(crate) fn request(&mut self, now: Instant) {
         let allowed = self.last.map_or(now, |last| (last + INTERVAL).max(now));
         self.due.get_or_insert(allowed);
     }
@@ -25,7 +25,7 @@ impl KeyframeRequests {
         self.due
     }
 
-    /// Whether one is to be sent now.
+    /// Returns whether a request is to be sent now, and counts it as sent.
     pub(crate) fn take(&mut self, now: Instant) -> bool {
         let take = self.due.is_some_and(|due| due <= now);
         if take {
@@ -47,15 +47,15 @@ mod tests {
 
     #[test]
     #[allow(clippy::disallowed_methods, reason = "an origin for virtual time")]
-    fn requests_go_at_once_but_half_a_second_apart() {
+    fn requests_are_sent_at_once_but_at_least_half_a_second_apart() {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let mut requests = KeyframeRequests::default();
         assert!(!requests.take(at(0)));
-        requests.ask(at(0));
+        requests.request(at(0));
         assert!(requests.take(at(0)));
         for time in [10, 100, 300] {
-            requests.ask(at(time));
+            requests.request(at(time));
             assert_eq!(requests.due(), Some(at(500)));
             assert!(!requests.take(at(time)));
         }

@@ -1,4 +1,4 @@
-//! What a receiver tells the sender: what is missing, what arrived when, how well, and when to send a keyframe.
+//! Feedback to the sender: missing packets, arrival times, reception quality, keyframe requests.
 
 pub(crate) mod keyframe;
 pub(crate) mod nack;

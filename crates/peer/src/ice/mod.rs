@@ -1,4 +1,4 @@
-//! ICE-lite (RFC 8445 §2.5): we check nothing ourselves, answer the client's checks, and follow where it nominates.
+//! ICE-lite (RFC 8445 §2.5): we answer the client's checks, make none ourselves, and use the path that it nominates.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -10,13 +10,13 @@ use crate::{
     stun::{BindingRequest, binding_success, role_conflict},
 };
 
-/// Generations before the current one that are still answered. A client that restarts again before the restart has
-/// come about still lives on the older one.
+/// Earlier generations whose checks are still answered. A client may restart again before it has completed a restart,
+/// and uses the older path until then.
 const MAX_EARLIER: usize = 3;
-/// Addresses that passed a check, most recent last.
+/// Addresses that passed a check, at most.
 const MAX_VERIFIED: usize = 16;
 
-/// Where the client is, and which of our addresses it reached.
+/// The client's address, and the address of ours that it reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Path {
     pub(crate) remote: Endpoint,
@@ -29,7 +29,7 @@ impl Path {
     }
 }
 
-/// One pair of credentials: what a check has to name and be signed with.
+/// One pair of credentials, which a check has to name and be signed with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Generation {
     ours: IceCredentials,
@@ -45,19 +45,19 @@ impl Generation {
     }
 }
 
-/// What a check led to.
+/// The result of a check.
 #[derive(Debug, Default)]
 pub(crate) struct CheckOutcome {
     pub(crate) response: Option<Transmit>,
     /// It was authentic.
     pub(crate) heard: bool,
-    /// The path is another than before.
+    /// The path has changed to another address of the client.
     pub(crate) moved: bool,
-    /// User fragments that are no longer valid.
+    /// User fragments that are not valid any more.
     pub(crate) retired: Vec<String>,
 }
 
-/// Whether the client is there.
+/// How long ago the client was last heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Presence {
     Heard,
@@ -98,8 +98,8 @@ impl Ice {
         self.current.as_ref().map(|generation| &generation.ours)
     }
 
-    /// Begins a generation. The ones before stay valid until the client nominates a path with this one. Returns what
-    /// has to go at once because too many restarts came to nothing.
+    /// Begins a generation. Earlier ones remain valid until the client nominates a path with this one. Returns the oldest
+    /// user fragment if there are too many.
     pub(crate) fn begin_generation(&mut self, ours: IceCredentials, their_ufrag: String) -> Option<String> {
         self.earlier.extend(self.current.replace(Generation { ours, their_ufrag }));
         (self.earlier.len() > MAX_EARLIER).then(|| self.earlier.remove(0).ours.ufrag)
@@ -109,12 +109,12 @@ impl Ice {
         self.path.as_ref()
     }
 
-    /// Whether an authentic check came from there, so that DTLS is taken from it.
+    /// Whether an authentic check was received from this address. Only then is its DTLS handled.
     pub(crate) fn is_verified(&self, remote: Endpoint) -> bool {
         self.verified.contains(&remote)
     }
 
-    /// Takes what looks like a STUN message.
+    /// Handles a datagram that begins like a STUN message.
     pub(crate) fn handle_check(
         &mut self,
         datagram: &[u8],
@@ -148,7 +148,7 @@ impl Ice {
         self.heard(now);
         if !request.controlled {
             self.verify(remote);
-            // Before any nomination the first checked path serves, so that DTLS needn't wait for it.
+            // Before any nomination the first checked path is used, so that DTLS need not wait.
             if self.path != Some(path) && (request.use_candidate || self.path.is_none()) {
                 outcome.moved = self.path.is_none_or(|path| path.remote != remote);
                 self.path = Some(path);
@@ -171,12 +171,12 @@ impl Ice {
         self.verified.push(remote);
     }
 
-    /// Notes that something authentic came.
+    /// Notes that something authentic was received.
     pub(crate) fn heard(&mut self, now: Instant) {
         self.last_heard = Some(now);
     }
 
-    /// When silence will mean more than it does now.
+    /// When the presence changes next if the client remains silent.
     pub(crate) fn presence_deadline(&self, timeouts: &TransportTimeouts) -> Option<Instant> {
         let after = match self.presence {
             Presence::Heard => timeouts.disconnected.min(timeouts.failed),
@@ -186,7 +186,7 @@ impl Ice {
         Some(self.last_heard? + after)
     }
 
-    /// The presence at `now`, if it is another than before.
+    /// The presence at `now`, if it has changed.
     pub(crate) fn presence_change(&mut self, now: Instant, timeouts: &TransportTimeouts) -> Option<Presence> {
         let silence = now.saturating_duration_since(self.last_heard?);
         let presence = match silence {

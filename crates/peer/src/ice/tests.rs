@@ -67,7 +67,7 @@ fn check(ice: &mut Ice, datagram: &[u8], port: u16) -> CheckOutcome {
 }
 
 #[test]
-fn a_client_that_believes_to_be_controlled_is_told_487_and_moves_nothing() {
+fn a_controlled_client_is_answered_487_and_the_path_does_not_change() {
     let mut ice = started();
     let outcome = check(&mut ice, &request(1, &[ICE_CONTROLLED, USE_CANDIDATE]), 1);
     let response = outcome.response.unwrap();
@@ -103,7 +103,7 @@ fn only_a_nomination_with_the_new_credentials_retires_the_old() {
 }
 
 #[test]
-fn verified_addresses_are_bounded_and_the_oldest_goes() {
+fn verified_addresses_are_bounded_and_the_oldest_is_removed() {
     let mut ice = started();
     for port in 1..=1000 {
         check(&mut ice, &request(1, &[]), port);
@@ -117,7 +117,7 @@ fn verified_addresses_are_bounded_and_the_oldest_goes() {
 }
 
 #[test]
-fn presence_changes_at_its_deadlines_only() {
+fn presence_changes_only_at_its_deadlines() {
     let mut ice = started();
     let (start, timeouts) = (clock(), TransportTimeouts::default());
     let at = |seconds| start + Duration::from_secs(seconds);

@@ -1,4 +1,4 @@
-//! The answer's text.
+//! Writes the answer.
 
 use std::{fmt, fmt::Write as _, net::IpAddr};
 
@@ -13,7 +13,7 @@ use crate::{Candidate, IceCredentials, Protocol};
 /// The SCTP port is a formality over DTLS (RFC 8841 §5); the message size is what we reassemble at most.
 const SCTP_PORT: u16 = 5000;
 
-/// What the answer says beyond the session itself.
+/// The parts of an answer that the session does not have.
 pub(crate) struct AnswerContext<'a> {
     /// `sess-id` of the `o=` line: the same for all answers of a peer.
     pub(crate) session_id: u64,
@@ -64,7 +64,7 @@ fn write_session(out: &mut String, session: &Session, context: &AnswerContext<'_
                 write_media(out, media)?;
             }
         }
-        // The others share the transport of the first (RFC 8843 §9.1).
+        // The other sections share the transport of the first (RFC 8843 §9.1).
         if section.content != Content::Rejected {
             candidates = &[];
         }
@@ -104,29 +104,29 @@ fn write_transport(
     candidates: &[Candidate],
 ) -> fmt::Result {
     write!(out, "m={} 9 {} {formats}\r\nc=IN IP4 0.0.0.0\r\n", section.media, section.protocol)?;
-    for (place, candidate) in candidates.iter().enumerate() {
-        write_candidate(out, place, candidate)?;
+    for (index, candidate) in candidates.iter().enumerate() {
+        write_candidate(out, index, candidate)?;
     }
     if !candidates.is_empty() {
         out.push_str("a=end-of-candidates\r\n");
     }
     let IceCredentials { ufrag, password } = context.credentials;
     write!(out, "a=ice-ufrag:{ufrag}\r\na=ice-pwd:{password}\r\na=fingerprint:sha-256 ")?;
-    for (place, byte) in context.fingerprint.iter().enumerate() {
-        write!(out, "{}{byte:02X}", if place == 0 { "" } else { ":" })?;
+    for (index, byte) in context.fingerprint.iter().enumerate() {
+        write!(out, "{}{byte:02X}", if index == 0 { "" } else { ":" })?;
     }
     out.push_str("\r\na=setup:passive\r\n");
     write_mid(out, section)
 }
 
 /// RFC 8839 §5.1 with the priorities of RFC 8445 §5.1.2.1; TCP by RFC 6544 §4.5.
-fn write_candidate(out: &mut String, place: usize, candidate: &Candidate) -> fmt::Result {
-    // Type preference 126 (host). The local preference falls with the place in the list, and TCP's are all below
+fn write_candidate(out: &mut String, index: usize, candidate: &Candidate) -> fmt::Result {
+    // Type preference 126 (host). The local preference falls with the index in the list, and TCP's are all below
     // UDP's: its direction preference 4 of passive candidates in the upper three bits.
-    let place = u32::try_from(place).unwrap_or(u32::MAX).min(8000);
+    let index = u32::try_from(index).unwrap_or(u32::MAX).min(8000);
     let local_preference = match candidate.protocol {
-        Protocol::Udp => 65535 - place,
-        Protocol::Tcp => (4 << 13) + (8191 - place),
+        Protocol::Udp => 65535 - index,
+        Protocol::Tcp => (4 << 13) + (8191 - index),
     };
     let priority = (126 << 24) + (local_preference << 8) + 255;
     let (transport, suffix) = match candidate.protocol {
@@ -137,7 +137,7 @@ fn write_candidate(out: &mut String, place: usize, candidate: &Candidate) -> fmt
     write!(
         out,
         "a=candidate:{} 1 {transport} {priority} {address} {} typ host{suffix}\r\n",
-        place + 1,
+        index + 1,
         candidate.address.port()
     )
 }

@@ -51,7 +51,7 @@ pub(super) fn parse_payload_type(text: &str) -> Option<PayloadType> {
     text.parse().ok().filter(|payload_type| *payload_type < 128).map(PayloadType)
 }
 
-/// What of `a=rtcp-fb` we answer: the rest isn't ours to give.
+/// The kinds of `a=rtcp-fb` that we accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Feedback {
     /// Generic NACK (RFC 4585 §6.2.1).
@@ -99,10 +99,11 @@ impl Feedback {
     }
 }
 
-/// `a=extmap` (RFC 8285 §8): the identifiers of the header extensions that we read. True if it is one of them.
+/// `a=extmap` (RFC 8285 §8): notes the identifier of a header extension that we read. Returns the line to answer with, if we
+/// accept the extension.
 pub(super) fn note_extmap(value: &str, ids: &mut ExtensionIds) -> Option<(u8, String)> {
     let mut words = value.split_ascii_whitespace();
-    // `1/sendonly`: the direction is the sender's own, and we only receive.
+    // `1/sendonly`: the direction does not matter, as we only receive.
     let id: u8 = words.next()?.split('/').next()?.parse().ok().filter(|id| *id > 0)?;
     let uri = words.next()?;
     let slot = match uri {
@@ -111,7 +112,7 @@ pub(super) fn note_extmap(value: &str, ids: &mut ExtensionIds) -> Option<(u8, St
         "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id" => &mut ids.repaired_rid,
         "urn:3gpp:video-orientation" => &mut ids.orientation,
         "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01" => &mut ids.transport_cc,
-        // Not read, but a sender that was told that they're understood spaces its packets and clocks better.
+        // Not read. A sender uses them only if the answer has them.
         "urn:ietf:params:rtp-hdrext:ssrc-audio-level"
         | "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"
         | "http://www.webrtc.org/experiments/rtp-hdrext/abs-capture-time" => {

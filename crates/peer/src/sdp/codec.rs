@@ -3,9 +3,26 @@
 use rtp::{Encoding, MediaKind, PayloadFormat, PayloadType, fmtp_parameter};
 
 use super::{
-    negotiate::{Format, Repair},
+    attribute::{Feedback, RtpMap},
     offer::{OfferedCodec, OfferedSection},
 };
+
+/// An accepted payload type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Format {
+    pub(crate) payload: PayloadFormat,
+    pub(crate) feedback: Feedback,
+    pub(super) map: RtpMap,
+}
+
+/// An accepted RTX payload type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Repair {
+    pub(super) map: RtpMap,
+    /// The payload type that it resends.
+    pub(crate) primary: PayloadType,
+    pub(super) fmtp: String,
+}
 
 /// The accepted payload types in the order of preference, then of the offer.
 pub(super) fn accepted_formats(

@@ -1,6 +1,6 @@
-//! The offer/answer exchange (RFC 3264, RFC 8829), from the side that only ever answers and only receives.
+//! The offer/answer exchange (RFC 3264, RFC 8829) of a side that only answers and only receives.
 //!
-//! `offer` parses into checked types, `negotiate` chooses what is accepted, `answer` writes it down.
+//! `offer` parses into checked types, `negotiate` chooses what to accept, `answer` writes the answer.
 
 mod answer;
 mod attribute;
@@ -12,6 +12,7 @@ mod offer;
 mod tests;
 
 pub(crate) use answer::{AnswerContext, write_answer};
+pub(crate) use codec::Format;
 pub use error::OfferError;
-pub(crate) use negotiate::{Format, MediaSection, Section, Session, negotiate};
+pub(crate) use negotiate::{MediaSection, Section, Session, negotiate};
 pub(crate) use offer::{Fingerprint, Offer};

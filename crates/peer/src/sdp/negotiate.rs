@@ -1,10 +1,10 @@
-//! What is accepted of an offer.
+//! Chooses what to accept of an offer.
 
-use rtp::{MediaKind, PayloadFormat, PayloadType, Ssrc};
+use rtp::{MediaKind, PayloadType, Ssrc};
 
 use super::{
-    attribute::{Feedback, RtpMap},
-    codec::{accepted_formats, accepted_repairs, offered_names},
+    attribute::Feedback,
+    codec::{Format, Repair, accepted_formats, accepted_repairs, offered_names},
     offer::{Offer, OfferedCodec, OfferedSection},
 };
 use crate::{OfferError, PeerConfig, header::ExtensionIds};
@@ -20,14 +20,14 @@ pub(crate) struct Session {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Section {
-    /// The offer's, else the section's place in decimal digits.
+    /// By the offer, else the section's index in decimal digits.
     pub(crate) mid: String,
     /// Whether the offer named it, so that the answer does.
     pub(super) mid_offered: bool,
     pub(super) media: String,
     pub(super) protocol: String,
     pub(super) offered_formats: Vec<String>,
-    /// Of a rejected section: even there some clients want each payload type explained.
+    /// The codecs of a rejected section. Some clients expect an rtpmap for each payload type even there.
     pub(super) refused: Vec<OfferedCodec>,
     pub(crate) content: Content,
 }
@@ -55,23 +55,6 @@ pub(crate) struct MediaSection {
     pub(crate) rids: Vec<String>,
 }
 
-/// An accepted payload type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Format {
-    pub(crate) payload: PayloadFormat,
-    pub(crate) feedback: Feedback,
-    pub(super) map: RtpMap,
-}
-
-/// An accepted RTX payload type.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Repair {
-    pub(super) map: RtpMap,
-    /// The payload type that it resends.
-    pub(crate) primary: PayloadType,
-    pub(super) fmtp: String,
-}
-
 impl Repair {
     pub(crate) fn payload_type(&self) -> PayloadType {
         self.map.payload_type
@@ -88,7 +71,7 @@ impl Section {
 }
 
 impl MediaSection {
-    /// What may be sent back, over all its payload types.
+    /// The feedback that may be sent, over all its payload types.
     pub(crate) fn feedback(&self) -> Feedback {
         self.formats.iter().fold(Feedback::default(), |all, format| all.union(format.feedback))
     }
@@ -104,25 +87,25 @@ impl Session {
     }
 }
 
-/// Chooses what we accept. A first offer has to have something that can send; a later one may pause everything.
+/// Chooses what to accept. A first offer has to have a section that sends; a later one may pause all.
 pub(crate) fn negotiate(offer: &Offer, config: &PeerConfig, first: bool) -> Result<Session, OfferError> {
     let mut transport_free = true;
     let sections = offer
         .sections
         .iter()
         .enumerate()
-        .map(|(place, section)| {
+        .map(|(index, section)| {
             let shares = match (&offer.bundle, &section.mid) {
                 (Some(bundle), Some(mid)) => bundle.contains(mid),
                 (Some(_), None) => false,
-                // Without BUNDLE each section wants its own transport; we have one, and the first gets it.
+                // Without BUNDLE each section needs its own transport. We have one: the first section gets it.
                 (None, _) => transport_free,
             };
             let content =
                 if shares && !section.rejected { accept(section, config) } else { Content::Rejected };
             transport_free &= content == Content::Rejected;
             Section {
-                mid: section.mid.clone().unwrap_or_else(|| place.to_string()),
+                mid: section.mid.clone().unwrap_or_else(|| index.to_string()),
                 mid_offered: section.mid.is_some(),
                 media: section.media.clone(),
                 protocol: section.protocol.clone(),

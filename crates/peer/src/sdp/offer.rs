@@ -1,4 +1,4 @@
-//! An offer, parsed into what we rely on.
+//! Parses an offer into checked types.
 
 use std::io::Cursor;
 
@@ -10,16 +10,16 @@ use super::attribute::{
 };
 use crate::{OfferError, PeerConfig, header::ExtensionIds};
 
-/// More layers than any client sends; what goes beyond is not accepted.
+/// The most layers of a track. Clients send fewer; further ones are not accepted.
 const MAX_RIDS: usize = 8;
-/// More sources than a section has by far: primary, RTX and FEC of each layer.
+/// The most sources of a section. A section with all layers has fewer: primary, RTX and FEC of each.
 const MAX_SSRCS: usize = 64;
 
 /// The SHA-256 of the client's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fingerprint(pub(crate) [u8; 32]);
 
-/// What an offer says about the one transport that everything is bundled on.
+/// An offer, as far as it concerns us. All sections share one transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Offer {
     /// `sess-version` of the `o=` line.

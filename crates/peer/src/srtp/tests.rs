@@ -52,15 +52,15 @@ fn every_profile_decrypts_with_csrc_and_extension_across_the_wrap() {
 }
 
 #[test]
-fn a_change_of_any_byte_is_noticed() {
+fn a_change_of_any_byte_is_detected() {
     for profile in PROFILES {
         let (mut srtp, mut client) = pair(profile);
         let encrypted = client.encrypt_rtp(&packet(1)).unwrap();
-        for place in 0..encrypted.len() {
+        for index in 0..encrypted.len() {
             let mut changed = encrypted.to_vec();
-            changed[place] ^= 1;
+            changed[index] ^= 1;
             if let Some(header) = Header::parse(&changed) {
-                assert!(!srtp.is_authentic(&changed, &header), "{profile:?} byte {place}");
+                assert!(!srtp.is_authentic(&changed, &header), "{profile:?} byte {index}");
             }
         }
         assert!(srtp.is_authentic(&encrypted, &Header::parse(&encrypted).unwrap()));

@@ -1,4 +1,4 @@
-//! STUN messages (RFC 8489), as far as ICE-lite needs them: binding requests read in place, responses written.
+//! STUN messages (RFC 8489), as far as ICE-lite needs them: parses binding requests, writes responses.
 
 use std::net::SocketAddr;
 
@@ -19,21 +19,21 @@ use rtc_stun::{
 const HEADER_LENGTH: usize = 20;
 const INTEGRITY_LENGTH: usize = 20;
 
-/// A binding request whose form is right; its integrity still has to be checked.
+/// A well-formed binding request. Its integrity is not checked yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BindingRequest<'a> {
     pub(crate) transaction_id: [u8; 12],
     pub(crate) username: &'a str,
     pub(crate) use_candidate: bool,
-    /// The client believes that it is the controlled side, as we are.
+    /// The client claims to be the controlled side, as we are.
     pub(crate) controlled: bool,
-    /// The message up to and with its MESSAGE-INTEGRITY.
+    /// The message up to and including its MESSAGE-INTEGRITY.
     signed: &'a [u8],
 }
 
 impl<'a> BindingRequest<'a> {
-    /// None for anything but a binding request with USERNAME, MESSAGE-INTEGRITY and, if at all, a right
-    /// FINGERPRINT. What follows MESSAGE-INTEGRITY is not authenticated and so not read (RFC 8489 §14.5).
+    /// None for anything but a binding request with USERNAME and MESSAGE-INTEGRITY. A FINGERPRINT has to be right.
+    /// Attributes after MESSAGE-INTEGRITY are not authenticated, so they are not read (RFC 8489 §14.5).
     pub(crate) fn parse(datagram: &'a [u8]) -> Option<Self> {
         let (header, _) = datagram.split_first_chunk::<HEADER_LENGTH>()?;
         let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
@@ -74,7 +74,7 @@ impl<'a> BindingRequest<'a> {
 
     /// Whether it was signed with this password.
     pub(crate) fn is_signed_with(&self, password: &str, crypto: &dyn RTCCrypto) -> bool {
-        // The length in the header that was signed counts up to MESSAGE-INTEGRITY (RFC 8489 §14.5).
+        // The signature covers a header whose length ends at MESSAGE-INTEGRITY (RFC 8489 §14.5).
         let mut message = Message::new();
         let mut bytes = self.signed.to_vec();
         let Ok(length) = u16::try_from(bytes.len() - HEADER_LENGTH) else { return false };
@@ -88,7 +88,7 @@ impl<'a> BindingRequest<'a> {
 fn attribute(message: &[u8], offset: usize) -> Option<(u16, &[u8])> {
     let (head, rest) = message.get(offset..)?.split_first_chunk::<4>()?;
     let value = rest.get(..usize::from(u16::from_be_bytes([head[2], head[3]])))?;
-    // The padding has to be there too, so that the walk stays inside.
+    // The padding has to be present too.
     rest.get(..value.len().next_multiple_of(4))?;
     Some((u16::from_be_bytes([head[0], head[1]]), value))
 }
@@ -99,7 +99,7 @@ fn check_fingerprint(message: &[u8], offset: usize, value: &[u8]) -> Option<()> 
     (value == expected.to_be_bytes() && offset + 8 == message.len()).then_some(())
 }
 
-/// The success response: where the request came from, as we see it.
+/// The success response, with the source address of the request as we see it.
 pub(crate) fn binding_success(
     transaction_id: [u8; 12],
     source: SocketAddr,
@@ -110,7 +110,7 @@ pub(crate) fn binding_success(
     respond(Box::new(BINDING_SUCCESS), transaction_id, Box::new(address), password, crypto)
 }
 
-/// The 487 response to a client that believes to be controlled (RFC 8445 §7.3.1.1): a lite agent can't take over.
+/// The 487 response to a client that claims to be controlled (RFC 8445 §7.3.1.1): a lite agent can't be controlling.
 pub(crate) fn role_conflict(
     transaction_id: [u8; 12],
     password: &str,
@@ -140,8 +140,8 @@ fn respond(
     Some(message.raw)
 }
 
-/// The user fragment (ours) that a STUN binding request is addressed to, for the routing of datagrams from unknown
-/// addresses. None for anything else.
+/// Our user fragment in a STUN binding request, by which the caller routes datagrams from unknown addresses. None for
+/// anything else.
 #[must_use]
 pub fn stun_ufrag(datagram: &[u8]) -> Option<&str> {
     BindingRequest::parse(datagram)?.username.split_once(':').map(|(ours, _)| ours)

@@ -47,21 +47,21 @@ fn the_sample_request_of_rfc_5769_is_read_and_its_integrity_checked() {
 }
 
 #[test]
-fn a_change_of_any_signed_bit_is_noticed() {
+fn a_change_of_any_signed_bit_is_detected() {
     // Without FINGERPRINT, which would notice everything.
     let bytes = without_fingerprint();
-    for place in 0..bytes.len() {
+    for index in 0..bytes.len() {
         let mut changed = bytes.clone();
-        changed[place] ^= 1;
+        changed[index] ^= 1;
         let accepted =
             BindingRequest::parse(&changed).is_some_and(|request| is_signed(&request, SAMPLE_PASSWORD));
-        assert!(!accepted, "byte {place}");
+        assert!(!accepted, "byte {index}");
     }
     // But for the type of FINGERPRINT: as another attribute behind MESSAGE-INTEGRITY it is ignored.
-    for place in (0..SAMPLE_REQUEST.len()).filter(|place| ![100, 101].contains(place)) {
+    for index in (0..SAMPLE_REQUEST.len()).filter(|index| ![100, 101].contains(index)) {
         let mut changed = SAMPLE_REQUEST;
-        changed[place] ^= 0x10;
-        assert_eq!(BindingRequest::parse(&changed), None, "byte {place}");
+        changed[index] ^= 0x10;
+        assert_eq!(BindingRequest::parse(&changed), None, "byte {index}");
     }
 }
 
@@ -80,7 +80,7 @@ fn attributes_after_message_integrity_are_not_read() {
 }
 
 #[test]
-fn no_cut_and_no_length_is_taken_for_a_request() {
+fn a_cut_or_padded_message_is_not_a_request() {
     for length in 0..SAMPLE_REQUEST.len() {
         assert_eq!(BindingRequest::parse(&SAMPLE_REQUEST[..length]), None);
     }
@@ -97,7 +97,7 @@ fn no_cut_and_no_length_is_taken_for_a_request() {
 }
 
 #[test]
-fn responses_are_signed_and_tell_the_address() {
+fn responses_are_signed_and_contain_the_address() {
     let provider = RingProvider::new();
     let source = "192.0.2.1:32853".parse().unwrap();
     let mut id = [0; 12];

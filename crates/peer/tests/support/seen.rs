@@ -1,4 +1,4 @@
-//! What the peer has said, as tests look at it.
+//! Views of the peer's events for tests.
 
 use std::collections::HashMap;
 
@@ -39,7 +39,7 @@ impl World {
             .collect()
     }
 
-    /// Panics unless each of these came exactly once, by (layer's) stream.
+    /// Panics unless each of these packets was received exactly once.
     pub fn assert_complete(&self, expected: &HashMap<(TrackId, LayerId), std::ops::Range<u64>>) {
         let mut seen: HashMap<(TrackId, LayerId), Vec<u64>> = HashMap::new();
         for (track, layer, packet) in self.rtp() {

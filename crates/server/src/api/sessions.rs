@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use capture::TrackStatus;
+use capture::{SessionDrops, TrackStatus};
 use proto::recorder::v1 as pb;
 use store::Node;
 use tokio::{task::JoinSet, time::timeout};
@@ -97,11 +97,28 @@ fn session(status: &capture::SessionStatus, rates: &[u64]) -> pb::Session {
         source: wire::source(status.recording.source).into(),
         node: status.recording.node.to_string(),
         started_at: Some(wire::timestamp(status.recording.started_at)),
-        drops: Some(pb::SessionDrops {
-            packets_unknown_track: wire::count(status.drops.unknown_track),
-            packets_queue_full: wire::count(status.drops.queue_full),
-            data_messages: wire::count(status.drops.data_messages),
-        }),
+        drops: Some(session_drops(&status.drops)),
+    }
+}
+
+fn session_drops(drops: &SessionDrops) -> pb::SessionDrops {
+    let SessionDrops { unknown_track, queue_full, data_messages, received: peer } = drops;
+    pb::SessionDrops {
+        packets_unknown_track: wire::count(*unknown_track),
+        packets_queue_full: wire::count(*queue_full),
+        data_messages: wire::count(*data_messages),
+        srtp_authentication_failures: wire::count(peer.not_authentic),
+        srtp_replays: wire::count(peer.replayed),
+        packets_unknown_ssrc: wire::count(peer.unknown_ssrc),
+        packets_before_keys: wire::count(peer.before_keys),
+        packets_malformed: wire::count(peer.malformed),
+        packets_duplicate: wire::count(peer.duplicate),
+        packets_unknown_payload_type: wire::count(peer.unknown_payload_type),
+        packets_unmatched_resend: wire::count(peer.unmatched_resend),
+        datagrams_unexpected: wire::count(peer.unexpected),
+        stun_rejected: wire::count(peer.stun),
+        dtls_rejected: wire::count(peer.dtls),
+        datagrams_queue_full: wire::count(peer.queue_full),
     }
 }
 

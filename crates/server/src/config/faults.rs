@@ -2,8 +2,6 @@
 
 use settings::Fault;
 
-use crate::node::dead_after;
-
 use super::Config;
 
 impl Config {
@@ -46,7 +44,7 @@ impl Config {
             refuse("node.heartbeat", "has to be longer than 0");
         }
         let lost_after = self.node.lost_after.0;
-        if !lost_after.is_zero() && lost_after <= dead_after(self.node.heartbeat.0) {
+        if !lost_after.is_zero() && lost_after <= self.node.silent_after() {
             refuse("node.lost_after", "has to be longer than three heartbeats");
         }
         let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");

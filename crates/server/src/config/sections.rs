@@ -37,6 +37,16 @@ impl Default for Node {
     }
 }
 
+impl Node {
+    /// A node that missed this many heartbeats is not called any more.
+    const MISSED_HEARTBEATS: u32 = 3;
+
+    /// No call is forwarded to a node whose last heartbeat is older.
+    pub(crate) fn silent_after(&self) -> std::time::Duration {
+        self.heartbeat.0.saturating_mul(Self::MISSED_HEARTBEATS)
+    }
+}
+
 /// The end of the process: the section `shutdown`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

@@ -81,10 +81,10 @@ async fn a_session_of_a_silent_node_is_unavailable_with_retry_info() {
     let app = TestApp::start(&[("node.heartbeat", "50ms")]).await;
     let store = SqliteStore::open(app.directory.path().join("recorder.db")).await.unwrap();
     // Without a heartbeat; with an old heartbeat; with a recent heartbeat, but not reachable.
-    for node in ["unheard", "silent", "gone"] {
+    for node in ["unknown", "silent", "unreachable"] {
         let session = session_of(node);
         store.begin(&session).await.unwrap();
-        if node != "unheard" {
+        if node != "unknown" {
             store.heartbeat(&node.parse().unwrap(), "127.0.0.1:1", false).await.unwrap();
         }
         if node == "silent" {

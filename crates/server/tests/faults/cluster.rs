@@ -51,10 +51,10 @@ async fn a_render_is_cancelled_by_the_other_node_at_once_and_leaves_no_files() {
             rendition(&mut client, &requested, RenditionState::Cancelled).await;
         }
     }
-    eprintln!("cancelled by the other node, gone on each within {took:?}");
+    eprintln!("cancelled by the other node; no process and file left on each after {took:?}");
     assert!(
         took.iter().all(|took| took.iter().any(|took| *took < WITHOUT_NOTIFICATION)),
-        "gone on each after {took:?}"
+        "time until no process and file was left on each: {took:?}"
     );
     assert_eq!(backend.keys().await, [recording.object_key]);
     for recorder in nodes {

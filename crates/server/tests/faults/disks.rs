@@ -236,6 +236,6 @@ async fn with_a_full_database_disk_new_sessions_are_refused_and_live_ones_are_no
     for recording in &stored {
         available(&mut client, &recording.id).await;
     }
-    let next = ok(push(&recorder, "next", 1 << 20).end().await, "what comes when there is room again");
+    let next = ok(push(&recorder, "next", 1 << 20).end().await, "the push after there is room again");
     available(&mut client, &next.id).await;
 }

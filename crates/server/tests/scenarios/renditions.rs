@@ -254,7 +254,7 @@ pub async fn a_cancelled_render_stops_at_once_and_leaves_no_files(backend: &Test
         let cancel = client.cancel_job(pb::CancelJobRequest { id: rendition.job_id.clone() });
         ok(cancel.await, "the cancellation");
         while children(&recorder) > 0 || !work(&recorder).is_empty() {
-            assert!(asked.elapsed() < Duration::from_secs(10), "it goes on");
+            assert!(asked.elapsed() < Duration::from_secs(10), "the render continues");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         took.push(asked.elapsed());
@@ -264,8 +264,8 @@ pub async fn a_cancelled_render_stops_at_once_and_leaves_no_files(backend: &Test
         });
         assert_eq!(state.await, pb::RenditionState::Cancelled);
     }
-    eprintln!("gone after {took:?}");
-    assert!(took.iter().any(|took| *took < WITHOUT_NOTIFICATION), "gone after {took:?}");
+    eprintln!("no process and file left after {took:?}");
+    assert!(took.iter().any(|took| *took < WITHOUT_NOTIFICATION), "no process and file left after {took:?}");
 
     // A cancelled rendition can be requested again, also with other parameters.
     create(&mut client, &id, Kind::OggOpus(pb::OggOpus::default())).await;

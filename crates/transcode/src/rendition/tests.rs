@@ -121,7 +121,7 @@ fn a_requested_stem_names_its_track_by_the_number_that_the_recording_shows() {
 #[test]
 fn unknown_kinds_and_parameters_are_refused_with_their_path() {
     for (json, path) in [
-        (json!({"kind": "gif"}), "kind must be one of mp4, "),
+        (json!({"kind": "hologram"}), "kind must be one of mp4, "),
         (json!({"width": 1}), "missing field `kind`"),
         (json!({"kind": "mp4", "colour": 1}), "colour of mp4: unknown field"),
         (json!({"kind": "mp4", "video": {"hight": 720}}), "video.hight of mp4: unknown field"),
@@ -129,13 +129,13 @@ fn unknown_kinds_and_parameters_are_refused_with_their_path() {
         (json!({"kind": "mp4", "video": {"crf": 300}}), "video.crf of mp4: must be from 1 to 51, not 300"),
         (json!({"kind": "wav", "audio": {}}), "audio of wav: unknown field"),
         (json!({"kind": "waveform", "bits": 12}), "bits of waveform: must be 8 or 16, not 12"),
-        (json!({"kind": "stem", "track": 1, "format": "gif"}), "format of stem: unknown variant"),
+        (json!({"kind": "stem", "track": 1, "format": "hologram"}), "format of stem: unknown variant"),
     ] {
         let error = serde_json::from_value::<RequestedRendition>(json.clone()).unwrap_err().to_string();
         assert!(error.starts_with(path), "{json}: {error}");
     }
     assert!(parse(r#"{"kind": "mp4", "colour": 1}"#).is_err());
-    assert!(parse(r#"{"kind": "gif"}"#).is_err());
+    assert!(parse(r#"{"kind": "hologram"}"#).is_err());
 }
 
 #[test]

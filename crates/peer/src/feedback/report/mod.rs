@@ -9,7 +9,7 @@ use crate::rtcp::ReportBlock;
 const VIDEO_INTERVAL: Duration = Duration::from_secs(1);
 const AUDIO_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How one source is received.
+/// Reception statistics of one source.
 #[derive(Debug)]
 pub(crate) struct Reception {
     clock_rate: u32,
@@ -42,7 +42,7 @@ impl Reception {
             jitter: 0,
             last: None,
             sender_report: None,
-            // The first soon, so that the sender stops repeating its MID and RID in each packet.
+            // The first report is early: until then the sender repeats its MID and RID in each packet.
             due: now + Duration::from_millis(200),
         }
     }
@@ -51,7 +51,7 @@ impl Reception {
         self.received += 1;
         if let Some((last_arrival, last_timestamp)) = self.last {
             let elapsed = arrival.saturating_duration_since(last_arrival);
-            // A pause says nothing about the network.
+            // A pause of the sender is not jitter of the network.
             if elapsed < Duration::from_secs(1) {
                 let ticks = elapsed.as_nanos() as u64 * u64::from(self.clock_rate) / 1_000_000_000;
                 let difference =
@@ -80,7 +80,7 @@ impl Reception {
         self.last.map(|(arrival, _)| arrival)
     }
 
-    /// The report on what came up to `highest`, and begins the next interval.
+    /// The report on all packets up to `highest`. Begins the next interval.
     pub(crate) fn report(&mut self, ssrc: Ssrc, highest: SeqNo, now: Instant) -> ReportBlock {
         let expected = highest.0.saturating_sub(self.first_sequence.0) + 1;
         let expected_now = expected.saturating_sub(self.expected_before);

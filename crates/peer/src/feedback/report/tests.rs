@@ -6,7 +6,7 @@ fn clock() -> Instant {
 }
 
 #[test]
-fn loss_is_told_for_the_interval_and_in_all() {
+fn loss_is_reported_for_the_interval_and_in_total() {
     let start = clock();
     let mut reception = Reception::new(MediaKind::Video, 90_000, SeqNo(1000), start);
     for _ in 0..75 {
@@ -25,7 +25,7 @@ fn loss_is_told_for_the_interval_and_in_all() {
 }
 
 #[test]
-fn video_reports_each_second_and_audio_each_five() {
+fn video_is_reported_each_second_and_audio_each_five_seconds() {
     let start = clock();
     for (kind, seconds) in [(MediaKind::Video, 1), (MediaKind::Audio, 5)] {
         let mut reception = Reception::new(kind, 48_000, SeqNo(1), start);
@@ -36,7 +36,7 @@ fn video_reports_each_second_and_audio_each_five() {
 }
 
 #[test]
-fn the_last_sender_report_and_the_time_since_are_given_back() {
+fn a_report_refers_to_the_last_sender_report_and_its_age() {
     let start = clock();
     let mut reception = Reception::new(MediaKind::Audio, 48_000, SeqNo(1), start);
     let none = reception.report(Ssrc(7), SeqNo(1), start);

@@ -1,5 +1,5 @@
-//! Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01): when each packet arrived, so that the
-//! sender can estimate the bandwidth. Without it Chrome stays at a trickle.
+//! Transport-wide feedback (draft-holmer-rmcat-transport-wide-cc-extensions-01): the arrival time of each packet, from
+//! which the sender estimates the bandwidth. Without it Chrome stays at 64 kbit/s.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use rtp::{SeqNo, Ssrc};
 use crate::rtcp::{begin_transport_cc, finish};
 
 const INTERVAL: Duration = Duration::from_millis(100);
-/// Packets that one message speaks of at most, so that it fits a datagram even if each takes a two-byte delta.
+/// The most packets of one message. It fits a datagram even if each packet takes a two-byte delta.
 const MAX_STATUSES: u64 = 400;
-/// Reported at once when so many have come, whatever the time.
+/// The most packets between two reports. The next report is then sent at once.
 const MAX_PENDING: usize = 400;
-/// A jump beyond this is a new beginning, not a loss.
+/// A longer jump is a restart of the numbers, not a loss.
 const MAX_GAP: u64 = 4000;
 
 /// Ticks of a delta: 250 µs. Reference times are multiples of 64 ms.
@@ -30,7 +30,7 @@ pub(crate) struct TransportCc {
     /// (unwrapped sequence number, ticks of 250 µs since the origin).
     arrivals: Vec<(u64, u64)>,
     highest: Option<SeqNo>,
-    /// The first sequence number that no report has spoken of.
+    /// The first sequence number that no report has covered.
     next: u64,
     media_ssrc: Option<Ssrc>,
     count: u8,
@@ -64,7 +64,7 @@ impl TransportCc {
         self.due
     }
 
-    /// Appends the reports that are due, each a whole message, and gives their ends in `out`.
+    /// Appends the reports that are due to `out`, each a whole message.
     pub(crate) fn write_due(&mut self, now: Instant, sender: Ssrc, out: &mut Vec<Vec<u8>>) {
         if self.due.is_none_or(|due| now < due) {
             return;
@@ -75,8 +75,8 @@ impl TransportCc {
         arrivals.dedup_by_key(|arrival| arrival.0);
         let mut rest = &arrivals[..];
         while let Some(&(first, _)) = rest.first() {
-            // What the last report called missing and what came late is told by itself: a report that went on from
-            // there would call the rest missing, which wasn't.
+            // A late packet, which an earlier report has called missing, gets a report of its own. A report that continued
+            // from there would call packets missing that have been received.
             let late = first < self.next;
             let base = if late || first - self.next > MAX_GAP { first } else { self.next };
             let taken = rest
@@ -88,7 +88,7 @@ impl TransportCc {
                 })
                 .count()
                 + 1;
-            // After a long loss the first alone may lie beyond one message.
+            // After a long loss even the first packet may be beyond one message.
             let base = if first - base >= MAX_STATUSES { first } else { base };
             let (report, following) = rest.split_at(taken.min(rest.len()));
             out.push(self.write(sender, base, report));

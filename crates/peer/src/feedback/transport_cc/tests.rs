@@ -53,7 +53,7 @@ fn report(feedback: &mut TransportCc, start: Instant, packets: &[(u16, u64)]) ->
 }
 
 #[test]
-fn arrivals_come_out_as_they_went_in_across_the_wrap() {
+fn arrivals_are_reported_exactly_across_the_wrap() {
     let start = clock();
     let mut feedback = TransportCc::default();
     let packets = [(65_534, 0), (65_535, 5), (1, 90), (0, 91), (3, 900)];
@@ -61,20 +61,20 @@ fn arrivals_come_out_as_they_went_in_across_the_wrap() {
     assert_eq!(messages.len(), 1);
     let (received, count) = read(&messages[0]);
     assert_eq!(received, [(65_534, 0), (65_535, 20), (0, 364), (1, 360), (3, 3600)]);
-    assert_eq!(count, 6, "2 is told as missing");
+    assert_eq!(count, 6, "2 is reported missing");
 }
 
 #[test]
-fn what_was_lost_at_the_end_of_a_report_is_missing_in_the_next() {
+fn a_loss_at_the_end_of_a_report_is_missing_in_the_next() {
     let start = clock();
     let mut feedback = TransportCc::default();
     report(&mut feedback, start, &[(10, 0), (11, 1)]);
     let messages = report(&mut feedback, start, &[(14, 200)]);
-    assert_eq!(read(&messages[0]), (vec![(14, 800)], 3), "12 and 13 are told as missing");
+    assert_eq!(read(&messages[0]), (vec![(14, 800)], 3), "12 and 13 are reported missing");
 }
 
 #[test]
-fn a_late_packet_is_told_alone_without_calling_others_missing() {
+fn a_late_packet_is_reported_alone_without_calling_others_missing() {
     let start = clock();
     let mut feedback = TransportCc::default();
     report(&mut feedback, start, &[(10, 0), (12, 1), (13, 2)]);
@@ -98,7 +98,7 @@ fn a_report_is_due_100_ms_after_the_first_packet_and_at_once_when_many_wait() {
 }
 
 #[test]
-fn any_order_of_arrivals_is_told_whole() {
+fn any_order_of_arrivals_is_reported_whole() {
     let start = clock();
     let mut state = 7_u64;
     let mut random = move |bound: u64| {
@@ -109,7 +109,7 @@ fn any_order_of_arrivals_is_told_whole() {
         let mut feedback = TransportCc::default();
         let first = random(65_536) as u16;
         let mut expected = Vec::new();
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         let mut next = 0_u16;
         for _ in 0..4 {
             let mut packets = Vec::new();
@@ -119,11 +119,11 @@ fn any_order_of_arrivals_is_told_whole() {
             }
             expected.extend(packets.iter().map(|packet| packet.0));
             for message in report(&mut feedback, start, &packets) {
-                told.extend(read(&message).0.into_iter().map(|packet| packet.0));
+                reported.extend(read(&message).0.into_iter().map(|packet| packet.0));
             }
         }
         expected.sort_unstable();
-        told.sort_unstable();
-        assert_eq!(told, expected);
+        reported.sort_unstable();
+        assert_eq!(reported, expected);
     }
 }

@@ -1,4 +1,4 @@
-//! What is answered to what.
+//! Offers of real clients and their answers.
 
 use super::{
     AV1, H264, OPUS, PCMU, VP8, answer, config,
@@ -31,7 +31,7 @@ type ExpectedSection = (&'static str, bool, &'static [u8], usize);
 type ExpectedAnswer = (&'static str, &'static str, &'static [ExpectedSection], bool);
 
 #[test]
-fn each_real_clients_offer_is_answered_with_what_it_sends() {
+fn the_offer_of_each_real_client_is_accepted() {
     let table: [ExpectedAnswer; 6] = [
         (
             "chromium",
@@ -78,7 +78,7 @@ fn an_answer_is_itself_sdp_with_a_section_for_each_offered_one() {
 }
 
 #[test]
-fn chromiums_answer_in_full() {
+fn the_answer_to_chromium_is_complete() {
     let mut config = config();
     config.codecs = vec![VP8, OPUS];
     let (_, text) = answer(CHROMIUM, &config).unwrap();
@@ -138,7 +138,7 @@ fn the_better_packetization_mode_comes_first_and_a_missing_one_is_the_default() 
 }
 
 #[test]
-fn red_is_taken_only_with_what_it_wraps() {
+fn red_is_accepted_only_with_the_codec_that_it_repeats() {
     let mut config = config();
     config.codecs = vec![Encoding::Red, PCMU];
     let (session, _) = answer(CHROMIUM, &config).unwrap();
@@ -167,7 +167,7 @@ fn a_section_without_a_common_codec_is_refused_alone() {
 }
 
 #[test]
-fn without_bundle_only_the_first_section_is_taken() {
+fn without_bundle_only_the_first_section_is_accepted() {
     let offer = AIORTC.replace("a=group:BUNDLE 0 1\n", "");
     let (session, text) = answer(&offer, &config()).unwrap();
     assert_eq!(summary(&session), [("0".to_owned(), true, vec![96], 0)]);
@@ -219,7 +219,7 @@ fn unusable_offers_are_refused_with_their_reason() {
     for (offer, reason) in malformed {
         let error = answer(&offer, &config()).unwrap_err();
         assert!(matches!(error, OfferError::Malformed(_)), "{error} for {reason}");
-        assert!(error.to_string().contains(reason), "{error} doesn't tell {reason}");
+        assert!(error.to_string().contains(reason), "{error} doesn't mention {reason}");
     }
     let head = "v=0\no=- 1 1 IN IP4 0.0.0.0\ns=-\nt=0 0\n";
     assert_eq!(answer(head, &config()), Err(OfferError::NoMedia));
