@@ -143,8 +143,9 @@ impl Registry {
     /// Removes a committed session, and answers the callers that wait for its end.
     pub(crate) fn commit(&self, id: SessionId, recording: Recording) {
         let mut inner = self.lock();
-        if let Some((_, sender)) = inner.remove(&id) {
-            sender.send_replace(Some(Arc::new(recording)));
+        match inner.remove(&id) {
+            Some((_, sender)) => drop(sender.send_replace(Some(Arc::new(recording)))),
+            None => debug_assert!(false, "only confirmed sessions are finalized, once"),
         }
         self.report(inner.len());
     }
@@ -179,8 +180,9 @@ impl Registry {
 fn least_loaded(of_sessions: impl Iterator<Item = usize>, shards: usize) -> usize {
     let mut load = vec![0_usize; shards.max(1)];
     for shard in of_sessions {
-        if let Some(load) = load.get_mut(shard) {
-            *load += 1;
+        match load.get_mut(shard) {
+            Some(load) => *load += 1,
+            None => debug_assert!(false, "a session's host is one of the shards"),
         }
     }
     load.iter().enumerate().min_by_key(|&(_, load)| load).map_or(0, |(shard, _)| shard)

@@ -201,7 +201,10 @@ async fn read_datagrams(read: OwnedReadHalf, path: Path, shard: &ToShard) -> io:
 async fn write_datagrams(mut write: OwnedWriteHalf, mut replies: mpsc::Receiver<Bytes>) -> io::Result<()> {
     let mut frame = Vec::with_capacity(MAX_DATAGRAM + 2);
     while let Some(datagram) = replies.recv().await {
-        let Ok(length) = u16::try_from(datagram.len()) else { continue };
+        let Ok(length) = u16::try_from(datagram.len()) else {
+            debug_assert!(false, "a peer's datagrams are far smaller");
+            continue;
+        };
         frame.clear();
         frame.extend_from_slice(&length.to_be_bytes());
         frame.extend_from_slice(&datagram);
