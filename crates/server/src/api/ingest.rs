@@ -81,7 +81,7 @@ impl Api {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "RecordAudio: results are returned without the ids of their renditions")
+                tracing::warn!(%error, "RecordAudio: results are returned without the ids of their renditions");
             }
         }
     }
