@@ -279,9 +279,10 @@ async fn a_recording_ends_where_its_client_disconnected() {
     let app = TestApp::start(&[]).await;
     let sent = noise(32_000);
     let (sender, push, id) = under_way(&app, &sent).await;
+    // The stream stays open: its end would be an end on request.
     push.abort();
-    drop(sender);
     let file = object(&app, &id).await;
+    drop(sender);
     assert_eq!(recording(&app, &id).await.end_reason(), EndReason::PeerClosed);
     assert!(decoded(&file) == sent);
     app.stop().await;
