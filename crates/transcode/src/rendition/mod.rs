@@ -1,7 +1,7 @@
 //! The kinds of renditions: one list, from which everything else about them is read.
 //!
 //! A kind is a struct of its parameters. The struct has a constant `ABOUT` and implements [`Parameters`]; its line in
-//! [`kinds!`] makes it a kind.
+//! `kinds!` makes it a kind.
 
 mod check;
 mod contact_sheet;
