@@ -75,7 +75,7 @@ fn packet(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn strangers(criterion: &mut Criterion) {
+fn unauthenticated(criterion: &mut Criterion) {
     let mut client = RawClient::connected();
     let source = Endpoint { protocol: Protocol::Udp, address: client.source };
     let mut ssrc = 0_u32;
@@ -92,5 +92,5 @@ fn strangers(criterion: &mut Criterion) {
     client.drain();
 }
 
-criterion_group!(benches, packet, strangers);
+criterion_group!(benches, packet, unauthenticated);
 criterion_main!(benches);

@@ -45,7 +45,7 @@ struct Options {
     threads: usize,
     /// Seconds between the last session's start and the measurement.
     #[arg(long, default_value_t = 5)]
-    settle: u64,
+    warm_up: u64,
 }
 
 /// Figures of a process from `/proc`.
@@ -110,7 +110,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let mut load = Load { options, client, drivers, tracks: [Track::of(picture), Track::of(sound)] };
 
     let mut sessions = load.begin_all().await?;
-    sleep(Duration::from_secs(load.options.settle)).await;
+    sleep(Duration::from_secs(load.options.warm_up)).await;
     let sent_before = total(&sessions).await;
     let before = Usage::of(load.options.pid)?;
     sleep(Duration::from_secs(load.options.seconds)).await;
@@ -134,7 +134,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
         ("RSS", format!("{:.1} MB", after.resident / 1e6)),
         ("RSS a session", format!("{:.0} KB", (after.resident - idle.resident) / count / 1e3)),
         ("offer→answer", quantiles(&mut answers)),
-        ("Stop→sealed", quantiles(&mut stops.clone())),
+        ("Stop→finalized", quantiles(&mut stops.clone())),
     ]);
     Ok(())
 }
