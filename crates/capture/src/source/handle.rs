@@ -32,8 +32,8 @@ pub struct SourceOutcome {
 /// use std::{path::Path, sync::Arc, time::Duration};
 ///
 /// use capture::{
-///     AudioChunk, AudioFormat, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSource, SpoolConfig,
-///     TrackId, WebrtcConfig,
+///     AudioChunk, AudioFormat, Capture, CaptureConfig, Ledger, LedgerError, Limits, NewSource, PortRange,
+///     SpoolConfig, TrackId, WebrtcConfig,
 /// };
 /// use model::{Channel, EndReason, Recording, SessionId, Source, TenantId};
 ///
@@ -57,8 +57,13 @@ pub struct SourceOutcome {
 ///     let config = CaptureConfig {
 ///         node: Default::default(),
 ///         base_path: "records".to_owned(),
-///         webrtc: WebrtcConfig { port_range: 0..=0, shards: Some(1), ..Default::default() },
-///         limits: Limits { min_free_bytes: 0, ..Default::default() },
+///         webrtc: WebrtcConfig {
+///             udp_port_range: PortRange(0..=0),
+///             listen_ips: vec!["127.0.0.1".parse()?],
+///             shards: 1,
+///             ..Default::default()
+///         },
+///         limits: Limits { min_free_bytes: 0.into(), ..Default::default() },
 ///         spool: SpoolConfig { directory: spool.to_owned(), ..Default::default() },
 ///     };
 ///     let capture = Capture::start(config, Arc::new(Rows)).await?;
