@@ -22,7 +22,7 @@ pub struct Node {
     /// Address at which other nodes reach this node's gRPC: `host` or `host:port`.
     #[schemars(extend("env" = "PROXY_GRPC_HOST", "default_text" = "the listen address, or the machine's first address"))]
     pub advertise: Option<String>,
-    /// Interval of the node's heartbeat in the database. After three intervals without one it counts as dead.
+    /// Interval of the node's heartbeat in the database. After three intervals without one, no call is forwarded to the node.
     pub heartbeat: Duration,
     /// Time without a heartbeat after which the node is lost. Another node then completes its uploads with the parts that
     /// were uploaded, and notes what is missing; recordings without any uploaded part are parked. If the node returns, its
